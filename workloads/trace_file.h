@@ -1,0 +1,99 @@
+/* trace_file.h - real programs' memory traces, kept as runs in a compact file
+ * (suffix .tlbt).
+ *
+ * A trace is a sequence of accesses (va, bytes, op). The file keeps it as
+ * runs: expanding the runs in order, each access by access, gives back the
+ * exact sequence that was appended, with one exception: an access that
+ * crosses a 4 KiB page boundary is kept as two (or more) accesses, one for
+ * each page, lowest address first. They count as accesses of their own and
+ * trace_info.nr_splits says how many were added that way. Every run stays
+ * inside one page.
+ *
+ * Consecutive accesses of one size and op with constant distance are one run;
+ * accesses are never reordered to make longer runs. Taking the longest run
+ * each time gives the fewest runs possible.
+ *
+ * Units:   bytes and counts; va are virtual addresses of the traced program.
+ * Errors:  0 or negative errno, with the text in struct err: it names the
+ *          file and, for bad contents, the byte offset and what was expected.
+ *          Bad contents are -EINVAL.
+ * Threads: none; a reader or writer belongs to one thread. Any number of
+ *          readers may have the same file open.
+ * Format:  described at the top of trace_file.c.
+ */
+#ifndef WORKLOADS_TRACE_FILE_H
+#define WORKLOADS_TRACE_FILE_H
+
+#include "base/err.h"
+#include "base/types.h"
+
+#define TRACE_NAME_MAX 128      /* bytes of program name, NUL included        */
+#define TRACE_NR_OPS 4          /* enum run_op                                */
+
+struct trace;                   /* a reader, opaque                           */
+struct trace_writer;            /* opaque                                     */
+
+struct trace_info {
+	char program[TRACE_NAME_MAX];
+	u32 version;            /* of the file format                         */
+	u64 nr_runs;
+	u64 nr_accesses;
+	u64 nr_by_op[TRACE_NR_OPS];     /* accesses, by enum run_op           */
+	u64 nr_pages;           /* distinct 4 KiB pages touched               */
+	u64 nr_splits;          /* accesses added by page-crossing splits     */
+	u64 nr_blocks;
+	u64 va_min, va_last;    /* lowest and highest byte touched            */
+	u64 file_bytes;
+};
+
+/* trace_open - open @path and check its header; runs are checked as they are
+ * read. A pipe can be read too, but not rewound. */
+int trace_open(struct trace **out, const char *path, struct err *e);
+
+const struct trace_info *trace_info(const struct trace *t);
+
+/* trace_next - the next runs of the trace, at least one, or *@n = 0 at the
+ * end. *@runs stays valid until the next call on @t. After an error every
+ * further call fails until trace_rewind(). */
+int trace_next(struct trace *t, const struct run **runs, size_t *n,
+	       struct err *e);
+
+/* trace_rewind - start again from the first run. -ESPIPE on a pipe. */
+int trace_rewind(struct trace *t, struct err *e);
+
+void trace_close(struct trace *t);
+
+/* trace_writer_create - start a trace that will appear as @path.
+ * It is written beside @path and takes that name in trace_writer_close(), so
+ * @path is never a half-written trace; an existing file there is replaced.
+ * Memory is bounded but for the set of touched pages: 16 to 32 bytes for each
+ * 256 KiB region touched. */
+int trace_writer_create(struct trace_writer **out, const char *path,
+			struct err *e);
+
+/* The traced program's name, cut to TRACE_NAME_MAX - 1 bytes; may be set at
+ * any time before close. */
+void trace_writer_set_program(struct trace_writer *w, const char *program);
+
+/* trace_writer_append - one access. @bytes at least 1 and the last byte's
+ * address must fit in 64 bits, else -EINVAL. After any other error (a full
+ * disk) the writer can only be aborted. */
+int trace_writer_append(struct trace_writer *w, u64 va, u32 bytes,
+			enum run_op op, struct err *e);
+
+/* trace_writer_append_run - the accesses of @r, which may cross pages. */
+int trace_writer_append_run(struct trace_writer *w, const struct run *r,
+			    struct err *e);
+
+/* What was appended so far, complete but for nr_blocks and file_bytes. */
+const struct trace_info *trace_writer_info(struct trace_writer *w);
+
+/* trace_writer_close - finish the file and give it its name. Frees @w, also
+ * on error, when nothing is left behind. */
+int trace_writer_close(struct trace_writer *w, struct err *e);
+
+/* trace_writer_abort - forget the trace; nothing is left behind. NULL is
+ * fine. */
+void trace_writer_abort(struct trace_writer *w);
+
+#endif
