@@ -28,6 +28,7 @@ struct tlb_entry {
 	u16 pcid;
 	u8 order;               /* log2 of pages: 0 = 4K, 9 = 2M, 18 = 1G     */
 	u8 flags;               /* enum tlb_flag                              */
+	u32 zero;               /* no padding: entries are hashed as bytes    */
 };
 
 /* Where a lookup ended. */

@@ -1,0 +1,252 @@
+/* cpu.h - the running machine: CPUs, the tasks on them, and who drives them.
+ *
+ * The modelled kernel is written once and never knows its driver. Before every
+ * access to shared modelled state it takes a *step* (step.h); the driver
+ * decides who steps next and what the step costs:
+ *   timed.c            virtual time decides; steps cost cycles
+ *   emu/explore.c      an explorer decides, and chooses for the hardware too
+ *
+ * State lives in two places. struct cpu_state and everything mm/ allocates is
+ * in the arena: it is what other CPUs can see, and its bytes are an explored
+ * state's key. struct cpu is the driver's side: fiber, clock, counters.
+ *
+ * Globals: one machine runs at a time, so the_sys and this_cpu are global, as
+ * smp_processor_id() is to kernel code.
+ */
+#ifndef CPU_CPU_H
+#define CPU_CPU_H
+
+#include "base/arena.h"
+#include "base/counters.h"
+#include "cpu/fiber.h"
+#include "cpu/machine.h"
+#include "cpu/memory.h"
+#include "cpu/storebuf.h"
+#include "tlb/array.h"
+#include "tlb/envelope.h"
+
+struct cpu;
+struct sys;
+struct task;
+
+/* What hardware a run allows beyond plain interleaving. */
+enum memory_model { MEM_SC, MEM_TSO, MEM_WEAK, NR_MEMORY_MODELS };
+
+/* Where cycles go; the names are categories.def's. */
+enum cycle_cat {
+#define CATEGORY(id, name, help) CYC_##id,
+#include "cpu/categories.def"
+#undef CATEGORY
+	NR_CYCLE_CATS
+};
+
+/* Visible to other CPUs, hashed in explored runs: no pointers to code, no
+ * padding. */
+struct cpu_state {
+	u64 obs;                /* digest of all the task has observed; its
+				 * locals are a function of it               */
+	u32 root;               /* CR3: pfn of the root table, 0 = none       */
+	u16 pcid;
+	u8 irq_off;             /* depth of interrupt-off regions             */
+	u8 is_done;             /* the task returned                          */
+	u32 nr_ipis;            /* requests queued here, not yet taken        */
+	u32 acks_left;          /* targets of my own request still to answer  */
+	u16 *ipi_from;          /* [nr_ipis] initiators, oldest first         */
+	struct storebuf *sb;    /* NULL when stores are visible at once       */
+	struct envelope *env;   /* NULL in timed runs                         */
+};
+
+/* What must be saved with a stopped fiber besides its stack. */
+struct cpu_ctx {
+	void *sp;
+	bool (*ready)(const void *arg);  /* blocked until true; NULL: never   */
+	const void *ready_arg;
+	void (*call_fn)(void *arg);     /* my outstanding request             */
+	void *call_arg;
+	bool take_irq;                  /* driver: interrupt before resuming  */
+	bool glide;                     /* the next step is no choice point   */
+	u8 in_irq;
+};
+
+struct cpu {
+	u32 id;
+	u32 node;
+	struct cpu_state *s;
+	struct task *task;      /* NULL: idle for the whole run               */
+	struct fiber fiber;
+	struct cpu_ctx ctx;
+
+	/* Timed driver. */
+	u64 now;                /* this CPU's clock, cycles                   */
+	u64 run_until;          /* private work may proceed below this        */
+	u64 irq_at;             /* earliest queued interrupt, UINT64_MAX none */
+	u64 *ipi_at;            /* arrival of ipi_from[i]                     */
+	enum cycle_cat cat;     /* what the kernel is doing                   */
+	u64 cycles[NR_CYCLE_CATS];
+	struct tlb_array *tlb;
+	void *sched;            /* timed.c's own                              */
+	struct counters count;
+};
+
+/* A thread. mm/ embeds it. */
+struct task {
+	const char *name;
+	void (*fn)(struct task *t);
+	void *arg;
+	u32 cpu;
+};
+
+/* Installed by mm/; hardware never calls the OS by name. */
+struct os_ops {
+	/* #PF for @vpn on this_cpu. Return 0: retry the access, else the
+	 * access is dropped (a signal). */
+	int (*fault)(u64 vpn, bool is_write);
+	/* Before and after a store or load touches frame @pfn; ghost state and
+	 * oracles. NULL when nobody checks. */
+	void (*commit_store)(u32 cpu, u64 vpn, u64 pfn, u32 line, u64 value);
+	void (*loaded)(u64 vpn, u64 pfn, u32 line, u64 value);
+	/* Timed runs under --check: a hit used @e for @vpn. */
+	void (*used)(const struct tlb_entry *e, u64 vpn, bool is_write);
+	/* Between two accesses of a user program: the timer tick's work. */
+	void (*user_tick)(void);
+};
+
+struct driver {
+	/* The point before an access to shared object @obj (a word in the
+	 * arena). @is_write: the access may change it. */
+	void (*step)(const void *obj, bool is_write, u64 cycles);
+	/* A step that must wait until @ready(@arg); @obj is what it waits for
+	 * and then changes. */
+	void (*wait)(const void *obj, bool (*ready)(const void *),
+		     const void *arg, u64 cycles);
+	/* @obj changed in a way that may end a wait. */
+	void (*wake)(const void *obj);
+	/* The step also reads (or changes) @obj. */
+	void (*touch)(const void *obj, bool is_write);
+	/* Hardware picks one of @n. */
+	u32 (*choose)(u32 n);
+	/* A request was queued for @target. */
+	void (*ipi_posted)(struct cpu *target);
+	/* Text for the table of a counterexample; NULL when nobody reads. */
+	void (*note)(const char *text);
+	/* An oracle fired. Does not return in explored runs. */
+	void (*violation)(const char *oracle, const char *text);
+};
+
+struct sys {
+	struct arena arena;
+	const struct machine *m;
+	struct driver drv;
+	struct os_ops os;
+	struct memory mem;
+	struct cpu *cpu;        /* [nr_cpus]                                  */
+	u32 nr_cpus;
+	enum memory_model memory_model;
+	bool is_explored;
+	bool is_reduced;        /* explored: commuting steps may be merged    */
+	bool is_checked;        /* oracles on                                 */
+	bool may_speculate;     /* envelope: fills nobody asked for           */
+	bool may_evict;         /* envelope: entries may vanish               */
+	u64 seed;
+	u64 end_cycles;         /* timed: programs stop here, 0 = never       */
+	void *os_state;         /* mm/'s                                      */
+};
+
+extern struct sys *the_sys;
+extern struct cpu *this_cpu;
+
+struct sys_config {
+	const struct machine *m;
+	size_t arena_bytes;
+	u32 nr_cpus;                    /* <= m->nr_cpus                      */
+	enum memory_model memory_model;
+	bool is_explored, is_reduced, is_checked;
+	bool may_speculate, may_evict;
+	struct paging paging;
+	u32 lines_per_frame;            /* modelled contents; 0 in timed runs
+					 * without --check                   */
+	u64 frames_per_node;            /* 0: from the machine                */
+	u64 seed;
+};
+
+/* sys_create - the machine, powered on: empty TLBs, no address space loaded,
+ * idle. Sets the_sys. The caller fills drv and os.
+ * Return: 0, -ENOMEM, -EINVAL (more CPUs than the machine has). */
+int sys_create(struct sys **out, const struct sys_config *cfg);
+void sys_destroy(struct sys *sys);
+
+/* sys_start - put @t on CPU @t->cpu with a stack of its own; it runs when the
+ * driver lets it. One task a CPU. Return: 0 or -ENOMEM. */
+int sys_start(struct task *t);
+
+/* Cycles to a category. */
+static inline void charge(u64 cycles)
+{
+	this_cpu->now += cycles;
+	this_cpu->cycles[this_cpu->cat] += cycles;
+}
+
+static inline enum cycle_cat cat_enter(enum cycle_cat cat)
+{
+	enum cycle_cat old = this_cpu->cat;
+
+	this_cpu->cat = cat;
+	return old;
+}
+
+static inline void cat_leave(enum cycle_cat old)
+{
+	this_cpu->cat = old;
+}
+
+static inline u64 cost_of(enum cost c)
+{
+	return the_sys->m->cost[c];
+}
+
+#define COUNT(id, n) (this_cpu->count.v[CTR_##id] += (n))
+
+/* NOTE - one event for the person who reads a counterexample. Costs a test
+ * when nobody does. */
+#define NOTE(...) do { if (unlikely(the_sys->drv.note)) cpu_note(__VA_ARGS__); } while (0)
+void cpu_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void cpu_violation(const char *oracle, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* ---- interrupts (ipi.c) ------------------------------------------------ */
+
+/* smp_call - run @fn(@arg) on every CPU of @mask (bit per CPU, nr_cpus bits)
+ * but this one, in interrupt context; do @local meanwhile; return when all
+ * have acknowledged. Interrupts stay deliverable while waiting.
+ * @arg must live in the arena. Return: CPUs interrupted. */
+u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
+	     void (*local)(void *arg));
+
+/* Take everything that is queued here; called by drivers at step boundaries. */
+void cpu_take_irqs(void);
+
+static inline bool cpu_irq_is_due(const struct cpu *c)
+{
+	return c->s->nr_ipis && !c->s->irq_off;
+}
+
+/* ---- accesses by programs (access.c) ----------------------------------- */
+
+/* cpu_access - one store of @value to, or load from, word @line of page @vpn,
+ * as the program on this CPU does it: TLB, walk, fault, store buffer.
+ * Explored runs, and timed ones that follow contents. Return: 0 with *value
+ * (loads), or the fault handler's error. */
+int cpu_access(u64 vpn, u32 line, bool is_write, u64 *value);
+
+/* cpu_run_many - consume @n page runs on this CPU's arrays. Timed runs only.
+ * Return: 0 or the fault handler's error. */
+int cpu_run_many(const struct run *runs, size_t n);
+
+/* Load a root table: MOV CR3 without NOFLUSH when @flush. */
+void cpu_load_cr3(u32 root, u16 pcid, bool flush);
+
+/* Invalidations on this CPU. vpn in 4 KiB pages. Return: entries dropped. */
+u32 cpu_invlpg(u64 vpn);
+u32 cpu_flush_pcid(void);
+
+#endif

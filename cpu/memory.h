@@ -1,0 +1,72 @@
+/* memory.h - physical memory as hardware sees it: page tables in frames, and a
+ * few modelled words of contents per data frame where somebody checks them.
+ *
+ * x86-64 paging with the sizes as numbers, so that an explored machine can use
+ * small tables (two levels of two entries) and the same walker:
+ * real hardware is { .levels = 4, .bits = 9 }.
+ *
+ *  63   62..52    51..12     11   10   9   8     7    6 5  4 3 2    1    0
+ * +----+--------+----------+----+----+---+-----+----+---+-+---+----+----+---+
+ * | NX |        |   pfn    | MW | MIG|   | NUM | PS | D |A|   | US | RW | P |
+ * +----+--------+----------+----+----+---+-----+----+---+-+---+----+----+---+
+ * Bits 8..11 mean this only while P = 0: NUM (PROT_NONE, the bit that marks a
+ * NUMA hint), MIG (migration entry), MW (it was writable).
+ */
+#ifndef CPU_MEMORY_H
+#define CPU_MEMORY_H
+
+#include "base/arena.h"
+#include "base/types.h"
+
+#define PTE_P	(1ull << 0)
+#define PTE_RW	(1ull << 1)
+#define PTE_US	(1ull << 2)
+#define PTE_A	(1ull << 5)
+#define PTE_D	(1ull << 6)
+#define PTE_PS	(1ull << 7)
+#define PTE_NUMA (1ull << 8)
+#define PTE_MIG	(1ull << 10)
+#define PTE_MIG_W (1ull << 11)
+#define PTE_NX	(1ull << 63)
+#define PTE_PFN_MASK 0x000ffffffffff000ull
+
+static inline u64 pte_pfn(u64 pte)
+{
+	return (pte & PTE_PFN_MASK) >> PAGE_SHIFT;
+}
+
+static inline u64 pte_make(u64 pfn, u64 flags)
+{
+	return pfn << PAGE_SHIFT | flags;
+}
+
+struct paging {
+	u8 levels;              /* tables from root to 4K leaf                */
+	u8 bits;                /* log2 of entries per table                  */
+};
+
+struct memory {
+	struct paging paging;
+	u64 nr_frames;
+	u32 lines_per_frame;    /* modelled words per frame, 0 = none         */
+	u64 **table;            /* [nr_frames] entries, NULL: not a table     */
+	u64 *line;              /* [nr_frames * lines_per_frame]              */
+};
+
+static inline u32 paging_entries(const struct paging *p)
+{
+	return 1u << p->bits;
+}
+
+/* log2 of 4K pages under one entry of @level (0 = leaf table). */
+static inline u32 paging_order(const struct paging *p, u32 level)
+{
+	return p->bits * level;
+}
+
+static inline u32 paging_index(const struct paging *p, u64 vpn, u32 level)
+{
+	return (u32)(vpn >> paging_order(p, level)) & (paging_entries(p) - 1);
+}
+
+#endif

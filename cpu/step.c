@@ -1,0 +1,441 @@
+#include <string.h>
+
+#include "cpu/step.h"
+
+u64 word_get(const void *p, u32 bytes)
+{
+	switch (bytes) {
+	case 1: return *(const u8 *)p;
+	case 2: return *(const u16 *)p;
+	case 4: return *(const u32 *)p;
+	}
+	return *(const u64 *)p;
+}
+
+void word_set(void *p, u32 bytes, u64 v)
+{
+	switch (bytes) {
+	case 1: *(u8 *)p = (u8)v; break;
+	case 2: *(u16 *)p = (u16)v; break;
+	case 4: *(u32 *)p = (u32)v; break;
+	default: *(u64 *)p = v;
+	}
+}
+
+static bool is_weak(void)
+{
+	return the_sys->memory_model == MEM_WEAK;
+}
+
+/* Loads after this are not early any more. */
+static void acquire(void)
+{
+	struct storebuf *sb = this_cpu->s->sb;
+
+	if (!sb || !is_weak())
+		return;
+	touch(&sb->nr_stale, true);
+	memset(sb->stale, 0, sizeof(sb->stale));
+	sb->nr_stale = 0;
+}
+
+static bool sb_is_empty(const void *arg)
+{
+	return ((const struct storebuf *)arg)->n == 0;
+}
+
+static bool sb_has_room(const void *arg)
+{
+	return ((const struct storebuf *)arg)->n < SB_MAX;
+}
+
+/* Before a fully ordered operation on @p: a choice point in any case. */
+static void ordered_step(const void *p, u64 cycles)
+{
+	struct storebuf *sb = this_cpu->s->sb;
+
+	if (sb && sb->n)
+		the_sys->drv.wait(p, sb_is_empty, sb, cycles);
+	else
+		step(p, true, cycles);
+	touch(p, true);
+	if (sb)
+		touch(sb, false);
+	acquire();
+}
+
+static void push(const struct sb_entry *e)
+{
+	struct storebuf *sb = this_cpu->s->sb;
+
+	if (!sb_has_room(sb))
+		the_sys->drv.wait(sb, sb_has_room, sb, 0);
+	touch(sb, true);
+	sb->e[sb->n] = *e;
+	/* Later stores keep behind what came before the last write barrier. */
+	sb->e[sb->n].epoch = sb->n ? sb->e[sb->n - 1].epoch : 0;
+	if (sb->n && (sb->e[sb->n - 1].epoch & 0x80))
+		sb->e[sb->n].epoch = (u8)((sb->e[sb->n - 1].epoch & 0x7f) + 1);
+	sb->n++;
+}
+
+static struct sb_entry entry(void *p, u32 bytes, enum sb_kind kind, u64 v)
+{
+	struct sb_entry e;
+
+	memset(&e, 0, sizeof(e));
+	e.off = arena_offset(&the_sys->arena, p);
+	e.bytes = (u8)bytes;
+	e.kind = (u8)kind;
+	e.value = v;
+	return e;
+}
+
+u64 word_read(const void *p, u32 bytes, u64 cycles)
+{
+	struct storebuf *sb = this_cpu->s->sb;
+	u64 off, v;
+
+	step(p, false, cycles);
+	v = word_get(p, bytes);
+	if (sb) {
+		u32 at[STALE_MAX], n = 0, pick;
+
+		off = arena_offset(&the_sys->arena, p);
+		touch(sb, false);
+		v = sb_forward(sb, off, v);
+		touch(&sb->nr_stale, false);
+		for (u32 i = 0; i < sb->nr_stale; i++)
+			if (sb->stale[i].off == off)
+				at[n++] = i;
+		/* The newest first; what is older than the value taken has
+		 * been overtaken. */
+		pick = n ? the_sys->drv.choose(n + 1) : 0;
+		if (pick) {
+			u32 i = at[n - pick];
+
+			v = sb->stale[i].value;
+			NOTE("early load: %llu", (unsigned long long)v);
+			n -= pick;
+		}
+		if (n)
+			touch(&sb->nr_stale, true);
+		while (n--) {
+			memmove(&sb->stale[at[n]], &sb->stale[at[n] + 1],
+				(sb->nr_stale - at[n] - 1) *
+				sizeof(sb->stale[0]));
+			sb->nr_stale--;
+			memset(&sb->stale[sb->nr_stale], 0,
+			       sizeof(sb->stale[0]));
+		}
+	}
+	observe(v);
+	return v;
+}
+
+void word_write(void *p, u32 bytes, u64 v, u64 cycles)
+{
+	struct sb_entry e;
+
+	if (!this_cpu->s->sb) {
+		step(p, true, cycles);
+		word_set(p, bytes, v);
+		the_sys->drv.wake(p);
+		return;
+	}
+	e = entry(p, bytes, SB_STORE, v);
+	push(&e);
+}
+
+u64 word_xchg(void *p, u32 bytes, u64 v, u64 cycles)
+{
+	u64 old;
+
+	ordered_step(p, cycles);
+	old = word_get(p, bytes);
+	word_set(p, bytes, v);
+	the_sys->drv.wake(p);
+	observe(old);
+	return old;
+}
+
+bool word_cmpxchg(void *p, u32 bytes, u64 old, u64 v, u64 cycles)
+{
+	bool ok;
+
+	ordered_step(p, cycles);
+	ok = word_get(p, bytes) == old;
+	if (ok) {
+		word_set(p, bytes, v);
+		the_sys->drv.wake(p);
+	}
+	observe(ok);
+	return ok;
+}
+
+u64 word_add(void *p, u32 bytes, u64 delta, u64 cycles)
+{
+	u64 v;
+
+	ordered_step(p, cycles);
+	v = word_get(p, bytes) + delta;
+	word_set(p, bytes, v);
+	the_sys->drv.wake(p);
+	v = word_get(p, bytes);
+	observe(v);
+	return v;
+}
+
+void word_add_relaxed(void *p, u32 bytes, u64 delta, u64 cycles)
+{
+	struct sb_entry e;
+
+	if (this_cpu->s->sb && is_weak()) {
+		e = entry(p, bytes, SB_ADD, delta);
+		push(&e);
+		return;
+	}
+	ordered_step(p, cycles);
+	word_set(p, bytes, word_get(p, bytes) + delta);
+	the_sys->drv.wake(p);
+}
+
+void smp_mb(void)
+{
+	struct storebuf *sb = this_cpu->s->sb;
+
+	if (!sb)
+		return;
+	if (sb->n)
+		the_sys->drv.wait(sb, sb_is_empty, sb, 0);
+	acquire();
+}
+
+void smp_wmb(void)
+{
+	struct storebuf *sb = this_cpu->s->sb;
+
+	if (sb && is_weak() && sb->n)
+		sb->e[sb->n - 1].epoch |= 0x80;
+}
+
+void smp_rmb(void)
+{
+	acquire();
+}
+
+/* ---- locks ---------------------------------------------------------------- */
+
+static bool lock_is_free(const void *arg)
+{
+	const struct storebuf *sb = this_cpu->s->sb;
+
+	/* A locked operation waits for this CPU's own stores, except that a
+	 * weak acquire does not. */
+	return !*(const u32 *)arg && (!sb || !sb->n || is_weak());
+}
+
+static void take(u32 *owner)
+{
+	the_sys->drv.wait(owner, lock_is_free, owner, cost_of(COST_LOCK));
+	touch(owner, true);
+	*owner = this_cpu->id + 1;
+	acquire();
+}
+
+/* Unlocking is a plain store that everything before precedes. It only lets
+ * others go on, so with nothing before it in the buffer it may as well happen
+ * at once (a left mover). */
+static void release(u32 *owner, bool may_be_tried)
+{
+	struct storebuf *sb = this_cpu->s->sb;
+	struct sb_entry e;
+
+	assert(*owner == this_cpu->id + 1);
+	if (sb && sb->n) {
+		e = entry(owner, sizeof(*owner), SB_RELEASE, 0);
+		e.level = may_be_tried;
+		push(&e);
+		return;
+	}
+	if (!the_sys->is_explored)
+		charge(cost_of(COST_PTE_SCAN));
+	else if (may_be_tried || !the_sys->is_reduced)
+		step(owner, true, 0);
+	touch(owner, true);
+	*owner = 0;
+	the_sys->drv.wake(owner);
+}
+
+void spin_lock(struct spinlock *l)
+{
+	take(&l->owner);
+	/* Taking a lock nobody may try is a right mover: the next step may
+	 * follow at once, unless it may block. */
+	this_cpu->ctx.glide = the_sys->is_reduced;
+}
+
+void spin_unlock(struct spinlock *l)
+{
+	this_cpu->ctx.glide = false;
+	release(&l->owner, false);
+}
+
+bool bit_trylock(u32 *owner)
+{
+	bool ok;
+
+	ordered_step(owner, cost_of(COST_LOCK));
+	ok = !*owner;
+	if (ok)
+		*owner = this_cpu->id + 1;
+	observe(ok);
+	return ok;
+}
+
+void bit_lock(u32 *owner)
+{
+	take(owner);
+}
+
+void bit_unlock(u32 *owner)
+{
+	release(owner, true);
+}
+
+static bool bit_is_free(const void *arg)
+{
+	return !*(const u32 *)arg;
+}
+
+void bit_wait(u32 *owner)
+{
+	the_sys->drv.wait(owner, bit_is_free, owner, cost_of(COST_LOCK));
+	acquire();
+}
+
+static bool no_writer(const void *arg)
+{
+	const struct storebuf *sb = this_cpu->s->sb;
+
+	return !((const struct rwsem *)arg)->writer &&
+	       (!sb || !sb->n || is_weak());
+}
+
+static bool no_holder(const void *arg)
+{
+	return no_writer(arg) && !((const struct rwsem *)arg)->readers;
+}
+
+void down_read(struct rwsem *s)
+{
+	the_sys->drv.wait(s, no_writer, s, cost_of(COST_LOCK));
+	touch(s, true);
+	s->readers++;
+	acquire();
+	this_cpu->ctx.glide = the_sys->is_reduced;
+}
+
+/* The kernel's are atomic decrements with release: after this CPU's stores. */
+static void up(struct rwsem *s)
+{
+	struct storebuf *sb = this_cpu->s->sb;
+
+	this_cpu->ctx.glide = false;
+	if (sb && sb->n)
+		the_sys->drv.wait(sb, sb_is_empty, sb, cost_of(COST_LOCK));
+	else if (!the_sys->is_explored)
+		charge(cost_of(COST_LOCK));
+	else if (!the_sys->is_reduced)
+		step(s, true, 0);
+	touch(s, true);
+}
+
+void up_read(struct rwsem *s)
+{
+	up(s);
+	s->readers--;
+	the_sys->drv.wake(s);
+}
+
+void down_write(struct rwsem *s)
+{
+	the_sys->drv.wait(s, no_holder, s, cost_of(COST_LOCK));
+	touch(s, true);
+	s->writer = this_cpu->id + 1;
+	acquire();
+	this_cpu->ctx.glide = the_sys->is_reduced;
+}
+
+void up_write(struct rwsem *s)
+{
+	up(s);
+	s->writer = 0;
+	the_sys->drv.wake(s);
+}
+
+/* ---- page-table entries ---------------------------------------------------- */
+
+void pte_retire(u32 root, u64 vpn, u32 level, u64 old)
+{
+	struct tlb_entry e;
+
+	if (!the_sys->is_explored || !the_sys->may_speculate)
+		return;
+	if (!(old & PTE_P) || (level && !(old & PTE_PS)))
+		return;
+	memset(&e, 0, sizeof(e));
+	e.order = (u8)paging_order(&the_sys->mem.paging, level);
+	e.vpn = vpn & ~tlb_order_mask(e.order);
+	e.pfn = pte_pfn(old);
+	e.flags = (u8)((old & PTE_RW ? TLB_W : 0) | (old & PTE_D ? TLB_D : 0));
+	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
+		struct cpu_state *s = the_sys->cpu[i].s;
+
+		if (s->root != root)
+			continue;
+		e.pcid = s->pcid;
+		touch(s->env, true);
+		envelope_retire(s->env, &e);
+	}
+}
+
+void pte_store(u32 root, u64 vpn, u32 level, u64 *pte, u64 v)
+{
+	struct sb_entry e;
+
+	if (!this_cpu->s->sb) {
+		step(pte, true, cost_of(COST_PTE_OP));
+		pte_retire(root, vpn, level, *pte);
+		*pte = v;
+		return;
+	}
+	e = entry(pte, sizeof(*pte), SB_PTE, v);
+	e.root = root;
+	e.vpn = vpn;
+	e.level = (u8)level;
+	push(&e);
+}
+
+u64 pte_xchg(u32 root, u64 vpn, u32 level, u64 *pte, u64 v)
+{
+	u64 old;
+
+	ordered_step(pte, cost_of(COST_PTE_OP));
+	old = *pte;
+	pte_retire(root, vpn, level, old);
+	*pte = v;
+	observe(old);
+	return old;
+}
+
+u64 pte_load(u64 *pte)
+{
+	return word_read(pte, sizeof(*pte), cost_of(COST_PTE_SCAN));
+}
+
+void local_irq_enable(void)
+{
+	assert(this_cpu->s->irq_off);
+	this_cpu->s->irq_off--;
+}

@@ -1,0 +1,128 @@
+/* step.h - how the modelled kernel touches shared state. Names and meaning are
+ * the kernel's; each call is one step, the driver's chance to let others run.
+ *
+ * What must hold for explored runs: code between two steps touches only what
+ * the last step named (or the task's own locals), and what a task learns, it
+ * learns through observe(). Then a task's locals are a function of cpu->s->obs
+ * and a state's key is complete. test_explore.c checks the first part on every
+ * transition of every race.
+ */
+#ifndef CPU_STEP_H
+#define CPU_STEP_H
+
+#include <assert.h>
+
+#include "cpu/cpu.h"
+
+/* The task now knows @v. */
+static inline void observe(u64 v)
+{
+	u64 x = (this_cpu->s->obs ^ v) * 0x9e3779b97f4a7c15ull;
+
+	this_cpu->s->obs = (x ^ x >> 29) * 0xbf58476d1ce4e5b9ull + 1;
+}
+
+/* What the task learnt since is dead: its locals are as they were at @obs,
+ * which the caller saved. Used at the return to user mode and from interrupts,
+ * where the kernel stack is empty again. */
+static inline u64 obs_save(void)
+{
+	return this_cpu->s->obs;
+}
+
+static inline void obs_restore(u64 obs)
+{
+	this_cpu->s->obs = obs;
+}
+
+static inline void step(const void *obj, bool is_write, u64 cycles)
+{
+	the_sys->drv.step(obj, is_write, cycles);
+}
+
+static inline void touch(const void *obj, bool is_write)
+{
+	the_sys->drv.touch(obj, is_write);
+}
+
+/* ---- words -------------------------------------------------------------- */
+
+u64 word_read(const void *p, u32 bytes, u64 cycles);
+void word_write(void *p, u32 bytes, u64 v, u64 cycles);
+u64 word_xchg(void *p, u32 bytes, u64 v, u64 cycles);
+bool word_cmpxchg(void *p, u32 bytes, u64 old, u64 v, u64 cycles);
+u64 word_add(void *p, u32 bytes, u64 delta, u64 cycles);
+void word_add_relaxed(void *p, u32 bytes, u64 delta, u64 cycles);
+
+/* Raw contents, for code that already stepped. */
+u64 word_get(const void *p, u32 bytes);
+void word_set(void *p, u32 bytes, u64 v);
+
+#define READ_ONCE(x) \
+	((__typeof__(x))word_read(&(x), sizeof(x), cost_of(COST_PTE_SCAN)))
+#define WRITE_ONCE(x, v) \
+	word_write(&(x), sizeof(x), (u64)(v), cost_of(COST_PTE_SCAN))
+#define xchg(p, v) \
+	((__typeof__(*(p)))word_xchg((p), sizeof(*(p)), (u64)(v), cost_of(COST_LOCK)))
+#define cmpxchg_ok(p, old, v) \
+	word_cmpxchg((p), sizeof(*(p)), (u64)(old), (u64)(v), cost_of(COST_LOCK))
+/* Fully ordered; returns the new value. */
+#define atomic_add_return(p, d) \
+	((__typeof__(*(p)))word_add((p), sizeof(*(p)), (u64)(d), cost_of(COST_LOCK)))
+/* No result, no order (a full barrier all the same on TSO hardware). */
+#define atomic_inc(p) word_add_relaxed((p), sizeof(*(p)), 1, cost_of(COST_LOCK))
+#define atomic_dec(p) word_add_relaxed((p), sizeof(*(p)), (u64)-1, cost_of(COST_LOCK))
+
+/* ---- barriers ------------------------------------------------------------ */
+
+void smp_mb(void);      /* waits until this CPU's stores are visible          */
+void smp_wmb(void);     /* weak only: later stores stay behind earlier ones   */
+void smp_rmb(void);     /* weak only: later loads are not early               */
+
+/* ---- locks --------------------------------------------------------------- */
+
+struct spinlock {
+	u32 owner;      /* CPU + 1                                            */
+};
+
+void spin_lock(struct spinlock *l);
+void spin_unlock(struct spinlock *l);
+
+/* A lock that others may try: its release is a step of its own. */
+bool bit_trylock(u32 *owner);
+void bit_lock(u32 *owner);
+void bit_unlock(u32 *owner);
+/* Wait until nobody holds it, without taking it. */
+void bit_wait(u32 *owner);
+
+struct rwsem {
+	u32 readers;
+	u32 writer;     /* CPU + 1                                            */
+};
+
+void down_read(struct rwsem *s);
+void up_read(struct rwsem *s);
+void down_write(struct rwsem *s);
+void up_write(struct rwsem *s);
+
+/* ---- page-table entries --------------------------------------------------- */
+
+/* The translation that @old gave at @vpn, @level of the tables under @root, is
+ * no longer in memory: CPUs that have the root loaded may still cache it. */
+void pte_retire(u32 root, u64 vpn, u32 level, u64 old);
+
+/* Plain store and exchange of an entry. */
+void pte_store(u32 root, u64 vpn, u32 level, u64 *pte, u64 v);
+u64 pte_xchg(u32 root, u64 vpn, u32 level, u64 *pte, u64 v);
+u64 pte_load(u64 *pte);
+
+/* ---- interrupts off ------------------------------------------------------- */
+
+static inline void local_irq_disable(void)
+{
+	this_cpu->s->irq_off++;
+}
+
+void local_irq_enable(void);
+
+#endif

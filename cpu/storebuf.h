@@ -1,0 +1,60 @@
+/* storebuf.h - one CPU's stores that are not yet visible.
+ *
+ * TSO: they become visible in order; locked operations wait for an empty
+ * buffer. Weak: any order, except that stores to one word keep theirs, a write
+ * barrier separates, and a release waits for all before it. Plain atomic
+ * increments without a result are buffered too (LKMM: they order nothing).
+ *
+ * Weak loads: a load may have been performed early, at any time since the
+ * CPU's last acquire or read barrier, so it may return any value the word held
+ * since then: @stale remembers those.
+ */
+#ifndef CPU_STOREBUF_H
+#define CPU_STOREBUF_H
+
+#include "base/types.h"
+
+#define SB_MAX 8
+#define STALE_MAX 6
+
+enum sb_kind {
+	SB_STORE,               /* a kernel word                              */
+	SB_ADD,                 /* relaxed increment (value is the delta)     */
+	SB_PTE,                 /* a page-table entry: retires translations   */
+	SB_RELEASE,             /* unlock: after everything before it         */
+	SB_LINE,                /* a program's store to a frame               */
+};
+
+struct sb_entry {
+	u64 off;                /* arena offset of the word                   */
+	u64 value;
+	u64 vpn;                /* SB_PTE, SB_LINE                            */
+	u32 root;               /* SB_PTE: root table of the address space    */
+	u8 bytes;
+	u8 kind;
+	u8 level;               /* SB_PTE; SB_LINE: the line                  */
+	u8 epoch;               /* weak: number of write barriers before it   */
+};
+
+struct stale_value {
+	u64 off;
+	u64 value;
+};
+
+struct storebuf {
+	u32 n;
+	u32 nr_stale;
+	struct sb_entry e[SB_MAX];      /* oldest first                       */
+	struct stale_value stale[STALE_MAX];    /* oldest first               */
+};
+
+/* The i-th entry that may become visible next, or -1 when fewer may. */
+int sb_drainable(const struct storebuf *sb, bool is_weak, u32 i);
+
+/* Make entry @i visible: remove it and perform the store. */
+void sb_drain(struct storebuf *sb, u32 i);
+
+/* Newest value of a word as its own CPU sees it. */
+u64 sb_forward(const struct storebuf *sb, u64 off, u64 memory_value);
+
+#endif

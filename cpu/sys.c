@@ -1,0 +1,183 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/step.h"
+
+struct sys *the_sys;
+struct cpu *this_cpu;
+
+/* Modelled kernel paths are shallow; explored stacks are small so that a
+ * thousand saved states stay in cache. */
+#define STACK_BYTES (64u << 10)
+
+static int memory_create(struct sys *sys, const struct sys_config *cfg)
+{
+	struct memory *mem = &sys->mem;
+	u64 per_node = cfg->frames_per_node;
+
+	mem->paging = cfg->paging;
+	mem->lines_per_frame = cfg->lines_per_frame;
+	mem->nr_frames = 0;
+	for (u32 n = 0; n < cfg->m->nr_nodes; n++)
+		mem->nr_frames += per_node ? per_node
+			: cfg->m->node_bytes[n] >> PAGE_SHIFT;
+	/* Host pointers, the same in every state: not part of a state's key.
+	 * What they point to is. */
+	mem->table = arena_alloc(&sys->arena, mem->nr_frames * sizeof(u64 *));
+	if (!mem->table)
+		return -ENOMEM;
+	if (mem->lines_per_frame) {
+		mem->line = arena_alloc(&sys->arena, mem->nr_frames *
+					mem->lines_per_frame * sizeof(u64));
+		if (!mem->line)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int cpu_create(struct sys *sys, struct cpu *c, u32 id)
+{
+	struct arena *a = &sys->arena;
+	const struct machine *m = sys->m;
+
+	c->id = id;
+	c->node = m->cpu[id].node;
+	c->irq_at = UINT64_MAX;
+	c->cat = CYC_USER;
+	c->s = arena_alloc(a, sizeof(*c->s));
+	if (!c->s)
+		return -ENOMEM;
+	c->s->ipi_from = arena_alloc(a, sys->nr_cpus * sizeof(u16));
+	if (!c->s->ipi_from)
+		return -ENOMEM;
+	c->s->is_done = 1;
+	if (sys->is_explored) {
+		c->s->env = arena_alloc(a, sizeof(*c->s->env));
+		if (!c->s->env)
+			return -ENOMEM;
+		if (sys->memory_model != MEM_SC) {
+			c->s->sb = arena_alloc(a, sizeof(*c->s->sb));
+			if (!c->s->sb)
+				return -ENOMEM;
+		}
+		return 0;
+	}
+	c->ipi_at = calloc(sys->nr_cpus, sizeof(u64));
+	if (!c->ipi_at)
+		return -ENOMEM;
+	return tlb_array_create(&c->tlb, &m->l1d_4k, &m->l1d_2m, &m->stlb);
+}
+
+int sys_create(struct sys **out, const struct sys_config *cfg)
+{
+	struct sys *sys;
+	int rc = -ENOMEM;
+
+	if (!cfg->nr_cpus || cfg->nr_cpus > cfg->m->nr_cpus)
+		return -EINVAL;
+	sys = calloc(1, sizeof(*sys));
+	if (!sys)
+		return -ENOMEM;
+	sys->m = cfg->m;
+	sys->nr_cpus = cfg->nr_cpus;
+	sys->memory_model = cfg->memory_model;
+	sys->is_explored = cfg->is_explored;
+	sys->is_reduced = cfg->is_reduced;
+	sys->is_checked = cfg->is_checked;
+	sys->may_speculate = cfg->may_speculate;
+	sys->may_evict = cfg->may_evict;
+	sys->seed = cfg->seed;
+	sys->cpu = calloc(cfg->nr_cpus, sizeof(*sys->cpu));
+	if (!sys->cpu || arena_create(&sys->arena, cfg->arena_bytes))
+		goto err;
+	the_sys = sys;
+	for (u32 i = 0; i < cfg->nr_cpus; i++) {
+		rc = cpu_create(sys, &sys->cpu[i], i);
+		if (rc)
+			goto err;
+	}
+	rc = memory_create(sys, cfg);
+	if (rc)
+		goto err;
+	this_cpu = &sys->cpu[0];
+	*out = sys;
+	return 0;
+err:
+	sys_destroy(sys);
+	return rc;
+}
+
+void sys_destroy(struct sys *sys)
+{
+	if (!sys)
+		return;
+	for (u32 i = 0; sys->cpu && i < sys->nr_cpus; i++) {
+		if (sys->cpu[i].tlb)
+			tlb_array_destroy(sys->cpu[i].tlb);
+		free(sys->cpu[i].fiber.stack);
+		free(sys->cpu[i].ipi_at);
+	}
+	free(sys->cpu);
+	arena_destroy(&sys->arena);
+	if (the_sys == sys) {
+		the_sys = NULL;
+		this_cpu = NULL;
+	}
+	free(sys);
+}
+
+static bool never(const void *arg)
+{
+	return false;
+}
+
+/* Where every fiber begins and, as an idle CPU, ends. */
+static void cpu_main(void *arg)
+{
+	struct cpu *c = arg;
+
+	c->task->fn(c->task);
+	c->s->is_done = 1;
+	c->s->obs = 0;          /* no locals are left */
+	c->cat = CYC_IDLE;
+	for (;;)
+		the_sys->drv.wait(NULL, never, NULL, 0);
+}
+
+int sys_start(struct task *t)
+{
+	struct cpu *c = &the_sys->cpu[t->cpu];
+	void *stack = aligned_alloc(64, STACK_BYTES);
+
+	if (!stack)
+		return -ENOMEM;
+	c->task = t;
+	c->s->is_done = 0;
+	fiber_init(&c->fiber, stack, STACK_BYTES, cpu_main, c);
+	return 0;
+}
+
+void cpu_note(const char *fmt, ...)
+{
+	char text[160];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	the_sys->drv.note(text);
+}
+
+void cpu_violation(const char *oracle, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	the_sys->drv.violation(oracle, text);
+}

@@ -1,0 +1,90 @@
+#include <string.h>
+
+#include "tlb/envelope.h"
+
+static int compare(const struct tlb_entry *a, const struct tlb_entry *b)
+{
+	return memcmp(a, b, sizeof(*a));
+}
+
+static void drop(struct envelope *env, u32 i)
+{
+	u32 last = env->n - 1;
+
+	for (; i < last; i++) {
+		env->e[i] = env->e[i + 1];
+		env->marked[i] = env->marked[i + 1];
+	}
+	memset(&env->e[last], 0, sizeof(env->e[last]));
+	env->marked[last] = 0;
+	env->n = last;
+}
+
+void envelope_retire(struct envelope *env, const struct tlb_entry *e)
+{
+	u32 at = 0;
+
+	while (at < env->n && compare(&env->e[at], e) < 0)
+		at++;
+	if (at < env->n && !compare(&env->e[at], e)) {
+		/* The same translation, younger: the flush under way need not
+		 * have removed this one. */
+		return;
+	}
+	if (env->n == ENVELOPE_MAX) {
+		env->overflowed = 1;
+		return;
+	}
+	for (u32 i = env->n; i > at; i--) {
+		env->e[i] = env->e[i - 1];
+		env->marked[i] = env->marked[i - 1];
+	}
+	env->e[at] = *e;
+	env->marked[at] = 0;
+	env->n++;
+}
+
+static bool matches(const struct tlb_entry *e, u16 pcid, u64 vpn)
+{
+	return (e->pcid == pcid || (e->flags & TLB_G)) &&
+	       tlb_entry_covers(e, vpn);
+}
+
+u32 envelope_candidates(const struct envelope *env, u16 pcid, u64 vpn,
+			u32 index[ENVELOPE_MAX])
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < env->n; i++)
+		if (matches(&env->e[i], pcid, vpn))
+			index[n++] = i;
+	return n;
+}
+
+void envelope_collapse(struct envelope *env, u16 pcid, u64 vpn, int keep)
+{
+	for (u32 i = env->n; i-- > 0; )
+		if ((int)i != keep && matches(&env->e[i], pcid, vpn)) {
+			drop(env, i);
+			if (keep > (int)i)
+				keep--;
+		}
+}
+
+u32 envelope_invlpg(struct envelope *env, u16 pcid, u64 vpn)
+{
+	u32 before = env->n;
+
+	envelope_collapse(env, pcid, vpn, -1);
+	return before - env->n;
+}
+
+u32 envelope_flush_pcid(struct envelope *env, u16 pcid)
+{
+	u32 before = env->n;
+
+	for (u32 i = env->n; i-- > 0; )
+		if (env->e[i].pcid == pcid && !(env->e[i].flags & TLB_G))
+			drop(env, i);
+	return before - env->n;
+}

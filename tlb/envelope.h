@@ -1,0 +1,48 @@
+/* envelope.h - the architectural envelope of one CPU's TLB: every translation
+ * that a correct processor might hold right now.
+ *
+ * The manual lets a CPU cache any valid translation at any time and drop any
+ * entry at any time. So instead of events "fill" and "evict", the envelope
+ * keeps, per page, the set of translations that *may* be cached:
+ *   - when a valid entry in memory is replaced, the old one joins the set of
+ *     every CPU that has the table loaded (it may have been filled before);
+ *   - invalidation empties the set;
+ *   - an access picks: one member (it hits, so the others were not there), or
+ *     a walk (nothing was cached). What is not picked leaves the set.
+ * A member is kept until used, so unbounded fills and evictions cost no states
+ * of their own. tests/test_envelope.c holds this against explicit fill and
+ * evict events.
+ *
+ * With is_demand_only, only what this CPU itself walked can join.
+ *
+ * Entries are kept sorted, so that equal sets are equal bytes.
+ */
+#ifndef TLB_ENVELOPE_H
+#define TLB_ENVELOPE_H
+
+#include "tlb/tlb.h"
+
+#define ENVELOPE_MAX 8
+
+struct envelope {
+	u32 n;
+	u32 overflowed;         /* a member was lost: no proof from here on   */
+	struct tlb_entry e[ENVELOPE_MAX];
+	u8 marked[ENVELOPE_MAX];        /* ghost: bit per flush initiator that
+					 * found it here when it began       */
+};
+
+/* A translation that was valid in memory until now may still be cached. */
+void envelope_retire(struct envelope *env, const struct tlb_entry *e);
+
+/* Members that translate @vpn under @pcid. Return: how many, in @index. */
+u32 envelope_candidates(const struct envelope *env, u16 pcid, u64 vpn,
+			u32 index[ENVELOPE_MAX]);
+
+/* The access used member @keep (or walked: -1): the page's others are gone. */
+void envelope_collapse(struct envelope *env, u16 pcid, u64 vpn, int keep);
+
+u32 envelope_invlpg(struct envelope *env, u16 pcid, u64 vpn);
+u32 envelope_flush_pcid(struct envelope *env, u16 pcid);
+
+#endif
