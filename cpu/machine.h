@@ -67,6 +67,7 @@ struct machine {
 	u32 *distance;          /* [nr_nodes * nr_nodes], SLIT: local = 10    */
 	bool is_distance_assumed;
 	u64 *node_bytes;        /* [nr_nodes] memory                          */
+	bool is_memory_assumed;
 
 	u64 hz;                 /* cycles per second of every core            */
 	const char *hz_source;
@@ -76,7 +77,10 @@ struct machine {
 	struct tlb_geometry stlb;       /* hit_cycles is COST_STLB_HIT        */
 
 	u64 cost[NR_COSTS];             /* cycles                             */
+	double cost_given[NR_COSTS];    /* before rounding, in
+					 * machine_cost_unit()                */
 	const char *cost_source[NR_COSTS];
+	bool is_cost_owned[NR_COSTS];   /* the text is freed with the machine */
 	u32 nr_assumed_costs;
 };
 
@@ -167,7 +171,8 @@ struct machine_row {
 	const char *source;     /* valid during the call; "" when not apt     */
 };
 
-/* machine_describe - call @fn for every row, in order, until it returns
+/* Costs are in the unit of their key, as a profile would give them.
+ * machine_describe - call @fn for every row, in order, until it returns
  * non-zero. Return: what the last call returned. */
 int machine_describe(const struct machine *m,
 		     int (*fn)(void *arg, const struct machine_row *row),
