@@ -19,7 +19,6 @@ struct progress {
 	u64 total;              /* 0: unknown                                 */
 	u64 start_host_ns;
 	u64 drawn_host_ns;
-	u64 seen_done;          /* count at the last look at the clock        */
 	const char *label;
 	const char *unit;       /* plural: "states", "points"                 */
 	bool drawn;
