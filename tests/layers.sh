@@ -1,0 +1,119 @@
+# layers.sh [DIR] - includes point downwards only. Output is TAP.
+#
+# tests, emu -> workloads -> mm -> cpu -> tlb -> base; always "folder/file.h".
+# hwloc is included by cpu/topology.c alone, PAPI by emu/host_pmu.c, and below
+# emu/ nothing prints to stdout or exits.
+# Without DIR the checks first prove, on files made up here, that they can fail.
+case_nr=0 bad=0
+
+# check NAME, offending lines on stdin
+check() {
+	case_nr=$((case_nr + 1))
+	lines=$(cat)
+	if [ -z "$lines" ]; then
+		echo "ok $case_nr - $1"
+	else
+		bad=$((bad + 1))
+		echo "not ok $case_nr - $1"
+		echo "$lines" | sed 's/^/#   /'
+	fi
+}
+
+sources() {
+	find "$@" -type f \( -name '*.[chS]' -o -name '*.def' \) 2>/dev/null
+}
+
+# includes FOLDER ALLOWED: quoted includes that start with none of ALLOWED
+includes() {
+	for file in $(sources "$1"); do
+		grep -Hn '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "$file" |
+			grep -Ev "\"($2)/[a-z0-9_/.-]*\""
+	done
+}
+
+layers() {
+	check "base includes base" <<-EOF
+	$(includes base 'base')
+	EOF
+	check "tlb includes tlb and below" <<-EOF
+	$(includes tlb 'tlb|base')
+	EOF
+	check "cpu includes cpu and below" <<-EOF
+	$(includes cpu 'cpu|tlb|base')
+	EOF
+	check "mm includes mm and below" <<-EOF
+	$(includes mm 'mm|cpu|tlb|base')
+	EOF
+	check "workloads include workloads and below" <<-EOF
+	$(includes workloads 'workloads|mm|cpu|tlb|base')
+	EOF
+	check "emu includes anything but tests" <<-EOF
+	$(includes emu 'emu|workloads|mm|cpu|tlb|base')
+	EOF
+	check "tests include with a folder" <<-EOF
+	$(includes tests 'tests|emu|workloads|mm|cpu|tlb|base')
+	EOF
+	check "hwloc is cpu/topology.c's alone" <<-EOF
+	$(grep -ln '<hwloc' $(sources base tlb cpu mm workloads emu) /dev/null |
+		grep -v '^cpu/topology\.c$')
+	EOF
+	check "PAPI is emu/host_pmu.c's alone" <<-EOF
+	$(grep -ln '<papi' $(sources base tlb cpu mm workloads emu) /dev/null |
+		grep -v '^emu/host_pmu\.c$')
+	EOF
+	check "nothing below emu prints to stdout or exits" <<-EOF
+	$(grep -EHn '(^|[^a-z_])(v?printf|puts|putchar|perror|_?exit|err|errx|warn|warnx)\(' \
+		$(sources base tlb cpu mm workloads) /dev/null |
+		grep -Ev ':[[:space:]]*(/?\*|//)')
+	EOF
+}
+
+if [ -n "$1" ]; then
+	cd "$1" || exit 1
+	layers
+	echo "1..$case_nr"
+	[ "$bad" = 0 ]
+	exit
+fi
+
+self=$(realpath "$0")
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+
+# catches FILE LINE: a tree with this line in this file must not pass
+catches() {
+	mkdir -p "$tmp/tree/$(dirname "$1")"
+	printf "%s\n" "$2" > "$tmp/tree/$1"
+	check "catches '$2' in $1" <<-EOF
+	$(sh "$self" "$tmp/tree" > /dev/null && echo "it passed")
+	EOF
+	rm -rf "$tmp/tree"
+}
+
+passes() {
+	mkdir -p "$tmp/tree/$(dirname "$1")"
+	printf "%s\n" "$2" > "$tmp/tree/$1"
+	check "lets '$2' in $1 pass" <<-EOF
+	$(sh "$self" "$tmp/tree" > "$tmp/out" || grep '^not' "$tmp/out")
+	EOF
+	rm -rf "$tmp/tree"
+}
+
+catches base/x.c '#include "tlb/tlb.h"'
+catches tlb/x.h '#include "cpu/cpu.h"'
+catches cpu/x.c '# include "mm/mm.h"'
+catches mm/x.c '#include "workloads/workload.h"'
+catches workloads/x.c '#include "emu/explorer.h"'
+catches emu/x.c '#include "tests/check.h"'
+catches mm/x.c '#include "mm.h"'
+catches mm/deep/x.c '#include "../base/err.h"'
+catches mm/x.c '#include <hwloc.h>'
+catches cpu/x.c '#include <papi.h>'
+catches tlb/x.c '	printf("hello");'
+catches mm/x.c '	exit(1);'
+passes mm/x.c '#include "cpu/cpu.h"'
+passes cpu/topology.c '#include <hwloc.h>'
+passes base/x.c '	fprintf(f, "hello");'
+layers
+echo "1..$case_nr"
+[ "$bad" = 0 ]
