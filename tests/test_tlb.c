@@ -1,0 +1,833 @@
+/* The array TLB against its reference model, against published measurements,
+ * and case by case. `test_tlb NAME` runs one case. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tests/ref_tlb.h"
+#include "tlb/array.h"
+
+#define ALL_SIZES (TLB_HOLDS_4K | TLB_HOLDS_2M | TLB_HOLDS_1G)
+
+static struct tlb_geometry geometry(u32 bits, u32 ways, enum tlb_index index,
+				    enum tlb_repl repl, u32 sizes)
+{
+	struct tlb_geometry g = {
+		.name = "test",
+		.nr_sets = 1u << bits,
+		.nr_ways = ways,
+		.page_sizes = sizes,
+		.index = index,
+		.index_bits = bits,
+		.replacement = repl,
+		.source = "assumed: test",
+	};
+
+	return g;
+}
+
+static struct tlb_array *create(const struct tlb_geometry geo[3])
+{
+	struct tlb_array *a = NULL;
+
+	assert_int_equal(0, tlb_array_create(&a, &geo[0], &geo[1], &geo[2]));
+	return a;
+}
+
+/* Skylake's data side. Source: tlb-hardware facts, Intel geometry. */
+static struct tlb_array *create_skylake(void)
+{
+	const struct tlb_geometry geo[3] = {
+		geometry(4, 4, TLB_INDEX_LINEAR, TLB_REPL_TREE_PLRU,
+			 TLB_HOLDS_4K),
+		geometry(3, 4, TLB_INDEX_LINEAR, TLB_REPL_TREE_PLRU,
+			 TLB_HOLDS_2M),
+		geometry(7, 12, TLB_INDEX_XOR, TLB_REPL_MRU1_3PLRU4,
+			 TLB_HOLDS_4K | TLB_HOLDS_2M),
+	};
+
+	return create(geo);
+}
+
+/* One set of one level. */
+static struct tlb_array *create_one_set(u32 ways, enum tlb_repl repl)
+{
+	const struct tlb_geometry geo[3] = {
+		geometry(0, ways, TLB_INDEX_LINEAR, repl, TLB_HOLDS_4K),
+	};
+
+	return create(geo);
+}
+
+static struct tlb_entry page(u16 pcid, u64 vpn)
+{
+	return (struct tlb_entry){
+		.vpn = vpn, .pfn = vpn + 1000, .pcid = pcid, .flags = TLB_W,
+	};
+}
+
+static struct tlb_entry huge_page(u16 pcid, u64 vpn)
+{
+	struct tlb_entry e = page(pcid, vpn);
+
+	e.order = 9;
+	return e;
+}
+
+static enum tlb_level look(struct tlb_array *a, u16 pcid, u64 vpn)
+{
+	struct tlb_entry *e;
+
+	return tlb_array_access(a, pcid, vpn, false, &e);
+}
+
+/* Return: was it there? Fills it if not. */
+static bool access_or_fill(struct tlb_array *a, u64 vpn)
+{
+	struct tlb_entry e = page(1, vpn);
+
+	if (look(a, 1, vpn) != TLB_MISS)
+		return true;
+	tlb_array_fill(a, &e);
+	return false;
+}
+
+static bool is_in(const struct tlb_array *a, enum tlb_unit_id id, u16 pcid,
+		  u64 vpn)
+{
+	const struct tlb_unit *u = &a->unit[id];
+
+	for (u32 set = 0; set <= u->set_mask; set++)
+		for (u32 way = 0; way < u->geo.nr_ways; way++) {
+			const struct tlb_entry *e = tlb_array_slot(a, id, set,
+								   way);
+
+			if (e && tlb_entry_covers(e, vpn) &&
+			    (e->pcid == pcid || (e->flags & TLB_G)))
+				return true;
+		}
+	return false;
+}
+
+static void finish(struct tlb_array *a)
+{
+	const char *wrong = tlb_array_check(a);
+
+	if (wrong)
+		fail_msg("tlb_array_check: %s", wrong);
+	tlb_array_destroy(a);
+}
+
+/* Random operations on both models */
+
+struct shape {
+	const char *name;
+	u32 l1_bits, l1_ways, l1_sizes;
+	u32 huge_bits, huge_ways;
+	u32 l2_bits, l2_ways, l2_sizes;
+	u32 nr_ops;             /* per combination of policies and index      */
+};
+
+static const struct shape shape[] = {
+	{ "tiny", 0, 2, TLB_HOLDS_4K, 0, 1, 1, 4,
+	  TLB_HOLDS_4K | TLB_HOLDS_2M, 16000 },
+	{ "small", 2, 4, TLB_HOLDS_4K, 1, 4, 3, 8,
+	  TLB_HOLDS_4K | TLB_HOLDS_2M, 16000 },
+	{ "twelve", 1, 4, TLB_HOLDS_4K, 0, 4, 2, 12,
+	  TLB_HOLDS_4K | TLB_HOLDS_2M, 16000 },
+	{ "odd", 1, 3, TLB_HOLDS_4K, 1, 5, 3, 6,
+	  TLB_HOLDS_4K | TLB_HOLDS_2M, 16000 },
+	{ "twelve below", 1, 12, TLB_HOLDS_4K, 0, 12, 2, 16,
+	  TLB_HOLDS_4K | TLB_HOLDS_2M, 8000 },
+	{ "skylake", 4, 4, TLB_HOLDS_4K, 3, 4, 7, 12,
+	  TLB_HOLDS_4K | TLB_HOLDS_2M, 20000 },
+	{ "one for all sizes", 0, 64, ALL_SIZES, 0, 0, 5, 16, ALL_SIZES,
+	  16000 },
+	{ "2M in the L2 alone", 2, 4, TLB_HOLDS_4K, 0, 0, 3, 8, ALL_SIZES,
+	  8000 },
+	{ "4K alone in the L2", 1, 4, TLB_HOLDS_4K, 1, 2, 3, 8, TLB_HOLDS_4K,
+	  8000 },
+	{ "no L2", 2, 8, TLB_HOLDS_4K, 1, 4, 0, 0, 0, 8000 },
+};
+
+struct pair {
+	struct tlb_array *a;
+	struct ref_tlb *r;
+	struct rng rng;
+	u32 nr_slots;
+	u32 span;               /* pages in use, 4K and 2M each               */
+	char what[160];         /* how to name this run in a failure          */
+	u32 op;
+};
+
+static const u16 pcids[] = { 0, 1, 7, 4095 };
+
+static u64 random_vpn(struct pair *p)
+{
+	/* User and kernel half, neighbours, and bits that XOR folds in. */
+	static const u64 region[] = { 0, 1ull << 20, 0xfffff80000000ull };
+	u64 vpn = region[rng_below(&p->rng, ARRAY_LEN(region))];
+
+	vpn += rng_below(&p->rng, p->span);
+	if (rng_chance(&p->rng, 1, 4))
+		vpn += rng_below(&p->rng, p->span) << 9;
+	return vpn;
+}
+
+static struct tlb_entry random_entry(struct pair *p, u16 pcid, u64 vpn)
+{
+	u8 order = rng_chance(&p->rng, 1, 3) ? 9 : 0;
+	struct tlb_entry e = {
+		.vpn = vpn & ~tlb_order_mask(order),
+		.pfn = rng_u64(&p->rng) >> 20,
+		.pcid = pcid,
+		.order = order,
+		.flags = (u8)rng_below(&p->rng, 4),
+	};
+
+	if (rng_chance(&p->rng, 1, 10))
+		e.flags |= TLB_G;
+	return e;
+}
+
+static bool same_entry(const struct tlb_entry *x, const struct tlb_entry *y)
+{
+	return x->vpn == y->vpn && x->pfn == y->pfn && x->pcid == y->pcid &&
+	       x->order == y->order && x->flags == y->flags;
+}
+
+static void expect(struct pair *p, const char *of, u64 want, u64 got)
+{
+	if (want != got)
+		fail_msg("%s, operation %u, %s: want %llu, got %llu", p->what,
+			 p->op, of, (unsigned long long)want,
+			 (unsigned long long)got);
+}
+
+/* Same entry, or none, in the same way of the same set: so victims agree. */
+static void compare_contents(struct pair *p)
+{
+	for (u32 id = 0; id < REF_NR_UNITS; id++) {
+		const struct ref_unit *u = &p->r->unit[id];
+
+		for (u32 i = 0; i < tlb_geometry_entries(&u->geo); i++) {
+			u32 set = i / u->geo.nr_ways, way = i % u->geo.nr_ways;
+			const struct ref_way *w = &u->set[set].way[way];
+			const struct tlb_entry *e = tlb_array_slot(p->a, id,
+								   set, way);
+
+			if (w->is_valid == (e != NULL) &&
+			    (!e || same_entry(e, &w->e)))
+				continue;
+			fail_msg("%s, operation %u: unit %u set %u way %u: "
+				 "want vpn %llx (valid %d), got %llx (%d)",
+				 p->what, p->op, id, set, way,
+				 (unsigned long long)w->e.vpn, w->is_valid,
+				 e ? (unsigned long long)e->vpn : 0, e != NULL);
+		}
+	}
+}
+
+static void compare_stats(struct pair *p)
+{
+	const struct tlb_array_stats *got = &p->a->stats;
+	const struct ref_stats *want = &p->r->stats;
+
+	expect(p, "lookups", want->lookups, got->lookups);
+	expect(p, "l1_misses", want->l1_misses, got->l1_misses);
+	expect(p, "l2_hits_4k", want->l2_hits_4k, got->l2_hits_4k);
+	expect(p, "l2_hits_2m", want->l2_hits_2m, got->l2_hits_2m);
+	expect(p, "fills", want->fills, got->fills);
+	for (u32 id = 0; id < REF_NR_UNITS; id++)
+		expect(p, "evictions", want->evictions[id],
+		       got->evictions[id]);
+	expect(p, "dropped_invlpg", want->dropped_invlpg, got->dropped_invlpg);
+	expect(p, "dropped_flush", want->dropped_flush, got->dropped_flush);
+}
+
+static void random_lookup(struct pair *p, u16 pcid, u64 vpn)
+{
+	struct tlb_entry want, *got, e;
+	enum tlb_level level = ref_tlb_lookup(p->r, pcid, vpn, &want);
+	bool is_write = rng_chance(&p->rng, 1, 2);
+
+	expect(p, "hit level", level,
+	       tlb_array_access(p->a, pcid, vpn, is_write, &got));
+	expect(p, "an entry", level != TLB_MISS, got != NULL);
+	if (got)
+		expect(p, "the entry", true, same_entry(&want, got));
+	if (level == TLB_MISS && rng_chance(&p->rng, 9, 10)) {
+		e = random_entry(p, pcid, vpn);
+		tlb_array_fill(p->a, &e);
+		ref_tlb_fill(p->r, &e);
+	}
+}
+
+static void random_operation(struct pair *p)
+{
+	u16 pcid = pcids[rng_below(&p->rng, ARRAY_LEN(pcids))];
+	u32 dice = (u32)rng_below(&p->rng, 1000);
+	u64 vpn = random_vpn(p);
+	struct tlb_entry e;
+
+	if (dice < 800) {
+		random_lookup(p, pcid, vpn);
+	} else if (dice < 900) {
+		e = random_entry(p, pcid, vpn);
+		tlb_array_fill(p->a, &e);
+		ref_tlb_fill(p->r, &e);
+	} else if (dice < 960) {
+		expect(p, "dropped by invlpg", ref_tlb_invlpg(p->r, pcid, vpn),
+		       tlb_array_invlpg(p->a, pcid, vpn));
+	} else if (dice < 985) {
+		u8 order = dice % 2 ? 9 : 0;
+
+		expect(p, "set dirty",
+		       ref_tlb_set_dirty(p->r, pcid, vpn, order),
+		       tlb_array_set_dirty(p->a, pcid, vpn, order));
+	} else if (dice < 998) {
+		expect(p, "dropped by flush_pcid",
+		       ref_tlb_flush_pcid(p->r, pcid),
+		       tlb_array_flush_pcid(p->a, pcid));
+	} else {
+		expect(p, "dropped by flush_all", ref_tlb_flush_all(p->r),
+		       tlb_array_flush_all(p->a));
+	}
+}
+
+static void run_pair(struct pair *p, u32 nr_ops)
+{
+	u32 every = 1 + p->nr_slots * p->nr_slots / 128;
+	const char *wrong;
+
+	for (p->op = 0; p->op < nr_ops; p->op++) {
+		/* Small working sets in turn with ones that overflow. */
+		if (p->op % 1000 == 0)
+			p->span = 2 + (u32)rng_below(&p->rng, p->nr_slots);
+		random_operation(p);
+		if (p->op % every == 0)
+			compare_contents(p);
+		if (p->op % 2000)
+			continue;
+		wrong = tlb_array_check(p->a);
+		if (wrong)
+			fail_msg("%s, operation %u: %s", p->what, p->op, wrong);
+	}
+	compare_contents(p);
+	compare_stats(p);
+}
+
+/* Every shape x policy of the L1s x policy of the L2 x index, as far as the
+ * ways allow: hit level, entry, victims, counters. TLB_SEED=N starts elsewhere,
+ * and is what a failure prints. */
+static void test_agrees_with_reference(void **state)
+{
+	const char *env = getenv("TLB_SEED");
+	u64 seed = env ? strtoull(env, NULL, 0) : 20131210;
+	u64 nr_ops = 0, nr_runs = 0;
+
+	for (u32 i = 0; i < ARRAY_LEN(shape) * 72; i++) {
+		const struct shape *s = &shape[i / 72];
+		enum tlb_repl l1 = i / 12 % 6, l2 = i / 2 % 6;
+		enum tlb_index index = i % 2;
+		struct tlb_geometry geo[3] = {
+			geometry(s->l1_bits, s->l1_ways, index, l1,
+				 s->l1_sizes),
+			geometry(s->huge_bits, s->huge_ways, index, l1,
+				 TLB_HOLDS_2M),
+			geometry(s->l2_bits, s->l2_ways, index, l2,
+				 s->l2_sizes),
+		};
+		struct pair p = { .nr_slots = 0 };
+
+		/* "odd" and its like: an L1 whose ways fit LRU only. */
+		if (!tlb_geometry_is_valid(&geo[1]))
+			geo[1].replacement = TLB_REPL_LRU;
+		if (!tlb_geometry_is_valid(&geo[0]) ||
+		    (s->l2_ways && !tlb_geometry_is_valid(&geo[2])))
+			continue;
+		p.a = create(geo);
+		tlb_array_seed(p.a, seed + i);
+		p.r = ref_tlb_create(geo, seed + i);
+		rng_init(&p.rng, seed + i);
+		for (u32 id = 0; id < 3; id++)
+			p.nr_slots += tlb_geometry_entries(&geo[id]);
+		snprintf(p.what, sizeof(p.what),
+			 "shape '%s', L1 policy %u, L2 policy %u, index %u, "
+			 "TLB_SEED=%llu", s->name, l1, l2, index,
+			 (unsigned long long)seed);
+		run_pair(&p, s->nr_ops);
+		nr_ops += s->nr_ops;
+		nr_runs++;
+		ref_tlb_destroy(p.r);
+		tlb_array_destroy(p.a);
+	}
+	print_message("%llu operations in %llu combinations\n",
+		      (unsigned long long)nr_ops, (unsigned long long)nr_runs);
+	assert_true(nr_ops > 4000000);
+}
+
+/* Published measurements
+ *
+ * Source: TLB;DR (USENIX Security 2022), artefact: measured permutation
+ * vectors and the shortest sequences that tell the policies apart. */
+
+static const u8 plru4[] = {
+	0, 1, 2, 3,
+	1, 0, 3, 2,
+	2, 1, 0, 3,
+	3, 0, 1, 2,
+};
+
+static const u8 plru8[] = {
+	0, 1, 2, 3, 4, 5, 6, 7,
+	1, 0, 3, 2, 5, 4, 7, 6,
+	2, 1, 0, 3, 6, 5, 4, 7,
+	3, 0, 1, 2, 7, 4, 5, 6,
+	4, 1, 2, 3, 0, 5, 6, 7,
+	5, 0, 3, 2, 1, 4, 7, 6,
+	6, 1, 0, 3, 2, 5, 4, 7,
+	7, 0, 1, 2, 3, 4, 5, 6,
+};
+
+static const u8 mru1_3plru4[] = {
+	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+	1, 2, 0, 4, 5, 3, 7, 8, 6, 10, 11, 9,
+	2, 0, 1, 5, 3, 4, 8, 6, 7, 11, 9, 10,
+	3, 1, 2, 0, 4, 5, 9, 7, 8, 6, 10, 11,
+	4, 2, 0, 1, 5, 3, 10, 8, 6, 7, 11, 9,
+	5, 0, 1, 2, 3, 4, 11, 6, 7, 8, 9, 10,
+	6, 1, 2, 3, 4, 5, 0, 7, 8, 9, 10, 11,
+	7, 2, 0, 4, 5, 3, 1, 8, 6, 10, 11, 9,
+	8, 0, 1, 5, 3, 4, 2, 6, 7, 11, 9, 10,
+	9, 1, 2, 0, 4, 5, 3, 7, 8, 6, 10, 11,
+	10, 2, 0, 1, 5, 3, 4, 8, 6, 7, 11, 9,
+	11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+};
+
+static const struct published {
+	enum tlb_repl repl;
+	u32 ways;
+	const u8 *vector;
+	u8 evicts[12];          /* the last page of it must miss              */
+	u32 nr_evicts;
+} published[] = {
+	{ TLB_REPL_TREE_PLRU, 4, plru4, { 0, 1, 2, 1, 3, 0 }, 6 },
+	{ TLB_REPL_TREE_PLRU, 8, plru8, { 0, 1, 2, 1, 3, 2, 1, 4, 0 }, 9 },
+	{ TLB_REPL_MRU1_3PLRU4, 12, mru1_3plru4,
+	  { 0, 1, 2, 3, 2, 4, 3, 2, 5, 0 }, 10 },
+};
+
+/* list[0]: evicted last; list[ways - 1]: evicted next. */
+static void permute(const struct published *p, u64 *list, u32 i)
+{
+	u64 old[12];
+
+	memcpy(old, list, p->ways * sizeof(*list));
+	for (u32 j = 0; j < p->ways; j++)
+		list[j] = old[p->vector[i * p->ways + j]];
+}
+
+/* Return: was it there? */
+static bool list_access(const struct published *p, u64 *list, u64 vpn)
+{
+	for (u32 i = 0; i < p->ways; i++) {
+		if (list[i] == vpn) {
+			permute(p, list, i);
+			return true;
+		}
+	}
+	permute(p, list, p->ways - 1);
+	list[0] = vpn;
+	return false;
+}
+
+/* The list that a set filled with pages 0..ways-1 is: misses alone evict them
+ * one by one, in an order that the vectors know by position. */
+static void list_after_filling(const struct published *p, u64 *list)
+{
+	struct tlb_array *a = create_one_set(p->ways, p->repl);
+	u64 position[12];
+
+	for (u32 i = 0; i < p->ways; i++) {
+		access_or_fill(a, i);
+		position[i] = i;
+	}
+	for (u32 n = 0; n < p->ways; n++) {
+		bool was_in[12];
+		u64 last = position[p->ways - 1];
+
+		for (u32 i = 0; i < p->ways; i++)
+			was_in[i] = is_in(a, TLB_L1_4K, 1, i);
+		access_or_fill(a, 100 + n);
+		for (u32 i = 0; i < p->ways; i++)
+			if (was_in[i] && !is_in(a, TLB_L1_4K, 1, i))
+				list[last] = i;
+		assert_true(last < p->ways);
+		list_access(p, position, 100 + n);
+	}
+	finish(a);
+}
+
+static void test_policies_equal_published_vectors(void **state)
+{
+	struct rng rng;
+
+	rng_init(&rng, 1);
+	for (u32 n = 0; n < ARRAY_LEN(published); n++) {
+		const struct published *p = &published[n];
+		struct tlb_array *a = create_one_set(p->ways, p->repl);
+		u64 list[12] = { 0 };
+		u64 nr_misses = 0;
+
+		list_after_filling(p, list);
+		for (u32 i = 0; i < p->ways; i++)
+			access_or_fill(a, i);
+		for (u32 i = 0; i < 300000; i++) {
+			u64 vpn = rng_below(&rng, p->ways + 3);
+			bool is_hit = list_access(p, list, vpn);
+
+			assert_int_equal(is_hit, access_or_fill(a, vpn));
+			nr_misses += !is_hit;
+			for (u32 j = 0; i % 16 == 0 && j < p->ways; j++)
+				assert_true(is_in(a, TLB_L1_4K, 1, list[j]));
+		}
+		assert_in_range(nr_misses, 20000, 200000);
+		finish(a);
+	}
+}
+
+/* A full set of other pages in a random state of its policy. */
+static struct tlb_array *create_random_state(const struct published *p,
+					     struct rng *rng)
+{
+	struct tlb_array *a = create_one_set(p->ways, p->repl);
+	u32 nr = 20 + (u32)rng_below(rng, 40);
+
+	for (u32 i = 0; i < p->ways; i++)
+		access_or_fill(a, 100 + i);
+	for (u32 i = 0; i < nr; i++)
+		access_or_fill(a, 100 + rng_below(rng, p->ways + 4));
+	return a;
+}
+
+static void test_shortest_evictions(void **state)
+{
+	struct rng rng;
+
+	rng_init(&rng, 2);
+	for (u32 n = 0; n < ARRAY_LEN(published) * 2000; n++) {
+		const struct published *p = &published[n / 2000];
+		struct tlb_array *a = create_random_state(p, &rng);
+
+		for (u32 i = 0; i < p->nr_evicts - 1; i++)
+			access_or_fill(a, p->evicts[i]);
+		assert_int_equal(TLB_MISS, look(a, 1, 0));
+		tlb_array_destroy(a);
+	}
+}
+
+/* Tree-PLRU is not LRU: with page 2 in use between any two new pages, page 0
+ * outlives them all. */
+static void test_plru4_keeps_the_other_half(void **state)
+{
+	struct rng rng;
+
+	rng_init(&rng, 3);
+	for (u32 n = 0; n < 500; n++) {
+		struct tlb_array *a = create_random_state(&published[0], &rng);
+		u64 fresh = 1000;
+
+		for (u32 i = 0; i < 4; i++)
+			access_or_fill(a, i);
+		for (u32 i = 0; i < 50; i++) {
+			access_or_fill(a, 2);
+			access_or_fill(a, fresh++);
+		}
+		assert_int_equal(TLB_HIT_L1, look(a, 1, 0));
+		tlb_array_destroy(a);
+	}
+}
+
+/* Index functions, case by case: pages that share a set push each other out,
+ * others do not. */
+static void test_index_functions(void **state)
+{
+	static const struct {
+		enum tlb_index index;
+		u64 vpn;
+		u8 order;
+		u32 set;        /* of 128 */
+	} row[] = {
+		{ TLB_INDEX_LINEAR, 0x00, 0, 0 },
+		{ TLB_INDEX_LINEAR, 0x7f, 0, 127 },
+		{ TLB_INDEX_LINEAR, 0x80, 0, 0 },
+		{ TLB_INDEX_LINEAR, 0x12345, 0, 0x45 },
+		{ TLB_INDEX_LINEAR, 0x200, 9, 1 },
+		{ TLB_INDEX_LINEAR, 0x200ull * 129, 9, 1 },
+		{ TLB_INDEX_XOR, 0x00, 0, 0 },
+		{ TLB_INDEX_XOR, 0x80, 0, 1 },
+		{ TLB_INDEX_XOR, 0x81, 0, 0 },
+		{ TLB_INDEX_XOR, 0x4000, 0, 0 },
+		{ TLB_INDEX_XOR, 0x3fff, 0, 0 },
+		{ TLB_INDEX_XOR, 0x2a55, 0, 0x55 ^ 0x54 },
+		{ TLB_INDEX_XOR, 0x200, 9, 1 },
+		{ TLB_INDEX_XOR, 0x200ull * 0x81, 9, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		const struct tlb_geometry geo[3] = {
+			geometry(4, 4, TLB_INDEX_LINEAR, TLB_REPL_LRU,
+				 TLB_HOLDS_4K),
+			geometry(3, 4, TLB_INDEX_LINEAR, TLB_REPL_LRU,
+				 TLB_HOLDS_2M),
+			geometry(7, 4, row[i].index, TLB_REPL_LRU, ALL_SIZES),
+		};
+		struct tlb_array *a = create(geo);
+		struct tlb_entry e = page(1, row[i].vpn);
+
+		e.order = row[i].order;
+		tlb_array_fill(a, &e);
+		for (u32 set = 0; set < 128; set++)
+			assert_int_equal(set == row[i].set,
+					 tlb_array_slot(a, TLB_L2, set, 0) !=
+					 NULL);
+		finish(a);
+	}
+}
+
+/* A walk fills both levels; an L2 hit copies into the L1 and leaves the L2's
+ * entry; what leaves the L1 is not written back, what leaves the L2 stays in
+ * the L1. */
+static void test_levels(void **state)
+{
+	const struct tlb_geometry geo[3] = {
+		geometry(0, 2, TLB_INDEX_LINEAR, TLB_REPL_LRU, TLB_HOLDS_4K),
+		geometry(0, 1, TLB_INDEX_LINEAR, TLB_REPL_LRU, TLB_HOLDS_2M),
+		geometry(0, 4, TLB_INDEX_LINEAR, TLB_REPL_LRU, ALL_SIZES),
+	};
+	struct tlb_array *a = create(geo);
+
+	access_or_fill(a, 1);
+	assert_true(is_in(a, TLB_L1_4K, 1, 1) && is_in(a, TLB_L2, 1, 1));
+	/* L1 hits on 1 between walks keep it in the L1 but not in the L2. */
+	for (u64 vpn = 2; vpn <= 5; vpn++) {
+		assert_int_equal(TLB_HIT_L1, look(a, 1, 1));
+		access_or_fill(a, vpn);
+	}
+	assert_true(is_in(a, TLB_L1_4K, 1, 1));
+	assert_false(is_in(a, TLB_L2, 1, 1));
+	/* L2: 5 4 3 2. A hit of 2 there makes 3 the victim. */
+	assert_int_equal(TLB_HIT_L2, look(a, 1, 2));
+	assert_int_equal(TLB_HIT_L1, look(a, 1, 2));
+	assert_true(is_in(a, TLB_L2, 1, 2));
+	access_or_fill(a, 6);
+	assert_true(is_in(a, TLB_L2, 1, 2));
+	assert_false(is_in(a, TLB_L2, 1, 3));
+	/* 1 leaves the L1 and is nowhere then. */
+	access_or_fill(a, 7);
+	assert_int_equal(TLB_MISS, look(a, 1, 1));
+	assert_int_equal(a->stats.l2_hits_4k, 1);
+	finish(a);
+}
+
+/* INVLPG drops the page under its PCID, in every level and size, and global
+ * entries of it: neighbours and other PCIDs survive. */
+static void test_invlpg_is_exact(void **state)
+{
+	static const struct {
+		u16 pcid;
+		u64 vpn;
+		u8 order, flags;
+		bool survives;
+	} row[] = {
+		{ 1, 0x40000, 0, TLB_W, false },
+		{ 1, 0x3ffff, 0, TLB_W, true },
+		{ 1, 0x40001, 0, TLB_W, true },
+		{ 1, 0x40080, 0, TLB_W, true },         /* same L1 set        */
+		{ 2, 0x40000, 0, TLB_W, true },
+		{ 1, 0x40000, 9, TLB_W, false },
+		{ 2, 0x40000, 9, TLB_W, true },
+		{ 1, 0x40200, 9, TLB_W, true },
+		{ 1, 0x3fe00, 9, TLB_W, true },
+		{ 3, 0x40000, 0, TLB_W | TLB_G, false },
+		{ 3, 0x40002, 0, TLB_W | TLB_G, true },
+	};
+	struct tlb_array *a = create_skylake();
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		struct tlb_entry e = page(row[i].pcid, row[i].vpn);
+
+		e.order = row[i].order;
+		e.flags = row[i].flags;
+		tlb_array_fill(a, &e);
+	}
+	assert_int_equal(6, tlb_array_invlpg(a, 1, 0x40000));
+	assert_int_equal(0, tlb_array_invlpg(a, 1, 0x40000));
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		u32 nr = 0;
+
+		for (u32 id = 0; id < TLB_NR_UNITS; id++)
+			for (u32 s = 0; s <= a->unit[id].set_mask; s++)
+				for (u32 way = 0; way < 12; way++) {
+					const struct tlb_entry *e;
+
+					e = tlb_array_slot(a, id, s, way);
+					nr += e && e->vpn == row[i].vpn &&
+					      e->order == row[i].order &&
+					      e->pcid == row[i].pcid;
+				}
+		assert_int_equal(row[i].survives ? 2 : 0, nr);
+	}
+	assert_int_equal(6, a->stats.dropped_invlpg);
+	finish(a);
+}
+
+static void test_flush_pcid_is_exact(void **state)
+{
+	struct tlb_array *a = create_skylake();
+	struct tlb_entry global = page(1, 5000);
+
+	for (u64 vpn = 0; vpn < 40; vpn++) {
+		struct tlb_entry e = page(1 + vpn % 2, vpn);
+
+		tlb_array_fill(a, &e);
+	}
+	global.flags |= TLB_G;
+	tlb_array_fill(a, &global);
+	assert_int_equal(40, tlb_array_flush_pcid(a, 1));
+	assert_int_equal(0, tlb_array_flush_pcid(a, 1));
+	for (u64 vpn = 0; vpn < 40; vpn++) {
+		assert_int_equal(TLB_MISS, look(a, 1, vpn));
+		assert_int_equal(vpn % 2 ? TLB_HIT_L1 : TLB_MISS,
+				 look(a, 2, vpn));
+	}
+	for (u16 pcid = 0; pcid < 4; pcid++)
+		assert_int_equal(TLB_HIT_L1, look(a, pcid, 5000));
+	assert_int_equal(42, tlb_array_flush_all(a));
+	assert_int_equal(TLB_MISS, look(a, 2, 5000));
+	finish(a);
+}
+
+/* More flushes than there are generations: what other PCIDs hold survives the
+ * renumbering, what was flushed stays gone. */
+static void test_generations_wrap(void **state)
+{
+	struct tlb_array *a = create_skylake();
+	struct tlb_entry kept = page(9, 77), global = page(9, 79), e;
+	struct tlb_entry kept_huge = huge_page(8, 1024);
+
+	global.flags |= TLB_G;
+	tlb_array_fill(a, &kept);
+	tlb_array_fill(a, &global);
+	tlb_array_fill(a, &kept_huge);
+	for (u32 i = 0; i < 3 * TLB_TAG_MAX_GEN; i++) {
+		e = page(1 + i % 3, 80 + i % 4);
+		tlb_array_fill(a, &e);
+		assert_int_equal(2, tlb_array_flush_pcid(a, 1 + i % 3));
+		assert_int_equal(TLB_MISS, look(a, 1 + i % 3, 80 + i % 4));
+	}
+	assert_true(a->next_gen < TLB_TAG_MAX_GEN);
+	assert_int_equal(TLB_HIT_L1, look(a, 9, 77));
+	assert_int_equal(TLB_HIT_L1, look(a, 8, 1024 + 511));
+	assert_int_equal(TLB_HIT_L1, look(a, 1, 79));
+	finish(a);
+}
+
+/* tlb_array_hit() refuses a store through an entry that is not dirty, and has
+ * then changed nothing; the assist sets D in both levels. */
+static void test_stores_need_d(void **state)
+{
+	struct tlb_array *a = create_skylake();
+	struct tlb_entry e = page(1, 10), *got;
+
+	tlb_array_fill(a, &e);
+	assert_false(tlb_array_hit(a, 1, 10, true, &got));
+	assert_int_equal(0, a->stats.lookups);
+	assert_int_equal(TLB_HIT_L1, tlb_array_access(a, 1, 10, true, &got));
+	assert_int_equal(TLB_W, got->flags);
+	assert_int_equal(2, tlb_array_set_dirty(a, 1, 10, 0));
+	assert_true(tlb_array_hit(a, 1, 10, true, &got));
+	/* Out of the L1: the L2's copy is dirty too. */
+	for (u64 i = 1; i < 8; i++)
+		access_or_fill(a, 10 + 16 * i);
+	assert_int_equal(TLB_HIT_L2, tlb_array_access(a, 1, 10, true, &got));
+	assert_int_equal(TLB_W | TLB_D, got->flags);
+	/* A fill in place replaces it in both. */
+	e.flags = 0;
+	tlb_array_fill(a, &e);
+	assert_false(tlb_array_hit(a, 1, 10, true, &got));
+	assert_int_equal(4, a->unit[TLB_L1_4K].nr_live);
+	finish(a);
+}
+
+/* The table of operations gives what the functions give. */
+static void test_ops(void **state)
+{
+	struct tlb_array *a = create_skylake();
+	struct tlb *tlb = &a->tlb;
+	struct tlb_entry e = huge_page(3, 512), got;
+
+	assert_int_equal(TLB_MISS, tlb->ops->lookup(tlb, 3, 600, &got));
+	tlb->ops->fill(tlb, &e);
+	assert_int_equal(TLB_HIT_L1, tlb->ops->lookup(tlb, 3, 600, &got));
+	assert_true(same_entry(&e, &got));
+	assert_int_equal(2, tlb->ops->invlpg(tlb, 3, 601));
+	tlb->ops->fill(tlb, &e);
+	assert_int_equal(2, tlb->ops->flush_pcid(tlb, 3));
+	tlb->ops->fill(tlb, &e);
+	assert_int_equal(2, tlb->ops->flush_all(tlb));
+	finish(a);
+}
+
+static void test_bad_shapes(void **state)
+{
+	const struct tlb_geometry none = { .nr_ways = 0 };
+	const struct tlb_geometry l1 = geometry(
+		4, 4, TLB_INDEX_LINEAR, TLB_REPL_TREE_PLRU, TLB_HOLDS_4K);
+	const struct tlb_geometry row[] = {
+		geometry(4, 6, TLB_INDEX_LINEAR, TLB_REPL_TREE_PLRU,
+			 ALL_SIZES),
+		geometry(4, 8, TLB_INDEX_LINEAR, TLB_REPL_MRU1_3PLRU4,
+			 ALL_SIZES),
+		geometry(4, 65, TLB_INDEX_LINEAR, TLB_REPL_LRU, ALL_SIZES),
+		geometry(4, 4, TLB_INDEX_LINEAR, TLB_REPL_LRU, 0),
+	};
+	struct tlb_array *a = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		assert_int_equal(-EINVAL, tlb_array_create(&a, &row[i], &none,
+							   &none));
+		assert_int_equal(-EINVAL, tlb_array_create(&a, &l1, &none,
+							   &row[i]));
+	}
+	assert_int_equal(-EINVAL, tlb_array_create(&a, &none, &none, &none));
+	assert_int_equal(-EINVAL, tlb_array_create(&a, &l1, &l1, &none));
+	assert_null(a);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_agrees_with_reference),
+		cmocka_unit_test(test_policies_equal_published_vectors),
+		cmocka_unit_test(test_shortest_evictions),
+		cmocka_unit_test(test_plru4_keeps_the_other_half),
+		cmocka_unit_test(test_index_functions),
+		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_invlpg_is_exact),
+		cmocka_unit_test(test_flush_pcid_is_exact),
+		cmocka_unit_test(test_generations_wrap),
+		cmocka_unit_test(test_stores_need_d),
+		cmocka_unit_test(test_ops),
+		cmocka_unit_test(test_bad_shapes),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
