@@ -90,6 +90,7 @@ static int fault(u64 vpn, bool is_write)
 	charge(cost_of(COST_FAULT_ENTRY));
 	/* The fault drops what this CPU cached for the page. */
 	cpu_invlpg(vpn);
+	smp_rmb();
 	rc = the_sys->os.fault(vpn, is_write);
 	charge(cost_of(COST_FAULT_EXIT));
 	cat_leave(cat);

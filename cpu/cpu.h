@@ -78,6 +78,7 @@ struct cpu {
 
 	/* Timed driver. */
 	u64 now;                /* this CPU's clock, cycles                   */
+	u64 done_at;            /* when its program ended                     */
 	u64 run_until;          /* private work may proceed below this        */
 	u64 irq_at;             /* earliest queued interrupt, UINT64_MAX none */
 	u64 *ipi_at;            /* arrival of ipi_from[i]                     */

@@ -82,6 +82,7 @@ void cpu_take_irqs(void)
 	/* Entering is private, so the handler's first step may be merged. */
 	c->ctx.glide = the_sys->is_reduced;
 	touch(&s->nr_ipis, true);
+	smp_rmb();
 	while (s->nr_ipis && (!c->ipi_at || c->ipi_at[0] <= c->now)) {
 		struct cpu *from = &the_sys->cpu[s->ipi_from[0]];
 

@@ -77,7 +77,8 @@ void word_set(void *p, u32 bytes, u64 v);
 
 void smp_mb(void);      /* waits until this CPU's stores are visible          */
 void smp_wmb(void);     /* weak only: later stores stay behind earlier ones   */
-void smp_rmb(void);     /* weak only: later loads are not early               */
+void smp_rmb(void);     /* weak only: later loads are not early; exceptions
+			 * and interrupts synchronise like it               */
 
 /* ---- locks --------------------------------------------------------------- */
 

@@ -1,0 +1,455 @@
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/step.h"
+#include "cpu/timed.h"
+
+#define WAITQ_BITS 10
+#define LINES_BITS 16
+#define NOBODY UINT16_MAX
+
+/* A runnable CPU's place in the heap, or: */
+enum { ASLEEP = -1, RUNNING = -2 };
+
+struct sched_cpu {
+	int heap_at;
+	const void *waits_for;          /* NULL: idle, or not waiting         */
+	bool is_waiting;
+	struct sched_cpu *next;         /* same waitq bucket, oldest first    */
+	struct cpu *cpu;
+};
+
+/* Who had a cache line last, so that a line that moves between CPUs is paid
+ * for. Direct-mapped by address; a conflict forgets, and costs nothing. */
+struct line {
+	u64 tag;
+	u16 owner;
+	u8 is_shared;
+};
+
+static struct timed {
+	struct sys *sys;
+	struct sched_cpu *sc;
+	struct cpu **heap;
+	u32 nr_heap;
+	u32 nr_done, nr_tasks;
+	u64 lookahead;
+	struct fiber host;
+	struct sched_cpu *waitq[1u << WAITQ_BITS];
+	struct line *line;
+	int result;
+	u64 switches;
+	void (*on_progress)(u64 cycles, void *arg);
+	void *progress_arg;
+	const volatile bool *stop;
+} T;
+
+static struct sched_cpu *sc_of(const struct cpu *c)
+{
+	return &T.sc[c->id];
+}
+
+static bool earlier(const struct cpu *a, const struct cpu *b)
+{
+	return a->now != b->now ? a->now < b->now : a->id < b->id;
+}
+
+/* ---- heap of runnable CPUs, earliest first --------------------------------- */
+
+static void heap_put(u32 i, struct cpu *c)
+{
+	T.heap[i] = c;
+	sc_of(c)->heap_at = (int)i;
+}
+
+static void heap_up(u32 i)
+{
+	struct cpu *c = T.heap[i];
+
+	while (i && earlier(c, T.heap[(i - 1) / 2])) {
+		heap_put(i, T.heap[(i - 1) / 2]);
+		i = (i - 1) / 2;
+	}
+	heap_put(i, c);
+}
+
+static void heap_down(u32 i)
+{
+	struct cpu *c = T.heap[i];
+
+	for (;;) {
+		u32 kid = 2 * i + 1;
+
+		if (kid >= T.nr_heap)
+			break;
+		if (kid + 1 < T.nr_heap && earlier(T.heap[kid + 1], T.heap[kid]))
+			kid++;
+		if (!earlier(T.heap[kid], c))
+			break;
+		heap_put(i, T.heap[kid]);
+		i = kid;
+	}
+	heap_put(i, c);
+}
+
+static void heap_push(struct cpu *c)
+{
+	heap_put(T.nr_heap, c);
+	heap_up(T.nr_heap++);
+}
+
+static struct cpu *heap_pop(void)
+{
+	struct cpu *c = T.heap[0];
+
+	T.heap[0] = T.heap[--T.nr_heap];
+	if (T.nr_heap) {
+		heap_put(0, T.heap[0]);
+		heap_down(0);
+	}
+	sc_of(c)->heap_at = RUNNING;
+	return c;
+}
+
+/* ---- switching -------------------------------------------------------------- */
+
+static void set_horizon(struct cpu *c)
+{
+	u64 ahead = UINT64_MAX;
+
+	if (T.nr_heap) {
+		u64 first = T.heap[0]->now;
+
+		ahead = first > UINT64_MAX - T.lookahead ? UINT64_MAX
+			: first + T.lookahead;
+		/* Ties: without lookahead a later CPU must not touch its TLB
+		 * before an earlier one of the same time. */
+		if (!T.lookahead && T.heap[0]->id > c->id)
+			ahead++;
+	}
+	c->run_until = ahead < c->irq_at ? ahead : c->irq_at;
+}
+
+static void go(struct fiber *from)
+{
+	struct fiber *to;
+
+	if (T.result || T.nr_done == T.nr_tasks || !T.nr_heap) {
+		if (!T.result && T.nr_done != T.nr_tasks)
+			T.result = -EDEADLK;
+		to = &T.host;
+	} else {
+		if (unlikely((++T.switches & 0xffff) == 0)) {
+			if (T.on_progress)
+				T.on_progress(T.heap[0]->now, T.progress_arg);
+			if (T.stop && *T.stop)
+				T.result = -EINTR;
+		}
+		this_cpu = heap_pop();
+		set_horizon(this_cpu);
+		to = &this_cpu->fiber;
+	}
+	if (to != from)
+		fiber_switch(from, to);
+}
+
+/* Let everyone who is behind catch up. */
+static void yield(struct cpu *c)
+{
+	heap_push(c);
+	go(&c->fiber);
+}
+
+static void take_due_irqs(struct cpu *c)
+{
+	while (c->irq_at <= c->now && !c->s->irq_off && c->s->nr_ipis) {
+		cpu_take_irqs();
+		set_horizon(c);
+	}
+}
+
+static void catch_up(struct cpu *c)
+{
+	for (;;) {
+		if (T.nr_heap && earlier(T.heap[0], c))
+			yield(c);
+		else if (c->irq_at <= c->now && !c->s->irq_off)
+			take_due_irqs(c);
+		else
+			break;
+	}
+	/* Others may have gone to sleep, woken or moved meanwhile. */
+	set_horizon(c);
+}
+
+/* ---- the driver's operations ------------------------------------------------ */
+
+static u64 line_cost(struct cpu *c, const void *obj, bool is_write)
+{
+	u64 tag = arena_offset(&T.sys->arena, obj) >> 6;
+	struct line *l = &T.line[tag & ((1u << LINES_BITS) - 1)];
+	u64 cost = 0;
+
+	if (l->owner == NOBODY || l->tag != tag) {
+		l->tag = tag;
+		l->owner = (u16)c->id;
+		l->is_shared = 0;
+		return 0;
+	}
+	if (l->owner != c->id && (is_write || !l->is_shared))
+		cost = machine_line_transfer(T.sys->m, l->owner, c->id);
+	else if (is_write && l->is_shared)
+		/* Others have copies: one round to invalidate them. */
+		cost = machine_line_transfer(T.sys->m, l->owner, c->id);
+	if (is_write) {
+		l->owner = (u16)c->id;
+		l->is_shared = 0;
+	} else if (l->owner != c->id) {
+		l->is_shared = 1;
+	}
+	return cost;
+}
+
+static void timed_step(const void *obj, bool is_write, u64 cycles)
+{
+	struct cpu *c = this_cpu;
+
+	charge(cycles);
+	catch_up(c);
+	cycles = line_cost(c, obj, is_write);
+	if (cycles)
+		charge(cycles);
+}
+
+static u32 bucket(const void *obj)
+{
+	u64 x = arena_offset(&T.sys->arena, obj) * 0x9e3779b97f4a7c15ull;
+
+	return (u32)(x >> (64 - WAITQ_BITS));
+}
+
+static void enqueue(struct sched_cpu *sc, const void *obj)
+{
+	struct sched_cpu **p = &T.waitq[bucket(obj)];
+
+	while (*p)
+		p = &(*p)->next;
+	*p = sc;
+	sc->next = NULL;
+	sc->waits_for = obj;
+}
+
+static void dequeue(struct sched_cpu *sc)
+{
+	struct sched_cpu **p = &T.waitq[bucket(sc->waits_for)];
+
+	while (*p != sc)
+		p = &(*p)->next;
+	*p = sc->next;
+	sc->next = NULL;
+	sc->waits_for = NULL;
+}
+
+/* Waiting with nothing to wake for: idle, only interrupts. */
+static void idle(struct cpu *c)
+{
+	if (!sc_of(c)->is_waiting) {
+		sc_of(c)->is_waiting = true;
+		T.nr_done++;
+		c->cat = CYC_IDLE;
+		c->done_at = c->now;
+	}
+	sc_of(c)->heap_at = ASLEEP;
+	if (c->irq_at != UINT64_MAX) {
+		if (c->now < c->irq_at)
+			charge(c->irq_at - c->now);
+		heap_push(c);
+	}
+	go(&c->fiber);
+	take_due_irqs(c);
+}
+
+static void timed_wait(const void *obj, bool (*ready)(const void *),
+		       const void *arg, u64 cycles)
+{
+	struct cpu *c = this_cpu;
+	struct sched_cpu *sc = sc_of(c);
+	u64 from;
+	enum cycle_cat cat;
+
+	if (!obj && !ready) {           /* private work came to its horizon */
+		catch_up(c);
+		return;
+	}
+	if (!obj) {
+		idle(c);
+		return;
+	}
+	charge(cycles);
+	catch_up(c);
+	cat = c->cat == CYC_WAIT_ACK ? CYC_WAIT_ACK : CYC_LOCK_WAIT;
+	while (!ready(arg)) {
+		from = c->now;
+		sc->is_waiting = true;
+		enqueue(sc, obj);
+		if (c->irq_at != UINT64_MAX && !c->s->irq_off) {
+			/* Asleep until the interrupt, unless woken first. */
+			u64 at = c->irq_at;
+
+			if (at > c->now)
+				c->now = at;
+			heap_push(c);
+			go(&c->fiber);
+		} else {
+			sc->heap_at = ASLEEP;
+			go(&c->fiber);
+		}
+		if (sc->waits_for)
+			dequeue(sc);
+		sc->is_waiting = false;
+		c->cycles[cat] += c->now - from;
+		catch_up(c);
+	}
+	from = line_cost(c, obj, true);
+	if (from)
+		charge(from);
+}
+
+static void timed_wake(const void *obj)
+{
+	struct sched_cpu *sc, *next;
+	u64 t = this_cpu->now;
+
+	for (sc = T.waitq[bucket(obj)]; sc; sc = next) {
+		struct cpu *c = sc->cpu;
+
+		next = sc->next;
+		if (sc->waits_for != obj)
+			continue;
+		dequeue(sc);
+		if (sc->heap_at >= 0) {
+			/* It sleeps towards an interrupt at c->now > t: it may
+			 * look again at t. */
+			if (c->now > t) {
+				c->now = t;
+				heap_up((u32)sc->heap_at);
+			}
+		} else {
+			if (c->now < t)
+				c->now = t;
+			heap_push(c);
+		}
+	}
+	set_horizon(this_cpu);
+}
+
+static void timed_ipi_posted(struct cpu *to)
+{
+	struct sched_cpu *sc = sc_of(to);
+	u64 at = to->ipi_at[to->s->nr_ipis - 1];
+
+	if (at >= to->irq_at)
+		return;
+	to->irq_at = at;
+	if (at < to->run_until)
+		to->run_until = at;
+	if (!sc->is_waiting || to->s->irq_off)
+		return;
+	/* Asleep or idle: it wakes for this, and counts the time as what it was
+	 * sleeping for. */
+	if (sc->heap_at >= 0) {
+		if (to->now > at) {
+			if (to->cat == CYC_IDLE)
+				to->cycles[CYC_IDLE] -= to->now - at;
+			to->now = at;
+			heap_up((u32)sc->heap_at);
+		}
+		return;
+	}
+	if (to->now < at) {
+		if (to->cat == CYC_IDLE)
+			to->cycles[CYC_IDLE] += at - to->now;
+		to->now = at;
+	}
+	heap_push(to);
+}
+
+static void timed_touch(const void *obj, bool is_write)
+{
+}
+
+static u32 timed_choose(u32 n)
+{
+	return 0;
+}
+
+static void timed_violation(const char *oracle, const char *text)
+{
+}
+
+int timed_install(struct sys *sys)
+{
+	memset(&T, 0, sizeof(T));
+	T.sys = sys;
+	T.sc = calloc(sys->nr_cpus, sizeof(*T.sc));
+	T.heap = calloc(sys->nr_cpus + 1, sizeof(struct cpu *));
+	T.line = calloc(1u << LINES_BITS, sizeof(*T.line));
+	if (!T.sc || !T.heap || !T.line) {
+		timed_remove(sys);
+		return -ENOMEM;
+	}
+	for (u32 i = 0; i < 1u << LINES_BITS; i++)
+		T.line[i].owner = NOBODY;
+	for (u32 i = 0; i < sys->nr_cpus; i++) {
+		T.sc[i].cpu = &sys->cpu[i];
+		T.sc[i].heap_at = ASLEEP;
+	}
+	T.lookahead = sys->is_checked ? 0 : machine_lookahead_cycles(sys->m);
+	sys->drv = (struct driver){
+		.step = timed_step,
+		.wait = timed_wait,
+		.wake = timed_wake,
+		.touch = timed_touch,
+		.choose = timed_choose,
+		.ipi_posted = timed_ipi_posted,
+		.violation = timed_violation,
+	};
+	return 0;
+}
+
+void timed_remove(struct sys *sys)
+{
+	free(T.sc);
+	free(T.heap);
+	free(T.line);
+	memset(&T, 0, sizeof(T));
+}
+
+int timed_run(struct sys *sys, void (*on_progress)(u64 cycles, void *arg),
+	      void *arg, const volatile bool *stop)
+{
+	T.on_progress = on_progress;
+	T.progress_arg = arg;
+	T.stop = stop;
+	for (u32 i = 0; i < sys->nr_cpus; i++)
+		if (sys->cpu[i].task) {
+			T.nr_tasks++;
+			heap_push(&sys->cpu[i]);
+		}
+	if (T.nr_tasks)
+		go(&T.host);
+	return T.result;
+}
+
+u64 timed_elapsed(const struct sys *sys)
+{
+	u64 t = 0;
+
+	for (u32 i = 0; i < sys->nr_cpus; i++)
+		if (sys->cpu[i].done_at > t)
+			t = sys->cpu[i].done_at;
+	return t;
+}

@@ -1,0 +1,205 @@
+#include <string.h>
+
+#include "mm/kernel.h"
+
+/* What every kernel of these does; a mutation takes one away. */
+#define SOUND \
+	.thp_recheck_pmd = true, .thp_recheck_count = true, \
+	.migrate_flushes = true, .protect_flushes = true, \
+	.pmd_migration_flushes = true
+
+/* 3.8 to 4.17: the private THP NUMA migration. tlb_flushall_shift of a part
+ * that 3.12 does not know is 6: 512 entries >> 6 = 8 pages. */
+#define PRIVATE(install, clear, gup, ceiling) \
+	SOUND, .thp_install_flushes = (install), \
+	.numa_clear_holds_page_lock = (clear), .gup_fast_sees_numa = (gup), \
+	.numa_pte_present_first = true, .flush_ceiling = (ceiling)
+#define V3_12 PRIVATE(true, true, true, 8)
+
+/* From 3.13: the range is announced, movers and pte_accessible() look. */
+#define ANNOUNCED(kind, ceiling) \
+	PRIVATE(true, true, true, ceiling), .pending = (kind), \
+	.pte_accessible_pending = true
+#define V3_13 ANNOUNCED(PENDING_BOOL, 8)
+#define V4_13 ANNOUNCED(PENDING_COUNT, 33)
+
+static const struct kernel v3_8 = {
+	.name = "v3.8", .commit = "b32967ff101a", .evidence = "S",
+	.summary = "THP NUMA migration without any flush of its own",
+	PRIVATE(false, true, true, 8),
+};
+
+static const struct kernel v3_11_clear = {
+	.name = "v3.12-rc5", .commit = "3f926ab945b6^", .evidence = "S",
+	.summary = "v3.12 before: page lock dropped, then NUMA cleared",
+	PRIVATE(true, false, true, 8),
+};
+
+static const struct kernel v3_12 = {
+	.name = "v3.12", .commit = "3f926ab945b6", .evidence = "S",
+	.summary = "the seed: scanner defers its flush, migration does not ask",
+	V3_12,
+};
+
+static const struct kernel v3_12_gup = {
+	.name = "v3.12-gup", .commit = "2b4847e73004^", .evidence = "S",
+	.summary = "v3.12 as it was: GUP-fast takes NUMA huge pages",
+	PRIVATE(true, true, false, 8),
+};
+
+static const struct kernel too_late = {
+	.name = "v3.12+too-late", .commit = "PATCH 14/15, Dec 2013",
+	.evidence = "seed",
+	.summary = "flush if a scan raced, after the new PMD is in place",
+	V3_12, .pending = PENDING_LAZY, .pending_order = ORDER_WMB_BEFORE,
+	.thp_check = CHECK_AFTER_INSTALL,
+};
+
+static const struct kernel tlb_lazy = {
+	.name = "v3.12+numa_tlb_lazy", .commit = "posted 2013-12-05",
+	.evidence = "S",
+	.summary = "flag around change_prot_numa, checked before migrating",
+	V3_12, .pending = PENDING_LAZY, .pending_order = ORDER_WMB_BEFORE,
+	.thp_check = CHECK_BEFORE_MIGRATE,
+};
+
+static const struct kernel tlb_lazy2 = {
+	.name = "v3.12+numa_tlb_lazy-v2", .commit = "posted 2013-12-05 (mash-up)",
+	.evidence = "seed",
+	.summary = "flag around the scanner's loop, checked after isolation",
+	V3_12, .pending = PENDING_LAZY, .pending_order = ORDER_WMB_BEFORE,
+	.lazy_spans_loop = true, .thp_check = CHECK_IN_ISOLATE,
+};
+
+static const struct kernel pending_bool = {
+	.name = "v3.13-rc+pending", .commit = "20841405940e", .evidence = "S",
+	.summary = "tlb_flush_pending, a bool, checked under the PMD lock",
+	V3_13, .pending_order = ORDER_COMPILER, .thp_check = CHECK_UNDER_PTL,
+};
+
+static const struct kernel pending_barrier = {
+	.name = "v3.13-rc+barrier", .commit = "af2c1401e6f9", .evidence = "S",
+	.summary = "the same with a barrier before the page-table lock",
+	V3_13, .pending_order = ORDER_MB, .thp_check = CHECK_UNDER_PTL,
+};
+
+static const struct kernel v3_13 = {
+	.name = "v3.13", .commit = "b0943d61b8fa", .evidence = "S",
+	.summary = "the check moved right before the copy, without a lock",
+	V3_13, .pending_order = ORDER_MB, .thp_check = CHECK_LOCKLESS,
+};
+
+static const struct kernel v3_13_nomb = {
+	.name = "v3.13-nomb", .commit = "b0943d61b8fa without af2c1401e6f9",
+	.evidence = "D",
+	.summary = "lockless check and no barrier: the weak-order question",
+	V3_13, .pending_order = ORDER_COMPILER, .thp_check = CHECK_LOCKLESS,
+};
+
+static const struct kernel v3_13_posted = {
+	.name = "v3.13-posted", .commit = "b0943d61b8fa (posted form)",
+	.evidence = "S",
+	.summary = "as v3.13, taking and dropping the PMD lock around the check",
+	V3_13, .pending_order = ORDER_MB, .thp_check = CHECK_LOCK_CYCLE,
+};
+
+static const struct kernel v4_13 = {
+	.name = "v4.13", .commit = "16af97dc5a89", .evidence = "S",
+	.summary = "tlb_flush_pending counts changers",
+	V4_13, .pending_order = ORDER_MB, .thp_check = CHECK_LOCKLESS,
+};
+
+static const struct kernel v4_14 = {
+	.name = "v4.14", .commit = "8b1b436dd1cc, a9b802500ebb",
+	.evidence = "S",
+	.summary = "no barrier: the page-table lock orders, the check is under it",
+	V4_13, .pending_order = ORDER_PTL, .thp_check = CHECK_UNDER_PTL,
+};
+
+#define V5_14 \
+	SOUND, .numa_clear_holds_page_lock = true, \
+	.pending = PENDING_COUNT, .pending_order = ORDER_PTL, \
+	.pte_accessible_pending = true, .gup_fast_sees_numa = true, \
+	.is_thp_migration_generic = true, .flush_ceiling = 33
+
+static const struct kernel v5_14 = {
+	.name = "v5.14", .commit = "c5b5a3dd2c1f", .evidence = "S",
+	.summary = "THP NUMA migration through migration entries",
+	V5_14,
+};
+
+static const struct kernel v6_1 = {
+	.name = "v6.1", .commit = "v6.1", .evidence = "T",
+	.summary = "as v5.14, flushes by generation (tlb_gen)",
+	V5_14, .has_tlb_gen = true,
+};
+
+/* Model variants: the mover that never takes the scanner's lock. */
+static const struct kernel pending_bool_nolock = {
+	.name = "v3.13-rc+pending-noptl", .commit = "20841405940e",
+	.evidence = "D",
+	.summary = "reader learns of the entry from a walk, takes no PMD lock",
+	V3_13, .pending_order = ORDER_COMPILER, .thp_check = CHECK_UNDER_PTL,
+	.reader_without_ptl = true,
+};
+
+static const struct kernel pending_barrier_nolock = {
+	.name = "v3.13-rc+barrier-noptl", .commit = "af2c1401e6f9",
+	.evidence = "D",
+	.summary = "the same reader against the barrier",
+	V3_13, .pending_order = ORDER_MB, .thp_check = CHECK_UNDER_PTL,
+	.reader_without_ptl = true,
+};
+
+static const struct kernel v3_13_nolock = {
+	.name = "v3.13-nomb-noptl", .commit = "b0943d61b8fa",
+	.evidence = "D",
+	.summary = "lockless check, and the reader takes no PMD lock before it",
+	V3_13, .pending_order = ORDER_COMPILER, .thp_check = CHECK_LOCKLESS,
+	.reader_without_ptl = true,
+};
+
+static const struct kernel v4_14_nolock = {
+	.name = "v4.14-noptl", .commit = "8b1b436dd1cc",
+	.evidence = "D",
+	.summary = "v4.14 with a reader that takes another lock",
+	V4_13, .pending_order = ORDER_PTL, .thp_check = CHECK_UNDER_PTL,
+	.reader_without_ptl = true,
+};
+
+const struct kernel *const kernels[] = {
+	&v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
+	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
+	&v3_13_posted, &v4_13, &v4_14, &v5_14, &v6_1, &pending_bool_nolock,
+	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock, NULL
+};
+
+const struct kernel *kernel_find(const char *name)
+{
+	for (u32 i = 0; kernels[i]; i++)
+		if (!strcmp(kernels[i]->name, name))
+			return kernels[i];
+	return NULL;
+}
+
+#define SWITCH(field, off, text) \
+	{ #field, offsetof(struct kernel, field), \
+	  sizeof(((struct kernel *)0)->field), (off), (text) }
+
+const struct kernel_switch kernel_switches[] = {
+	SWITCH(pending, PENDING_NONE, "changers announce nothing"),
+	SWITCH(pending_order, ORDER_COMPILER, "no barrier after announcing"),
+	SWITCH(thp_check, CHECK_NONE, "the mover does not look"),
+	SWITCH(lazy_spans_loop, 0, "flag set around each piece only"),
+	SWITCH(thp_install_flushes, 0, "no flush when the new PMD goes in"),
+	SWITCH(numa_clear_holds_page_lock, 0, "page unlocked before clearing"),
+	SWITCH(thp_recheck_pmd, 0, "no pmd_same before installing"),
+	SWITCH(thp_recheck_count, 0, "no page_count before installing"),
+	SWITCH(gup_fast_sees_numa, 0, "GUP-fast takes NUMA huge pages"),
+	SWITCH(pte_accessible_pending, 0, "unflushed entries count as flushed"),
+	SWITCH(numa_pte_present_first, 0, "PTE stays non-present for migration"),
+	SWITCH(pmd_migration_flushes, 0, "pmdp_invalidate without its flush"),
+	SWITCH(migrate_flushes, 0, "ptep_clear without its flush"),
+	SWITCH(protect_flushes, 0, "change_protection never flushes"),
+	{ NULL, 0, 0, 0, NULL }
+};

@@ -1,0 +1,79 @@
+/* kernel.h - a kernel version, or one patch on it, as data.
+ *
+ * The mm code is written once; each place where versions differ consults one
+ * switch here. A fix is a switch, so that removing it (a mutation) is one too.
+ */
+#ifndef MM_KERNEL_H
+#define MM_KERNEL_H
+
+#include "base/types.h"
+
+/* How a change of protection tells movers that its flush is still to come. */
+enum pending_kind {
+	PENDING_NONE,
+	PENDING_LAZY,           /* mm->numa_tlb_lazy, set by the scanner only */
+	PENDING_BOOL,           /* mm->tlb_flush_pending := 1 .. := 0         */
+	PENDING_COUNT,          /* mm->tlb_flush_pending ++ .. --             */
+};
+
+/* What stands between setting it and changing the entries. */
+enum pending_order {
+	ORDER_COMPILER,         /* nothing the hardware knows                 */
+	ORDER_WMB_BEFORE,       /* a write barrier on the wrong side          */
+	ORDER_MB,               /* smp_mb__before_spinlock                    */
+	ORDER_PTL,              /* only the page-table lock that follows      */
+};
+
+/* Where the private THP NUMA migration looks at it, and flushes. */
+enum thp_check {
+	CHECK_NONE,
+	CHECK_AFTER_INSTALL,    /* too late: the page has been copied         */
+	CHECK_BEFORE_MIGRATE,   /* in the fault, before migration is called   */
+	CHECK_IN_ISOLATE,       /* isolated, about to copy                    */
+	CHECK_UNDER_PTL,        /* in the fault, under the PMD lock           */
+	CHECK_LOCKLESS,         /* isolated, about to copy, no lock           */
+	CHECK_LOCK_CYCLE,       /* as that, PMD lock taken and dropped around */
+};
+
+struct kernel {
+	const char *name;
+	const char *commit;     /* what it stands for                         */
+	const char *summary;
+	const char *evidence;   /* tag of the race catalogue                  */
+
+	enum pending_kind pending;
+	enum pending_order pending_order;
+	enum thp_check thp_check;
+	bool lazy_spans_loop;           /* PENDING_LAZY around the VMA loop   */
+	bool is_thp_migration_generic;  /* migration entries for PMDs         */
+	bool thp_install_flushes;       /* pmdp_clear_flush before the new PMD */
+	bool numa_clear_holds_page_lock;
+	bool thp_recheck_pmd;           /* pmd_same before installing         */
+	bool thp_recheck_count;         /* page_count before installing       */
+	bool gup_fast_sees_numa;        /* takes the slow path                */
+	bool pte_accessible_pending;    /* non-present but unflushed counts   */
+	bool numa_pte_present_first;    /* pte_mknonnuma before migrating     */
+	bool pmd_migration_flushes;     /* generic: pmdp_invalidate flushes   */
+	bool migrate_flushes;           /* 4K: ptep_clear_flush               */
+	bool protect_flushes;           /* change_protection ends in a flush  */
+	bool has_tlb_gen;
+	bool reader_without_ptl;        /* the mover learns of the entry from
+					 * hardware alone (a model variant)   */
+	u32 flush_ceiling;              /* pages; more is a full flush        */
+};
+
+/* NULL-terminated, in the order `tlbemu list kernels` prints. */
+extern const struct kernel *const kernels[];
+const struct kernel *kernel_find(const char *name);
+
+/* One switch by name, for mutations. */
+struct kernel_switch {
+	const char *name;
+	size_t offset;
+	size_t bytes;
+	u64 off_value;          /* what removing the part means               */
+	const char *help;
+};
+extern const struct kernel_switch kernel_switches[];    /* name NULL ends     */
+
+#endif
