@@ -1,0 +1,798 @@
+/* test_machine.c - machines are what their topology and profile say, every
+ * number says where it is from, and a mistake is named with its place. */
+#include <errno.h>
+#include <hwloc.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "base/types.h"
+#include "cpu/machine.h"
+#include "cpu/profile.h"
+#include "cpu/profile_builtin.h"
+#include "cpu/topology.h"
+
+static struct machine *create(const char *spec, const char *profile)
+{
+	struct machine *m = NULL;
+	struct err e = { "" };
+
+	if (machine_create(&m, spec, profile, &e))
+		fail_msg("%s: %s", spec ? spec : "NULL", e.text);
+	return m;
+}
+
+/* --- topology ------------------------------------------------------------ */
+
+static const struct {
+	const char *spec;
+	u32 cpus, cores, llcs, packages, nodes;
+} shape[] = {
+	{ "pu:1", 1, 1, 1, 1, 1 },
+	{ "pack:1 core:2 pu:1", 2, 2, 1, 1, 1 },
+	{ "pack:2 core:1 pu:1", 2, 2, 2, 2, 2 },
+	{ "pack:4 core:8 pu:1", 32, 32, 4, 4, 4 },
+	{ "pack:4 [numa] core:2 pu:1", 8, 8, 4, 4, 4 },
+	{ "pack:2 core:4 pu:2", 16, 8, 2, 2, 2 },
+	{ "pack:2 [numa] l3:4 core:2 pu:2", 32, 16, 8, 2, 2 },
+	{ "pack:2 numa:2 core:2 pu:1", 8, 8, 2, 2, 4 },
+	{ "numa:4 core:2 pu:1", 8, 8, 1, 1, 4 },
+	{ "[numa] pack:4 core:2 pu:1", 8, 8, 4, 4, 1 },
+	{ "pack:2 [numa(memory=4GiB)] l2:2 l1d:2 core:1 pu:1",
+	  8, 8, 4, 2, 2 },
+	{ "pack:16 core:16 pu:1", 256, 256, 16, 16, 16 },
+	{ "pack:16 core:32 pu:2", 1024, 512, 16, 16, 16 },
+};
+
+static void test_synthetic_shapes(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(shape); i++) {
+		struct machine *m = create(shape[i].spec, NULL);
+
+		if (m->nr_cpus != shape[i].cpus ||
+		    m->nr_cores != shape[i].cores ||
+		    m->nr_llcs != shape[i].llcs ||
+		    m->nr_packages != shape[i].packages ||
+		    m->nr_nodes != shape[i].nodes)
+			fail_msg("%s: got %u cpus %u cores %u llcs %u packages "
+				 "%u nodes", shape[i].spec, m->nr_cpus,
+				 m->nr_cores, m->nr_llcs, m->nr_packages,
+				 m->nr_nodes);
+		assert_string_equal(shape[i].spec, m->topology);
+		for (u32 c = 0; c < m->nr_cpus; c++) {
+			assert_true(m->cpu[c].node < m->nr_nodes);
+			assert_true(m->cpu[c].package < m->nr_packages);
+			assert_true(m->cpu[c].llc < m->nr_llcs);
+			assert_true(m->cpu[c].core < m->nr_cores);
+			assert_int_equal(c % (m->nr_cpus / m->nr_cores),
+					 m->cpu[c].smt);
+		}
+		machine_destroy(m);
+	}
+}
+
+/* Without a NUMA level each package has a node of its own, and the notes say
+ * so; with one, they do not. */
+static void test_node_per_package(void **state)
+{
+	struct machine *m = create("pack:4 core:2 pu:1", NULL);
+
+	assert_non_null(strstr(m->notes, "one per package"));
+	assert_true(m->is_memory_assumed);
+	for (u32 c = 0; c < m->nr_cpus; c++)
+		assert_int_equal(c / 2, m->cpu[c].node);
+	machine_destroy(m);
+
+	m = create("pack:2 [numa(memory=4GiB)] core:2 pu:1", NULL);
+	assert_null(strstr(m->notes, "one per package"));
+	assert_false(m->is_memory_assumed);
+	assert_int_equal(4ull << 30, m->node_bytes[0]);
+	assert_int_equal(4ull << 30, m->node_bytes[1]);
+	machine_destroy(m);
+}
+
+static void test_assumed_distances(void **state)
+{
+	static const u32 want[4][4] = {
+		{ 10, 20, 21, 21 }, { 20, 10, 21, 21 },
+		{ 21, 21, 10, 20 }, { 21, 21, 20, 10 },
+	};
+	struct machine *m = create("pack:2 numa:2 core:2 pu:1", NULL);
+
+	assert_true(m->is_distance_assumed);
+	for (u32 a = 0; a < 4; a++)
+		for (u32 b = 0; b < 4; b++)
+			assert_int_equal(want[a][b], machine_distance(m, a, b));
+	assert_non_null(strstr(m->notes, "distances are assumed"));
+	machine_destroy(m);
+}
+
+static void test_hops(void **state)
+{
+	/* 8 CPUs a package, 4 an LLC, 2 a core. */
+	struct machine *m = create("pack:2 [numa] l3:2 core:2 pu:2", NULL);
+
+	assert_int_equal(HOP_SELF, machine_hop(m, 5, 5));
+	assert_int_equal(HOP_SMT, machine_hop(m, 0, 1));
+	assert_int_equal(HOP_LLC, machine_hop(m, 1, 2));
+	assert_int_equal(HOP_LLC, machine_hop(m, 0, 3));
+	assert_int_equal(HOP_PACKAGE, machine_hop(m, 3, 4));
+	assert_int_equal(HOP_PACKAGE, machine_hop(m, 0, 7));
+	assert_int_equal(HOP_REMOTE, machine_hop(m, 7, 8));
+	assert_int_equal(HOP_REMOTE, machine_hop(m, 0, 15));
+	assert_int_equal(0x1f, m->hops_present);
+	for (u32 a = 0; a < m->nr_cpus; a++)
+		for (u32 b = 0; b < m->nr_cpus; b++)
+			assert_int_equal(machine_hop(m, a, b),
+					 machine_hop(m, b, a));
+	assert_int_equal(m->cost[COST_LINE_TRANSFER_REMOTE],
+			 machine_line_transfer(m, 0, 15));
+	assert_int_equal(m->cost[COST_IPI_DELIVER_PACKAGE],
+			 machine_ipi_deliver(m, 0, 7));
+	assert_int_equal(m->cost[COST_DRAM_LOCAL], machine_dram(m, 3, 0));
+	assert_int_equal(m->cost[COST_DRAM_REMOTE], machine_dram(m, 3, 1));
+	machine_destroy(m);
+}
+
+/* The lookahead is bounded by the nearest pair that exists, so a machine whose
+ * CPUs are all remote looks further than one with neighbours. */
+static void test_lookahead(void **state)
+{
+	struct machine *m = create("pack:4 core:1 pu:1", NULL);
+
+	assert_int_equal(m->cost[COST_IPI_DELIVER_REMOTE],
+			 machine_lookahead_cycles(m));
+	machine_destroy(m);
+	m = create("pack:4 core:2 pu:1", NULL);
+	assert_int_equal(m->cost[COST_IPI_DELIVER_LLC],
+			 machine_lookahead_cycles(m));
+	assert_true(m->cost[COST_IPI_DELIVER_LLC] <
+		    m->cost[COST_IPI_DELIVER_REMOTE]);
+	machine_destroy(m);
+	m = create("pu:1", NULL);
+	assert_true(machine_lookahead_cycles(m) == UINT64_MAX);
+	machine_destroy(m);
+}
+
+static void expect_same_topology(const struct machine *a,
+				 const struct machine *b)
+{
+	assert_int_equal(a->nr_cpus, b->nr_cpus);
+	assert_int_equal(a->nr_cores, b->nr_cores);
+	assert_int_equal(a->nr_llcs, b->nr_llcs);
+	assert_int_equal(a->nr_packages, b->nr_packages);
+	assert_int_equal(a->nr_nodes, b->nr_nodes);
+	assert_memory_equal(a->cpu, b->cpu, a->nr_cpus * sizeof(*a->cpu));
+	assert_memory_equal(a->node_bytes, b->node_bytes,
+			    a->nr_nodes * sizeof(*a->node_bytes));
+}
+
+/* What hwloc writes for a synthetic machine comes back as the same machine. */
+static void test_xml_round_trip(void **state)
+{
+	static const char *const spec[] = {
+		"pack:2 [numa(memory=4GiB)] core:2 pu:2",
+		"pack:2 [numa(memory=1GiB)] l3:2 core:4 pu:1",
+	};
+	char path[] = "/tmp/test_machine_XXXXXX.xml";
+	int fd = mkstemps(path, 4);
+
+	assert_true(fd >= 0);
+	close(fd);
+	for (size_t i = 0; i < ARRAY_LEN(spec); i++) {
+		struct machine *a = create(spec[i], NULL), *b;
+		hwloc_topology_t t;
+
+		assert_int_equal(0, hwloc_topology_init(&t));
+		assert_int_equal(0, hwloc_topology_set_synthetic(t, spec[i]));
+		assert_int_equal(0, hwloc_topology_load(t));
+		assert_int_equal(0, hwloc_topology_export_xml(t, path, 0));
+		hwloc_topology_destroy(t);
+		b = create(path, NULL);
+		expect_same_topology(a, b);
+		machine_destroy(a);
+		machine_destroy(b);
+	}
+	unlink(path);
+}
+
+/* A file with a distance matrix: it is used as it is, not assumed. */
+static void test_xml_distances(void **state)
+{
+	static const u32 first[4] = { 10, 16, 22, 16 };
+	struct machine *m = create("tests/data/ring4.xml", NULL);
+	struct machine *s = create("pack:4 [numa(memory=8GiB)] l3:1 core:2 pu:2",
+				   NULL);
+
+	expect_same_topology(s, m);
+	assert_false(m->is_distance_assumed);
+	assert_true(s->is_distance_assumed);
+	for (u32 a = 0; a < 4; a++)
+		for (u32 b = 0; b < 4; b++)
+			assert_int_equal(first[(b - a) & 3],
+					 machine_distance(m, a, b));
+	machine_destroy(m);
+	machine_destroy(s);
+}
+
+static void test_host(void **state)
+{
+	struct machine *m = create("host", NULL);
+
+	assert_true(m->nr_cpus >= 1 && m->nr_nodes >= 1);
+	machine_destroy(m);
+}
+
+/* --- what the caller got wrong ------------------------------------------- */
+
+static void expect_error(int want, const char *spec, const char *profile,
+			 const char *part, const char *part2)
+{
+	struct machine *m = NULL;
+	struct err e = { "" };
+	int got = machine_create(&m, spec, profile, &e);
+
+	if (got != want || !strstr(e.text, part) || !strstr(e.text, part2))
+		fail_msg("'%s': got %d '%s', wanted %d with '%s' and '%s'",
+			 spec ? spec : profile, got, e.text, want, part, part2);
+	assert_null(m);
+}
+
+static void test_bad_specs(void **state)
+{
+	static const char eg[] = TOPOLOGY_EXAMPLE;
+	char big[600];
+
+	expect_error(-EINVAL, "pack:4 cores_of:2 pu:1", NULL, "'cores_of:2'", eg);
+	expect_error(-EINVAL, "pack:4 core:0 pu:1", NULL, "'core:0'", eg);
+	expect_error(-EINVAL, "pack:4 core:x pu:1", NULL, "'core:x'", eg);
+	expect_error(-EINVAL, "pack:-4 pu:1", NULL, "'pack:-4'", eg);
+	expect_error(-EINVAL, "pack:4 [nma] pu:1", NULL, "'[nma]'", eg);
+	expect_error(-EINVAL, "pack:2 pu:2 core:2", NULL, "'core:2'", eg);
+	expect_error(-EINVAL, "pack:4 core:8", NULL, "last level", eg);
+	expect_error(-EINVAL, "", NULL, "hwloc", eg);
+	expect_error(-EINVAL, "pack:2 (", NULL, "hwloc", eg);
+	expect_error(-E2BIG, "pack:64 core:64 pu:1", NULL, "4096", "1024");
+	expect_error(-E2BIG, "pack:33 core:16 pu:2", NULL, "1056", "1024");
+	expect_error(-E2BIG, "pack:1000000 core:1000000 pu:9", NULL,
+		     "million", "1024");
+	expect_error(-EINVAL, "skylake-ps", NULL, "did you mean", "skylake-sp");
+	expect_error(-EINVAL, "qqqqqq", NULL, "qqqqqq", eg);
+	expect_error(-ENOENT, "pu:1", "zen3-millan", "zen3-millan",
+		     "did you mean 'zen3-milan'?");
+	expect_error(-ENOENT, "no/such.xml", NULL, "no/such.xml", "No such file");
+	expect_error(-ENOENT, "no/such.ini", NULL, "no/such.ini", "No such file");
+
+	/* Long texts are cut, not overrun. */
+	memset(big, 'x', sizeof(big));
+	memcpy(big, "pack:", 5);
+	big[sizeof(big) - 1] = '\0';
+	expect_error(-EINVAL, big, NULL, "hwloc", "pack:xxx");
+}
+
+/* Every proper prefix of an XML file is refused with its name. */
+static void test_damaged_xml(void **state)
+{
+	char text[16384], path[] = "/tmp/test_machine_XXXXXX.xml";
+	FILE *f = fopen("tests/data/ring4.xml", "r");
+	size_t len, last;
+	int fd = mkstemps(path, 4);
+
+	assert_non_null(f);
+	assert_true(fd >= 0);
+	close(fd);
+	len = fread(text, 1, sizeof(text), f);
+	fclose(f);
+	assert_true(len > 1000 && len < sizeof(text));
+	last = len - strlen("</topology>\n");
+	for (size_t cut = 0; cut <= last; cut += last - cut > 997 ? 997 :
+	     cut == last ? 1 : last - cut) {
+		f = fopen(path, "w");
+		fwrite(text, 1, cut, f);
+		fclose(f);
+		expect_error(-EINVAL, path, NULL, path, cut > 100 ?
+			     "truncated" : "not an hwloc topology");
+	}
+	f = fopen(path, "w");
+	fputs("<topology version=\"2.0\"><object type=\"Cheese\"/></topology>\n",
+	      f);
+	fclose(f);
+	expect_error(-EINVAL, path, NULL, path, "does not accept");
+	unlink(path);
+}
+
+/* --- costs and profiles -------------------------------------------------- */
+
+/* A number is sourced, or says that and why it is assumed: nothing else. */
+static void expect_sourced(const struct machine *m, const char *what,
+			   const char *source)
+{
+	if (strncmp(source, "published: ", 11) &&
+	    strncmp(source, "assumed: ", 9) &&
+	    strncmp(source, "clock: ", 7) && strncmp(source, "papi: ", 6))
+		fail_msg("%s: %s has source '%s'", m->name, what, source);
+	assert_true(strlen(source) > strlen("published: ") + 8);
+}
+
+static void check_profile(const char *name)
+{
+	struct machine *m = create(NULL, name);
+	u32 assumed = 0;
+
+	assert_string_equal(name, m->name);
+	assert_true(*m->summary && m->nr_cpus > 1 && m->nr_nodes > 1);
+	assert_false(m->is_memory_assumed);
+	expect_sourced(m, "hz", m->hz_source);
+	for (u32 i = 0; i < NR_COSTS; i++) {
+		const char *key = machine_cost_name((enum cost)i);
+		const char *end = key + strlen(key) - 3;
+
+		expect_sourced(m, key, m->cost_source[i]);
+		assumed += machine_cost_is_assumed(m, (enum cost)i);
+		/* The unit is in the name. */
+		assert_int_equal(!strcmp(machine_cost_unit((enum cost)i), "ns"),
+				 end > key && !strcmp(end, "_ns"));
+	}
+	assert_int_equal(assumed, m->nr_assumed_costs);
+	assert_true(assumed > 0 && assumed < NR_COSTS);
+	assert_true(tlb_geometry_is_valid(&m->l1d_4k));
+	assert_true(tlb_geometry_is_valid(&m->stlb));
+	assert_true(!m->l1d_2m.nr_ways || tlb_geometry_is_valid(&m->l1d_2m));
+	expect_sourced(m, "l1d_4k", m->l1d_4k.source);
+	expect_sourced(m, "stlb", m->stlb.source);
+	assert_int_equal(m->cost[COST_STLB_HIT], m->stlb.hit_cycles);
+
+	/* Farther is never cheaper; a modified line, DRAM and IPIs alike. */
+	for (u32 h = HOP_SELF; h < HOP_REMOTE; h++) {
+		assert_true(m->cost[COST_LINE_TRANSFER_SELF + h] <=
+			    m->cost[COST_LINE_TRANSFER_SELF + h + 1]);
+		assert_true(m->cost[COST_IPI_DELIVER_SELF + h] <=
+			    m->cost[COST_IPI_DELIVER_SELF + h + 1]);
+	}
+	assert_true(m->cost[COST_DRAM_LOCAL] < m->cost[COST_DRAM_REMOTE]);
+	/* The rule in costs.def by which a remote copy is derived, per mille. */
+	assert_in_range(m->cost[COST_COPY_4K_REMOTE] * 1000 *
+			m->cost[COST_DRAM_LOCAL] / m->cost[COST_DRAM_REMOTE] /
+			m->cost[COST_COPY_4K_LOCAL], 990, 1010);
+	assert_in_range(m->cost[COST_COPY_2M_REMOTE] * 1000 *
+			m->cost[COST_DRAM_LOCAL] / m->cost[COST_DRAM_REMOTE] /
+			m->cost[COST_COPY_2M_LOCAL], 990, 1010);
+	machine_destroy(m);
+}
+
+static int collect(void *arg, const char *name, const char *summary,
+		   bool is_usable)
+{
+	u32 *nr = arg;
+
+	assert_true(is_usable && *summary);
+	check_profile(name);
+	(*nr)++;
+	return 0;
+}
+
+static void test_shipped_profiles(void **state)
+{
+	u32 nr = 0;
+
+	assert_int_equal(0, machine_list(collect, &nr));
+	assert_true(nr >= 3);
+}
+
+/* Each file of machines/ is compiled in, byte for byte, and loads from there. */
+static void test_builtin_profiles(void **state)
+{
+	for (size_t i = 0; i < nr_profile_builtin; i++) {
+		const struct profile_builtin *b = &profile_builtin[i];
+		size_t len = (size_t)(b->end - b->start);
+		struct profile *p = NULL;
+		struct err e = { "" };
+		char path[128], *text = malloc(len + 1);
+		FILE *f;
+
+		snprintf(path, sizeof(path), "machines/%s.ini", b->name);
+		f = fopen(path, "r");
+		assert_non_null(f);
+		assert_int_equal(len, fread(text, 1, len + 1, f));
+		fclose(f);
+		assert_memory_equal(text, b->start, len);
+		free(text);
+		assert_int_equal(0, profile_parse(&p, b->name, b->start, len,
+						  &e));
+		assert_string_equal(b->name, p->name);
+		profile_free(p);
+	}
+}
+
+static void expect_tlb(const struct tlb_geometry *geo, u32 sets, u32 ways,
+		       u32 sizes, enum tlb_index index, u32 bits,
+		       enum tlb_repl repl)
+{
+	assert_int_equal(sets, geo->nr_sets);
+	assert_int_equal(ways, geo->nr_ways);
+	assert_int_equal(sizes, geo->page_sizes);
+	assert_int_equal(index, geo->index);
+	assert_int_equal(bits, geo->index_bits);
+	assert_int_equal(repl, geo->replacement);
+}
+
+static void test_skylake_geometry(void **state)
+{
+	struct machine *m = create("skylake-sp", NULL);
+
+	expect_tlb(&m->l1d_4k, 16, 4, TLB_HOLDS_4K, TLB_INDEX_LINEAR, 4,
+		   TLB_REPL_TREE_PLRU);
+	expect_tlb(&m->l1d_2m, 8, 4, TLB_HOLDS_2M, TLB_INDEX_LINEAR, 3,
+		   TLB_REPL_TREE_PLRU);
+	expect_tlb(&m->stlb, 128, 12, TLB_HOLDS_4K | TLB_HOLDS_2M,
+		   TLB_INDEX_XOR, 7, TLB_REPL_MRU1_3PLRU4);
+	assert_string_equal("stlb", m->stlb.name);
+	assert_int_equal(9, m->stlb.hit_cycles);
+	assert_int_equal(2500000000, m->hz);
+	assert_int_equal(204, m->cost[COST_DRAM_LOCAL]);    /* 203.5 rounds up */
+	assert_int_equal(715, m->cost[COST_FAULT_ENTRY]);
+	machine_destroy(m);
+}
+
+/* The two published shootdown figures that costs.def derives deliveries from
+ * must come out of the sum again, within 1 %. */
+static void test_ipi_costs_add_up(void **state)
+{
+	struct machine *m = create(NULL, "haswell-ep");
+	const u64 *c = m->cost;
+	u64 near = c[COST_ICR_WRITE] + c[COST_IPI_DELIVER_LLC] +
+		   c[COST_IRQ_ENTRY] + 2 * c[COST_LINE_TRANSFER_LLC] +
+		   c[COST_ACK];
+	u64 far = 15 * c[COST_ICR_WRITE] + c[COST_IPI_DELIVER_REMOTE] +
+		  c[COST_IRQ_ENTRY] + 2 * c[COST_LINE_TRANSFER_REMOTE] +
+		  c[COST_ACK];
+
+	assert_in_range(near, 2150 * 99 / 100, 2150 * 101 / 100);
+	assert_in_range(machine_cycles_to_ns(m, far), 2700 * 99 / 100,
+			2700 * 101 / 100);
+	machine_destroy(m);
+}
+
+static void test_time_conversion(void **state)
+{
+	struct machine *m = create("pu:1", "skylake-sp");
+
+	assert_int_equal(2500, machine_ns_to_cycles(m, 1000));
+	assert_int_equal(1000, machine_cycles_to_ns(m, 2500));
+	/* A century does not overflow. */
+	assert_int_equal(3155760000ull * 2500000000ull,
+			 machine_ns_to_cycles(m, 3155760000000000000ull));
+	machine_destroy(m);
+}
+
+/* A profile gives costs, another machine the topology. */
+static void test_spec_and_profile_mix(void **state)
+{
+	struct machine *m = create("haswell-ep", "skylake-sp");
+
+	assert_string_equal("skylake-sp", m->name);
+	assert_int_equal(2, m->nr_packages);
+	assert_int_equal(2500000000, m->hz);
+	machine_destroy(m);
+	m = create("haswell-ep", NULL);
+	assert_string_equal("haswell-ep", m->name);
+	assert_int_equal(2600000000, m->hz);
+	machine_destroy(m);
+	m = create("machines/haswell-ep.ini", NULL);
+	assert_string_equal("haswell-ep", m->name);
+	machine_destroy(m);
+}
+
+/* --- malformed profiles -------------------------------------------------- */
+
+static const char good[] =
+	"[machine]\n"                                   /*  1 */
+	"name = tiny\n"
+	"summary = a test\n"
+	"topology = pack:2 core:1 pu:1\n"
+	"hz = 1GHz | assumed: round number\n"           /*  5 */
+	"[tlb.l1d_4k]\n"
+	"entries = 16\n"
+	"ways = 4\n"
+	"sizes = 4k, 2m\n"
+	"replacement = lru\n"                           /* 10 */
+	"source = assumed: small\n"
+	"[tlb.stlb]\n"
+	"entries = 1536\n"
+	"ways = 12\n"
+	"sets = 128\n"                                  /* 15 */
+	"sizes = 4k, 2m\n"
+	"index = xor-7\n"
+	"replacement = mru1-3plru4\n"
+	"source = assumed: large\n"
+	"[cost]\n"                                      /* 20 */
+	"invlpg = 100 | assumed: round\n"
+	"dram_local_ns = 80.5 | assumed: two\n"
+	"  lines of text\n";
+
+static const struct {
+	const char *from, *to;  /* edit of the good text                      */
+	const char *want, *also;        /* parts of the error                 */
+} bad[] = {
+	{ "invlpg = 100", "invlgp = 100", "p:21: [cost] has no key 'invlgp'",
+	  "did you mean 'invlpg'?" },
+	{ "invlpg = 100", "invlpg = -1", "p:21: invlpg: '-1'",
+	  "from 0 to 1000000000 cycles" },
+	{ "invlpg = 100", "invlpg = nan", "p:21: invlpg: 'nan'", "from 0 to" },
+	{ "invlpg = 100", "invlpg = 2e9", "p:21: invlpg: '2e9'", "from 0 to" },
+	{ "invlpg = 100", "invlpg = 10q", "p:21: invlpg: '10q'", "from 0 to" },
+	{ "= 80.5", "= much", "p:22: dram_local_ns: 'much'",
+	  "from 0 to 1000000000 ns" },
+	{ "100 | assumed: round", "100", "p:21: 'invlpg' needs",
+	  "VALUE | where" },
+	{ "100 | assumed: round", "100 |", "p:21: 'invlpg' needs", "assumed" },
+	{ "dram_local_ns", "invlpg", "p:22: 'invlpg' was given", "" },
+	{ "dram_local_ns = 80.5 | assumed: two", "dram_local_ns 80.5", "p:22: ",
+	  "'KEY = VALUE'" },
+	{ "[cost]", "[costs]", "p:21: no section [costs]",
+	  "did you mean 'cost'?" },
+	{ "[cost]", "[cost", "p:20: ", "'[section]'" },
+	{ "1GHz", "1kHz", "p:5: hz: '1kHz'", "from 1MHz to 100GHz" },
+	{ "1GHz", "fast", "p:5: hz: 'fast'", "from 1MHz to 100GHz" },
+	{ "name = tiny\n", "", "the file ends and [machine] has no 'name'",
+	  "p:22:" },
+	{ "name = tiny", "nmae = tiny", "p:2: [machine] has no key 'nmae'",
+	  "'name'" },
+	{ "summary = a test", "summary =", "p:3: 'summary' is empty", "" },
+	{ "ways = 4", "ways = 65", "p:8: ways: '65'", "from 1 to 64" },
+	{ "ways = 4", "ways = 0", "p:8: ways: '0'", "from 1 to 64" },
+	{ "ways = 4", "ways = 5", "p:7: [tlb.l1d_4k] entries = 16",
+	  "sets * ways" },
+	{ "entries = 16\n", "entries = 12\n", "makes 3 sets",
+	  "power of two from 1 to 65536" },
+	{ "sets = 128", "sets = 64", "p:13: [tlb.stlb] entries = 1536", "" },
+	{ "xor-7", "xor-6", "p:17: [tlb.stlb] index = xor-6",
+	  "expected xor-7" },
+	{ "xor-7", "xor", "p:17: index: 'xor'", "N from 1 to 16" },
+	{ "= lru", "= mru1-3plru4", "p:10: [tlb.l1d_4k] replacement",
+	  "takes 12" },
+	{ "= mru1-3plru4", "= tree-plru", "p:18: [tlb.stlb] replacement",
+	  "power of two" },
+	{ "= lru", "= fifi", "p:10: replacement: 'fifi'",
+	  "did you mean 'fifo'?" },
+	{ "4k, 2m\nreplacement = lru", "4k, 3m\nreplacement = lru",
+	  "p:9: sizes: '3m'", "4k, 2m, 1g" },
+	{ "4k, 2m\nreplacement = lru", "4k\nreplacement = lru",
+	  "holds 2m pages", "" },
+	{ "replacement = lru\n", "", "p:10: [tlb.l1d_4k] ends without",
+	  "'replacement'" },
+	{ "source = assumed: large\n", "", "[tlb.stlb] ends without",
+	  "'source'" },
+};
+
+static char *edited(const char *from, const char *to)
+{
+	const char *at = strstr(good, from);
+	char *text = malloc(sizeof(good) + strlen(to));
+
+	assert_non_null(at);
+	sprintf(text, "%.*s%s%s", (int)(at - good), good, to,
+		at + strlen(from));
+	return text;
+}
+
+static void test_malformed_profiles(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		char *text = edited(bad[i].from, bad[i].to);
+		struct profile *p = NULL;
+		struct err e = { "" };
+		int err = profile_parse(&p, "p", text, strlen(text), &e);
+
+		if (err != -EINVAL || !strstr(e.text, bad[i].want) ||
+		    !strstr(e.text, bad[i].also))
+			fail_msg("'%s': got %d '%s', wanted '%s' and '%s'",
+				 bad[i].to, err, e.text, bad[i].want,
+				 bad[i].also);
+		free(text);
+	}
+}
+
+static void test_good_profile(void **state)
+{
+	struct profile *p = NULL;
+	struct err e = { "" };
+
+	assert_int_equal(0, profile_parse(&p, "p", good, strlen(good), &e));
+	assert_int_equal(1000000000, p->hz);
+	assert_int_equal(4, p->tlb[PROFILE_L1D_4K].nr_sets);
+	assert_int_equal(0, p->tlb[PROFILE_L1D_2M].nr_ways);
+	assert_string_equal("assumed: two lines of text",
+			    p->cost[COST_DRAM_LOCAL].source);
+	assert_true(p->cost[COST_DRAM_LOCAL].value == 80.5);
+	assert_null(p->cost[COST_DRAM_REMOTE].source);
+	profile_free(p);
+}
+
+/* Any prefix, and any single damaged byte, ends in a profile or a message with
+ * the label and a line; never in a crash. */
+static void test_damaged_profiles(void **state)
+{
+	size_t len = strlen(good);
+	char text[sizeof(good)];
+
+	for (size_t i = 0; i < 2 * len; i++) {
+		struct profile *p = NULL;
+		struct err e = { "" };
+		size_t n = i < len ? i : len;
+		int err;
+
+		memcpy(text, good, sizeof(good));
+		if (i >= len)
+			text[i - len] = (char)(i % 3 ? '=' : i % 2 ? 0 : '\n');
+		err = profile_parse(&p, "p", text, n, &e);
+		if (err)
+			assert_int_equal(0, strncmp(e.text, "p:", 2));
+		else
+			profile_free(p);
+	}
+}
+
+static void test_long_lines_and_binary(void **state)
+{
+	char text[400];
+	struct profile *p = NULL;
+	struct err e = { "" };
+
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "[machine]\nname = ", 17);
+	assert_int_equal(-EINVAL, profile_parse(&p, "p", text, sizeof(text),
+						&e));
+	assert_non_null(strstr(e.text, "p:2: the line has 390 bytes"));
+	memset(text, 0, sizeof(text));
+	assert_int_equal(-EINVAL, profile_parse(&p, "p", text, 100, &e));
+	assert_non_null(strstr(e.text, "p:1: a NUL byte"));
+}
+
+/* --- where profiles are found -------------------------------------------- */
+
+static void write_file(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static int find_broken(void *arg, const char *name, const char *summary,
+		       bool is_usable)
+{
+	if (strcmp(name, "broken"))
+		return 0;
+	assert_false(is_usable);
+	assert_non_null(strstr(summary, "broken.ini:1:"));
+	*(bool *)arg = true;
+	return 7;
+}
+
+static void test_search_order(void **state)
+{
+	char dir[] = "/tmp/test_machine_XXXXXX", path[256];
+	char *text = edited("tiny", "skylake-sp"), cwd[4096];
+	bool found = false;
+	struct machine *m;
+
+	assert_non_null(mkdtemp(dir));
+	assert_non_null(getcwd(cwd, sizeof(cwd)));
+	write_file(dir, "skylake-sp.ini", text);
+	write_file(dir, "broken.ini", "[machine]\n");
+	setenv("TLBEMU_MACHINES", dir, 1);
+	m = create("skylake-sp", NULL);
+	assert_int_equal(1000000000, m->hz);
+	machine_destroy(m);
+	assert_int_equal(7, machine_list(find_broken, &found));
+	assert_true(found);
+	unsetenv("TLBEMU_MACHINES");
+
+	/* Elsewhere, with nothing around, the compiled-in ones are left. */
+	snprintf(path, sizeof(path), "%s/broken.ini", dir);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/skylake-sp.ini", dir);
+	unlink(path);
+	assert_int_equal(0, chdir(dir));
+	m = create("skylake-sp", NULL);
+	assert_int_equal(2500000000, m->hz);
+	machine_destroy(m);
+	assert_int_equal(0, chdir(cwd));
+	rmdir(dir);
+	free(text);
+}
+
+/* --- description --------------------------------------------------------- */
+
+struct seen {
+	u32 nr, costs;
+	bool has_stlb;
+};
+
+static int see(void *arg, const struct machine_row *row)
+{
+	struct seen *s = arg;
+
+	s->nr++;
+	assert_true(*row->key && *row->value && row->source);
+	for (u32 i = 0; i < NR_COSTS; i++) {
+		if (strcmp(row->key, machine_cost_name((enum cost)i)))
+			continue;
+		s->costs++;
+		assert_string_equal(machine_cost_unit((enum cost)i), row->unit);
+		assert_true(*row->source);
+	}
+	if (!strcmp(row->key, "dram_local_ns"))
+		assert_string_equal("81.4", row->value);
+	if (!strcmp(row->key, "tlb.stlb")) {
+		s->has_stlb = true;
+		assert_string_equal("1536 (128 sets x 12 ways, 4k,2m, index "
+				    "xor-7, mru1-3plru4)", row->value);
+	}
+	return 0;
+}
+
+static int stop_at_second(void *arg, const struct machine_row *row)
+{
+	return ++*(u32 *)arg == 2 ? 5 : 0;
+}
+
+static void test_describe(void **state)
+{
+	struct machine *m = create("skylake-sp", NULL);
+	struct seen s = { 0 };
+	u32 calls = 0;
+
+	assert_int_equal(0, machine_describe(m, see, &s));
+	assert_int_equal(NR_COSTS, s.costs);
+	assert_true(s.has_stlb);
+	assert_int_equal(5, machine_describe(m, stop_at_second, &calls));
+	assert_int_equal(2, calls);
+	machine_destroy(m);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_synthetic_shapes),
+		cmocka_unit_test(test_node_per_package),
+		cmocka_unit_test(test_assumed_distances),
+		cmocka_unit_test(test_hops),
+		cmocka_unit_test(test_lookahead),
+		cmocka_unit_test(test_xml_round_trip),
+		cmocka_unit_test(test_xml_distances),
+		cmocka_unit_test(test_host),
+		cmocka_unit_test(test_bad_specs),
+		cmocka_unit_test(test_damaged_xml),
+		cmocka_unit_test(test_shipped_profiles),
+		cmocka_unit_test(test_builtin_profiles),
+		cmocka_unit_test(test_skylake_geometry),
+		cmocka_unit_test(test_ipi_costs_add_up),
+		cmocka_unit_test(test_time_conversion),
+		cmocka_unit_test(test_spec_and_profile_mix),
+		cmocka_unit_test(test_good_profile),
+		cmocka_unit_test(test_malformed_profiles),
+		cmocka_unit_test(test_damaged_profiles),
+		cmocka_unit_test(test_long_lines_and_binary),
+		cmocka_unit_test(test_search_order),
+		cmocka_unit_test(test_describe),
+	};
+
+	unsetenv("TLBEMU_MACHINES");
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
