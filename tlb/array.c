@@ -5,6 +5,14 @@
 
 #include "tlb/array.h"
 
+#ifdef __SSE4_1__
+#include <smmintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define TLB_NO_WAY (~0u)
+
 /* Replacement
  *
  * Tree-PLRU state: node 0 is the root, node n has children 2n+1 and 2n+2; a
@@ -39,10 +47,11 @@ static u32 tree_victim(u32 nr_ways, u64 state)
 {
 	u32 node = 0, way = 0;
 
+	/* The way's bits, high to low, are the turns taken. */
 	for (u32 half = nr_ways / 2; half; half /= 2) {
 		u32 right = state >> node & 1;
 
-		way += right ? half : 0;
+		way = 2 * way + right;
 		node = 2 * node + 1 + right;
 	}
 	return way;
@@ -60,7 +69,8 @@ static struct tlb_touch mru1_touch(u32 way)
 
 static u32 mru1_victim(u64 state)
 {
-	u32 group = ((state >> MRU_SHIFT & 3) + 1) % 3;
+	/* 9 is (0 + 1), (1 + 1), (2 + 1) modulo 3, two bits each. */
+	u32 group = 9 >> 2 * (state >> MRU_SHIFT & 3) & 3;
 
 	return 4 * group + tree_victim(4, state >> 3 * group);
 }
@@ -111,6 +121,93 @@ static u32 policy_victim(struct tlb_unit *u, u32 set)
 
 /* One array */
 
+static u32 unit_set(const struct tlb_unit *u, u64 vpn, u32 size)
+{
+	u64 page = size ? vpn >> 9 : vpn;
+
+	return (u32)(page ^ page >> u->index_shift) & u->set_mask;
+}
+
+/* Bit i: tag[i] == @want, for four tags. */
+static u32 match4(const u64 *tag, u64 want)
+{
+#if defined(__SSE4_1__)
+	const __m128i w = _mm_set1_epi64x((long long)want);
+	const __m128i *t = (const __m128i *)(const void *)tag;
+	__m128i lo = _mm_cmpeq_epi64(_mm_loadu_si128(t), w);
+	__m128i hi = _mm_cmpeq_epi64(_mm_loadu_si128(t + 1), w);
+
+	return (u32)_mm_movemask_pd(_mm_castsi128_pd(lo)) |
+	       (u32)_mm_movemask_pd(_mm_castsi128_pd(hi)) << 2;
+#elif defined(__SSE2__)
+	/* No 64-bit compare: compare halves, bring low and high halves of the
+	 * four together, and both. */
+	const __m128i w = _mm_set1_epi64x((long long)want);
+	const __m128i *t = (const __m128i *)(const void *)tag;
+	__m128 a = _mm_castsi128_ps(_mm_cmpeq_epi32(_mm_loadu_si128(t), w));
+	__m128 b = _mm_castsi128_ps(_mm_cmpeq_epi32(_mm_loadu_si128(t + 1), w));
+	__m128 lo = _mm_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0));
+	__m128 hi = _mm_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1));
+
+	return (u32)_mm_movemask_ps(_mm_and_ps(lo, hi));
+#else
+	return (u32)(tag[0] == want) | (u32)(tag[1] == want) << 1 |
+	       (u32)(tag[2] == want) << 2 | (u32)(tag[3] == want) << 3;
+#endif
+}
+
+/* The way of @set that holds @want, or TLB_NO_WAY. At most one way can
+ * (tlb_array_check). */
+static u32 find_way(const struct tlb_unit *u, u32 set, u64 want)
+{
+	const u64 *tag = u->tag + set * u->stride;
+	u32 m = match4(tag, want);
+
+	if (u->stride == 4)
+		return m ? (u32)__builtin_ctz(m) : TLB_NO_WAY;
+	for (u32 way = 0;;) {
+		u32 left = u->stride - way;
+
+		/* Up to 16 ways without a branch on the outcome. */
+		if (left > 4)
+			m |= match4(tag + way + 4, want) << 4;
+		if (left > 8)
+			m |= match4(tag + way + 8, want) << 8;
+		if (left > 12)
+			m |= match4(tag + way + 12, want) << 12;
+		if (m)
+			return way + (u32)__builtin_ctz(m);
+		way += 16;
+		if (way >= u->stride)
+			return TLB_NO_WAY;
+		m = match4(tag + way, want);
+	}
+}
+
+void tlb_unit_touch_special(struct tlb_unit *u, u32 slot)
+{
+	u32 set, way;
+
+	if (u->geo.replacement == TLB_REPL_LRU) {
+		u->stamp[slot] = ++u->clock;
+		return;
+	}
+	/* NRU: when all are referenced, the others no longer are. */
+	set = slot / u->stride;
+	way = slot % u->stride;
+	if (u->state[set] == u->saturated)
+		u->state[set] = u->touch[way].set;
+}
+
+static void unit_touch(struct tlb_unit *u, u32 set, u32 way)
+{
+	const struct tlb_touch *t = &u->touch[way];
+
+	u->state[set] = (u->state[set] & t->keep) | t->set;
+	if (u->is_special)
+		tlb_unit_touch_special(u, set * u->stride + way);
+}
+
 static int unit_init(struct tlb_unit *u, const struct tlb_geometry *geo)
 {
 	size_t nr_sets = geo->nr_ways ? geo->nr_sets : 1;
@@ -128,20 +225,19 @@ static int unit_init(struct tlb_unit *u, const struct tlb_geometry *geo)
 	if (!nr_ways)
 		u->index_shift = 63;
 	u->nr_slots = (u32)(nr_sets * nr_ways);
-	u->is_lru = geo->replacement == TLB_REPL_LRU;
-	has_stamps = u->is_lru || geo->replacement == TLB_REPL_FIFO;
-	u->saturated = ~0ull;
-	if (geo->replacement == TLB_REPL_NRU && nr_ways < 64)
-		u->saturated = (1ull << nr_ways) - 1;
+	u->is_special = geo->replacement == TLB_REPL_LRU ||
+			geo->replacement == TLB_REPL_NRU;
+	has_stamps = geo->replacement == TLB_REPL_LRU ||
+		     geo->replacement == TLB_REPL_FIFO;
+	u->saturated = nr_ways < 64 ? (1ull << nr_ways) - 1 : ~0ull;
 
 	nr_padded = nr_sets * u->stride;
 	u->tag = malloc(nr_padded * sizeof(*u->tag));
 	u->entry = calloc(nr_padded, sizeof(*u->entry));
 	u->state = calloc(nr_sets, sizeof(*u->state));
-	u->touch = calloc(u->stride, sizeof(*u->touch));
 	if (has_stamps)
 		u->stamp = calloc(nr_padded, sizeof(*u->stamp));
-	if (!u->tag || !u->entry || !u->state || !u->touch ||
+	if (!u->tag || !u->entry || !u->state ||
 	    (has_stamps && !u->stamp))
 		return -ENOMEM;
 	memset(u->tag, 0xff, nr_padded * sizeof(*u->tag));
@@ -150,18 +246,24 @@ static int unit_init(struct tlb_unit *u, const struct tlb_geometry *geo)
 	return 0;
 }
 
+static u32 unit_nr_padded(const struct tlb_unit *u)
+{
+	return (u->set_mask + 1) * u->stride;
+}
+
 static void unit_free(struct tlb_unit *u)
 {
 	free(u->tag);
 	free(u->entry);
 	free(u->state);
-	free(u->touch);
 	free(u->stamp);
 }
 
+/* Tags */
+
 static u64 tag_of(const struct tlb_array *a, u16 pcid, u64 vpn, u32 size)
 {
-	u64 tag = a->pcid[pcid].gen | (vpn & TLB_TAG_VPN);
+	u64 tag = a->gen[pcid] | (vpn & TLB_TAG_VPN);
 
 	return size ? (tag & ~0x1ffull) | TLB_TAG_2M : tag;
 }
@@ -176,14 +278,6 @@ static bool is_global(u64 tag)
 	return (tag & TLB_TAG_GEN) == TLB_TAG_GLOBAL;
 }
 
-static u32 unit_find(const struct tlb_unit *u, u64 vpn, u32 size, u64 tag)
-{
-	u32 base = tlb_unit_set(u, size ? vpn >> 9 : vpn) * u->stride;
-	u32 way = tlb_unit_find(u, u->tag + base, tag);
-
-	return way == TLB_NO_SLOT ? way : base + way;
-}
-
 static bool slot_is_live(const struct tlb_array *a, const struct tlb_unit *u,
 			 u32 slot)
 {
@@ -192,18 +286,16 @@ static bool slot_is_live(const struct tlb_array *a, const struct tlb_unit *u,
 	if (tag == TLB_TAG_EMPTY)
 		return false;
 	return is_global(tag) ||
-	       (tag & TLB_TAG_GEN) == a->pcid[u->entry[slot].pcid].gen;
+	       (tag & TLB_TAG_GEN) == a->gen[u->entry[slot].pcid];
 }
 
 static void count_live(struct tlb_array *a, struct tlb_unit *u, u32 slot,
 		       u32 delta)
 {
-	u32 id = (u32)(u - a->unit);
-
 	u->nr_live += delta;
 	if (!is_global(u->tag[slot]))
-		a->pcid[u->entry[slot].pcid].nr_live[id] += delta;
-	else if (id != TLB_L2)
+		a->nr_live[u->entry[slot].pcid][u->id] += delta;
+	else if (u->id != TLB_L2)
 		a->nr_global_l1 += delta;
 }
 
@@ -213,36 +305,60 @@ static void slot_drop(struct tlb_array *a, struct tlb_unit *u, u32 slot)
 	u->tag[slot] = TLB_TAG_EMPTY;
 }
 
-/* A free way of @set, or the policy's victim, counted out. What a flushed
- * PCID left behind is as free as what was never filled. */
-static u32 unit_make_room(struct tlb_array *a, struct tlb_unit *u, u32 set)
+/* Another entry in the place of a live one. */
+static void slot_replace(struct tlb_array *a, struct tlb_unit *u, u32 slot,
+			 const struct tlb_entry *e, u64 tag)
 {
-	u32 base = set * u->stride;
-	u32 way;
+	bool is_counted = !((u->tag[slot] ^ tag) & TLB_TAG_GEN);
 
-	if (u->nr_live != u->nr_slots)
-		for (way = 0; way < u->geo.nr_ways; way++)
-			if (!slot_is_live(a, u, base + way))
-				return way;
-	way = policy_victim(u, set);
-	count_live(a, u, base + way, -1u);
-	a->stats.evictions[u - a->unit]++;
-	return way;
+	if (!is_counted)
+		count_live(a, u, slot, -1u);
+	u->tag[slot] = tag;
+	u->entry[slot] = *e;
+	if (!is_counted)
+		count_live(a, u, slot, 1);
+}
+
+/* A free way of @set, the lowest. What a flushed PCID left behind is as free
+ * as what was never filled. */
+static u32 free_way(const struct tlb_array *a, const struct tlb_unit *u,
+		    u32 set)
+{
+	if (u->nr_live == u->nr_slots)
+		return TLB_NO_WAY;
+	for (u32 way = 0; way < u->geo.nr_ways; way++)
+		if (!slot_is_live(a, u, set * u->stride + way))
+			return way;
+	return TLB_NO_WAY;
+}
+
+static void note_slot(struct tlb_array *a, const struct tlb_unit *u, u32 slot)
+{
+	if (u->id == TLB_L1_4K)
+		a->memo[tlb_memo_index(u->entry[slot].vpn)] = &a->slot[slot];
 }
 
 /* @e, which the set does not hold, takes a way. Return: its slot. */
 static u32 unit_install(struct tlb_array *a, struct tlb_unit *u, u32 set,
 			const struct tlb_entry *e, u64 tag)
 {
-	u32 way = unit_make_room(a, u, set);
-	u32 slot = set * u->stride + way;
+	u32 way = free_way(a, u, set), slot;
 
-	u->tag[slot] = tag;
-	u->entry[slot] = *e;
-	count_live(a, u, slot, 1);
+	if (way != TLB_NO_WAY) {
+		slot = set * u->stride + way;
+		u->tag[slot] = tag;
+		u->entry[slot] = *e;
+		count_live(a, u, slot, 1);
+	} else {
+		way = policy_victim(u, set);
+		slot = set * u->stride + way;
+		slot_replace(a, u, slot, e, tag);
+		a->stats.evictions[u->id]++;
+	}
 	if (u->stamp)
 		u->stamp[slot] = ++u->clock;
-	tlb_unit_touch(u, set, way);
+	unit_touch(u, set, way);
+	note_slot(a, u, slot);
 	return slot;
 }
 
@@ -251,23 +367,20 @@ static u32 unit_install(struct tlb_array *a, struct tlb_unit *u, u32 set,
 static void unit_fill(struct tlb_array *a, struct tlb_unit *u,
 		      const struct tlb_entry *e, u32 size, u64 tag)
 {
-	u32 set = tlb_unit_set(u, size ? e->vpn >> 9 : e->vpn);
-	u64 own_tag = tag_of(a, e->pcid, e->vpn, size);
-	u32 own = unit_find(u, e->vpn, size, own_tag);
-	u32 global = unit_find(u, e->vpn, size, as_global(tag));
-	u32 slot = own != TLB_NO_SLOT ? own : global;
+	u32 set = unit_set(u, e->vpn, size);
+	u32 own = find_way(u, set, tag_of(a, e->pcid, e->vpn, size));
+	u32 global = find_way(u, set, as_global(tag));
+	u32 way = own != TLB_NO_WAY ? own : global;
 
-	if (slot == TLB_NO_SLOT) {
+	if (way == TLB_NO_WAY) {
 		unit_install(a, u, set, e, tag);
 		return;
 	}
-	if (own != TLB_NO_SLOT && global != TLB_NO_SLOT)
-		slot_drop(a, u, global);
-	count_live(a, u, slot, -1u);
-	u->tag[slot] = tag;
-	u->entry[slot] = *e;
-	count_live(a, u, slot, 1);
-	tlb_unit_touch(u, set, slot - set * u->stride);
+	if (own != TLB_NO_WAY && global != TLB_NO_WAY)
+		slot_drop(a, u, set * u->stride + global);
+	slot_replace(a, u, set * u->stride + way, e, tag);
+	unit_touch(u, set, way);
+	note_slot(a, u, set * u->stride + way);
 }
 
 /* Generations */
@@ -276,34 +389,31 @@ static void unit_fill(struct tlb_array *a, struct tlb_unit *u,
  * PCIDs that hold something anew. Once in 2^18 flushes. */
 static void renumber(struct tlb_array *a)
 {
+	static const u32 nothing[TLB_NR_UNITS];
+
 	for (u32 id = 0; id < TLB_NR_UNITS; id++) {
 		struct tlb_unit *u = &a->unit[id];
 
-		for (u32 slot = 0; slot <= u->set_mask * u->stride +
-		     u->stride - 1; slot++)
+		for (u32 slot = 0; slot < unit_nr_padded(u); slot++)
 			if (!slot_is_live(a, u, slot))
 				u->tag[slot] = TLB_TAG_EMPTY;
 	}
 	a->next_gen = 2;
 	for (u32 i = 0; i < TLB_NR_PCIDS; i++) {
-		struct tlb_pcid *p = &a->pcid[i];
-		u32 nr = 0;
+		bool is_used = memcmp(a->nr_live[i], nothing, sizeof(nothing));
 
-		for (u32 id = 0; id < TLB_NR_UNITS; id++)
-			nr += p->nr_live[id];
-		p->gen = nr ? (u64)a->next_gen++ << TLB_TAG_GEN_SHIFT : 0;
+		a->gen[i] = is_used ?
+			    (u64)a->next_gen++ << TLB_TAG_GEN_SHIFT : 0;
 	}
 	for (u32 id = 0; id < TLB_NR_UNITS; id++) {
 		struct tlb_unit *u = &a->unit[id];
 
-		for (u32 slot = 0; slot <= u->set_mask * u->stride +
-		     u->stride - 1; slot++) {
+		for (u32 slot = 0; slot < unit_nr_padded(u); slot++) {
 			u64 tag = u->tag[slot];
 
-			if (tag == TLB_TAG_EMPTY || is_global(tag))
-				continue;
-			u->tag[slot] = (tag & ~TLB_TAG_GEN) |
-				       a->pcid[u->entry[slot].pcid].gen;
+			if (tag != TLB_TAG_EMPTY && !is_global(tag))
+				u->tag[slot] = (tag & ~TLB_TAG_GEN) |
+					       a->gen[u->entry[slot].pcid];
 		}
 	}
 }
@@ -312,7 +422,7 @@ static void give_generation(struct tlb_array *a, u16 pcid)
 {
 	if (a->next_gen == TLB_TAG_MAX_GEN)
 		renumber(a);
-	a->pcid[pcid].gen = (u64)a->next_gen++ << TLB_TAG_GEN_SHIFT;
+	a->gen[pcid] = (u64)a->next_gen++ << TLB_TAG_GEN_SHIFT;
 }
 
 /* The hierarchy */
@@ -331,80 +441,98 @@ static bool l2_holds(const struct tlb_array *a, u32 size)
 	       (geo->page_sizes & (size ? TLB_HOLDS_2M : TLB_HOLDS_4K));
 }
 
-/* The slot of @u that answers for @vpn with an entry of one kind. */
-static u32 unit_lookup(const struct tlb_array *a, const struct tlb_unit *u,
-		       u16 pcid, u64 vpn, u32 size, bool want_global)
+/* Where @vpn is found, by one kind of entry. */
+struct place {
+	struct tlb_unit *u;
+	u32 set;
+	u32 way;
+};
+
+static bool find_place(struct tlb_array *a, struct tlb_unit *u, u16 pcid,
+		       u64 vpn, u32 size, bool want_global, struct place *at)
 {
 	u64 tag = tag_of(a, pcid, vpn, size);
 
-	return unit_find(u, vpn, size, want_global ? as_global(tag) : tag);
+	at->u = u;
+	at->set = unit_set(u, vpn, size);
+	at->way = find_way(u, at->set, want_global ? as_global(tag) : tag);
+	return at->way != TLB_NO_WAY;
 }
 
-static void slot_access(struct tlb_unit *u, u32 slot)
+static u32 place_slot(const struct place *at)
 {
-	u32 set = slot / u->stride;
-
-	tlb_unit_touch(u, set, slot - set * u->stride);
+	return at->set * at->u->stride + at->way;
 }
 
-static struct tlb_entry *l1_lookup(struct tlb_array *a, u16 pcid, u64 vpn)
+static bool find_l1(struct tlb_array *a, u16 pcid, u64 vpn, struct place *at)
 {
-	for (u32 want_global = 0; want_global < 2; want_global++) {
-		if (want_global && !a->nr_global_l1)
-			break;
-		for (u32 size = 0; size < 2; size++) {
-			struct tlb_unit *u = a->l1[size];
-			u32 slot = unit_lookup(a, u, pcid, vpn, size,
-					       want_global);
-
-			if (slot == TLB_NO_SLOT)
-				continue;
-			slot_access(u, slot);
-			return &u->entry[slot];
-		}
+	if (find_place(a, a->l1[0], pcid, vpn, 0, false, at)) {
+		note_slot(a, at->u, place_slot(at));
+		return true;
 	}
-	return NULL;
+	if (find_place(a, a->l1[1], pcid, vpn, 1, false, at))
+		return true;
+	return a->nr_global_l1 &&
+	       (find_place(a, a->l1[0], pcid, vpn, 0, true, at) ||
+		find_place(a, a->l1[1], pcid, vpn, 1, true, at));
+}
+
+bool tlb_array_hit_scan(struct tlb_array *a, u16 pcid, u64 vpn, bool is_write,
+			struct tlb_entry **out)
+{
+	const u32 may_store = TLB_W | TLB_D;
+	struct tlb_entry *e;
+	struct place at;
+
+	if (!find_l1(a, pcid, vpn, &at))
+		return false;
+	e = &at.u->entry[place_slot(&at)];
+	if (is_write && (e->flags & may_store) != may_store)
+		return false;
+	unit_touch(at.u, at.set, at.way);
+	a->stats.lookups++;
+	*out = e;
+	return true;
 }
 
 /* An L2 hit: to the L1, unless no L1 takes its size. */
-static struct tlb_entry *l2_hit(struct tlb_array *a, u32 slot, u32 size)
+static struct tlb_entry *l2_hit(struct tlb_array *a, const struct place *at,
+				u32 size)
 {
-	struct tlb_unit *l2 = &a->unit[TLB_L2], *l1 = a->l1[size];
-	struct tlb_entry *e = &l2->entry[slot];
+	struct tlb_unit *l1 = a->l1[size];
+	u32 slot = place_slot(at);
+	struct tlb_entry *e = &at->u->entry[slot];
 
 	if (size)
 		a->stats.l2_hits_2m++;
 	else
 		a->stats.l2_hits_4k++;
-	slot_access(l2, slot);
+	unit_touch(at->u, at->set, at->way);
 	if (!l1->nr_slots)
 		return e;
-	slot = unit_install(a, l1, tlb_unit_set(l1, size ? e->vpn >> 9 :
-						e->vpn), e, l2->tag[slot]);
+	slot = unit_install(a, l1, unit_set(l1, e->vpn, size), e,
+			    at->u->tag[slot]);
 	return &l1->entry[slot];
 }
 
-enum tlb_level tlb_array_access_slow(struct tlb_array *a, u16 pcid, u64 vpn,
-				     bool is_write, struct tlb_entry **out)
+enum tlb_level tlb_array_access_scan(struct tlb_array *a, u16 pcid, u64 vpn,
+				     struct tlb_entry **out)
 {
 	struct tlb_unit *l2 = &a->unit[TLB_L2];
+	struct place at;
 
 	a->stats.lookups++;
-	/* A load that tlb_array_hit() refused can hit a global entry only. */
-	if (is_write || a->nr_global_l1) {
-		*out = l1_lookup(a, pcid, vpn);
-		if (*out)
-			return TLB_HIT_L1;
+	if (find_l1(a, pcid, vpn, &at)) {
+		unit_touch(at.u, at.set, at.way);
+		*out = &at.u->entry[place_slot(&at)];
+		return TLB_HIT_L1;
 	}
 	a->stats.l1_misses++;
-	for (u32 want_global = 0; want_global < 2; want_global++) {
-		for (u32 size = 0; size < 2; size++) {
-			u32 slot = unit_lookup(a, l2, pcid, vpn, size,
-					       want_global);
+	for (u32 i = 0; i < 4; i++) {
+		u32 size = i % 2;
 
-			if (slot == TLB_NO_SLOT)
-				continue;
-			*out = l2_hit(a, slot, size);
+		if (find_place(a, l2, pcid, vpn, size, i / 2, &at)) {
+			*out = l2_hit(a, &at, size);
 			return TLB_HIT_L2;
 		}
 	}
@@ -419,7 +547,7 @@ void tlb_array_fill(struct tlb_array *a, const struct tlb_entry *e)
 
 	assert(e->pcid < TLB_NR_PCIDS);
 	assert(!(e->vpn & tlb_order_mask(e->order)));
-	if (!(e->flags & TLB_G) && !a->pcid[e->pcid].gen)
+	if (!(e->flags & TLB_G) && !a->gen[e->pcid])
 		give_generation(a, e->pcid);
 	tag = tag_of(a, e->pcid, e->vpn, size);
 	if (e->flags & TLB_G)
@@ -444,12 +572,12 @@ static u32 for_each_match(struct tlb_array *a, u16 pcid, u64 vpn, u32 sizes,
 		if (!(sizes & 1u << size))
 			continue;
 		for (u32 i = 0; i < 4; i++) {
-			u32 slot = unit_lookup(a, unit[i / 2], pcid, vpn, size,
-					       i % 2);
+			struct place at;
 
-			if (slot == TLB_NO_SLOT)
+			if (!find_place(a, unit[i / 2], pcid, vpn, size, i % 2,
+					&at))
 				continue;
-			fn(a, unit[i / 2], slot);
+			fn(a, at.u, place_slot(&at));
 			nr++;
 		}
 	}
@@ -477,17 +605,18 @@ u32 tlb_array_set_dirty(struct tlb_array *a, u16 pcid, u64 vpn, u8 order)
 
 u32 tlb_array_flush_pcid(struct tlb_array *a, u16 pcid)
 {
-	struct tlb_pcid *p = &a->pcid[pcid];
-	u32 nr = 0;
+	u32 *nr_live, nr = 0;
 
+	assert(pcid < TLB_NR_PCIDS);
+	nr_live = a->nr_live[pcid];
 	for (u32 id = 0; id < TLB_NR_UNITS; id++) {
-		nr += p->nr_live[id];
-		a->unit[id].nr_live -= p->nr_live[id];
-		p->nr_live[id] = 0;
+		nr += nr_live[id];
+		a->unit[id].nr_live -= nr_live[id];
+		nr_live[id] = 0;
 	}
 	/* With nothing left behind the generation can serve on. */
 	if (nr)
-		p->gen = 0;
+		a->gen[pcid] = 0;
 	a->stats.dropped_flush += nr;
 	return nr;
 }
@@ -498,9 +627,9 @@ u32 tlb_array_flush_all(struct tlb_array *a)
 
 	for (u32 id = 0; id < TLB_NR_UNITS; id++) {
 		struct tlb_unit *u = &a->unit[id];
-		u32 nr_padded = (u->set_mask + 1) * u->stride;
 
-		for (u32 slot = 0; slot < nr_padded && u->nr_live; slot++) {
+		for (u32 slot = 0; u->nr_live && slot < unit_nr_padded(u);
+		     slot++) {
 			if (!slot_is_live(a, u, slot))
 				continue;
 			slot_drop(a, u, slot);
@@ -525,7 +654,7 @@ const struct tlb_entry *tlb_array_slot(const struct tlb_array *a,
 /* What tlb_array_check() counts anew, to compare with what is kept. */
 struct recount {
 	u32 nr_global_l1;
-	struct tlb_pcid *pcid;
+	u32 nr_live[TLB_NR_PCIDS][TLB_NR_UNITS];
 };
 
 static const char *check_slot(const struct tlb_array *a, u32 id, u32 slot,
@@ -547,15 +676,15 @@ static const char *check_slot(const struct tlb_array *a, u32 id, u32 slot,
 	if ((tag & ~TLB_TAG_GEN) != ((e->vpn & TLB_TAG_VPN) |
 				     (size ? TLB_TAG_2M : 0)))
 		return "tag and entry disagree on the page";
-	if (tlb_unit_set(u, size ? e->vpn >> 9 : e->vpn) != set)
+	if (unit_set(u, e->vpn, size) != set)
 		return "an entry in a set of others";
-	if (id != TLB_L2 ? &a->unit[id] != a->l1[size] : !l2_holds(a, size))
+	if (id != TLB_L2 ? u != a->l1[size] : !l2_holds(a, size))
 		return "an entry in an array of another size";
 	for (u32 other = set * u->stride; other < slot; other++)
 		if (u->tag[other] == tag)
 			return "two entries of one page";
 	if (!is_global(tag))
-		re->pcid[e->pcid].nr_live[id]++;
+		re->nr_live[e->pcid][id]++;
 	else if (id != TLB_L2)
 		re->nr_global_l1++;
 	return NULL;
@@ -565,9 +694,9 @@ static const char *check_units(const struct tlb_array *a, struct recount *re)
 {
 	for (u32 id = 0; id < TLB_NR_UNITS; id++) {
 		const struct tlb_unit *u = &a->unit[id];
-		u32 nr_padded = (u->set_mask + 1) * u->stride, nr_live = 0;
+		u32 nr_live = 0;
 
-		for (u32 slot = 0; slot < nr_padded; slot++) {
+		for (u32 slot = 0; slot < unit_nr_padded(u); slot++) {
 			const char *wrong = check_slot(a, id, slot, re);
 
 			if (wrong)
@@ -582,21 +711,17 @@ static const char *check_units(const struct tlb_array *a, struct recount *re)
 
 const char *tlb_array_check(const struct tlb_array *a)
 {
-	struct recount re = {
-		.pcid = calloc(TLB_NR_PCIDS, sizeof(*re.pcid)),
-	};
+	struct recount *re = calloc(1, sizeof(*re));
 	const char *wrong;
 
-	if (!re.pcid)
+	if (!re)
 		return "no memory to check in";
-	wrong = check_units(a, &re);
-	if (!wrong && re.nr_global_l1 != a->nr_global_l1)
+	wrong = check_units(a, re);
+	if (!wrong && re->nr_global_l1 != a->nr_global_l1)
 		wrong = "global entries miscounted";
-	for (u32 i = 0; !wrong && i < TLB_NR_PCIDS; i++)
-		if (memcmp(re.pcid[i].nr_live, a->pcid[i].nr_live,
-			   sizeof(re.pcid[i].nr_live)) != 0)
-			wrong = "entries of a PCID miscounted";
-	free(re.pcid);
+	if (!wrong && memcmp(re->nr_live, a->nr_live, sizeof(a->nr_live)) != 0)
+		wrong = "entries of a PCID miscounted";
+	free(re);
 	return wrong;
 }
 
@@ -607,7 +732,7 @@ static enum tlb_level op_lookup(struct tlb *tlb, u16 pcid, u64 vpn,
 {
 	struct tlb_entry *e;
 	enum tlb_level level = tlb_array_access(tlb_to_array(tlb), pcid, vpn,
-						false, &e);
+						&e);
 
 	if (level != TLB_MISS)
 		*out = *e;
@@ -643,6 +768,25 @@ static const struct tlb_ops array_ops = {
 	.flush_all = op_flush_all,
 };
 
+static int slots_init(struct tlb_array *a)
+{
+	struct tlb_unit *u = &a->unit[TLB_L1_4K];
+
+	a->slot = calloc(unit_nr_padded(u), sizeof(*a->slot));
+	if (!a->slot)
+		return -ENOMEM;
+	for (u32 i = 0; i < unit_nr_padded(u); i++)
+		a->slot[i] = (struct tlb_slot){
+			.tag = &u->tag[i],
+			.entry = &u->entry[i],
+			.state = &u->state[i / u->stride],
+			.touch = u->touch[i % u->stride],
+		};
+	for (u32 i = 0; i < TLB_NR_MEMO; i++)
+		a->memo[i] = &a->slot[0];
+	return 0;
+}
+
 int tlb_array_create(struct tlb_array **out, const struct tlb_geometry *l1_4k,
 		     const struct tlb_geometry *l1_2m,
 		     const struct tlb_geometry *l2)
@@ -659,13 +803,13 @@ int tlb_array_create(struct tlb_array **out, const struct tlb_geometry *l1_4k,
 	if (l1_2m->nr_ways && !(l1_2m->page_sizes & TLB_HOLDS_2M))
 		goto err_destroy;
 	for (u32 id = 0; id < TLB_NR_UNITS; id++) {
+		a->unit[id].id = id;
 		err = unit_init(&a->unit[id], geo[id]);
 		if (err)
 			goto err_destroy;
 	}
-	err = -ENOMEM;
-	a->pcid = calloc(TLB_NR_PCIDS, sizeof(*a->pcid));
-	if (!a->pcid)
+	err = slots_init(a);
+	if (err)
 		goto err_destroy;
 	a->tlb.ops = &array_ops;
 	a->next_gen = 2;
@@ -697,6 +841,6 @@ void tlb_array_destroy(struct tlb_array *a)
 		return;
 	for (u32 id = 0; id < TLB_NR_UNITS; id++)
 		unit_free(&a->unit[id]);
-	free(a->pcid);
+	free(a->slot);
 	free(a);
 }

@@ -33,12 +33,6 @@
 #include "tlb/geometry.h"
 #include "tlb/tlb.h"
 
-#ifdef __SSE4_1__
-#include <smmintrin.h>
-#elif defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 #define TLB_NR_PCIDS 4096
 
 /* A tag is what the hardware compares, in one word:
@@ -61,8 +55,6 @@
 #define TLB_TAG_EMPTY (~0ull)
 #define TLB_TAG_MAX_GEN ((1u << (64 - TLB_TAG_GEN_SHIFT)) - 1)
 
-#define TLB_NO_SLOT (~0u)
-
 enum tlb_unit_id { TLB_L1_4K, TLB_L1_2M, TLB_L2, TLB_NR_UNITS };
 
 /* An access to a way as a change of its set's policy state:
@@ -77,25 +69,31 @@ struct tlb_unit {
 	u64 *tag;               /* [slot]                                     */
 	struct tlb_entry *entry;        /* [slot]                             */
 	u64 *state;             /* [set] policy state                         */
-	struct tlb_touch *touch;        /* [way]                              */
 	u64 *stamp;             /* [slot] time of access (LRU) or fill (FIFO) */
 	u64 clock;
-	u64 saturated;          /* NRU: all ways referenced; others: never    */
+	u64 saturated;          /* NRU: all ways referenced                   */
 	u32 set_mask;
 	u32 index_shift;        /* set = (page ^ page >> shift) & set_mask    */
 	u32 stride;             /* nr_ways rounded up; the rest stays empty   */
-	bool is_lru;            /* a hit renews the stamp                     */
+	bool is_special;        /* LRU, NRU: a touch is more than a mask      */
 
 	u32 nr_live;            /* entries that can match                     */
 	u32 nr_slots;           /* nr_sets * nr_ways                          */
+	u32 id;                 /* enum tlb_unit_id                           */
+	struct tlb_touch touch[TLB_MAX_WAYS];   /* [way]                      */
 	struct rng rng;
 	struct tlb_geometry geo;
 };
 
-struct tlb_pcid {
-	u64 gen;                /* in place, as in a tag; 0: holds nothing    */
-	u32 nr_live[TLB_NR_UNITS];      /* entries, global ones apart         */
+/* A slot of the L1 for 4K: where everything is that a hit needs. */
+struct tlb_slot {
+	const u64 *tag;
+	struct tlb_entry *entry;
+	u64 *state;
+	struct tlb_touch touch;
 };
+
+#define TLB_NR_MEMO 512u        /* covers any 2 MiB of address space          */
 
 struct tlb_array_stats {
 	u64 lookups;
@@ -115,7 +113,14 @@ struct tlb_array {
 	struct tlb_unit *l1[2]; /* for 4K, for 2M; may be the same one        */
 	u32 nr_global_l1;
 	u32 next_gen;
-	struct tlb_pcid *pcid;  /* [TLB_NR_PCIDS]                             */
+	struct tlb_slot *slot;  /* [slot] of the L1 for 4K                    */
+
+	/* Where such a page was last seen in the L1 for 4K. Only a guess: the
+	 * slot's tag decides, and what does not match is searched for. */
+	const struct tlb_slot *memo[TLB_NR_MEMO];
+
+	u64 gen[TLB_NR_PCIDS];  /* in place, as in a tag; 0: holds nothing    */
+	u32 nr_live[TLB_NR_PCIDS][TLB_NR_UNITS];    /* global ones apart      */
 };
 
 /* tlb_array_create - an empty hierarchy; the geometries are checked and
@@ -159,112 +164,49 @@ const struct tlb_entry *tlb_array_slot(const struct tlb_array *a,
  * Return: NULL, or what is broken. */
 const char *tlb_array_check(const struct tlb_array *a);
 
-/* The rest of tlb_array_access(), after tlb_array_hit() said no. */
-enum tlb_level tlb_array_access_slow(struct tlb_array *a, u16 pcid, u64 vpn,
-				     bool is_write, struct tlb_entry **out);
+/* The rest of the inline functions below. */
+bool tlb_array_hit_scan(struct tlb_array *a, u16 pcid, u64 vpn, bool is_write,
+			struct tlb_entry **out);
+enum tlb_level tlb_array_access_scan(struct tlb_array *a, u16 pcid, u64 vpn,
+				     struct tlb_entry **out);
+void tlb_unit_touch_special(struct tlb_unit *u, u32 slot);
 
-static inline u32 tlb_unit_set(const struct tlb_unit *u, u64 page)
+static inline u32 tlb_memo_index(u64 vpn)
 {
-	return (u32)(page ^ page >> u->index_shift) & u->set_mask;
+	return (u32)(vpn ^ vpn >> 9) & (TLB_NR_MEMO - 1);
 }
 
-/* Bit i: tag[i] == @want, for four tags. */
-static inline u32 tlb_match4(const u64 *tag, u64 want)
+/* A hit of an own 4K entry, which comes before all others, where the memo says
+ * it is. False says nothing. */
+static inline bool tlb_array_memo_hit(struct tlb_array *a, u16 pcid, u64 vpn,
+				      bool is_write, struct tlb_entry **out)
 {
-#if defined(__SSE4_1__)
-	const __m128i w = _mm_set1_epi64x((long long)want);
-	const __m128i *t = (const __m128i *)(const void *)tag;
-	__m128i lo = _mm_cmpeq_epi64(_mm_loadu_si128(t), w);
-	__m128i hi = _mm_cmpeq_epi64(_mm_loadu_si128(t + 1), w);
+	const struct tlb_slot *s = a->memo[tlb_memo_index(vpn)];
+	const u32 may_store = TLB_W | TLB_D;
 
-	return (u32)_mm_movemask_pd(_mm_castsi128_pd(lo)) |
-	       (u32)_mm_movemask_pd(_mm_castsi128_pd(hi)) << 2;
-#elif defined(__SSE2__)
-	/* No 64-bit compare: compare halves, bring low and high halves of the
-	 * four together, and both. */
-	const __m128i w = _mm_set1_epi64x((long long)want);
-	const __m128i *t = (const __m128i *)(const void *)tag;
-	__m128 a = _mm_castsi128_ps(_mm_cmpeq_epi32(_mm_loadu_si128(t), w));
-	__m128 b = _mm_castsi128_ps(_mm_cmpeq_epi32(_mm_loadu_si128(t + 1), w));
-	__m128 lo = _mm_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0));
-	__m128 hi = _mm_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1));
-
-	return (u32)_mm_movemask_ps(_mm_and_ps(lo, hi));
-#else
-	return (u32)(tag[0] == want) | (u32)(tag[1] == want) << 1 |
-	       (u32)(tag[2] == want) << 2 | (u32)(tag[3] == want) << 3;
-#endif
+	if (unlikely(*s->tag != (a->gen[pcid] | (vpn & TLB_TAG_VPN))))
+		return false;
+	if (is_write && (s->entry->flags & may_store) != may_store)
+		return false;
+	*s->state = (*s->state & s->touch.keep) | s->touch.set;
+	if (unlikely(a->unit[TLB_L1_4K].is_special))
+		tlb_unit_touch_special(&a->unit[TLB_L1_4K],
+				       (u32)(s - a->slot));
+	a->stats.lookups++;
+	*out = s->entry;
+	return true;
 }
 
-/* The way that holds @want, in the set whose tags begin at @tag, or
- * TLB_NO_SLOT. At most one way can (tlb_array_check). */
-static inline u32 tlb_unit_find(const struct tlb_unit *u, const u64 *tag,
-				u64 want)
-{
-	u32 m = tlb_match4(tag, want);
-
-	if (likely(u->stride == 4))
-		return m ? (u32)__builtin_ctz(m) : TLB_NO_SLOT;
-	for (u32 way = 0;;) {
-		u32 left = u->stride - way;
-
-		/* Up to 16 ways without a branch on the outcome. */
-		if (left > 4)
-			m |= tlb_match4(tag + way + 4, want) << 4;
-		if (left > 8)
-			m |= tlb_match4(tag + way + 8, want) << 8;
-		if (left > 12)
-			m |= tlb_match4(tag + way + 12, want) << 12;
-		if (m)
-			return way + (u32)__builtin_ctz(m);
-		way += 16;
-		if (way >= u->stride)
-			return TLB_NO_SLOT;
-		m = tlb_match4(tag + way, want);
-	}
-}
-
-static inline void tlb_unit_touch(struct tlb_unit *u, u32 set, u32 way)
-{
-	const struct tlb_touch *t = &u->touch[way];
-	u64 state = (u->state[set] & t->keep) | t->set;
-
-	u->state[set] = state == u->saturated ? t->set : state;
-	if (u->is_lru)
-		u->stamp[set * u->stride + way] = ++u->clock;
-}
-
-/* tlb_array_hit - the path of nearly every access: an entry of @pcid in an L1,
- * that a store, if @is_write, may use as it is (TLB_W and TLB_D).
+/* tlb_array_hit - the path of nearly every access: an L1 entry of @pcid,
+ * or a global one, that a store, if @is_write, may use as it is (TLB_W and
+ * TLB_D).
  * Return: true with *@out set and the access accounted; false with nothing
  * changed at all. */
 static inline bool tlb_array_hit(struct tlb_array *a, u16 pcid, u64 vpn,
 				 bool is_write, struct tlb_entry **out)
 {
-	const u32 may_store = TLB_W | TLB_D;
-	u64 tag = a->pcid[pcid].gen | (vpn & TLB_TAG_VPN);
-	struct tlb_unit *u = a->l1[0];
-	u32 set = tlb_unit_set(u, vpn);
-	u32 base = set * u->stride;
-	u32 way = tlb_unit_find(u, u->tag + base, tag);
-	struct tlb_entry *e;
-
-	if (way == TLB_NO_SLOT) {
-		u = a->l1[1];
-		set = tlb_unit_set(u, vpn >> 9);
-		base = set * u->stride;
-		tag = (tag & ~0x1ffull) | TLB_TAG_2M;
-		way = tlb_unit_find(u, u->tag + base, tag);
-		if (way == TLB_NO_SLOT)
-			return false;
-	}
-	e = &u->entry[base + way];
-	if (is_write && (e->flags & may_store) != may_store)
-		return false;
-	tlb_unit_touch(u, set, way);
-	a->stats.lookups++;
-	*out = e;
-	return true;
+	return likely(tlb_array_memo_hit(a, pcid, vpn, is_write, out)) ||
+	       tlb_array_hit_scan(a, pcid, vpn, is_write, out);
 }
 
 /* tlb_array_access - one lookup, whatever comes of it. The entry is returned
@@ -272,12 +214,11 @@ static inline bool tlb_array_hit(struct tlb_array *a, u16 pcid, u64 vpn,
  * *@out stays valid until the next call that may change the arrays, and is
  * NULL on a miss. */
 static inline enum tlb_level tlb_array_access(struct tlb_array *a, u16 pcid,
-					      u64 vpn, bool is_write,
-					      struct tlb_entry **out)
+					      u64 vpn, struct tlb_entry **out)
 {
-	if (likely(tlb_array_hit(a, pcid, vpn, is_write, out)))
+	if (likely(tlb_array_memo_hit(a, pcid, vpn, false, out)))
 		return TLB_HIT_L1;
-	return tlb_array_access_slow(a, pcid, vpn, is_write, out);
+	return tlb_array_access_scan(a, pcid, vpn, out);
 }
 
 #endif
