@@ -2,37 +2,38 @@
  *
  * All numbers are little-endian.
  *
- *   header, 256 bytes              block header, 40 bytes
+ *   header, 256 bytes              block header, 48 bytes
  *     0  magic, 8 bytes              0  u32 magic "TLBB"
  *     8  u32 version                 4  u32 sequence number from 0
  *    12  u32 endianness mark         8  u32 bytes stored (one zstd frame)
  *    16  u64 XXH64 of the header    12  u32 bytes decompressed
- *            with this field 0      16  u32 runs, 1..BLOCK_RUNS
- *    24  u64 file bytes             20  u32 shapes, 1..runs
- *    32  u64 runs                   24  u64 accesses
- *    40  u64 accesses               32  u64 XXH64 of the stored bytes, seeded
- *    48  u64 distinct pages                 with the XXH64 of bytes 0..31
- *    56  u64 blocks                40  the frame
- *    64  u64 accesses by op, 4
- *    96  u64 lowest byte touched
+ *            with this field 0      16  u32 plain bytes after the frame
+ *    24  u64 file bytes             20  u32 runs, 1..BLOCK_RUNS
+ *    32  u64 runs                   24  u32 shapes, 1..runs
+ *    40  u64 accesses               28  u32 zero
+ *    48  u64 distinct pages         32  u64 accesses
+ *    56  u64 blocks                 40  u64 XXH64 of frame and plain bytes,
+ *    64  u64 accesses by op, 4              seeded with that of bytes 0..39
+ *    96  u64 lowest byte touched    48  the frame, then the plain bytes
  *   104  u64 highest byte touched
  *   112  u64 accesses added by splits
  *   120  u64 zero
  *   128  program name, NUL-padded
  *
- * A decompressed block is five columns, so that like sits beside like for
+ * Frame and plain bytes together are five columns, so that like sits beside like for
  * zstd and the decoder needs no branches:
  *
  *   shapes   {s32 stride, u32 count, u16 bytes, u8 op, u8 0} each, most
  *            frequent first
  *   lo, hi   a run's shape number, low and high byte, a column each
- *   ctl      a run's control byte: stream (bits 0-3), delta class (4-6), 0
- *   delta    delta_len[class] bytes a run: zigzag of va - predicted[stream]
+ *   ctl      a run's control byte: stream (bits 0-4), delta class (5-7)
+ *   delta    class[].len bytes a run: va - predicted[stream] + class[].bias
  *
  * A stream's prediction is where its last run would have gone on; all start
- * at 0 in every block. The writer picks streams as it likes (it follows up to
- * 16 places of the program at once: stack, heap, tables); the reader needs
- * only the number.
+ * at 0 in every block. The writer picks streams as it likes (it follows 16
+ * places of the program at once: stack, heap, tables); the reader needs only
+ * the number. Deltas that hardly compress are the plain bytes: decompressing
+ * them would cost more than the rest of the decoder.
  */
 #include "workloads/trace_file.h"
 
@@ -51,26 +52,36 @@
 #include "base/outfile.h"
 
 #define HEADER_BYTES 256
-#define BLOCK_HEADER_BYTES 40
+#define BLOCK_HEADER_BYTES 48
 #define VERSION 1u
 #define ENDIAN_MARK 0x01020304u
 #define BLOCK_MAGIC 0x42424c54u         /* "TLBB" */
 
 #define BLOCK_RUNS 65536u               /* a shape number is 16 bits         */
 #define SHAPE_BYTES 12u
-#define NR_STREAMS 16u
+#define NR_STREAMS 32u
 #define DELTA_MAX 8u
 #define MAX_RAW (BLOCK_RUNS * (SHAPE_BYTES + 3 + DELTA_MAX))
+#define FRAME_MAX ZSTD_COMPRESSBOUND(MAX_RAW)
+#define STORED_MAX (FRAME_MAX + BLOCK_RUNS * DELTA_MAX)
 #define CHUNK_RUNS 4096u                /* 96 KiB of runs: stays in the L2   */
 #define ZSTD_LEVEL 6
 
 /* Not text, and damaged by anything that treats it as text. */
 static const u8 magic[8] = { 0x89, 'T', 'L', 'B', 'T', '\r', '\n', 0x1a };
 
-static const u8 delta_len[8] = { 0, 1, 2, 3, 4, 5, 6, 8 };
-static const u64 delta_mask[8] = {
-	0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff,
-	~0ull,
+/* Deltas of class n are len bytes, offset by half their range. */
+static const struct delta_class {
+	u64 len, mask, bias, pad;
+} class[8] = {
+	{ 0, 0, 0, 0 },
+	{ 1, 0xff, 0x80, 0 },
+	{ 2, 0xffff, 0x8000, 0 },
+	{ 3, 0xffffff, 0x800000, 0 },
+	{ 4, 0xffffffff, 0x80000000, 0 },
+	{ 5, 0xffffffffff, 0x8000000000, 0 },
+	{ 6, 0xffffffffffff, 0x800000000000, 0 },
+	{ 8, ~0ull, 1ull << 63, 0 },
 };
 
 static u32 get32(const void *p)
@@ -118,21 +129,23 @@ static u64 header_sum(const u8 *h)
 
 static u64 block_sum(const u8 *h, const void *frame, size_t bytes)
 {
-	return XXH64(frame, bytes, XXH64(h, 32, 0));
+	return XXH64(frame, bytes, XXH64(h, 40, 0));
 }
 
 /* ---- reader ---- */
 
 /* All of a run but its place. The first 16 bytes are those of struct run from
- * stride on. min_off and end_off bound what it touches, relative to va. */
+ * stride on. It touches bytes va + first to va + last. */
 struct shape {
 	s64 stride;
 	u32 count;
 	u16 bytes;
 	u8 op;
 	u8 pad;
+	u64 accesses;           /* count                                      */
 	s64 advance;            /* to where the run would have gone on        */
-	int min_off, end_off;
+	s64 first, last;
+	u64 unused[2];          /* 64 bytes: a cache line                     */
 };
 
 #define RUN_TAIL_BYTES (sizeof(struct run) - offsetof(struct run, stride))
@@ -152,13 +165,13 @@ struct trace {
 	u64 sum_runs, sum_accesses;     /* of the blocks read so far          */
 
 	/* The current block: columns point into raw. */
-	u32 nr_runs, nr_shapes, pos;
+	u32 nr_runs, nr_shapes, shape_end, pos;
 	u64 block_accesses, seen_accesses;
 	const u8 *lo, *hi, *ctl, *delta, *delta_end;
 	u64 predicted[NR_STREAMS];
 
 	ZSTD_DCtx *dctx;
-	u8 *stored;             /* ZSTD_COMPRESSBOUND(MAX_RAW)                */
+	u8 *stored;             /* STORED_MAX                                 */
 	u8 *raw;                /* MAX_RAW + DELTA_MAX: loads may overshoot   */
 	struct shape *shape;    /* BLOCK_RUNS: any 16-bit number is in it     */
 	struct run runs[CHUNK_RUNS];
@@ -275,7 +288,7 @@ int trace_open(struct trace **out, const char *path, struct err *e)
 	t->path = strdup(path);
 	t->dctx = ZSTD_createDCtx();
 	/* Large, but touched only as far as the blocks need. */
-	t->stored = malloc(ZSTD_COMPRESSBOUND(MAX_RAW));
+	t->stored = malloc(STORED_MAX);
 	t->raw = malloc(MAX_RAW + DELTA_MAX);
 	t->shape = calloc(BLOCK_RUNS, sizeof(*t->shape));
 	if (!t->path || !t->dctx || !t->stored || !t->raw || !t->shape) {
@@ -306,7 +319,12 @@ const struct trace_info *trace_info(const struct trace *t)
 
 static int load_shapes(struct trace *t, const u8 *p, struct err *e)
 {
-	for (u32 i = 0; i < t->nr_shapes; i++, p += SHAPE_BYTES) {
+	/* What a corrupt column can name without a bit above nr_shapes' top
+	 * one must not look like a run: see decode(). */
+	static const struct shape none = { .last = PAGE_BYTES };
+	u32 i;
+
+	for (i = 0; i < t->nr_shapes; i++, p += SHAPE_BYTES) {
 		struct shape *s = &t->shape[i];
 		s64 stride = (int32_t)get32(p);
 		u32 count = get32(p + 4);
@@ -335,11 +353,15 @@ static int load_shapes(struct trace *t, const u8 *p, struct err *e)
 			.count = count,
 			.bytes = bytes,
 			.op = p[10],
+			.accesses = count,
 			.advance = stride * (s64)count,
-			.min_off = span < 0 ? span : 0,
-			.end_off = (span > 0 ? span : 0) + bytes,
+			.first = span < 0 ? span : 0,
+			.last = (span > 0 ? span : 0) + bytes - 1,
 		};
 	}
+	for (; i & (i - 1); i++)
+		t->shape[i] = none;
+	t->shape_end = i;
 	return 0;
 }
 
@@ -370,7 +392,7 @@ static int check_end(struct trace *t, struct err *e)
 static int read_block(struct trace *t, struct err *e)
 {
 	u8 h[BLOCK_HEADER_BYTES];
-	u32 stored, raw;
+	u32 stored, raw, plain;
 	size_t got, fixed;
 	int ret;
 
@@ -384,38 +406,43 @@ static int read_block(struct trace *t, struct err *e)
 			   (unsigned long long)t->info.nr_blocks);
 	stored = get32(h + 8);
 	raw = get32(h + 12);
-	t->nr_runs = get32(h + 16);
-	t->nr_shapes = get32(h + 20);
-	t->block_accesses = get64(h + 24);
+	plain = get32(h + 16);
+	t->nr_runs = get32(h + 20);
+	t->nr_shapes = get32(h + 24);
+	t->block_accesses = get64(h + 32);
 	if (get32(h) != BLOCK_MAGIC || get32(h + 4) != t->next_seq)
 		return BAD(t, e, t->block_off, "expected the start of block "
 			   "%u", t->next_seq);
 	fixed = (size_t)t->nr_shapes * SHAPE_BYTES + (size_t)t->nr_runs * 3;
-	if (!stored || stored > ZSTD_COMPRESSBOUND(MAX_RAW) ||
+	if (!stored || stored > FRAME_MAX ||
 	    !t->nr_runs || t->nr_runs > BLOCK_RUNS ||
 	    !t->nr_shapes || t->nr_shapes > t->nr_runs ||
-	    raw < fixed || raw > fixed + (size_t)t->nr_runs * DELTA_MAX)
+	    raw < fixed ||
+	    (u64)raw + plain > fixed + (size_t)t->nr_runs * DELTA_MAX)
 		return BAD(t, e, t->block_off, "block %u: impossible sizes: "
-			   "%u bytes stored, %u decompressed, %u runs, %u "
-			   "shapes", t->next_seq, stored, raw, t->nr_runs,
-			   t->nr_shapes);
-	ret = read_full(t, t->stored, stored, &got, e);
+			   "%u bytes stored, %u decompressed, %u plain, %u runs, "
+			   "%u shapes", t->next_seq, stored, raw, plain,
+			   t->nr_runs, t->nr_shapes);
+	ret = read_full(t, t->stored, stored + plain, &got, e);
 	if (ret)
 		return ret;
-	if (got < stored)
+	if (got < stored + plain)
 		return BAD(t, e, t->off, "truncated: expected %u bytes more of "
-			   "block %u", (u32)(stored - got), t->next_seq);
-	if (get64(h + 32) != block_sum(h, t->stored, stored))
+			   "block %u", (u32)(stored + plain - got),
+			   t->next_seq);
+	if (get64(h + 40) != block_sum(h, t->stored, stored + plain))
 		return BAD(t, e, t->block_off, "damaged block %u: expected "
 			   "checksum %016llx, found %016llx", t->next_seq,
-			   (unsigned long long)block_sum(h, t->stored, stored),
-			   (unsigned long long)get64(h + 32));
+			   (unsigned long long)block_sum(h, t->stored,
+							 stored + plain),
+			   (unsigned long long)get64(h + 40));
 	got = ZSTD_decompressDCtx(t->dctx, t->raw, MAX_RAW, t->stored, stored);
 	if (ZSTD_isError(got) || got != raw)
 		return BAD(t, e, t->block_off + BLOCK_HEADER_BYTES, "block %u: "
 			   "expected a zstd frame of %u bytes: %s",
 			   t->next_seq, raw, ZSTD_isError(got) ?
 			   ZSTD_getErrorName(got) : "found another length");
+	memcpy(t->raw + raw, t->stored + stored, plain);
 	t->next_seq++;
 	ret = load_shapes(t, t->raw, e);
 	if (ret)
@@ -425,7 +452,7 @@ static int read_block(struct trace *t, struct err *e)
 	t->hi = t->lo + t->nr_runs;
 	t->ctl = t->hi + t->nr_runs;
 	t->delta = t->ctl + t->nr_runs;
-	t->delta_end = t->raw + raw;
+	t->delta_end = t->raw + raw + plain;
 	memset(t->predicted, 0, sizeof(t->predicted));
 	t->pos = 0;
 	t->seen_accesses = 0;
@@ -436,40 +463,39 @@ static int read_block(struct trace *t, struct err *e)
 
 /* Decode @n runs at t->pos. Nothing in the columns can make it leave its
  * buffers (each array covers every index a byte can form, and delta moves by
- * DELTA_MAX at most), so contents are judged once, after the loop: @bad
- * collects, in its sign bit, any run that leaves its page or has no shape. */
+ * DELTA_MAX at most), so contents are judged once, after the loop: @strays
+ * has bits above a page's when any run left its page, @shapes bits that no
+ * shape number has. */
 static int decode(struct trace *t, u32 n, struct err *e)
 {
 	const u8 *lo = t->lo + t->pos, *hi = t->hi + t->pos;
 	const u8 *ctl = t->ctl + t->pos, *delta = t->delta;
 	const struct shape *shape = t->shape;
 	struct run *out = t->runs;
-	int last_shape = (int)t->nr_shapes - 1, bad = 0;
-	u64 predicted[NR_STREAMS], accesses = 0;
+	u64 predicted[NR_STREAMS], accesses = 0, strays = 0;
+	u32 shapes = 0;
 
 	memcpy(predicted, t->predicted, sizeof(predicted));
 	for (u32 i = 0; i < n; i++) {
 		u32 nr = lo[i] | (u32)hi[i] << 8;
-		u32 class = ctl[i] >> 4 & 7, stream = ctl[i] & 15;
+		const struct delta_class *c = &class[ctl[i] >> 5];
 		const struct shape *s = &shape[nr];
-		u64 z = get64(delta) & delta_mask[class];
-		u64 va = predicted[stream] + (z >> 1 ^ -(z & 1));
-		int in_page = va & (PAGE_BYTES - 1);
+		u64 *p = &predicted[ctl[i] & (NR_STREAMS - 1)];
+		u64 va = *p - c->bias + (get64(delta) & c->mask);
 
-		delta += delta_len[class];
-		predicted[stream] = va + s->advance;
+		delta += c->len;
+		*p = va + s->advance;
 		out[i].va = va;
 		memcpy(&out[i].stride, s, RUN_TAIL_BYTES);
-		accesses += s->count;
-		bad |= (in_page + s->min_off) |
-		       ((int)PAGE_BYTES - in_page - s->end_off) |
-		       (last_shape - (int)nr);
+		accesses += s->accesses;
+		strays |= (va + s->first) ^ (va + s->last);
+		shapes |= nr;
 	}
 	memcpy(t->predicted, predicted, sizeof(predicted));
 	t->delta = delta;
 	t->pos += n;
 	t->seen_accesses += accesses;
-	if (bad < 0)
+	if (strays >= PAGE_BYTES || shapes >= t->shape_end)
 		return BAD(t, e, t->block_off, "block %u: expected runs that "
 			   "stay within a page, of %u shapes",
 			   t->next_seq - 1, t->nr_shapes);
@@ -602,6 +628,7 @@ static int page_set_add(struct page_set *s, u64 vpn)
 
 /* ---- writer ---- */
 
+#define WRITER_STREAMS 16u
 #define SHAPE_HASH_BITS 17      /* at most half full                          */
 
 struct shape_count {
@@ -629,7 +656,7 @@ struct trace_writer {
 	u32 run_shape[BLOCK_RUNS];
 	u32 rank[BLOCK_RUNS];
 	ZSTD_CCtx *cctx;
-	u8 *raw, *stored;
+	u8 *raw, *stored, *other;
 };
 
 static int writer_fail(struct trace_writer *w, int errnum, struct err *e)
@@ -654,6 +681,7 @@ static void writer_free(struct trace_writer *w)
 	outfile_discard(&w->out);
 	ZSTD_freeCCtx(w->cctx);
 	free(w->raw);
+	free(w->other);
 	free(w->stored);
 	free(w->pages.slot);
 	free(w);
@@ -677,8 +705,9 @@ int trace_writer_create(struct trace_writer **out, const char *path,
 	}
 	w->cctx = ZSTD_createCCtx();
 	w->raw = malloc(MAX_RAW + DELTA_MAX);
-	w->stored = malloc(ZSTD_COMPRESSBOUND(MAX_RAW));
-	if (!w->cctx || !w->raw || !w->stored) {
+	w->stored = malloc(STORED_MAX);
+	w->other = malloc(FRAME_MAX);
+	if (!w->cctx || !w->raw || !w->stored || !w->other) {
 		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
 		goto err_free;
 	}
@@ -733,11 +762,6 @@ static int by_use(const void *pa, const void *pb)
 	return a->first < b->first ? -1 : a->first > b->first;
 }
 
-static u64 zigzag(u64 d)
-{
-	return d << 1 ^ (0 - (d >> 63));
-}
-
 /* The stream whose prediction is nearest @va or, when none is within 32 KiB,
  * the one that was used least lately. */
 static u32 pick_stream(const u64 *predicted, const u32 *used, u64 va)
@@ -745,23 +769,25 @@ static u32 pick_stream(const u64 *predicted, const u32 *used, u64 va)
 	u32 near = 0, old = 0;
 	u64 best = ~0ull;
 
-	for (u32 s = 0; s < NR_STREAMS; s++) {
-		u64 z = zigzag(va - predicted[s]);
+	for (u32 s = 0; s < WRITER_STREAMS; s++) {
+		s64 d = va - predicted[s];
+		u64 far = d < 0 ? ~(u64)d : (u64)d;
 
-		if (z < best) {
-			best = z;
+		if (far < best) {
+			best = far;
 			near = s;
 		}
 		if (used[s] < used[old])
 			old = s;
 	}
-	return best < 1 << 16 ? near : old;
+	return best < 1 << 15 ? near : old;
 }
 
-static size_t encode(struct trace_writer *w)
+/* Return: bytes of all columns, the last *@delta_bytes of them deltas. */
+static size_t encode(struct trace_writer *w, size_t *delta_bytes)
 {
-	u64 predicted[NR_STREAMS] = { 0 };
-	u32 used[NR_STREAMS] = { 0 };
+	u64 predicted[WRITER_STREAMS] = { 0 };
+	u32 used[WRITER_STREAMS] = { 0 };
 	u32 n = w->nr_runs;
 	u8 *p = w->raw, *lo, *hi, *ctl;
 
@@ -790,51 +816,68 @@ static size_t encode(struct trace_writer *w)
 		const struct run *r = &w->runs[i];
 		u32 nr = w->rank[w->run_shape[i]];
 		u32 s = pick_stream(predicted, used, r->va);
-		u64 z = zigzag(r->va - predicted[s]);
-		u32 class = 0;
+		u64 d = r->va - predicted[s];
+		u32 k = 0;
 
-		while (z & ~delta_mask[class])
-			class++;
+		while ((d + class[k].bias) & ~class[k].mask)
+			k++;
 		lo[i] = nr;
 		hi[i] = nr >> 8;
-		ctl[i] = s | class << 4;
-		put64(p, z);
-		p += delta_len[class];
+		ctl[i] = s | k << 5;
+		put64(p, d + class[k].bias);
+		p += class[k].len;
 		predicted[s] = r->va + (u64)r->stride * r->count;
 		used[s] = i + 1;
 	}
+	*delta_bytes = p - (ctl + n);
 	return p - w->raw;
 }
 
 static int write_block(struct trace_writer *w, struct err *e)
 {
 	u8 h[BLOCK_HEADER_BYTES];
-	size_t raw, stored;
+	size_t raw, stored, deltas, plain = 0;
 	int ret;
 
 	if (!w->nr_runs)
 		return 0;
 	if (w->info.nr_blocks > UINT32_MAX)
 		return writer_fail(w, EFBIG, e);
-	raw = encode(w);
-	stored = ZSTD_compressCCtx(w->cctx, w->stored,
-				   ZSTD_COMPRESSBOUND(MAX_RAW), w->raw, raw,
+	raw = encode(w, &deltas);
+	stored = ZSTD_compressCCtx(w->cctx, w->stored, FRAME_MAX, w->raw, raw,
 				   ZSTD_LEVEL);
+	if (!ZSTD_isError(stored) && stored > raw / 2) {
+		size_t without = ZSTD_compressCCtx(w->cctx, w->other, FRAME_MAX,
+						   w->raw, raw - deltas,
+						   ZSTD_LEVEL);
+
+		/* An eighth more to store buys twice the decoding speed. */
+		if (!ZSTD_isError(without) &&
+		    without + deltas <= stored + stored / 8) {
+			memcpy(w->stored, w->other, without);
+			memcpy(w->stored + without, w->raw + raw - deltas,
+			       deltas);
+			stored = without;
+			raw -= deltas;
+			plain = deltas;
+		}
+	}
 	if (ZSTD_isError(stored))
 		return writer_fail(w, ENOMEM, e);
 	put32(h, BLOCK_MAGIC);
 	put32(h + 4, w->info.nr_blocks);
 	put32(h + 8, stored);
 	put32(h + 12, raw);
-	put32(h + 16, w->nr_runs);
-	put32(h + 20, w->nr_shapes);
-	put64(h + 24, w->block_accesses);
-	put64(h + 32, block_sum(h, w->stored, stored));
+	put32(h + 16, plain);
+	put32(h + 20, w->nr_runs);
+	put32(h + 24, w->nr_shapes);
+	put32(h + 28, 0);
+	put64(h + 32, w->block_accesses);
+	put64(h + 40, block_sum(h, w->stored, stored + plain));
 	ret = write_full(w, h, sizeof(h), e);
 	if (!ret)
-		ret = write_full(w, w->stored, stored, e);
+		ret = write_full(w, w->stored, stored + plain, e);
 	w->info.nr_blocks++;
-	w->info.nr_runs += w->nr_runs;
 	w->nr_runs = 0;
 	w->block_accesses = 0;
 	return ret;
@@ -862,6 +905,7 @@ static int start_run(struct trace_writer *w, const struct run *r,
 	if (ret < 0)
 		return writer_fail(w, -ret, e);
 	w->info.nr_pages += ret;
+	w->info.nr_runs++;
 	w->pending = *r;
 	w->has_pending = true;
 	return 0;
