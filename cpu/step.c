@@ -417,14 +417,37 @@ void pte_store(u32 root, u64 vpn, u32 level, u64 *pte, u64 v)
 	push(&e);
 }
 
-u64 pte_xchg(u32 root, u64 vpn, u32 level, u64 *pte, u64 v)
+/* This CPU has no store to the word under way. */
+static bool word_is_settled(const void *p)
+{
+	const struct storebuf *sb = this_cpu->s->sb;
+	u64 off = arena_offset(&the_sys->arena, p);
+
+	for (u32 i = 0; i < sb->n; i++)
+		if (sb->e[i].off == off)
+			return false;
+	return true;
+}
+
+u64 pte_modify(u32 root, u64 vpn, u32 level, u64 *pte, u64 clear, u64 set)
 {
 	u64 old;
 
-	ordered_step(pte, cost_of(COST_PTE_OP));
+	if (this_cpu->s->sb && is_weak()) {
+		if (word_is_settled(pte))
+			step(pte, true, 0);
+		else
+			the_sys->drv.wait(pte, word_is_settled, pte, 0);
+		touch(pte, true);
+		touch(this_cpu->s->sb, false);
+	} else {
+		ordered_step(pte, cost_of(COST_PTE_OP));
+	}
 	old = *pte;
 	pte_retire(root, vpn, level, old);
-	*pte = v;
+	*pte = (old & ~clear) | set;
+	if (this_cpu->s->sb && is_weak())
+		sb_word_became(pte, old);
 	observe(old);
 	return old;
 }

@@ -112,10 +112,18 @@ void up_write(struct rwsem *s);
  * no longer in memory: CPUs that have the root loaded may still cache it. */
 void pte_retire(u32 root, u64 vpn, u32 level, u64 old);
 
-/* Plain store and exchange of an entry. */
+/* Plain store of an entry; one locked update of it, so that bits hardware sets
+ * meanwhile are not lost: new = (old & ~clear) | set. The update is fully
+ * ordered under TSO and orders nothing under the weak model (as arm64's).
+ * Return: the old entry. */
 void pte_store(u32 root, u64 vpn, u32 level, u64 *pte, u64 v);
-u64 pte_xchg(u32 root, u64 vpn, u32 level, u64 *pte, u64 v);
+u64 pte_modify(u32 root, u64 vpn, u32 level, u64 *pte, u64 clear, u64 set);
 u64 pte_load(u64 *pte);
+
+static inline u64 pte_xchg(u32 root, u64 vpn, u32 level, u64 *pte, u64 v)
+{
+	return pte_modify(root, vpn, level, pte, ~0ull, v);
+}
 
 /* ---- interrupts off ------------------------------------------------------- */
 

@@ -28,7 +28,7 @@ static void remember(struct storebuf *sb, u64 off, u64 old)
 {
 	if (sb->nr_stale == STALE_MAX) {
 		/* Forgetting the oldest only forbids a behaviour; the explorer
-		 * is told through the envelope's flag, see word_became(). */
+		 * is told through the envelope's flag. */
 		memmove(&sb->stale[0], &sb->stale[1],
 			sizeof(sb->stale) - sizeof(sb->stale[0]));
 		sb->nr_stale--;
@@ -39,9 +39,10 @@ static void remember(struct storebuf *sb, u64 off, u64 old)
 	sb->nr_stale++;
 }
 
-/* The word at @off was @old until now: early loads elsewhere may have it. */
-static void word_became(u64 off, u64 old)
+void sb_word_became(const void *word, u64 old)
 {
+	u64 off = arena_offset(&the_sys->arena, word);
+
 	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
 		struct cpu *c = &the_sys->cpu[i];
 
@@ -72,7 +73,7 @@ static void make_visible(const struct sb_entry *e)
 	word_set(p, e->bytes, v);
 	if (the_sys->memory_model == MEM_WEAK && e->kind != SB_LINE &&
 	    e->kind != SB_RELEASE)
-		word_became(e->off, old);
+		sb_word_became(p, old);
 	the_sys->drv.wake(p);
 }
 

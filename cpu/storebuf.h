@@ -54,6 +54,9 @@ int sb_drainable(const struct storebuf *sb, bool is_weak, u32 i);
 /* Make entry @i visible: remove it and perform the store. */
 void sb_drain(struct storebuf *sb, u32 i);
 
+/* @word was @old until now: early loads elsewhere may still return it. */
+void sb_word_became(const void *word, u64 old);
+
 /* Newest value of a word as its own CPU sees it. */
 u64 sb_forward(const struct storebuf *sb, u64 off, u64 memory_value);
 

@@ -13,6 +13,7 @@
 #define PRIVATE(install, clear, gup, ceiling) \
 	SOUND, .thp_install_flushes = (install), \
 	.numa_clear_holds_page_lock = (clear), .gup_fast_sees_numa = (gup), \
+	.thp_recheck_count_after = (gup), \
 	.numa_pte_present_first = true, .flush_ceiling = (ceiling)
 #define V3_12 PRIVATE(true, true, true, 8)
 
@@ -195,6 +196,7 @@ const struct kernel_switch kernel_switches[] = {
 	SWITCH(numa_clear_holds_page_lock, 0, "page unlocked before clearing"),
 	SWITCH(thp_recheck_pmd, 0, "no pmd_same before installing"),
 	SWITCH(thp_recheck_count, 0, "no page_count before installing"),
+	SWITCH(thp_recheck_count_after, 0, "no page_count after installing"),
 	SWITCH(gup_fast_sees_numa, 0, "GUP-fast takes NUMA huge pages"),
 	SWITCH(pte_accessible_pending, 0, "unflushed entries count as flushed"),
 	SWITCH(numa_pte_present_first, 0, "PTE stays non-present for migration"),

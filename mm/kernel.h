@@ -50,6 +50,7 @@ struct kernel {
 	bool numa_clear_holds_page_lock;
 	bool thp_recheck_pmd;           /* pmd_same before installing         */
 	bool thp_recheck_count;         /* page_count before installing       */
+	bool thp_recheck_count_after;   /* and after, rolling back            */
 	bool gup_fast_sees_numa;        /* takes the slow path                */
 	bool pte_accessible_pending;    /* non-present but unflushed counts   */
 	bool numa_pte_present_first;    /* pte_mknonnuma before migrating     */

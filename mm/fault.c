@@ -1,0 +1,169 @@
+/* Page faults: first touch (4K or huge), spurious, NUMA hints, migration. */
+#include <errno.h>
+
+#include "mm/flush.h"
+#include "mm/mm.h"
+#include "mm/oracle.h"
+
+/* The bits of a page mapped with the VMA's rights for a store or a load. */
+static u64 prot_of(const struct vma *vma, bool is_write)
+{
+	u64 f = PTE_P | PTE_US | PTE_A | PTE_NX;
+
+	if (vma->flags & VM_WRITE)
+		f |= PTE_RW;
+	return is_write ? f | PTE_D : f;
+}
+
+static void map_new(struct mm *mm, struct vma *vma, struct page *page, u64 vpn)
+{
+	touch(page, true);
+	page->mapcount = 1;
+	page->index = vpn;
+	page->anon_vma = vma->anon_vma;
+	page->is_lru = 1;
+	touch(&mm->rss, true);
+	mm->rss += 1ull << page->order;
+}
+
+static void zero_page(u32 order)
+{
+	enum cycle_cat cat = cat_enter(CYC_COPY);
+
+	charge(cost_of(order ? COST_ZERO_2M : COST_ZERO_4K));
+	cat_leave(cat);
+}
+
+static bool huge_fits(const struct vma *vma, u64 vpn)
+{
+	u64 head = vpn & ~(hpage_pages() - 1);
+
+	return mms()->thp_enabled && (vma->flags & VM_HUGE) &&
+	       head >= vma->start && head + hpage_pages() <= vma->end;
+}
+
+/* Map a fresh page at the entry of @level for @vpn, unless somebody was
+ * faster. Return: 0, -ENOMEM. */
+static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
+			     u32 level, bool is_write)
+{
+	u32 order = paging_order(&the_sys->mem.paging, level);
+	u64 *p = pgtable_alloc(mm, vpn, level);
+	struct spinlock *ptl;
+	struct page *page;
+	bool is_mine;
+
+	if (!p)
+		return -ENOMEM;
+	page = alloc_page(this_cpu->node, order);
+	for (u32 n = 0; !page && n < the_sys->m->nr_nodes; n++)
+		page = alloc_page(n, order);
+	if (!page)
+		return -ENOMEM;
+	zero_page(order);
+	vpn &= ~tlb_order_mask((u8)order);
+	ptl = pgtable_lock(mm, vpn, level);
+	spin_lock(ptl);
+	is_mine = !pte_load(p);
+	if (is_mine) {
+		map_new(mm, vma, page, vpn);
+		pte_store(mm->root, vpn, level, p,
+			  pte_make(pfn_of(page), prot_of(vma, is_write) |
+				   (level ? PTE_PS : 0)));
+	}
+	spin_unlock(ptl);
+	if (!is_mine)
+		put_page(page);
+	else if (order)
+		COUNT(THP_FAULT_ALLOC, 1);
+	return 0;
+}
+
+/* A migration entry: wait until the page is unlocked, then retry. */
+static void migration_entry_wait(struct mm *mm, u64 vpn, u32 level, u64 *p)
+{
+	struct spinlock *ptl = pgtable_lock(mm, vpn, level);
+	struct page *page;
+	u64 e;
+
+	spin_lock(ptl);
+	e = pte_load(p);
+	if (!(e & PTE_MIG)) {
+		spin_unlock(ptl);
+		return;
+	}
+	page = page_of(pte_pfn(e));
+	oracle_migration_entry(page);
+	spin_unlock(ptl);
+	NOTE("wait for migration of frame %llu",
+	     (unsigned long long)pfn_of(page));
+	wait_on_page_locked(page);
+}
+
+/* Present, and yet it faulted: another CPU was faster, the TLB had something
+ * older, or the right to write is to be given. */
+static int do_present(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
+		      u64 *p, bool is_write)
+{
+	struct spinlock *ptl = pgtable_lock(mm, vpn, level);
+	u64 e;
+
+	if (is_write && !(vma->flags & VM_WRITE))
+		return -EFAULT;
+	spin_lock(ptl);
+	e = pte_load(p);
+	if ((e & PTE_P) && is_write && !(e & PTE_RW))
+		/* More rights need no flush. */
+		pte_modify(mm->root, vpn, level, p, 0, PTE_RW | PTE_D | PTE_A);
+	spin_unlock(ptl);
+	return 0;
+}
+
+static int fault_at(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p,
+		    u64 e, bool is_write)
+{
+	if (e & PTE_P)
+		return do_present(mm, vma, vpn, level, p, is_write);
+	if (e & PTE_NUMA) {
+		if (!(vma->flags & (VM_READ | VM_WRITE)))
+			return -EFAULT;
+		return level ? do_huge_pmd_numa_page(mm, vma, vpn, p, e)
+			     : do_numa_page(mm, vma, vpn, p, e);
+	}
+	if (e & PTE_MIG) {
+		migration_entry_wait(mm, vpn, level, p);
+		return 0;
+	}
+	return do_anonymous_page(mm, vma, vpn, level, is_write);
+}
+
+static int fault_locked(struct mm *mm, u64 vpn, bool is_write)
+{
+	struct vma *vma = find_vma(mm, vpn);
+	u64 *p, e;
+
+	if (!vma || !(vma->flags & (is_write ? VM_WRITE : VM_READ)))
+		return -EFAULT;
+	p = pgtable_entry(mm, vpn, PMD_LEVEL);
+	e = p ? pte_load(p) : 0;
+	if (pmd_is_huge(e))
+		return fault_at(mm, vma, vpn, PMD_LEVEL, p, e, is_write);
+	if (!e && huge_fits(vma, vpn) &&
+	    !do_anonymous_page(mm, vma, vpn, PMD_LEVEL, is_write))
+		return 0;
+	p = pgtable_entry(mm, vpn, 0);
+	e = p ? pte_load(p) : 0;
+	return fault_at(mm, vma, vpn, 0, p, e, is_write);
+}
+
+int handle_mm_fault(u64 vpn, bool is_write)
+{
+	struct mm *mm = current()->mm;
+	int rc;
+
+	down_read(&mm->mmap_lock);
+	rc = fault_locked(mm, vpn, is_write);
+	up_read(&mm->mmap_lock);
+	COUNT(PGFAULT, 1);
+	return rc;
+}

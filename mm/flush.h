@@ -1,0 +1,59 @@
+/* flush.h - flush strategies: when a change of protection or an unmap tells
+ * the other CPUs, and how much it makes them drop.
+ *
+ * mm code brackets each change: begin, then under each page-table lock
+ * changed() for every entry that lost rights, unlock() just before that lock
+ * is dropped, and finish() at the end of the range. A strategy decides at
+ * which of these it flushes. docs/add-a-strategy.md adds one.
+ */
+#ifndef MM_FLUSH_H
+#define MM_FLUSH_H
+
+#include "mm/mm.h"
+
+/* What one flush asks of a CPU. In the arena: responders read it. */
+struct flush_req {
+	struct mm *mm;
+	u64 start, end;         /* vpn                                        */
+	u64 new_gen;            /* has_tlb_gen: mm->tlb_gen it brings         */
+	u8 order;               /* stride, log2 pages                         */
+	u8 is_full;
+	u8 zero[6];
+};
+
+/* One change of a range under way; lives on the changer's stack. */
+struct flush_batch {
+	struct mm *mm;
+	u64 start, end;         /* entries that lost rights so far            */
+	u32 order;              /* smallest stride of these                   */
+	u64 nr_changed;         /* pages                                      */
+};
+
+struct flush_ops {
+	const char *name;       /* --flush=NAME                               */
+	const char *summary;
+	const char *source;
+	const char *defers;     /* what other CPUs may still do, until when   */
+	/* Under the page-table lock, after the entry at @vpn changed. */
+	void (*changed)(struct flush_batch *b, u64 vpn, u32 order);
+	/* The lock is about to be dropped. */
+	void (*unlock)(struct flush_batch *b);
+	/* After the last lock: on return no CPU may use what was revoked. */
+	void (*finish)(struct flush_batch *b);
+	bool is_deferred;       /* flushes after the lock was dropped         */
+};
+
+/* NULL-terminated registry. */
+extern const struct flush_ops *const flush_strategies[];
+const struct flush_ops *flush_find(const char *name);
+
+void flush_batch_begin(struct flush_batch *b, struct mm *mm);
+/* Note a change without flushing: what most strategies' changed() does. */
+void flush_batch_add(struct flush_batch *b, u64 vpn, u32 order);
+/* Flush what was noted, if anything, and forget it. */
+void flush_batch_flush(struct flush_batch *b, bool is_full);
+
+/* tlb.c */
+void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full);
+
+#endif

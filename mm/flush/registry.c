@@ -1,0 +1,49 @@
+#include <string.h>
+
+#include "mm/flush.h"
+
+extern const struct flush_ops flush_deferred, flush_range, flush_page,
+	flush_full;
+
+/* The order of `tlbemu list flush`; the first is what Linux does. */
+const struct flush_ops *const flush_strategies[] = {
+	&flush_deferred, &flush_range, &flush_page, &flush_full, NULL
+};
+
+const struct flush_ops *flush_find(const char *name)
+{
+	for (u32 i = 0; flush_strategies[i]; i++)
+		if (!strcmp(flush_strategies[i]->name, name))
+			return flush_strategies[i];
+	return NULL;
+}
+
+void flush_batch_begin(struct flush_batch *b, struct mm *mm)
+{
+	memset(b, 0, sizeof(*b));
+	b->mm = mm;
+	b->start = UINT64_MAX;
+	b->order = UINT32_MAX;
+}
+
+void flush_batch_add(struct flush_batch *b, u64 vpn, u32 order)
+{
+	u64 end = vpn + (1ull << order);
+
+	if (vpn < b->start)
+		b->start = vpn;
+	if (end > b->end)
+		b->end = end;
+	if (order < b->order)
+		b->order = order;
+	b->nr_changed += 1ull << order;
+}
+
+void flush_batch_flush(struct flush_batch *b, bool is_full)
+{
+	if (!b->nr_changed)
+		return;
+	if (kern()->protect_flushes)
+		flush_tlb_req(b->mm, b->start, b->end, b->order, is_full);
+	flush_batch_begin(b, b->mm);
+}

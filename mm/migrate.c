@@ -1,0 +1,202 @@
+/* Moving pages: the private THP NUMA migration (3.8 to 5.13), and migration
+ * through entries (4K always; huge pages since 5.14 here). */
+#include "mm/flush.h"
+#include "mm/mm.h"
+#include "mm/oracle.h"
+#include "mm/rmap.h"
+
+static void count_result(bool ok, u32 order)
+{
+	if (ok) {
+		COUNT(PGMIGRATE_SUCCESS, 1ull << order);
+		COUNT(THP_MIGRATION_SUCCESS, !!order);
+	} else {
+		COUNT(PGMIGRATE_FAIL, 1ull << order);
+	}
+}
+
+/* ---- private THP NUMA migration -------------------------------------------------- */
+
+static void flush_huge(struct mm *mm, u64 vpn)
+{
+	flush_tlb_range(mm, vpn, vpn + hpage_pages(), hpage_order());
+}
+
+/* What the fixes ask between isolating and copying. */
+static void check_before_copy(struct mm *mm, u64 vpn)
+{
+	struct spinlock *ptl = pgtable_lock(mm, vpn, PMD_LEVEL);
+
+	switch (kern()->thp_check) {
+	case CHECK_IN_ISOLATE:
+		smp_rmb();      /* with task_numa_work */
+		break;
+	case CHECK_LOCKLESS:
+		break;
+	case CHECK_LOCK_CYCLE:
+		spin_lock(ptl);
+		if (mm_tlb_flush_pending(mm))
+			flush_huge(mm, vpn);
+		spin_unlock(ptl);
+		return;
+	default:
+		return;
+	}
+	if (mm_tlb_flush_pending(mm))
+		flush_huge(mm, vpn);
+}
+
+/* The references that the page may have: its mapping's and the isolator's. */
+#define EXPECTED_COUNT 2
+
+/* Under the PMD lock. Return: false when the page gained a reference. */
+static bool install_new_pmd(struct mm *mm, struct vma *vma, u64 *pmdp, u64 pmd,
+			    u64 vpn, struct page *page, struct page *new)
+{
+	u64 entry = pte_make(pfn_of(new), PTE_P | PTE_US | PTE_A | PTE_D |
+			     PTE_PS | PTE_NX |
+			     (vma->flags & VM_WRITE ? PTE_RW : 0));
+
+	touch(new, true);
+	new->mapcount = 1;
+	new->index = page->index;
+	new->anon_vma = page->anon_vma;
+	if (kern()->thp_install_flushes) {
+		pte_xchg(mm->root, vpn, PMD_LEVEL, pmdp, 0);
+		oracle_stale_from_now(mm, vpn, hpage_pages());
+		flush_huge(mm, vpn);
+	}
+	pte_store(mm->root, vpn, PMD_LEVEL, pmdp, entry);
+	NOTE("PMD[%llu] := frame %llu", (unsigned long long)(vpn >> hpage_order()),
+	     (unsigned long long)pfn_of(new));
+	if (kern()->thp_recheck_count_after &&
+	    READ_ONCE(page->refcount) != EXPECTED_COUNT) {
+		pte_store(mm->root, vpn, PMD_LEVEL, pmdp, pmd);
+		flush_huge(mm, vpn);
+		new->mapcount = 0;
+		return false;
+	}
+	touch(page, true);
+	page->mapcount--;
+	oracle_moved(page);
+	return true;
+}
+
+bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
+				      u64 *pmdp, u64 pmd, u64 vpn,
+				      struct page *page, u32 node)
+{
+	struct spinlock *ptl = pgtable_lock(mm, vpn, PMD_LEVEL);
+	struct page *new = alloc_page(node, hpage_order());
+	bool ok;
+
+	if (!new || !isolate_lru_page(page)) {
+		if (new)
+			put_page(new);
+		spin_lock(ptl);
+		if (pte_load(pmdp) == pmd)
+			pte_modify(mm->root, vpn, PMD_LEVEL, pmdp, PTE_NUMA,
+				   PTE_P | PTE_A);
+		spin_unlock(ptl);
+		unlock_page(page);
+		put_page(page);
+		count_result(false, hpage_order());
+		return false;
+	}
+	put_page(page);         /* isolation holds one of its own */
+	check_before_copy(mm, vpn);
+
+	copy_page(new, page);
+
+	spin_lock(ptl);
+	ok = !kern()->thp_recheck_pmd || pte_load(pmdp) == pmd;
+	if (ok && kern()->thp_recheck_count)
+		ok = READ_ONCE(page->refcount) == EXPECTED_COUNT;
+	if (ok)
+		ok = install_new_pmd(mm, vma, pmdp, pmd, vpn, page, new);
+	if (!ok) {
+		oracle_move_aborted(page);
+		/* Not moved: the entry must not stay NUMA for ever. */
+		if (pte_load(pmdp) == pmd)
+			pte_modify(mm->root, vpn, PMD_LEVEL, pmdp, PTE_NUMA,
+				   PTE_P | PTE_A);
+		spin_unlock(ptl);
+		put_page(new);
+		unlock_page(page);
+		putback_lru_page(page);
+		count_result(false, hpage_order());
+		return false;
+	}
+	spin_unlock(ptl);
+	if (kern()->thp_check == CHECK_AFTER_INSTALL && mm_tlb_flush_pending(mm))
+		flush_huge(mm, vpn);
+	touch(new, true);
+	new->is_lru = 1;
+	unlock_page(page);
+	put_page(page);         /* the mapping's */
+	put_page(page);         /* the isolator's: frees it */
+	count_result(true, hpage_order());
+	return true;
+}
+
+/* ---- through migration entries ------------------------------------------------------ */
+
+/* @page: isolated, with the isolator's reference. Both are used up. */
+bool migrate_page(struct page *page, u32 node)
+{
+	u32 order = page->order, left;
+	struct page *new;
+
+	if (!trylock_page(page)) {
+		putback_lru_page(page);
+		count_result(false, order);
+		return false;
+	}
+	new = alloc_page(node, order);
+	left = new ? try_to_migrate(page) : 1;
+	/* Somebody else holds it (GUP, another fault), or one mapping stayed. */
+	if (left || READ_ONCE(page->refcount) != 1) {
+		remove_migration_ptes(page, page);
+		unlock_page(page);
+		if (new)
+			put_page(new);
+		putback_lru_page(page);
+		count_result(false, order);
+		return false;
+	}
+	touch(new, true);
+	new->index = page->index;
+	new->anon_vma = page->anon_vma;
+	copy_page(new, page);
+	remove_migration_ptes(page, new);
+	new->is_lru = 1;
+	unlock_page(page);
+	put_page(new);          /* the allocation's; its mappings keep it */
+	put_page(page);
+	count_result(true, order);
+	return true;
+}
+
+bool migrate_misplaced_page(struct page *page, u32 node)
+{
+	u32 order = page->order;
+	bool ok;
+
+	if (!isolate_lru_page(page)) {
+		put_page(page);
+		return false;
+	}
+	put_page(page);         /* the fault's */
+	ok = migrate_page(page, node);
+	if (ok)
+		COUNT(NUMA_PAGES_MIGRATED, 1ull << order);
+	return ok;
+}
+
+bool compact_page(struct page *page, u32 node)
+{
+	if (!isolate_lru_page(page))
+		return false;
+	NOTE("compaction isolates frame %llu", (unsigned long long)pfn_of(page));
+	return migrate_page(page, node);
+}

@@ -1,0 +1,270 @@
+/* mm.h - the modelled memory management: what is in memory, and the operations
+ * that programs and scenarios call. It reads next to the kernel's own; names
+ * and locking rules are the kernel's (see docs/model.md for what is left out).
+ *
+ * Lock order, outermost first: mmap_lock, page lock, anon_vma lock, page-table
+ * lock, allocator.
+ *
+ * Units:  addresses are vpn (4 KiB pages), ranges half-open.
+ * Errors: 0 or negative errno.
+ */
+#ifndef MM_MM_H
+#define MM_MM_H
+
+#include "cpu/step.h"
+#include "mm/kernel.h"
+
+struct flush_ops;
+
+/* One per 4 KiB frame, as vmemmap. Of a huge page only the first is used. */
+struct page {
+	u32 lock;               /* PG_locked: CPU + 1                         */
+	u32 refcount;
+	u32 mapcount;           /* under the page-table lock that maps it     */
+	u8 order;
+	u8 is_lru;              /* 0: isolated, or never on it                */
+	u8 node;
+	u8 is_free;
+	union {
+		u32 next;       /* free: next pfn on the list                 */
+		u32 last_cpupid;        /* used: CPU + 1 of the last hint fault */
+	};
+	struct spinlock ptl;    /* of a page-table page                       */
+	u64 index;              /* vpn at which an anonymous page is mapped   */
+	struct anon_vma *anon_vma;
+};
+
+enum { VM_READ = 1, VM_WRITE = 2, VM_HUGE = 4, VM_MIGRATABLE = 8 };
+
+struct vma {
+	u64 start, end;         /* vpn                                        */
+	u32 flags;
+	u32 zero;
+	struct mm *mm;
+	struct anon_vma *anon_vma;
+	struct vma *next;       /* by address                                 */
+	struct vma *anon_next;  /* same anon_vma, in walking order            */
+};
+
+struct anon_vma {
+	struct spinlock lock;
+	u32 zero;
+	struct vma *first;
+};
+
+#define MM_CPUMASK_WORDS (MACHINE_MAX_CPUS / 64)
+
+struct mm {
+	u32 root;               /* pfn of the top table                       */
+	u32 ctx_id;
+	struct rwsem mmap_lock;
+	struct vma *first;
+	u64 tlb_gen;            /* has_tlb_gen: flushes so far, from 1        */
+	u32 tlb_flush_pending;
+	u32 numa_tlb_lazy;
+	u64 cpumask[MM_CPUMASK_WORDS];
+
+	u64 numa_scan_offset;   /* vpn                                        */
+	u64 numa_next_scan_ns;
+	u32 numa_scan_seq;
+	u32 nr_threads;
+	u64 rss;                /* pages                                      */
+	u64 brk;                /* next free vpn for mmap                     */
+};
+
+/* A thread of a program; struct task comes first. Not modelled state. */
+struct thread {
+	struct task task;
+	struct mm *mm;
+	u64 scan_stamp;         /* cycles: when the scanner is next due       */
+	u64 arg;
+};
+
+static inline struct thread *current(void)
+{
+	return (struct thread *)(void *)this_cpu->task;
+}
+
+struct node_mem {
+	u32 free_4k;            /* pfn lists, 0 ends                          */
+	u32 free_huge;
+	u64 next;               /* never used from here on                    */
+	u64 end;
+};
+
+/* Ghost of a frame: what oracles know and kernels do not. */
+struct ghost {
+	u32 moved_to;           /* a mover read this frame to copy it there:
+				 * pfn + 1                                    */
+	u32 copy_of;            /* and the reverse                            */
+	u8 is_done;             /* the mover succeeded                        */
+	u8 is_free;
+	u8 late;                /* 1: stored to since, mover not done yet     */
+	u8 zero;
+};
+
+/* When a translation of an address went stale, for the vulnerability window:
+ * timed runs under --check. */
+struct window_stat;
+
+/* Unmapped pages wait here for their flush, as in mmu_gather: 8 on the stack
+ * and 19 batches of 510 (9,698) before it must flush early. One per CPU. */
+#define GATHER_MAX 9698
+
+struct gather {
+	u32 n;
+	u32 capacity;
+	u32 *pfn;
+};
+
+struct mm_state {
+	const struct kernel *k;
+	const struct flush_ops *flush;
+	struct page *page;      /* [nr_frames]                                */
+	struct node_mem *node;  /* [nr_nodes]                                 */
+	struct flush_req *req;  /* [nr_cpus] the flush a CPU has under way    */
+	u64 *seen_gen;          /* [nr_cpus] tlb_gen its TLB has caught up to */
+	struct gather *gather;  /* [nr_cpus]                                  */
+	u64 frames_per_node;
+	struct ghost *ghost;    /* [nr_frames] when checked                   */
+	u64 *truth;             /* explored: latest store, by vpn (line 0)    */
+	u8 *rights;             /* explored: VM_READ | VM_WRITE a return has
+				 * promised, by vpn                           */
+	u64 truth_pages;
+	u32 oracles;            /* bit per oracle that may fire               */
+	u64 *stale_since;       /* timed, checked: [vpn] cycles + 1           */
+	u64 stale_pages;
+	struct window_stat *window;
+	/* NUMA scanner */
+	u64 scan_pages;
+	u64 scan_period_cycles;
+	u32 next_ctx_id;
+	bool thp_enabled;
+};
+
+static inline struct mm_state *mms(void)
+{
+	return the_sys->os_state;
+}
+
+static inline const struct kernel *kern(void)
+{
+	return mms()->k;
+}
+
+static inline struct page *page_of(u64 pfn)
+{
+	return &mms()->page[pfn];
+}
+
+static inline u64 pfn_of(const struct page *p)
+{
+	return (u64)(p - mms()->page);
+}
+
+static inline u32 hpage_order(void)
+{
+	return the_sys->mem.paging.bits;
+}
+
+static inline u64 hpage_pages(void)
+{
+	return 1ull << hpage_order();
+}
+
+struct mm_config {
+	const struct kernel *kernel;
+	const struct flush_ops *flush;
+	u64 scan_bytes;                 /* NUMA scan size                     */
+	u64 scan_period_ns;             /* 0: the program's ticks do not scan */
+	u32 oracles;                    /* 0: all                             */
+	bool thp_enabled;
+	u32 truth_pages;                /* explored: user pages with contents */
+};
+
+/* mm_boot - bring the modelled kernel up on the_sys: installs os hooks.
+ * Return: 0, -ENOMEM. */
+int mm_boot(struct sys *sys, const struct mm_config *cfg);
+void mm_shutdown(struct sys *sys);
+
+/* ---- address spaces (vma.c) ---- */
+struct mm *mm_create(void);
+/* Threads of @mm run on @cpu: mm_cpumask and CR3. Before timed_run(). */
+void mm_load(struct mm *mm, u32 cpu);
+/* Set-up: a VMA without taking time or locks. */
+struct vma *vma_add(struct mm *mm, u64 start, u64 nr_pages, u32 flags);
+struct vma *find_vma(struct mm *mm, u64 vpn);
+
+/* System calls. */
+u64 do_mmap(struct mm *mm, u64 nr_pages, u32 flags);
+int do_munmap(struct mm *mm, u64 start, u64 nr_pages);
+int do_mprotect(struct mm *mm, u64 start, u64 nr_pages, u32 flags);
+
+/* ---- page tables (pgtable.c) ---- */
+#define PMD_LEVEL 1
+/* The entry of @level for @vpn, NULL when no table is there. */
+u64 *pgtable_entry(struct mm *mm, u64 vpn, u32 level);
+/* The same, allocating tables on the way. NULL: out of memory. */
+u64 *pgtable_alloc(struct mm *mm, u64 vpn, u32 level);
+/* The lock that covers the entry. */
+struct spinlock *pgtable_lock(struct mm *mm, u64 vpn, u32 level);
+bool pmd_is_huge(u64 pmd);      /* present, NUMA or migrating, not a table    */
+u32 alloc_table(u32 node);
+
+/* ---- frames (page.c) ---- */
+struct page *alloc_page(u32 node, u32 order);   /* refcount 1; NULL: none     */
+void get_page(struct page *p);
+void put_page(struct page *p);                  /* frees at 0                 */
+void free_page_to(struct page *p);
+bool trylock_page(struct page *p);
+void lock_page(struct page *p);
+void unlock_page(struct page *p);
+void wait_on_page_locked(struct page *p);
+bool isolate_lru_page(struct page *p);          /* takes a reference          */
+void putback_lru_page(struct page *p);          /* drops it                   */
+void copy_page(struct page *dst, struct page *src);
+u32 pfn_node(u64 pfn);
+
+/* ---- faults (fault.c) ---- */
+int handle_mm_fault(u64 vpn, bool is_write);
+
+/* ---- protection and NUMA scan (mprotect.c, numa.c) ---- */
+/* Change [start, end) of @vma; @is_numa: make present entries fault.
+ * Return: pages changed. */
+u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
+		      bool is_numa);
+void task_numa_work(void);
+int do_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *ptep, u64 pte);
+int do_huge_pmd_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,
+			  u64 pmd);
+
+/* ---- migration (migrate.c) ---- */
+/* Called with @page referenced and locked; returns with it unlocked and the
+ * reference dropped. Return: migrated. */
+bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
+				      u64 *pmdp, u64 pmd, u64 vpn,
+				      struct page *page, u32 node);
+/* 4K hint fault: @page referenced, not locked. */
+bool migrate_misplaced_page(struct page *page, u32 node);
+/* Compaction of one page: isolate, migrate. Return: migrated. */
+bool compact_page(struct page *page, u32 node);
+bool migrate_page(struct page *page, u32 node);
+
+/* ---- get_user_pages (gup.c) ---- */
+/* A device writes @value to (@vpn, @line) through a reference taken without
+ * locks. Return: 0, -EFAULT. */
+int gup_fast_dma(struct mm *mm, u64 vpn, u32 line, u64 value);
+
+/* ---- flushing (tlb.c) ---- */
+void flush_tlb_range(struct mm *mm, u64 start, u64 end, u32 order);
+void flush_tlb_mm(struct mm *mm);
+void flush_tlb_page(struct mm *mm, u64 vpn);
+bool mm_has_other_cpus(struct mm *mm);
+/* Protection changes announce their late flush. */
+void set_tlb_flush_pending(struct mm *mm);
+void clear_tlb_flush_pending(struct mm *mm);
+bool mm_tlb_flush_pending(struct mm *mm);
+bool pte_accessible(struct mm *mm, u64 pte);
+u64 ptep_clear_flush(struct mm *mm, u64 vpn, u32 level, u64 *pte, u64 new_pte);
+
+#endif

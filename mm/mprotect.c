@@ -1,0 +1,122 @@
+/* Changing rights of a range: mprotect() and the NUMA scanner share it. */
+#include <errno.h>
+
+#include "mm/flush.h"
+#include "mm/mm.h"
+#include "mm/oracle.h"
+
+/* What the new rights take from an entry and give to it. NUMA marking and
+ * PROT_NONE clear Present and keep the rest, D included. */
+static void entry_change(u32 vm_flags, bool is_numa, u64 *clear, u64 *set)
+{
+	if (is_numa || !(vm_flags & (VM_READ | VM_WRITE))) {
+		*clear = PTE_P;
+		*set = PTE_NUMA;
+	} else {
+		*clear = PTE_NUMA | (vm_flags & VM_WRITE ? 0 : PTE_RW);
+		*set = PTE_P | PTE_A | (vm_flags & VM_WRITE ? PTE_RW : 0);
+	}
+}
+
+/* Does some TLB entry of @old allow what @new does not? */
+static bool needs_flush(u64 old, u64 new)
+{
+	if (!(old & PTE_P))
+		return false;
+	return !(new & PTE_P) || ((old & ~new) & (PTE_RW | PTE_D)) ||
+	       pte_pfn(old) != pte_pfn(new);
+}
+
+static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
+			u32 vm_flags, bool is_numa)
+{
+	u32 order = paging_order(&the_sys->mem.paging, level);
+	u64 old = pte_load(p), new, clear, set;
+
+	if (!old || (old & PTE_MIG) || (level && !pmd_is_huge(old)))
+		return 0;
+	if (is_numa && !(old & PTE_P))
+		return 0;
+	entry_change(vm_flags, is_numa, &clear, &set);
+	if (((old & ~clear) | set) == old)
+		return 0;
+	old = pte_modify(b->mm->root, vpn, level, p, clear, set);
+	new = (old & ~clear) | set;
+	NOTE("%s[%llu] := %s, frame %llu", level ? "PMD" : "PTE",
+	     (unsigned long long)(vpn >> order),
+	     is_numa ? "NUMA" : new & PTE_P ? new & PTE_RW ? "RW" : "RO" : "NONE",
+	     (unsigned long long)pte_pfn(new));
+	oracle_stale_from_now(b->mm, vpn, 1ull << order);
+	if (needs_flush(old, new))
+		mms()->flush->changed(b, vpn, order);
+	return 1ull << order;
+}
+
+u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
+		      bool is_numa)
+{
+	struct mm *mm = vma->mm;
+	struct flush_batch b;
+	u64 pages = 0;
+
+	flush_batch_begin(&b, mm);
+	set_tlb_flush_pending(mm);
+	for (u64 vpn = start, next; vpn < end; vpn = next) {
+		u64 *pmd = pgtable_entry(mm, vpn, PMD_LEVEL), old;
+		struct spinlock *ptl;
+
+		next = (vpn | (hpage_pages() - 1)) + 1;
+		if (next > end)
+			next = end;
+		old = pmd ? pte_load(pmd) : 0;
+		if (!old)
+			continue;
+		if (pmd_is_huge(old)) {
+			ptl = pgtable_lock(mm, vpn, PMD_LEVEL);
+			spin_lock(ptl);
+			pages += change_entry(&b, vpn, PMD_LEVEL, pmd, vm_flags,
+					      is_numa);
+		} else {
+			ptl = pgtable_lock(mm, vpn, 0);
+			spin_lock(ptl);
+			for (; vpn < next; vpn++)
+				pages += change_entry(&b, vpn, 0,
+						      pgtable_entry(mm, vpn, 0),
+						      vm_flags, is_numa);
+		}
+		mms()->flush->unlock(&b);
+		spin_unlock(ptl);
+	}
+	/* Only what changed is flushed, and only if something did. */
+	mms()->flush->finish(&b);
+	clear_tlb_flush_pending(mm);
+	return pages;
+}
+
+/* Whole VMAs or a part inside one; rights are kept per VMA, so a part that
+ * stays different would need a split: refused. */
+int do_mprotect(struct mm *mm, u64 start, u64 nr_pages, u32 flags)
+{
+	enum cycle_cat cat = cat_enter(CYC_KERNEL);
+	u64 end = start + nr_pages;
+	struct vma *v;
+	int rc = 0;
+
+	COUNT(MPROTECT_CALLS, 1);
+	charge(cost_of(COST_SYSCALL));
+	down_write(&mm->mmap_lock);
+	touch(mm, false);
+	v = find_vma(mm, start);
+	if (!v || v->start != start || v->end != end) {
+		rc = -EINVAL;
+		goto out;
+	}
+	touch(v, true);
+	v->flags = (v->flags & ~(u32)(VM_READ | VM_WRITE)) | flags;
+	change_protection(v, start, end, flags, false);
+	oracle_rights(mm, start, end, flags);
+out:
+	up_write(&mm->mmap_lock);
+	cat_leave(cat);
+	return rc;
+}

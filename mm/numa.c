@@ -1,0 +1,283 @@
+/* Automatic NUMA balancing: the scanner and the hint faults it causes. */
+#include "mm/flush.h"
+#include "mm/mm.h"
+#include "mm/oracle.h"
+
+/* ---- scanner ----------------------------------------------------------------- */
+
+/* numa_tlb_lazy (V2): the barrier stands before the store, where the posting
+ * put it. */
+static void set_numa_tlb_lazy(struct mm *mm, bool is_lazy)
+{
+	if (kern()->pending != PENDING_LAZY)
+		return;
+	smp_wmb();              /* with do_huge_pmd_numa_page */
+	WRITE_ONCE(mm->numa_tlb_lazy, is_lazy);
+	NOTE("numa_tlb_lazy := %d", is_lazy);
+}
+
+static u64 change_prot_numa(struct vma *vma, u64 start, u64 end)
+{
+	u64 n;
+
+	if (!kern()->lazy_spans_loop)
+		set_numa_tlb_lazy(vma->mm, true);
+	n = change_protection(vma, start, end, vma->flags, true);
+	if (!kern()->lazy_spans_loop)
+		set_numa_tlb_lazy(vma->mm, false);
+	COUNT(NUMA_PTE_UPDATES, n);
+	return n;
+}
+
+/* One scan step of at most scan_pages, from where the last one of this mm
+ * ended. Several threads may be in here when one was slow. */
+void task_numa_work(void)
+{
+	struct mm *mm = current()->mm;
+	enum cycle_cat cat = cat_enter(CYC_SCAN);
+	u64 pages = mms()->scan_pages, start, changed = 0;
+	struct vma *vma;
+
+	down_read(&mm->mmap_lock);
+	start = READ_ONCE(mm->numa_scan_offset);
+	for (vma = mm->first; vma && vma->end <= start; vma = vma->next)
+		;
+	if (!vma) {
+		atomic_inc(&mm->numa_scan_seq);
+		start = 0;
+		vma = mm->first;
+	}
+	if (kern()->lazy_spans_loop)
+		set_numa_tlb_lazy(mm, true);
+	for (; vma; vma = vma->next) {
+		if (!(vma->flags & VM_MIGRATABLE))
+			continue;
+		if (start < vma->start)
+			start = vma->start;
+		while (start < vma->end && pages) {
+			u64 end = start + pages, n;
+
+			end = (end + hpage_pages() - 1) & ~(hpage_pages() - 1);
+			if (end > vma->end)
+				end = vma->end;
+			changed += change_prot_numa(vma, start, end);
+			/* Once something changed, every piece is charged. */
+			n = changed ? end - start : 0;
+			pages = n < pages ? pages - n : 0;
+			start = end;
+		}
+		if (!pages)
+			break;
+	}
+	if (kern()->lazy_spans_loop)
+		set_numa_tlb_lazy(mm, false);
+	WRITE_ONCE(mm->numa_scan_offset, vma ? start : 0);
+	up_read(&mm->mmap_lock);
+	cat_leave(cat);
+}
+
+/* ---- policy -------------------------------------------------------------------- */
+
+/* Where the page should be, seen from this CPU, or -1 for where it is. Two
+ * faults in a row from one node are needed, except for the first ever. */
+static int mpol_misplaced(struct page *page)
+{
+	u32 me = this_cpu->id + 1;
+	u32 last = xchg(&page->last_cpupid, me);
+
+	if (last && the_sys->m->cpu[last - 1].node != this_cpu->node)
+		return -1;
+	return page->node == this_cpu->node ? -1 : (int)this_cpu->node;
+}
+
+static void count_hint_fault(const struct page *page)
+{
+	COUNT(NUMA_HINT_FAULTS, 1);
+	COUNT(NUMA_HINT_FAULTS_LOCAL, page->node == this_cpu->node);
+}
+
+/* ---- PTE ------------------------------------------------------------------------ */
+
+int do_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *ptep, u64 pte)
+{
+	struct spinlock *ptl = pgtable_lock(mm, vpn, 0);
+	struct page *page = page_of(pte_pfn(pte));
+	u64 give = PTE_P | PTE_A;
+	int target;
+
+	spin_lock(ptl);
+	if (pte_load(ptep) != pte) {
+		spin_unlock(ptl);
+		return 0;
+	}
+	count_hint_fault(page);
+	if (kern()->numa_pte_present_first) {
+		pte_modify(mm->root, vpn, 0, ptep, PTE_NUMA, give);
+		NOTE("PTE[%llu] := present", (unsigned long long)vpn);
+	}
+	target = mpol_misplaced(page);
+	if (target >= 0)
+		get_page(page);
+	else if (!kern()->numa_pte_present_first)
+		pte_modify(mm->root, vpn, 0, ptep, PTE_NUMA, give);
+	spin_unlock(ptl);
+	if (target < 0)
+		return 0;
+	if (migrate_misplaced_page(page, (u32)target) ||
+	    kern()->numa_pte_present_first)
+		return 0;
+	/* Not moved and still PROT_NONE: give it back. */
+	spin_lock(ptl);
+	pte = pte_load(ptep);
+	if ((pte & PTE_NUMA) && page_of(pte_pfn(pte)) == page)
+		pte_modify(mm->root, vpn, 0, ptep, PTE_NUMA, give);
+	spin_unlock(ptl);
+	return 0;
+}
+
+/* ---- PMD ------------------------------------------------------------------------ */
+
+static void flush_huge(struct mm *mm, u64 vpn)
+{
+	vpn &= ~(hpage_pages() - 1);
+	flush_tlb_range(mm, vpn, vpn + hpage_pages(), hpage_order());
+}
+
+/* Under the PMD lock and, but for old kernels, the page lock: the page stays. */
+static void clear_pmd_numa(struct mm *mm, u64 vpn, u64 *pmdp, u64 pmd)
+{
+	pte_store(mm->root, vpn, PMD_LEVEL, pmdp,
+		  (pmd & ~PTE_NUMA) | PTE_P | PTE_A);
+	NOTE("PMD[%llu] := present, frame %llu",
+	     (unsigned long long)(vpn >> hpage_order()),
+	     (unsigned long long)pte_pfn(pmd));
+}
+
+/* Before 3f926ab945b6: the page lock was dropped before NUMA was cleared, and
+ * the entry written was the one read first. */
+static void clear_pmd_numa_unlocked(struct mm *mm, u64 vpn, u64 *pmdp, u64 pmd,
+				    struct page *page, struct spinlock *ptl)
+{
+	lock_page(page);
+	unlock_page(page);
+	spin_lock(ptl);
+	clear_pmd_numa(mm, vpn, pmdp, pmd);
+	spin_unlock(ptl);
+}
+
+static void numa_check_pending(struct mm *mm, u64 vpn)
+{
+	if (mm_tlb_flush_pending(mm))
+		flush_huge(mm, vpn);
+}
+
+/* Since 5.14: the page is isolated by generic migration, the entry stays NUMA
+ * until then. */
+static int do_huge_pmd_numa_page_generic(struct mm *mm, u64 vpn, u64 *pmdp,
+					 u64 pmd)
+{
+	struct spinlock *ptl = pgtable_lock(mm, vpn, PMD_LEVEL);
+	struct page *page = page_of(pte_pfn(pmd));
+	int target;
+
+	spin_lock(ptl);
+	if (pte_load(pmdp) != pmd)
+		goto out;
+	count_hint_fault(page);
+	target = mpol_misplaced(page);
+	if (target >= 0) {
+		get_page(page);
+		spin_unlock(ptl);
+		if (migrate_misplaced_page(page, (u32)target))
+			return 0;
+		spin_lock(ptl);
+		if (pte_load(pmdp) != pmd)
+			goto out;
+	}
+	clear_pmd_numa(mm, vpn, pmdp, pmd);
+out:
+	spin_unlock(ptl);
+	return 0;
+}
+
+int do_huge_pmd_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,
+			  u64 pmd)
+{
+	struct spinlock *ptl = pgtable_lock(mm, vpn, PMD_LEVEL);
+	struct page *page = page_of(pte_pfn(pmd));
+	bool is_locked;
+	int target;
+
+	vpn &= ~(hpage_pages() - 1);
+	if (kern()->is_thp_migration_generic)
+		return do_huge_pmd_numa_page_generic(mm, vpn, pmdp, pmd);
+
+	if (kern()->reader_without_ptl) {
+		/* The model's question: what if the entry was seen by hardware
+		 * alone, and no lock of the scanner's was taken since? */
+		count_hint_fault(page);
+		target = mpol_misplaced(page);
+		if (target < 0)
+			goto stays_unlocked;
+		get_page(page);
+		lock_page(page);
+		goto check;
+	}
+	spin_lock(ptl);
+	if (pte_load(pmdp) != pmd) {
+		spin_unlock(ptl);
+		return 0;
+	}
+	count_hint_fault(page);
+	target = mpol_misplaced(page);
+	if (target < 0 && !kern()->numa_clear_holds_page_lock) {
+		spin_unlock(ptl);
+		clear_pmd_numa_unlocked(mm, vpn, pmdp, pmd, page, ptl);
+		return 0;
+	}
+	is_locked = trylock_page(page);
+	if (target < 0) {
+		if (is_locked) {
+			clear_pmd_numa(mm, vpn, pmdp, pmd);
+			spin_unlock(ptl);
+			unlock_page(page);
+			return 0;
+		}
+		spin_unlock(ptl);
+		wait_on_page_locked(page);
+		return 0;
+	}
+	get_page(page);
+	spin_unlock(ptl);
+	if (!is_locked)
+		lock_page(page);
+
+	spin_lock(ptl);
+	if (pte_load(pmdp) != pmd) {
+		spin_unlock(ptl);
+		unlock_page(page);
+		put_page(page);
+		return 0;
+	}
+	if (kern()->thp_check == CHECK_UNDER_PTL)
+		numa_check_pending(mm, vpn);
+	spin_unlock(ptl);
+check:
+	if (kern()->reader_without_ptl && kern()->thp_check == CHECK_UNDER_PTL)
+		numa_check_pending(mm, vpn);
+	if (kern()->thp_check == CHECK_BEFORE_MIGRATE) {
+		smp_rmb();      /* with task_numa_work */
+		numa_check_pending(mm, vpn);
+	}
+	if (migrate_misplaced_transhuge_page(mm, vma, pmdp, pmd, vpn, page,
+					     (u32)target))
+		COUNT(NUMA_PAGES_MIGRATED, hpage_pages());
+	return 0;
+
+stays_unlocked:
+	spin_lock(ptl);
+	if (pte_load(pmdp) == pmd)
+		clear_pmd_numa(mm, vpn, pmdp, pmd);
+	spin_unlock(ptl);
+	return 0;
+}

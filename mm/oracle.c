@@ -1,0 +1,364 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mm/mm.h"
+#include "mm/oracle.h"
+
+static const struct {
+	enum oracle bit;
+	const char *name;
+} names[] = {
+	{ O1_LOST_STORE, "O1" }, { O2_WRITE_AFTER_FREE, "O2" },
+	{ O3_STALE_READ, "O3" }, { O4_PERM, "O4" }, { O5_MIGENT, "O5" },
+	{ O9_FLUSH_DONE, "O9" }, { O13_DEADLOCK, "O13" }, { O16_PIN, "O16" },
+};
+
+const char *oracle_name(enum oracle o)
+{
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (names[i].bit == o)
+			return names[i].name;
+	return "?";
+}
+
+u32 oracle_by_name(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcmp(names[i].name, name))
+			return names[i].bit;
+	return 0;
+}
+
+static bool is_on(enum oracle o)
+{
+	return mms()->oracles & o;
+}
+
+#define FIRE(o, ...) \
+	do { if (is_on(o)) cpu_violation(oracle_name(o), __VA_ARGS__); } while (0)
+
+int oracle_boot(struct sys *sys, const struct mm_config *cfg)
+{
+	struct mm_state *s = sys->os_state;
+	struct arena *a = &sys->arena;
+
+	s->oracles = cfg->oracles ? cfg->oracles : ~0u;
+	sys->os.commit_store = oracle_store;
+	sys->os.loaded = oracle_load;
+	if (!sys->is_checked)
+		return 0;
+	s->ghost = arena_alloc(a, sys->mem.nr_frames * sizeof(*s->ghost));
+	if (!s->ghost)
+		return -ENOMEM;
+	if (sys->is_explored) {
+		s->truth_pages = cfg->truth_pages;
+		s->truth = arena_alloc(a, s->truth_pages * sizeof(u64));
+		s->rights = arena_alloc(a, s->truth_pages);
+		if (!s->truth || !s->rights)
+			return -ENOMEM;
+		memset(s->rights, 0xff, s->truth_pages);
+		return 0;
+	}
+	s->window = calloc(1, sizeof(*s->window));
+	/* One word a page of the low part of the address space, unbacked until
+	 * used. */
+	s->stale_pages = 1ull << 36;
+	s->stale_since = arena_alloc(a, s->stale_pages * sizeof(u64));
+	if (!s->window || !s->stale_since)
+		return -ENOMEM;
+	sys->os.used = oracle_used;
+	return 0;
+}
+
+void oracle_shutdown(void)
+{
+	if (mms())
+		free(mms()->window);
+}
+
+static struct ghost *ghost_of(u64 pfn)
+{
+	struct ghost *g = &mms()->ghost[pfn];
+
+	touch(g, true);
+	return g;
+}
+
+void oracle_alloc(struct page *p)
+{
+	if (!mms()->ghost)
+		return;
+	for (u64 i = 0; i < 1ull << p->order; i++)
+		memset(ghost_of(pfn_of(p) + i), 0, sizeof(struct ghost));
+}
+
+void oracle_free(struct page *p)
+{
+	if (!mms()->ghost)
+		return;
+	for (u64 i = 0; i < 1ull << p->order; i++) {
+		struct ghost *g = ghost_of(pfn_of(p) + i);
+
+		memset(g, 0, sizeof(*g));
+		g->is_free = 1;
+	}
+}
+
+void oracle_copied(u64 src, u64 dst)
+{
+	if (!mms()->ghost)
+		return;
+	ghost_of(src)->moved_to = (u32)dst + 1;
+	ghost_of(dst)->copy_of = (u32)src + 1;
+}
+
+static void lost(u64 pfn, const char *how)
+{
+	COUNT(LOST_STORES, 1);
+	FIRE(O1_LOST_STORE, "a store to frame %llu is lost: %s",
+	     (unsigned long long)pfn, how);
+}
+
+void oracle_moved(struct page *src)
+{
+	if (!mms()->ghost)
+		return;
+	for (u64 i = 0; i < 1ull << src->order; i++) {
+		struct ghost *g = ghost_of(pfn_of(src) + i);
+
+		if (!g->moved_to || g->is_done)
+			continue;
+		g->is_done = 1;
+		ghost_of(g->moved_to - 1)->copy_of = 0;
+		if (g->late)
+			lost(pfn_of(src) + i, "it came after the line was copied");
+		g->late = 0;
+	}
+}
+
+void oracle_move_aborted(struct page *src)
+{
+	if (!mms()->ghost)
+		return;
+	for (u64 i = 0; i < 1ull << src->order; i++) {
+		struct ghost *g = ghost_of(pfn_of(src) + i), *to;
+
+		if (!g->moved_to || g->is_done)
+			continue;
+		to = ghost_of(g->moved_to - 1);
+		if (to->late)
+			lost(g->moved_to - 1, "it went to a copy that was given up");
+		memset(g, 0, sizeof(*g));
+		memset(to, 0, sizeof(*to));
+	}
+}
+
+static void check_store(u64 pfn)
+{
+	struct ghost *g = ghost_of(pfn);
+
+	if (g->is_free) {
+		COUNT(WRITE_AFTER_FREE, 1);
+		FIRE(O2_WRITE_AFTER_FREE, "store to frame %llu, which is free",
+		     (unsigned long long)pfn);
+		return;
+	}
+	if (g->moved_to && g->is_done) {
+		lost(pfn, "the page lives in another frame already");
+		return;
+	}
+	if (g->moved_to || g->copy_of)
+		g->late = 1;
+}
+
+void oracle_store(u32 cpu, u64 vpn, u64 pfn, u32 line, u64 value)
+{
+	struct mm_state *s = mms();
+
+	check_store(pfn);
+	if (vpn < s->truth_pages) {
+		touch(&s->rights[vpn], false);
+		if (!(s->rights[vpn] & VM_WRITE))
+			FIRE(O4_PERM, "store to page %llu after the call that revoked it returned",
+			     (unsigned long long)vpn);
+		touch(&s->truth[vpn], true);
+		s->truth[vpn] = value;
+	}
+}
+
+void oracle_load(u64 vpn, u64 pfn, u32 line, u64 value)
+{
+	struct mm_state *s = mms();
+	const struct storebuf *sb = this_cpu->s->sb;
+	u64 off;
+
+	if (ghost_of(pfn)->is_free)
+		FIRE(O3_STALE_READ, "load from frame %llu, which is free",
+		     (unsigned long long)pfn);
+	if (vpn >= s->truth_pages)
+		return;
+	touch(&s->rights[vpn], false);
+	if (!(s->rights[vpn] & VM_READ))
+		FIRE(O4_PERM, "load from page %llu after the call that revoked it returned",
+		     (unsigned long long)vpn);
+	/* A CPU may see its own stores before they are the truth. */
+	off = arena_offset(&the_sys->arena, &the_sys->mem.line[
+			   pfn * the_sys->mem.lines_per_frame + line]);
+	if (sb && sb_forward(sb, off, value + 1) != value + 1)
+		return;
+	touch(&s->truth[vpn], false);
+	if (value != s->truth[vpn])
+		FIRE(O1_LOST_STORE, "page %llu reads %llu, the latest store was %llu",
+		     (unsigned long long)vpn, (unsigned long long)value,
+		     (unsigned long long)s->truth[vpn]);
+}
+
+void oracle_pinned_store(u64 vpn, u64 pfn, u32 line, u64 value)
+{
+	struct ghost *g = ghost_of(pfn);
+
+	if (g->moved_to && g->is_done)
+		FIRE(O16_PIN, "the device's frame %llu is no longer the page's",
+		     (unsigned long long)pfn);
+	else
+		oracle_store(this_cpu->id, vpn, pfn, line, value);
+}
+
+void oracle_migration_entry(struct page *p)
+{
+	touch(&p->lock, false);
+	if (!p->lock)
+		FIRE(O5_MIGENT, "migration entry of frame %llu, whose page is not locked",
+		     (unsigned long long)pfn_of(p));
+}
+
+/* ---- O9: what a synchronous flush promised ------------------------------------ */
+
+static bool overlaps(const struct tlb_entry *e, u64 start, u64 end)
+{
+	return e->vpn < end && e->vpn + (1ull << e->order) > start;
+}
+
+void oracle_flush_begin(struct mm *mm, u64 start, u64 end)
+{
+	if (!the_sys->is_explored)
+		return;
+	for (u32 c = 0; c < the_sys->nr_cpus; c++) {
+		struct cpu_state *s = the_sys->cpu[c].s;
+
+		if (s->root != mm->root)
+			continue;
+		touch(s->env, true);
+		for (u32 i = 0; i < s->env->n; i++)
+			if (overlaps(&s->env->e[i], start, end))
+				s->env->marked[i] |= (u8)(1u << this_cpu->id);
+	}
+}
+
+void oracle_flush_end(struct mm *mm, u64 start, u64 end)
+{
+	if (!the_sys->is_explored)
+		return;
+	for (u32 c = 0; c < the_sys->nr_cpus; c++) {
+		struct cpu_state *s = the_sys->cpu[c].s;
+
+		touch(s->env, true);
+		for (u32 i = 0; i < s->env->n; i++) {
+			if (!(s->env->marked[i] >> this_cpu->id & 1))
+				continue;
+			FIRE(O9_FLUSH_DONE, "flush returned, CPU %u may still hold page %llu",
+			     c, (unsigned long long)s->env->e[i].vpn);
+			s->env->marked[i] &= (u8)~(1u << this_cpu->id);
+		}
+	}
+}
+
+/* ---- O4 -------------------------------------------------------------------------- */
+
+void oracle_rights(struct mm *mm, u64 start, u64 end, u32 vm_flags)
+{
+	struct mm_state *s = mms();
+
+	if (!s->rights)
+		return;
+	for (u64 v = start; v < end && v < s->truth_pages; v++) {
+		touch(&s->rights[v], true);
+		s->rights[v] = (u8)(vm_flags & (VM_READ | VM_WRITE));
+	}
+}
+
+void oracle_quiescent(struct mm *mm)
+{
+	struct mm_state *s = mms();
+	const struct memory *mem = &the_sys->mem;
+
+	for (u64 vpn = 0; vpn < s->truth_pages; vpn++) {
+		u64 *p = pgtable_entry(mm, vpn, PMD_LEVEL), e = p ? *p : 0, pfn;
+
+		if (e && !pmd_is_huge(e)) {
+			p = pgtable_entry(mm, vpn, 0);
+			e = p ? *p : 0;
+			pfn = pte_pfn(e);
+		} else {
+			pfn = pte_pfn(e) + (vpn & (hpage_pages() - 1));
+		}
+		if (!e)
+			continue;
+		if (e & PTE_MIG)
+			FIRE(O5_MIGENT, "page %llu keeps a migration entry",
+			     (unsigned long long)vpn);
+		if (mem->line[pfn * mem->lines_per_frame] != s->truth[vpn])
+			FIRE(O1_LOST_STORE, "at the end page %llu holds %llu, the latest store was %llu",
+			     (unsigned long long)vpn, (unsigned long long)
+			     mem->line[pfn * mem->lines_per_frame],
+			     (unsigned long long)s->truth[vpn]);
+	}
+}
+
+/* ---- timed: how long translations are used after going stale --------------------- */
+
+void oracle_stale_from_now(struct mm *mm, u64 vpn, u64 nr_pages)
+{
+	struct mm_state *s = mms();
+
+	for (u64 i = 0; s->stale_since && i < nr_pages; i++)
+		s->stale_since[(vpn + i) & (s->stale_pages - 1)] =
+			this_cpu->now + 1;
+}
+
+void oracle_used(const struct tlb_entry *e, u64 vpn, bool is_write)
+{
+	struct mm_state *s = mms();
+	const struct paging *pg = &the_sys->mem.paging;
+	u64 *table = the_sys->mem.table[this_cpu->s->root];
+	u64 pfn = e->pfn + (vpn - e->vpn), now_pfn = 0, pte = 0, age;
+	u32 level = pg->levels;
+	u32 bucket = 0;
+
+	while (level--) {
+		pte = table[paging_index(pg, vpn, level)];
+		if (!(pte & PTE_P))
+			break;
+		if (!level || (pte & PTE_PS)) {
+			now_pfn = pte_pfn(pte) +
+				(vpn & ((1ull << paging_order(pg, level)) - 1));
+			break;
+		}
+		table = the_sys->mem.table[pte_pfn(pte)];
+	}
+	if (is_write)
+		check_store(pfn);
+	if ((pte & PTE_P) && now_pfn == pfn && (!is_write || (pte & PTE_RW)))
+		return;
+	COUNT(STALE_HITS, 1);
+	age = s->stale_since[vpn & (s->stale_pages - 1)];
+	age = age && this_cpu->now >= age ? this_cpu->now - age + 1 : 0;
+	while (bucket + 1 < WINDOW_BUCKETS && age >> (bucket + 1))
+		bucket++;
+	s->window->hits[bucket]++;
+	if (is_write)
+		s->window->store_hits[bucket]++;
+	if (age > s->window->max_cycles)
+		s->window->max_cycles = age;
+}

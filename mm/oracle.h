@@ -1,0 +1,72 @@
+/* oracle.h - what must never happen, watched from outside the kernel.
+ *
+ * O1 lost store, O2 write after free, O3 stale read, O4 permission, O5
+ * migration entry, O9 flush done, O16 pin; definitions in docs/oracles.md. In
+ * explored runs a violation ends the execution; in timed runs under --check it
+ * is counted, with the time since the translation went stale.
+ *
+ * The truth of a word: its home is the frame that holds the authoritative
+ * bytes. It moves from F to F' at the instant a mover reads the word from F,
+ * provided the mover succeeds; a store to F after that is lost.
+ */
+#ifndef MM_ORACLE_H
+#define MM_ORACLE_H
+
+#include "mm/mm.h"
+
+enum oracle {
+	O1_LOST_STORE = 1 << 0,
+	O2_WRITE_AFTER_FREE = 1 << 1,
+	O3_STALE_READ = 1 << 2,
+	O4_PERM = 1 << 3,
+	O5_MIGENT = 1 << 4,
+	O9_FLUSH_DONE = 1 << 5,
+	O13_DEADLOCK = 1 << 6,
+	O16_PIN = 1 << 7,
+};
+
+int oracle_boot(struct sys *sys, const struct mm_config *cfg);
+void oracle_shutdown(void);
+
+void oracle_alloc(struct page *p);
+void oracle_free(struct page *p);
+/* A mover read frame @src to copy it to @dst. */
+void oracle_copied(u64 src, u64 dst);
+/* It installed the new page (the move counts), or gave up. */
+void oracle_moved(struct page *src);
+void oracle_move_aborted(struct page *src);
+/* A store to a frame commits; a load returned. */
+void oracle_store(u32 cpu, u64 vpn, u64 pfn, u32 line, u64 value);
+void oracle_load(u64 vpn, u64 pfn, u32 line, u64 value);
+/* A device store through a pin. */
+void oracle_pinned_store(u64 vpn, u64 pfn, u32 line, u64 value);
+/* A page is unlocked while migration entries for it exist: @left of them. */
+void oracle_unlocked(struct page *p, u32 left);
+void oracle_migration_entry(struct page *p);
+/* A synchronous flush of [start, end) begins and has returned. */
+void oracle_flush_begin(struct mm *mm, u64 start, u64 end);
+void oracle_flush_end(struct mm *mm, u64 start, u64 end);
+/* mprotect or munmap of the range returned with these rights. */
+void oracle_rights(struct mm *mm, u64 start, u64 end, u32 vm_flags);
+/* Explored: all is done; do contents equal the truth? */
+void oracle_quiescent(struct mm *mm);
+/* Timed, checked: an entry was used. */
+void oracle_used(const struct tlb_entry *e, u64 vpn, bool is_write);
+/* Timed, checked: the entry at @vpn changed so that old translations are
+ * stale from now on. */
+void oracle_stale_from_now(struct mm *mm, u64 vpn, u64 nr_pages);
+
+/* Distribution of the time from a translation's going stale to a use of it,
+ * cycles, power-of-two buckets: [i] counts uses in [2^i, 2^(i+1)). */
+#define WINDOW_BUCKETS 40
+struct window_stat {
+	u64 hits[WINDOW_BUCKETS];
+	u64 store_hits[WINDOW_BUCKETS];
+	u64 max_cycles;
+};
+
+const char *oracle_name(enum oracle o);
+/* Parse "O1" .. "O16". Return: 0 when unknown. */
+u32 oracle_by_name(const char *name);
+
+#endif

@@ -1,0 +1,75 @@
+/* Page tables in modelled frames. Tables are added, never removed, while the
+ * mm lives (what freeing them takes is another set of races), so upper levels
+ * can be read without a step. */
+#include "mm/mm.h"
+
+static u32 top(void)
+{
+	return the_sys->mem.paging.levels - 1u;
+}
+
+u32 alloc_table(u32 node)
+{
+	struct page *p = alloc_page(node, 0);
+	u64 *entries;
+
+	if (!p)
+		return 0;
+	entries = arena_alloc(&the_sys->arena,
+			      paging_entries(&the_sys->mem.paging) * sizeof(u64));
+	if (!entries)
+		return 0;
+	the_sys->mem.table[pfn_of(p)] = entries;
+	return (u32)pfn_of(p);
+}
+
+u64 *pgtable_entry(struct mm *mm, u64 vpn, u32 level)
+{
+	const struct paging *pg = &the_sys->mem.paging;
+	u64 *table = the_sys->mem.table[mm->root];
+
+	for (u32 l = top(); l > level; l--) {
+		u64 e = table[paging_index(pg, vpn, l)];
+
+		if (!(e & PTE_P) || (e & PTE_PS))
+			return NULL;
+		table = the_sys->mem.table[pte_pfn(e)];
+	}
+	return &table[paging_index(pg, vpn, level)];
+}
+
+struct spinlock *pgtable_lock(struct mm *mm, u64 vpn, u32 level)
+{
+	u64 pfn = mm->root;
+
+	if (level < top())
+		pfn = pte_pfn(*pgtable_entry(mm, vpn, level + 1));
+	return &page_of(pfn)->ptl;
+}
+
+u64 *pgtable_alloc(struct mm *mm, u64 vpn, u32 level)
+{
+	for (u32 l = top(); l > level; l--) {
+		u64 *e = pgtable_entry(mm, vpn, l);
+		struct spinlock *ptl;
+		u32 pfn;
+
+		if (*e & PTE_P)
+			continue;
+		pfn = alloc_table(this_cpu->node);
+		if (!pfn)
+			return NULL;
+		ptl = pgtable_lock(mm, vpn, l);
+		spin_lock(ptl);
+		if (!(pte_load(e) & PTE_P))
+			pte_store(mm->root, vpn, l, e,
+				  pte_make(pfn, PTE_P | PTE_RW | PTE_US | PTE_A));
+		spin_unlock(ptl);
+	}
+	return pgtable_entry(mm, vpn, level);
+}
+
+bool pmd_is_huge(u64 pmd)
+{
+	return pmd & (PTE_PS | PTE_NUMA | PTE_MIG);
+}

@@ -1,0 +1,117 @@
+/* Walking an anon_vma: each VMA that may map the page, its entry under its
+ * page-table lock. */
+#include "mm/flush.h"
+#include "mm/mm.h"
+#include "mm/oracle.h"
+#include "mm/rmap.h"
+
+/* Where @vma would map @page: false when outside. Anonymous memory is never
+ * moved here, so a page's index is its address. */
+static bool vma_address(const struct vma *vma, const struct page *page, u64 *vpn)
+{
+	*vpn = page->index;
+	return page->index >= vma->start && page->index < vma->end;
+}
+
+static void rmap_walk(struct page *page,
+		      void (*visit)(struct page *page, struct vma *vma,
+				    u64 vpn, u32 level, u64 *p, void *arg),
+		      void *arg)
+{
+	u32 level = page->order ? PMD_LEVEL : 0;
+	struct anon_vma *av = page->anon_vma;
+
+	charge(cost_of(COST_RMAP_WALK));
+	if (!av)
+		return;
+	spin_lock(&av->lock);
+	for (struct vma *v = av->first; v; v = v->anon_next) {
+		struct spinlock *ptl;
+		u64 vpn, *p;
+
+		if (!vma_address(v, page, &vpn))
+			continue;
+		p = pgtable_entry(v->mm, vpn, level);
+		if (!p)
+			continue;
+		ptl = pgtable_lock(v->mm, vpn, level);
+		spin_lock(ptl);
+		visit(page, v, vpn, level, p, arg);
+		spin_unlock(ptl);
+	}
+	spin_unlock(&av->lock);
+}
+
+static bool maps(u64 e, const struct page *page)
+{
+	return e && !(e & PTE_MIG) && (e & (PTE_P | PTE_NUMA)) &&
+	       pte_pfn(e) == pfn_of(page);
+}
+
+static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
+		      u64 *p, void *arg)
+{
+	struct mm *mm = vma->mm;
+	u64 e = pte_load(p), mig;
+
+	if (!maps(e, page))
+		return;
+	mig = pte_make(pfn_of(page), PTE_MIG |
+		       (e & PTE_RW ? PTE_MIG_W : 0) | (e & PTE_NX));
+	if (level) {
+		/* pmdp_invalidate: exchanged, and flushed whatever it was. */
+		pte_xchg(mm->root, vpn, level, p, mig);
+		NOTE("PMD[%llu] := migration entry",
+		     (unsigned long long)(vpn >> hpage_order()));
+		oracle_stale_from_now(mm, vpn, hpage_pages());
+		if (kern()->pmd_migration_flushes)
+			flush_tlb_range(mm, vpn, vpn + hpage_pages(),
+					hpage_order());
+	} else {
+		ptep_clear_flush(mm, vpn, 0, p, mig);
+		NOTE("PTE[%llu] := migration entry", (unsigned long long)vpn);
+	}
+	touch(&page->mapcount, true);
+	page->mapcount--;
+	atomic_dec(&page->refcount);
+}
+
+u32 try_to_migrate(struct page *page)
+{
+	rmap_walk(page, unmap_one, NULL);
+	return READ_ONCE(page->mapcount);
+}
+
+struct restore {
+	struct page *new;
+};
+
+static void restore_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
+			u64 *p, void *arg)
+{
+	struct page *new = ((struct restore *)arg)->new;
+	u64 e = pte_load(p), flags;
+
+	if (!(e & PTE_MIG) || pte_pfn(e) != pfn_of(page))
+		return;
+	flags = PTE_US | PTE_A | PTE_D | (e & PTE_NX) | (level ? PTE_PS : 0) |
+		(e & PTE_MIG_W ? PTE_RW : 0);
+	flags |= vma->flags & (VM_READ | VM_WRITE) ? PTE_P : PTE_NUMA;
+	atomic_inc(&new->refcount);
+	touch(&new->mapcount, true);
+	new->mapcount++;
+	pte_store(vma->mm->root, vpn, level, p, pte_make(pfn_of(new), flags));
+	NOTE("%s[%llu] := frame %llu", level ? "PMD" : "PTE",
+	     (unsigned long long)vpn, (unsigned long long)pfn_of(new));
+	if (new != page)
+		oracle_moved(page);
+}
+
+void remove_migration_ptes(struct page *old, struct page *new)
+{
+	struct restore r = { .new = new };
+
+	rmap_walk(old, restore_one, &r);
+	if (old != new)
+		oracle_moved(old);
+}
