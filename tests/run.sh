@@ -11,8 +11,11 @@ log=$stamp.log
 rm -f "$stamp" "$stamp.bad" || exit 1
 mkdir -p "$(dirname "$stamp")" || exit 1
 
-CMOCKA_MESSAGE_OUTPUT=TAP timeout "${TEST_TIMEOUT:-300}" "$@" > "$log" 2>&1
+# Under a name of its own, so that two ninjas at once do not mix their logs.
+CMOCKA_MESSAGE_OUTPUT=TAP timeout "${TEST_TIMEOUT:-300}" "$@" \
+	> "$log.$$" 2>&1 < /dev/null
 status=$?
+mv "$log.$$" "$log" || exit 1
 name=$(basename "$stamp" .ok)
 set -- $(awk '
 	/^ok .*# [Ss][Kk][Ii][Pp]/ { skipped++; next }
@@ -40,7 +43,7 @@ if [ "$failed" = 0 ]; then
 else
 	echo "$passed $failed $skipped" > "$stamp.bad"
 	echo "--- $name: $failed failed, exit status $status"
-	grep -v '^ok ' "$log"
+	grep -av '^ok ' "$log"
 	echo "---"
 fi
 exit 0
