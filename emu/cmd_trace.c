@@ -45,8 +45,8 @@ static const struct opt import_opts[] = {
 	  .help = "the program's name, to keep in the trace; without it what "
 		  "the recording says, else FILE",
 	  .offset = offsetof(struct trace_cfg, name), .group = "input" },
-	{ .name = "limit", .kind = OPT_U64, .unit = "accesses", .metavar = "N",
-	  .help = "stop after N accesses; 0: none",
+	{ .name = "limit", .kind = OPT_U64, .metavar = "N",
+	  .help = "stop after N accesses; 0: take all",
 	  .offset = offsetof(struct trace_cfg, limit), .group = "input" },
 	{ .name = "fetch", .kind = OPT_BOOL,
 	  .help = "keep instruction fetches, too",
@@ -539,8 +539,8 @@ int cmd_trace(int argc, char **argv)
 			return run_subcommand(&subcommands[i], argc - 2,
 					      argv + 2);
 	}
+	suggest_text(word, names, hint, sizeof(hint));
 	err_set(&e, -EINVAL, "trace: '%s': no such subcommand%s 'tlbemu trace "
-		"--help' shows all", word,
-		suggest_text(word, names, hint, sizeof(hint)));
+		"--help' shows all", word, hint[0] ? hint : ";");
 	return complain(EXIT_USAGE, &e);
 }

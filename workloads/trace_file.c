@@ -63,7 +63,6 @@
 #define DELTA_MAX 8u
 #define MAX_RAW (BLOCK_RUNS * (SHAPE_BYTES + 3 + DELTA_MAX))
 #define FRAME_MAX ZSTD_COMPRESSBOUND(MAX_RAW)
-#define STORED_MAX (FRAME_MAX + BLOCK_RUNS * DELTA_MAX)
 #define CHUNK_RUNS 4096u                /* 96 KiB of runs: stays in the L2   */
 #define ZSTD_LEVEL 6
 
@@ -171,8 +170,10 @@ struct trace {
 	u64 predicted[NR_STREAMS];
 
 	ZSTD_DCtx *dctx;
-	u8 *stored;             /* STORED_MAX                                 */
-	u8 *raw;                /* MAX_RAW + DELTA_MAX: loads may overshoot   */
+	struct buf {
+		u8 *p;
+		size_t bytes;
+	} stored, columns;      /* as large as the largest block so far       */
 	struct shape *shape;    /* BLOCK_RUNS: any 16-bit number is in it     */
 	struct run runs[CHUNK_RUNS];
 };
@@ -223,11 +224,14 @@ static int read_header(struct trace *t, struct err *e)
 	ret = read_full(t, h, sizeof(h), &got, e);
 	if (ret)
 		return ret;
-	if (got < sizeof(magic) || memcmp(h, magic, sizeof(magic)))
+	if (got < sizeof(magic))
+		return BAD(t, e, got, "not a .tlbt trace: it ends within the "
+			   "magic bytes (%zu of %zu)", got, sizeof(magic));
+	if (memcmp(h, magic, sizeof(magic)))
 		return BAD(t, e, 0, "not a .tlbt trace: expected the magic "
-			   "bytes 89 54 4c 42 54 0d 0a 1a, the file has %zu "
-			   "byte%s%s", got, got == 1 ? "" : "s",
-			   got < sizeof(magic) ? "" : " that start otherwise");
+			   "bytes 89 54 4c 42 54 0d 0a 1a, found %02x %02x %02x "
+			   "%02x %02x %02x %02x %02x", h[0], h[1], h[2], h[3],
+			   h[4], h[5], h[6], h[7]);
 	if (got < sizeof(h))
 		return BAD(t, e, got, "truncated: expected a header of %d "
 			   "bytes", HEADER_BYTES);
@@ -287,11 +291,7 @@ int trace_open(struct trace **out, const char *path, struct err *e)
 	t->fd = -1;
 	t->path = strdup(path);
 	t->dctx = ZSTD_createDCtx();
-	/* Large, but touched only as far as the blocks need. */
-	t->stored = malloc(STORED_MAX);
-	t->raw = malloc(MAX_RAW + DELTA_MAX);
-	t->shape = calloc(BLOCK_RUNS, sizeof(*t->shape));
-	if (!t->path || !t->dctx || !t->stored || !t->raw || !t->shape) {
+	if (!t->path || !t->dctx) {
 		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
 		goto err_close;
 	}
@@ -389,6 +389,18 @@ static int check_end(struct trace *t, struct err *e)
 	return 0;
 }
 
+/* Old contents are lost. */
+static int grow(struct trace *t, struct buf *b, size_t bytes, struct err *e)
+{
+	if (bytes <= b->bytes)
+		return 0;
+	free(b->p);
+	b->p = malloc(bytes);
+	b->bytes = b->p ? bytes : 0;
+	return b->p ? 0 : trace_fail(t, err_set(e, -ENOMEM,
+						"%s: out of memory", t->path));
+}
+
 static int read_block(struct trace *t, struct err *e)
 {
 	u8 h[BLOCK_HEADER_BYTES];
@@ -423,36 +435,50 @@ static int read_block(struct trace *t, struct err *e)
 			   "%u bytes stored, %u decompressed, %u plain, %u runs, "
 			   "%u shapes", t->next_seq, stored, raw, plain,
 			   t->nr_runs, t->nr_shapes);
-	ret = read_full(t, t->stored, stored + plain, &got, e);
+	ret = grow(t, &t->stored, stored + plain, e);
+	if (!ret)
+		ret = read_full(t, t->stored.p, stored + plain, &got, e);
 	if (ret)
 		return ret;
 	if (got < stored + plain)
 		return BAD(t, e, t->off, "truncated: expected %u bytes more of "
 			   "block %u", (u32)(stored + plain - got),
 			   t->next_seq);
-	if (get64(h + 40) != block_sum(h, t->stored, stored + plain))
+	if (get64(h + 40) != block_sum(h, t->stored.p, stored + plain))
 		return BAD(t, e, t->block_off, "damaged block %u: expected "
 			   "checksum %016llx, found %016llx", t->next_seq,
-			   (unsigned long long)block_sum(h, t->stored,
+			   (unsigned long long)block_sum(h, t->stored.p,
 							 stored + plain),
 			   (unsigned long long)get64(h + 40));
-	got = ZSTD_decompressDCtx(t->dctx, t->raw, MAX_RAW, t->stored, stored);
+	/* The decoder takes DELTA_MAX bytes a run at most, and loads that many
+	 * where the last run begins: however wrong the control bytes are, it
+	 * stays within this. */
+	ret = grow(t, &t->columns, fixed + (t->nr_runs + 1ul) * DELTA_MAX, e);
+	if (ret)
+		return ret;
+	if (!t->shape)
+		t->shape = calloc(BLOCK_RUNS, sizeof(*t->shape));
+	if (!t->shape)
+		return trace_fail(t, err_set(e, -ENOMEM, "%s: out of memory",
+					     t->path));
+	got = ZSTD_decompressDCtx(t->dctx, t->columns.p, raw, t->stored.p,
+				  stored);
 	if (ZSTD_isError(got) || got != raw)
 		return BAD(t, e, t->block_off + BLOCK_HEADER_BYTES, "block %u: "
 			   "expected a zstd frame of %u bytes: %s",
 			   t->next_seq, raw, ZSTD_isError(got) ?
 			   ZSTD_getErrorName(got) : "found another length");
-	memcpy(t->raw + raw, t->stored + stored, plain);
+	memcpy(t->columns.p + raw, t->stored.p + stored, plain);
 	t->next_seq++;
-	ret = load_shapes(t, t->raw, e);
+	ret = load_shapes(t, t->columns.p, e);
 	if (ret)
 		return ret;
 
-	t->lo = t->raw + (size_t)t->nr_shapes * SHAPE_BYTES;
+	t->lo = t->columns.p + (size_t)t->nr_shapes * SHAPE_BYTES;
 	t->hi = t->lo + t->nr_runs;
 	t->ctl = t->hi + t->nr_runs;
 	t->delta = t->ctl + t->nr_runs;
-	t->delta_end = t->raw + raw + plain;
+	t->delta_end = t->columns.p + raw + plain;
 	memset(t->predicted, 0, sizeof(t->predicted));
 	t->pos = 0;
 	t->seen_accesses = 0;
@@ -558,8 +584,8 @@ void trace_close(struct trace *t)
 	if (t->fd >= 0)
 		close(t->fd);
 	ZSTD_freeDCtx(t->dctx);
-	free(t->stored);
-	free(t->raw);
+	free(t->stored.p);
+	free(t->columns.p);
 	free(t->shape);
 	free(t->path);
 	free(t);
@@ -705,7 +731,7 @@ int trace_writer_create(struct trace_writer **out, const char *path,
 	}
 	w->cctx = ZSTD_createCCtx();
 	w->raw = malloc(MAX_RAW + DELTA_MAX);
-	w->stored = malloc(STORED_MAX);
+	w->stored = malloc(FRAME_MAX + BLOCK_RUNS * DELTA_MAX);
 	w->other = malloc(FRAME_MAX);
 	if (!w->cctx || !w->raw || !w->stored || !w->other) {
 		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
