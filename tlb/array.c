@@ -13,6 +13,10 @@
 
 #define TLB_NO_WAY (~0u)
 
+/* On the path of an L2 hit calls cost more than what they do. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+
 /* Replacement
  *
  * Tree-PLRU state: node 0 is the root, node n has children 2n+1 and 2n+2; a
@@ -43,7 +47,7 @@ static struct tlb_touch tree_touch(u32 nr_ways, u32 way)
 	return t;
 }
 
-static u32 tree_victim(u32 nr_ways, u64 state)
+static ALWAYS_INLINE u32 tree_victim(u32 nr_ways, u64 state)
 {
 	u32 node = 0, way = 0;
 
@@ -100,7 +104,7 @@ static struct tlb_touch policy_touch(const struct tlb_geometry *geo, u32 way)
 }
 
 /* Who leaves a full set. */
-static u32 policy_victim(struct tlb_unit *u, u32 set)
+static NOINLINE u32 policy_victim_slow(struct tlb_unit *u, u32 set)
 {
 	switch (u->geo.replacement) {
 	case TLB_REPL_TREE_PLRU:
@@ -119,9 +123,16 @@ static u32 policy_victim(struct tlb_unit *u, u32 set)
 	}
 }
 
+static ALWAYS_INLINE u32 policy_victim(struct tlb_unit *u, u32 set)
+{
+	if (likely(u->is_tabled))
+		return u->victim[u->state[set]];
+	return policy_victim_slow(u, set);
+}
+
 /* One array */
 
-static u32 unit_set(const struct tlb_unit *u, u64 vpn, u32 size)
+static ALWAYS_INLINE u32 unit_set(const struct tlb_unit *u, u64 vpn, u32 size)
 {
 	u64 page = size ? vpn >> 9 : vpn;
 
@@ -129,7 +140,7 @@ static u32 unit_set(const struct tlb_unit *u, u64 vpn, u32 size)
 }
 
 /* Bit i: tag[i] == @want, for four tags. */
-static u32 match4(const u64 *tag, u64 want)
+static ALWAYS_INLINE u32 match4(const u64 *tag, u64 want)
 {
 #if defined(__SSE4_1__)
 	const __m128i w = _mm_set1_epi64x((long long)want);
@@ -158,7 +169,7 @@ static u32 match4(const u64 *tag, u64 want)
 
 /* The way of @set that holds @want, or TLB_NO_WAY. At most one way can
  * (tlb_array_check). */
-static u32 find_way(const struct tlb_unit *u, u32 set, u64 want)
+static ALWAYS_INLINE u32 find_way(const struct tlb_unit *u, u32 set, u64 want)
 {
 	const u64 *tag = u->tag + set * u->stride;
 	u32 m = match4(tag, want);
@@ -199,7 +210,7 @@ void tlb_unit_touch_special(struct tlb_unit *u, u32 slot)
 		u->state[set] = u->touch[way].set;
 }
 
-static void unit_touch(struct tlb_unit *u, u32 set, u32 way)
+static ALWAYS_INLINE void unit_touch(struct tlb_unit *u, u32 set, u32 way)
 {
 	const struct tlb_touch *t = &u->touch[way];
 
@@ -243,6 +254,9 @@ static int unit_init(struct tlb_unit *u, const struct tlb_geometry *geo)
 	memset(u->tag, 0xff, nr_padded * sizeof(*u->tag));
 	for (u32 way = 0; way < nr_ways; way++)
 		u->touch[way] = policy_touch(geo, way);
+	u->is_tabled = geo->replacement == TLB_REPL_TREE_PLRU && nr_ways <= 8;
+	for (u32 bits = 0; u->is_tabled && bits < TLB_MAX_VICTIM; bits++)
+		u->victim[bits] = (u8)tree_victim((u32)nr_ways, bits);
 	return 0;
 }
 
@@ -261,7 +275,7 @@ static void unit_free(struct tlb_unit *u)
 
 /* Tags */
 
-static u64 tag_of(const struct tlb_array *a, u16 pcid, u64 vpn, u32 size)
+static ALWAYS_INLINE u64 tag_of(const struct tlb_array *a, u16 pcid, u64 vpn, u32 size)
 {
 	u64 tag = a->gen[pcid] | (vpn & TLB_TAG_VPN);
 
@@ -306,7 +320,7 @@ static void slot_drop(struct tlb_array *a, struct tlb_unit *u, u32 slot)
 }
 
 /* Another entry in the place of a live one. */
-static void slot_replace(struct tlb_array *a, struct tlb_unit *u, u32 slot,
+static ALWAYS_INLINE void slot_replace(struct tlb_array *a, struct tlb_unit *u, u32 slot,
 			 const struct tlb_entry *e, u64 tag)
 {
 	bool is_counted = !((u->tag[slot] ^ tag) & TLB_TAG_GEN);
@@ -321,29 +335,38 @@ static void slot_replace(struct tlb_array *a, struct tlb_unit *u, u32 slot,
 
 /* A free way of @set, the lowest. What a flushed PCID left behind is as free
  * as what was never filled. */
-static u32 free_way(const struct tlb_array *a, const struct tlb_unit *u,
+static NOINLINE u32 free_way(const struct tlb_array *a, const struct tlb_unit *u,
 		    u32 set)
 {
-	if (u->nr_live == u->nr_slots)
-		return TLB_NO_WAY;
 	for (u32 way = 0; way < u->geo.nr_ways; way++)
 		if (!slot_is_live(a, u, set * u->stride + way))
 			return way;
 	return TLB_NO_WAY;
 }
 
+static u32 memo_l2_index(u64 vpn)
+{
+	return (u32)(vpn ^ vpn >> 12) & (TLB_NR_MEMO_L2 - 1);
+}
+
 static void note_slot(struct tlb_array *a, const struct tlb_unit *u, u32 slot)
 {
+	u64 vpn = u->entry[slot].vpn;
+
 	if (u->id == TLB_L1_4K)
-		a->memo[tlb_memo_index(u->entry[slot].vpn)] = &a->slot[slot];
+		a->memo[tlb_memo_index(vpn)] = &a->slot[slot];
+	else if (u->id == TLB_L2)
+		a->memo_l2[memo_l2_index(vpn)] = slot;
 }
 
 /* @e, which the set does not hold, takes a way. Return: its slot. */
-static u32 unit_install(struct tlb_array *a, struct tlb_unit *u, u32 set,
+static ALWAYS_INLINE u32 unit_install(struct tlb_array *a, struct tlb_unit *u, u32 set,
 			const struct tlb_entry *e, u64 tag)
 {
-	u32 way = free_way(a, u, set), slot;
+	u32 way = TLB_NO_WAY, slot;
 
+	if (u->nr_live != u->nr_slots)
+		way = free_way(a, u, set);
 	if (way != TLB_NO_WAY) {
 		slot = set * u->stride + way;
 		u->tag[slot] = tag;
@@ -448,7 +471,7 @@ struct place {
 	u32 way;
 };
 
-static bool find_place(struct tlb_array *a, struct tlb_unit *u, u16 pcid,
+static ALWAYS_INLINE bool find_place(struct tlb_array *a, struct tlb_unit *u, u16 pcid,
 		       u64 vpn, u32 size, bool want_global, struct place *at)
 {
 	u64 tag = tag_of(a, pcid, vpn, size);
@@ -464,17 +487,24 @@ static u32 place_slot(const struct place *at)
 	return at->set * at->u->stride + at->way;
 }
 
-static bool find_l1(struct tlb_array *a, u16 pcid, u64 vpn, struct place *at)
+static NOINLINE bool find_l1_global(struct tlb_array *a, u64 vpn,
+				    struct place *at)
+{
+	return find_place(a, a->l1[0], 0, vpn, 0, true, at) ||
+	       find_place(a, a->l1[1], 0, vpn, 1, true, at);
+}
+
+static ALWAYS_INLINE bool find_l1(struct tlb_array *a, u16 pcid, u64 vpn,
+				  struct place *at)
 {
 	if (find_place(a, a->l1[0], pcid, vpn, 0, false, at)) {
 		note_slot(a, at->u, place_slot(at));
 		return true;
 	}
-	if (find_place(a, a->l1[1], pcid, vpn, 1, false, at))
+	if (a->nr_live[pcid][a->l1[1]->id] &&
+	    find_place(a, a->l1[1], pcid, vpn, 1, false, at))
 		return true;
-	return a->nr_global_l1 &&
-	       (find_place(a, a->l1[0], pcid, vpn, 0, true, at) ||
-		find_place(a, a->l1[1], pcid, vpn, 1, true, at));
+	return unlikely(a->nr_global_l1) && find_l1_global(a, vpn, at);
 }
 
 bool tlb_array_hit_scan(struct tlb_array *a, u16 pcid, u64 vpn, bool is_write,
@@ -496,7 +526,7 @@ bool tlb_array_hit_scan(struct tlb_array *a, u16 pcid, u64 vpn, bool is_write,
 }
 
 /* An L2 hit: to the L1, unless no L1 takes its size. */
-static struct tlb_entry *l2_hit(struct tlb_array *a, const struct place *at,
+static ALWAYS_INLINE struct tlb_entry *l2_hit(struct tlb_array *a, const struct place *at,
 				u32 size)
 {
 	struct tlb_unit *l1 = a->l1[size];
@@ -515,10 +545,49 @@ static struct tlb_entry *l2_hit(struct tlb_array *a, const struct place *at,
 	return &l1->entry[slot];
 }
 
+static ALWAYS_INLINE bool find_l2_4k(struct tlb_array *a, u16 pcid, u64 vpn,
+				     struct place *at)
+{
+	struct tlb_unit *l2 = &a->unit[TLB_L2];
+	u32 slot = a->memo_l2[memo_l2_index(vpn)];
+
+	if (likely(l2->tag[slot] == tag_of(a, pcid, vpn, 0))) {
+		at->u = l2;
+		at->set = unit_set(l2, vpn, 0);
+		at->way = slot - at->set * l2->stride;
+		return true;
+	}
+	if (!find_place(a, l2, pcid, vpn, 0, false, at))
+		return false;
+	note_slot(a, l2, place_slot(at));
+	return true;
+}
+
+/* All but own 4K entries. */
+static NOINLINE enum tlb_level l2_access_others(struct tlb_array *a, u16 pcid,
+						u64 vpn,
+						struct tlb_entry **out)
+{
+	struct tlb_unit *l2 = &a->unit[TLB_L2];
+	struct place at;
+
+	if (find_place(a, l2, pcid, vpn, 1, false, &at)) {
+		*out = l2_hit(a, &at, 1);
+		return TLB_HIT_L2;
+	}
+	for (u32 size = 0; size < 2; size++) {
+		if (find_place(a, l2, pcid, vpn, size, true, &at)) {
+			*out = l2_hit(a, &at, size);
+			return TLB_HIT_L2;
+		}
+	}
+	*out = NULL;
+	return TLB_MISS;
+}
+
 enum tlb_level tlb_array_access_scan(struct tlb_array *a, u16 pcid, u64 vpn,
 				     struct tlb_entry **out)
 {
-	struct tlb_unit *l2 = &a->unit[TLB_L2];
 	struct place at;
 
 	a->stats.lookups++;
@@ -528,16 +597,11 @@ enum tlb_level tlb_array_access_scan(struct tlb_array *a, u16 pcid, u64 vpn,
 		return TLB_HIT_L1;
 	}
 	a->stats.l1_misses++;
-	for (u32 i = 0; i < 4; i++) {
-		u32 size = i % 2;
-
-		if (find_place(a, l2, pcid, vpn, size, i / 2, &at)) {
-			*out = l2_hit(a, &at, size);
-			return TLB_HIT_L2;
-		}
+	if (find_l2_4k(a, pcid, vpn, &at)) {
+		*out = l2_hit(a, &at, 0);
+		return TLB_HIT_L2;
 	}
-	*out = NULL;
-	return TLB_MISS;
+	return l2_access_others(a, pcid, vpn, out);
 }
 
 void tlb_array_fill(struct tlb_array *a, const struct tlb_entry *e)

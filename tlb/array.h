@@ -55,6 +55,8 @@
 #define TLB_TAG_EMPTY (~0ull)
 #define TLB_TAG_MAX_GEN ((1u << (64 - TLB_TAG_GEN_SHIFT)) - 1)
 
+#define TLB_MAX_VICTIM 128u     /* states of a tree of up to 8 ways            */
+
 enum tlb_unit_id { TLB_L1_4K, TLB_L1_2M, TLB_L2, TLB_NR_UNITS };
 
 /* An access to a way as a change of its set's policy state:
@@ -81,6 +83,8 @@ struct tlb_unit {
 	u32 nr_slots;           /* nr_sets * nr_ways                          */
 	u32 id;                 /* enum tlb_unit_id                           */
 	struct tlb_touch touch[TLB_MAX_WAYS];   /* [way]                      */
+	u8 victim[TLB_MAX_VICTIM];      /* [state], if is_tabled              */
+	bool is_tabled;
 	struct rng rng;
 	struct tlb_geometry geo;
 };
@@ -94,6 +98,7 @@ struct tlb_slot {
 };
 
 #define TLB_NR_MEMO 512u        /* covers any 2 MiB of address space          */
+#define TLB_NR_MEMO_L2 4096u
 
 struct tlb_array_stats {
 	u64 lookups;
@@ -118,6 +123,7 @@ struct tlb_array {
 	/* Where such a page was last seen in the L1 for 4K. Only a guess: the
 	 * slot's tag decides, and what does not match is searched for. */
 	const struct tlb_slot *memo[TLB_NR_MEMO];
+	u32 memo_l2[TLB_NR_MEMO_L2];    /* the same, of the L2: slots         */
 
 	u64 gen[TLB_NR_PCIDS];  /* in place, as in a tag; 0: holds nothing    */
 	u32 nr_live[TLB_NR_PCIDS][TLB_NR_UNITS];    /* global ones apart      */
