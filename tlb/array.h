@@ -21,8 +21,10 @@
  *          A count of dropped entries counts an entry once for each level
  *          that held it.
  * Errors:  0 or negative errno from tlb_array_create() only. An order other
- *          than 0 or 9, or a pcid of 4096 or more, is the caller's bug and
- *          asserts.
+ *          than 0 or 9, or a pcid of 4096 or more, is the caller's bug: fills
+ *          and flushes assert it, lookups are too hot to.
+ * Memory:  about 105 KiB (most of it indexed by PCID) and 32 to 40 bytes an
+ *          entry, for each CPU.
  * Threads: none; belongs to one modelled CPU.
  */
 #ifndef TLB_ARRAY_H
@@ -68,7 +70,7 @@ struct tlb_touch {
 
 /* One array. A slot is set * stride + way. */
 struct tlb_unit {
-	u64 *tag;               /* [slot]                                     */
+	u64 *tag;               /* [slot] as above                            */
 	struct tlb_entry *entry;        /* [slot]                             */
 	u64 *state;             /* [set] policy state                         */
 	u64 *stamp;             /* [slot] time of access (LRU) or fill (FIFO) */
