@@ -524,7 +524,7 @@ static void test_absurd_claims(void **state)
 	const char *path = in_dir("absurd.tlbt");
 	size_t bytes;
 	u8 *buf = small_file(path, &bytes);
-	u8 *copy = malloc(bytes);
+	u8 *copy = malloc(bytes + 1);
 
 	assert_non_null(copy);
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
@@ -538,6 +538,13 @@ static void test_absurd_claims(void **state)
 	reseal(copy, bytes);
 	spill(path, copy, bytes);
 	OK(read_path(path, NULL, &err));
+	/* One delta byte more than the control bytes ask for. */
+	copy[bytes] = 0;
+	put(copy + 24, bytes + 1, 8);
+	put(copy + 272, get(copy + 272, 4) + 1, 4);
+	reseal(copy, bytes + 1);
+	spill(path, copy, bytes + 1);
+	expect_bad(path, "delta left over", bytes);
 	free(copy);
 	free(buf);
 }
