@@ -671,7 +671,7 @@ void opt_echo(const struct opt_set *s, FILE *f)
 	opt_each(s, echo_one, f);
 }
 
-#define HELP_COL 36             /* where explanations begin                   */
+#define HELP_COL 30             /* where explanations begin                   */
 #define HELP_WIDTH 80
 
 /* Print @text from column @col on, broken at blanks. */
