@@ -150,6 +150,7 @@ struct sys {
 	bool may_evict;         /* envelope: entries may vanish               */
 	u64 seed;
 	u64 end_cycles;         /* timed: programs stop here, 0 = never       */
+	bool cost_used[NR_COSTS];       /* the result depends on these        */
 	void *os_state;         /* mm/'s                                      */
 };
 
@@ -202,6 +203,7 @@ static inline void cat_leave(enum cycle_cat old)
 
 static inline u64 cost_of(enum cost c)
 {
+	the_sys->cost_used[c] = true;
 	return the_sys->m->cost[c];
 }
 

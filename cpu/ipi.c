@@ -11,6 +11,9 @@ static bool all_acked(const void *arg)
 static void post(struct cpu *to)
 {
 	touch(&to->s->nr_ipis, true);
+	the_sys->cost_used[COST_IPI_DELIVER_SELF +
+			   (u32)machine_hop(the_sys->m, this_cpu->id,
+					    to->id)] = true;
 	if (to->ipi_at)
 		to->ipi_at[to->s->nr_ipis] = this_cpu->now +
 			machine_ipi_deliver(the_sys->m, this_cpu->id, to->id);

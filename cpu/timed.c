@@ -187,6 +187,13 @@ static void catch_up(struct cpu *c)
 
 /* ---- the driver's operations ------------------------------------------------ */
 
+static u64 transfer(u32 from, u32 to)
+{
+	T.sys->cost_used[COST_LINE_TRANSFER_SELF +
+			 (u32)machine_hop(T.sys->m, from, to)] = true;
+	return machine_line_transfer(T.sys->m, from, to);
+}
+
 static u64 line_cost(struct cpu *c, const void *obj, bool is_write)
 {
 	u64 tag = arena_offset(&T.sys->arena, obj) >> 6;
@@ -200,10 +207,10 @@ static u64 line_cost(struct cpu *c, const void *obj, bool is_write)
 		return 0;
 	}
 	if (l->owner != c->id && (is_write || !l->is_shared))
-		cost = machine_line_transfer(T.sys->m, l->owner, c->id);
+		cost = transfer(l->owner, c->id);
 	else if (is_write && l->is_shared)
 		/* Others have copies: one round to invalidate them. */
-		cost = machine_line_transfer(T.sys->m, l->owner, c->id);
+		cost = transfer(l->owner, c->id);
 	if (is_write) {
 		l->owner = (u16)c->id;
 		l->is_shared = 0;
@@ -426,6 +433,11 @@ void timed_remove(struct sys *sys)
 	free(T.heap);
 	free(T.line);
 	memset(&T, 0, sizeof(T));
+}
+
+void timed_set_lookahead(u64 cycles)
+{
+	T.lookahead = cycles;
 }
 
 int timed_run(struct sys *sys, void (*on_progress)(u64 cycles, void *arg),

@@ -18,6 +18,11 @@
 int timed_install(struct sys *sys);
 void timed_remove(struct sys *sys);
 
+/* timed_set_lookahead - after install: private work may run ahead by @cycles,
+ * 0 for not at all. Less than the machine's is slower and gives the same
+ * result; more is wrong. */
+void timed_set_lookahead(u64 cycles);
+
 /* timed_run - run all started tasks to their end.
  * @on_progress: called now and then with the slowest clock; may be NULL.
  * Return: 0; -EDEADLK when all wait for each other; -EINTR when *@stop became

@@ -46,6 +46,8 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 	     (unsigned long long)(vpn >> order),
 	     is_numa ? "NUMA" : new & PTE_P ? new & PTE_RW ? "RW" : "RO" : "NONE",
 	     (unsigned long long)pte_pfn(new));
+	if (is_numa)
+		COUNT(NUMA_HUGE_PTE_UPDATES, !!level);
 	oracle_stale_from_now(b->mm, vpn, 1ull << order);
 	if (needs_flush(old, new))
 		mms()->flush->changed(b, vpn, order);

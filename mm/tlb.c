@@ -101,6 +101,7 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full)
 	enum cycle_cat cat = cat_enter(CYC_FLUSH);
 	u64 n = (end - start) >> order;
 
+	COUNT(TLB_FLUSH, 1);
 	oracle_flush_begin(mm, start, end);
 	r->mm = mm;
 	r->start = start;
