@@ -1,0 +1,93 @@
+/* What workloads share. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "workloads/workload.h"
+
+static void task(struct task *t)
+{
+	struct wl_thread *th = (struct wl_thread *)(void *)t;
+
+	th->w->workload->body(th->w, th->index);
+}
+
+int wl_start(struct wl *w, u32 i, struct mm *mm, struct err *e)
+{
+	struct wl_thread *th = &w->thread[i];
+	u64 period = mms()->scan_period_cycles;
+
+	th->w = w;
+	th->index = i;
+	th->t.task.name = w->workload->name;
+	th->t.task.fn = task;
+	th->t.task.cpu = w->cpu_of[i];
+	th->t.mm = mm;
+	/* Threads' ticks do not coincide. */
+	th->t.scan_stamp = period + period * i / the_sys->nr_cpus;
+	if (sys_start(&th->t.task))
+		return err_set(e, -ENOMEM, "out of memory");
+	mm_load(mm, th->t.task.cpu);
+	return 0;
+}
+
+int wl_thread_count(struct wl *w, u32 otherwise, struct err *e)
+{
+	if (!w->nr_threads)
+		w->nr_threads = otherwise;
+	if (w->nr_threads > the_sys->nr_cpus)
+		return err_set(e, -EINVAL, "%u threads, but the machine has %u "
+			       "CPU%s and each runs one thread (--threads, "
+			       "--machine)", w->nr_threads, the_sys->nr_cpus,
+			       the_sys->nr_cpus > 1 ? "s" : "");
+	return (int)w->nr_threads;
+}
+
+u64 wl_map(struct mm *mm, u64 nr_pages, u32 flags)
+{
+	u64 align = hpage_pages(), start = (mm->brk + align - 1) & ~(align - 1);
+
+	/* A hole, so that neighbours never share a page table. */
+	mm->brk = start + ((nr_pages + align - 1) & ~(align - 1)) + align;
+	return vma_add(mm, start, nr_pages, flags) ? start : 0;
+}
+
+int wl_populate(struct wl *w, u32 i, u64 vpn, u64 nr_pages, struct err *e)
+{
+	int rc = 0;
+
+	this_cpu = &the_sys->cpu[w->cpu_of[i]];
+	for (u64 p = 0; p < nr_pages && !rc; p++) {
+		struct run r = {
+			.va = (vpn + p) << PAGE_SHIFT, .count = 1, .bytes = 8,
+			.op = RUN_WRITE,
+		};
+
+		rc = cpu_run_many(&r, 1);
+	}
+	if (rc)
+		return err_set(e, rc, "%s: the machine's memory is full after "
+			       "%llu pages", w->workload->name,
+			       (unsigned long long)w->thread[i].t.mm->rss);
+	return 0;
+}
+
+int wl_runs(const struct run *runs, size_t n)
+{
+	int rc = cpu_run_many(runs, n);
+
+	the_sys->os.user_tick();
+	return rc;
+}
+
+void wl_fail(struct wl *w, int errnum, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (w->error)
+		return;
+	w->error = errnum;
+	va_start(ap, fmt);
+	vsnprintf(w->err.text, sizeof(w->err.text), fmt, ap);
+	va_end(ap);
+}

@@ -1,0 +1,19 @@
+#include <string.h>
+
+#include "workloads/workload.h"
+
+extern const struct workload workload_numa_migrate, workload_mprotect_storm,
+	workload_replay;
+
+const struct workload *const workloads[] = {
+	&workload_numa_migrate, &workload_mprotect_storm, &workload_replay,
+	NULL
+};
+
+const struct workload *workload_find(const char *name)
+{
+	for (u32 i = 0; workloads[i]; i++)
+		if (!strcmp(workloads[i]->name, name))
+			return workloads[i];
+	return NULL;
+}

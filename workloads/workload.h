@@ -1,0 +1,89 @@
+/* workload.h - programs for the timed machine: one file and one struct each.
+ *
+ * A workload makes address spaces, puts threads on CPUs and drives them with
+ * page runs and system calls of mm/. skeleton.c in docs/ is one to copy.
+ *
+ * Order: defaults and options are in w->cfg; setup() on an idle machine, which
+ * costs no modelled time; body() once per thread under the timed driver;
+ * teardown() always.
+ *
+ * Errors: negative errno with text in @e; inside body(), wl_fail().
+ */
+#ifndef WORKLOADS_WORKLOAD_H
+#define WORKLOADS_WORKLOAD_H
+
+#include "base/err.h"
+#include "base/opt.h"
+#include "base/rng.h"
+#include "mm/mm.h"
+
+struct workload;
+
+struct wl_thread {
+	struct thread t;        /* first: what current() finds                */
+	struct wl *w;
+	u32 index;
+};
+
+struct wl {
+	const struct workload *workload;
+	const void *cfg;        /* the struct that .params describes          */
+	const char *const *files;
+	u32 nr_files;
+	u64 seed;
+	u32 nr_threads;         /* what the user asked for, 0: the workload
+				 * decides in setup()                        */
+	u32 *cpu_of;            /* [nr_cpus] the CPU of thread i              */
+	struct wl_thread *thread;       /* [nr_cpus]                          */
+	void *priv;             /* the workload's own, freed in teardown()    */
+
+	/* For progress: units done by all threads, of a total if known. */
+	u64 done, total;
+	const char *unit;
+
+	int error;              /* first that a thread met                    */
+	struct err err;
+};
+
+struct workload {
+	const char *name;
+	const char *summary;
+	const char *mirrors;    /* what real thing it stands for              */
+	const char *watch;      /* what to look at in its numbers             */
+	const struct opt *params;
+	size_t nr_params;
+	size_t cfg_bytes;
+	/* Pairs option, value: other defaults of the machine's options. */
+	const char *const *defaults;
+	const char *takes_files;        /* "TRACE.tlbt..."; NULL: none        */
+	int (*setup)(struct wl *w, struct err *e);
+	void (*body)(struct wl *w, u32 thread);
+	void (*teardown)(struct wl *w);
+};
+
+/* NULL-terminated, in the order that `tlbemu list workloads` prints. */
+extern const struct workload *const workloads[];
+const struct workload *workload_find(const char *name);
+
+/* wl_start - thread @i of the run lives in @mm, on w->cpu_of[i]. */
+int wl_start(struct wl *w, u32 i, struct mm *mm, struct err *e);
+
+/* wl_thread_count - w->nr_threads, or @otherwise if the user named none; all
+ * must find a CPU. Return: the number, or -EINVAL with text. */
+int wl_thread_count(struct wl *w, u32 otherwise, struct err *e);
+
+/* wl_map - a VMA of @nr_pages somewhere free, in setup(). 0: out of memory. */
+u64 wl_map(struct mm *mm, u64 nr_pages, u32 flags);
+
+/* wl_populate - thread @i stores once to each page of a range, in setup(). */
+int wl_populate(struct wl *w, u32 i, u64 vpn, u64 nr_pages, struct err *e);
+
+/* wl_runs - @n runs on this CPU, then what the kernel does at a tick.
+ * Return: 0, or the error that the program gets. */
+int wl_runs(const struct run *runs, size_t n);
+
+/* wl_fail - end the run with an error; body() returns soon after. */
+void wl_fail(struct wl *w, int errnum, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif
