@@ -250,7 +250,7 @@ static int translate_slow(u64 vpn, bool is_write, struct tlb_entry **out)
 	for (;;) {
 		u32 want = is_write ? TLB_W | TLB_D : 0;
 		enum tlb_level level = tlb_array_access(c->tlb, s->pcid, vpn,
-							is_write, out);
+							out);
 		bool found = level != TLB_MISS;
 
 		if (level != TLB_HIT_L1) {

@@ -75,7 +75,7 @@ static void *first_frame(u8 *top, void (*entry)(void *), void *arg)
 {
 	void **sp = (void **)top;
 
-	*--sp = NULL;                           /* keeps rsp % 16 == 8     */
+	sp -= 2;                                /* rsp % 16 == 0 at the call */
 	*--sp = (void *)tlbemu_fiber_start;     /* popped by ret           */
 	*--sp = NULL;                           /* rbp */
 	*--sp = NULL;                           /* rbx */

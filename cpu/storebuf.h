@@ -43,8 +43,10 @@ struct stale_value {
 
 struct storebuf {
 	u32 n;
-	u32 nr_stale;
+	u32 zero;
 	struct sb_entry e[SB_MAX];      /* oldest first                       */
+	u32 nr_stale;
+	u32 zero2;
 	struct stale_value stale[STALE_MAX];    /* oldest first               */
 };
 

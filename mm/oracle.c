@@ -110,7 +110,9 @@ void oracle_copied(u64 src, u64 dst)
 	if (!mms()->ghost)
 		return;
 	ghost_of(src)->moved_to = (u32)dst + 1;
+	ghost_of(src)->late = 0;
 	ghost_of(dst)->copy_of = (u32)src + 1;
+	ghost_of(dst)->late = 0;
 }
 
 static void lost(u64 pfn, const char *how)
@@ -130,7 +132,7 @@ void oracle_moved(struct page *src)
 		if (!g->moved_to || g->is_done)
 			continue;
 		g->is_done = 1;
-		ghost_of(g->moved_to - 1)->copy_of = 0;
+		memset(ghost_of(g->moved_to - 1), 0, sizeof(*g));
 		if (g->late)
 			lost(pfn_of(src) + i, "it came after the line was copied");
 		g->late = 0;

@@ -23,13 +23,21 @@ u32 alloc_table(u32 node)
 	return (u32)pfn_of(p);
 }
 
+/* As this CPU sees it: its own store may still be buffered. */
+static u64 peek(const u64 *e)
+{
+	const struct storebuf *sb = this_cpu->s->sb;
+
+	return sb ? sb_forward(sb, arena_offset(&the_sys->arena, e), *e) : *e;
+}
+
 u64 *pgtable_entry(struct mm *mm, u64 vpn, u32 level)
 {
 	const struct paging *pg = &the_sys->mem.paging;
 	u64 *table = the_sys->mem.table[mm->root];
 
 	for (u32 l = top(); l > level; l--) {
-		u64 e = table[paging_index(pg, vpn, l)];
+		u64 e = peek(&table[paging_index(pg, vpn, l)]);
 
 		if (!(e & PTE_P) || (e & PTE_PS))
 			return NULL;
@@ -43,7 +51,7 @@ struct spinlock *pgtable_lock(struct mm *mm, u64 vpn, u32 level)
 	u64 pfn = mm->root;
 
 	if (level < top())
-		pfn = pte_pfn(*pgtable_entry(mm, vpn, level + 1));
+		pfn = pte_pfn(peek(pgtable_entry(mm, vpn, level + 1)));
 	return &page_of(pfn)->ptl;
 }
 
@@ -54,7 +62,7 @@ u64 *pgtable_alloc(struct mm *mm, u64 vpn, u32 level)
 		struct spinlock *ptl;
 		u32 pfn;
 
-		if (*e & PTE_P)
+		if (peek(e) & PTE_P)
 			continue;
 		pfn = alloc_table(this_cpu->node);
 		if (!pfn)

@@ -1,0 +1,93 @@
+/* explore.h - systematic search over everything that may happen next: which
+ * CPU steps, when an interrupt arrives, when a store becomes visible, what the
+ * TLB holds.
+ *
+ * A state is the arena's bytes; its key is their hash, in which every task's
+ * position and locals are present as the digest of what it has observed
+ * (cpu/step.h). Visited states are kept as 96 bits of hash with the sleep set
+ * they were left with (Godefroid, Holzmann, Pirottin: "State-space caching
+ * revisited", 1995). Steps that commute with all others are merged with their
+ * neighbours in cpu/step.c when sys->is_reduced.
+ *
+ * Verdicts: PROVED is said only when the space within the stage's bounds is
+ * exhausted; two different states may share 96 bits with probability below
+ * states^2 / 2^97.
+ */
+#ifndef EMU_EXPLORE_H
+#define EMU_EXPLORE_H
+
+#include "cpu/cpu.h"
+
+#define EXPLORE_MAX_CPUS 8
+#define EXPLORE_MAX_PICKS 6
+
+enum explore_kind { X_STEP, X_IRQ, X_DRAIN, NR_X_KINDS };
+
+/* One transition of a schedule: who, and what hardware picked on the way. */
+struct explore_move {
+	u8 cpu;
+	u8 kind;
+	u8 nr_picks;
+	u8 pick[EXPLORE_MAX_PICKS];
+};
+
+enum explore_outcome { EXPLORE_PROVED, EXPLORE_VIOLATION, EXPLORE_NOT_FINISHED };
+
+struct explore_config {
+	bool use_sleep_sets;
+	u64 max_states;                 /* 0: 200 million                     */
+	double max_seconds;             /* 0: none                            */
+	u64 max_bytes;                  /* of visited states, 0: 2 GiB        */
+	bool skip_shortest;             /* the first violation will do        */
+	/* Called some times a second; may be NULL. */
+	void (*progress)(u64 states, u64 transitions, void *arg);
+	void *progress_arg;
+	/* Called at every state in which nothing is left to do. */
+	void (*on_final)(void *arg);
+	void *final_arg;
+};
+
+struct explore_result {
+	enum explore_outcome outcome;
+	const char *limit;              /* NOT_FINISHED: which budget         */
+	u64 states;
+	u64 transitions;
+	u64 finals;                     /* states with nothing left to do     */
+	u32 max_depth;
+	double host_seconds;
+	size_t state_bytes;
+	char oracle[8];
+	char text[256];
+	bool is_shortest;               /* fewest context switches, and among
+					 * these fewest moves                 */
+	u32 switches;
+	struct explore_move *moves;     /* malloced; caller frees             */
+	u32 nr_moves;
+};
+
+/* explore - search from the staged @sys on. Takes over sys->drv.
+ * Return: 0 with *r filled in, -ENOMEM. */
+int explore(struct sys *sys, const struct explore_config *cfg,
+	    struct explore_result *r);
+
+/* One event of a replay, for the table. */
+struct explore_event {
+	u32 move;
+	u32 cpu;
+	char text[160];
+};
+
+/* explore_replay - run @moves from the staged @sys on and hand every note to
+ * @on_event. Return: 0; 1 when an oracle fired (texts in @r); -EINVAL when the
+ * schedule does not fit this stage. */
+int explore_replay(struct sys *sys, const struct explore_move *moves, u32 n,
+		   const struct explore_config *cfg,
+		   void (*on_event)(const struct explore_event *e, void *arg),
+		   void *arg, struct explore_result *r);
+
+/* A schedule as text for --replay, and back. Return: 0 or -EINVAL. */
+int explore_format(const struct explore_move *moves, u32 n, char *out,
+		   size_t size);
+int explore_parse(const char *text, struct explore_move **moves, u32 *n);
+
+#endif

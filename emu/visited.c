@@ -1,0 +1,94 @@
+#include <errno.h>
+#include <stdlib.h>
+
+#include "emu/visited.h"
+
+#define FIRST_SLOTS 1024
+
+int visited_create(struct visited *v)
+{
+	v->n = 0;
+	v->nr_slots = FIRST_SLOTS;
+	v->slot = calloc(v->nr_slots, sizeof(*v->slot));
+	return v->slot ? 0 : -ENOMEM;
+}
+
+void visited_destroy(struct visited *v)
+{
+	free(v->slot);
+	v->slot = NULL;
+	v->nr_slots = v->n = 0;
+}
+
+static struct visited_slot *find(struct visited_slot *slot, u64 nr_slots,
+				 u64 lo, u32 hi)
+{
+	u64 i = lo & (nr_slots - 1);
+
+	while (slot[i].hi && (slot[i].lo != lo || slot[i].hi != hi))
+		i = (i + 1) & (nr_slots - 1);
+	return &slot[i];
+}
+
+static int grow(struct visited *v)
+{
+	u64 nr = 2 * v->nr_slots;
+	struct visited_slot *slot = calloc(nr, sizeof(*slot));
+
+	if (!slot)
+		return -ENOMEM;
+	for (u64 i = 0; i < v->nr_slots; i++)
+		if (v->slot[i].hi)
+			*find(slot, nr, v->slot[i].lo, v->slot[i].hi) =
+				v->slot[i];
+	free(v->slot);
+	v->slot = slot;
+	v->nr_slots = nr;
+	return 0;
+}
+
+/* The slot of @h, taken if it is new; NULL without memory. */
+static struct visited_slot *slot_of(struct visited *v, struct hash128 h,
+				    bool *is_new)
+{
+	u32 hi = (u32)h.hi | 1;
+	struct visited_slot *s;
+
+	if (v->n * 4 >= v->nr_slots * 3 && grow(v))
+		return NULL;
+	s = find(v->slot, v->nr_slots, h.lo, hi);
+	*is_new = !s->hi;
+	if (*is_new) {
+		s->lo = h.lo;
+		s->hi = hi;
+		v->n++;
+	}
+	return s;
+}
+
+enum visited_answer visited_meet(struct visited *v, struct hash128 h,
+				 u32 sleep, u32 *old)
+{
+	bool is_new;
+	struct visited_slot *s = slot_of(v, h, &is_new);
+
+	if (!s)
+		return VISITED_NO_MEMORY;
+	*old = is_new ? 0 : s->sleep;
+	s->sleep = is_new ? sleep : s->sleep & sleep;
+	return is_new ? VISITED_NEW : VISITED_KNOWN;
+}
+
+enum visited_answer visited_lower(struct visited *v, struct hash128 h,
+				  u32 cost)
+{
+	bool is_new;
+	struct visited_slot *s = slot_of(v, h, &is_new);
+
+	if (!s)
+		return VISITED_NO_MEMORY;
+	if (!is_new && s->sleep <= cost)
+		return VISITED_KNOWN;
+	s->sleep = cost;
+	return VISITED_NEW;
+}

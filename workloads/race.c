@@ -1,0 +1,103 @@
+#include <errno.h>
+
+#include "cpu/direct.h"
+#include "mm/flush.h"
+#include "mm/mm.h"
+#include "mm/oracle.h"
+#include "workloads/race.h"
+
+/* Modelled contents: one word a frame, so a huge page has one per 4K page. */
+#define LINES_PER_FRAME 1
+#define ARENA_BYTES (1u << 20)
+
+int race_open(struct sys **out, const struct race *race,
+	      const struct race_row *row, const struct kernel *k,
+	      const struct machine *m, const struct race_options *opt)
+{
+	const struct sys_config cfg = {
+		.m = m,
+		.arena_bytes = ARENA_BYTES,
+		.nr_cpus = race->nr_cpus,
+		.memory_model = row->memory,
+		.is_explored = true,
+		.is_reduced = opt->is_reduced,
+		.is_checked = true,
+		.may_speculate = opt->may_speculate,
+		.may_evict = opt->may_evict,
+		.paging = race->paging,
+		.lines_per_frame = LINES_PER_FRAME,
+		.frames_per_node = race->frames_per_node,
+	};
+	const struct mm_config mmcfg = {
+		.kernel = k,
+		.flush = opt->flush ? opt->flush : flush_find("deferred"),
+		.scan_bytes = (1ull << race->paging.bits) * PAGE_BYTES,
+		.oracles = row->watch,
+		.thp_enabled = true,
+		.truth_pages = 1ull << (race->paging.bits * race->paging.levels),
+	};
+	struct sys *sys;
+	int rc = sys_create(&sys, &cfg);
+
+	if (rc)
+		return rc;
+	direct_install(sys);
+	rc = mm_boot(sys, &mmcfg);
+	if (!rc)
+		rc = race->stage(row, k, sys);
+	if (rc) {
+		race_close(sys);
+		return rc;
+	}
+	direct_settle(sys);
+	*out = sys;
+	return 0;
+}
+
+void race_close(struct sys *sys)
+{
+	if (!sys)
+		return;
+	mm_shutdown(sys);
+	sys_destroy(sys);
+}
+
+/* ---- for stages ---------------------------------------------------------------- */
+
+static struct thread thread[16];
+
+int race_task(u32 cpu, const char *name, struct mm *mm,
+	      void (*fn)(struct task *t), u64 arg)
+{
+	struct thread *t = &thread[cpu];
+
+	*t = (struct thread){
+		.task = { .name = name, .fn = fn, .cpu = cpu },
+		.mm = mm,
+		.arg = arg,
+	};
+	mm_load(mm, cpu);
+	return sys_start(&t->task);
+}
+
+int race_touch(u32 cpu, u64 vpn, u64 value)
+{
+	int rc;
+
+	this_cpu = &the_sys->cpu[cpu];
+	rc = handle_mm_fault(vpn, true);
+	direct_settle(the_sys);
+	if (!rc) {
+		u64 order = 0, *p, pfn;
+
+		p = pgtable_entry(current()->mm, vpn, PMD_LEVEL);
+		if (pmd_is_huge(*p))
+			order = hpage_order();
+		else
+			p = pgtable_entry(current()->mm, vpn, 0);
+		pfn = pte_pfn(*p) + (vpn & ((1ull << order) - 1));
+		the_sys->mem.line[pfn * LINES_PER_FRAME] = value;
+		mms()->truth[vpn] = value;
+	}
+	return rc;
+}

@@ -1,0 +1,66 @@
+/* race.h - a race scenario: a stage and the tasks on it, no kernel steps of its
+ * own. The tasks call the mm functions that timed workloads call. A row names a
+ * kernel, a memory model and the verdict that the catalogue expects.
+ */
+#ifndef WORKLOADS_RACE_H
+#define WORKLOADS_RACE_H
+
+#include "cpu/cpu.h"
+#include "mm/mm.h"
+
+enum verdict { VERDICT_PASS, VERDICT_FAIL };
+
+struct race_row {
+	const char *id;         /* "V3-2": unique within the race             */
+	const char *kernel;
+	enum memory_model memory;
+	u32 changers;           /* scanners at work at the same time          */
+	enum verdict expected;
+	u32 expected_oracles;   /* FAIL: one of these; 0 = any                */
+	u32 watch;              /* oracles that may fire, 0 = all             */
+	const char *tag;        /* evidence: [S], [D] ...                     */
+	const char *note;
+	const char *stage;      /* which stage of the race                    */
+};
+
+struct race {
+	const char *name;       /* tlbemu race NAME                           */
+	const char *id;         /* of the catalogue                           */
+	const char *summary;
+	const char *story;      /* --explain                                  */
+	const char *bounds;     /* what the proof covers                      */
+	const struct race_row *rows;
+	u32 nr_rows;
+	u32 nr_cpus;
+	/* Build the_sys for @row under @k (usually row->kernel's): address
+	 * space, pages, tasks; under the direct driver. Return: 0, -errno. */
+	int (*stage)(const struct race_row *row, const struct kernel *k,
+		     struct sys *sys);
+	/* Sizes for sys_create. */
+	struct paging paging;
+	u64 frames_per_node;
+};
+
+extern const struct race *const races[];        /* NULL ends                  */
+const struct race *race_find(const char *name);
+
+/* race_open - the_sys, staged: ready to be explored.
+ * Return: 0, -ENOMEM, -EINVAL. */
+struct race_options {
+	bool is_reduced;
+	bool may_speculate;
+	bool may_evict;
+	const struct flush_ops *flush;  /* NULL: deferred, as Linux           */
+};
+int race_open(struct sys **out, const struct race *race,
+	      const struct race_row *row, const struct kernel *k,
+	      const struct machine *m, const struct race_options *opt);
+void race_close(struct sys *sys);
+
+/* What stages are built from. A thread of @mm on @cpu; a page populated by a
+ * store of @value from @cpu, as the program's own first touch would. */
+int race_task(u32 cpu, const char *name, struct mm *mm,
+	      void (*fn)(struct task *t), u64 arg);
+int race_touch(u32 cpu, u64 vpn, u64 value);
+
+#endif

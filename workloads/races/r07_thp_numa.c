@@ -1,0 +1,188 @@
+/* R07: THP NUMA migration against the scanner's deferred flush, and its
+ * relatives. Four CPUs on two nodes, one address space of four pages (two-level
+ * tables of two entries, so a huge page is two 4K pages), one word of contents
+ * per page. Here is only who is on stage; what they do is mm's. */
+#include <errno.h>
+#include <string.h>
+
+#include "mm/flush.h"
+#include "mm/mm.h"
+#include "mm/oracle.h"
+#include "workloads/race.h"
+
+/* CPUs 0 and 1 are on node 0, CPUs 2 and 3 on node 1. */
+enum { SCANNER = 0, WRITER = 1, TOUCHER = 2, FOURTH = 3 };
+
+#define H 2             /* first page of the huge page at stake       */
+
+static void scan(struct task *t)
+{
+	task_numa_work();
+}
+
+static void scan_twice(struct task *t)
+{
+	task_numa_work();
+	task_numa_work();
+}
+
+static void store_both(struct task *t)
+{
+	u64 v = 11;
+
+	cpu_access(H, 0, true, &v);
+	v = 12;
+	cpu_access(H + 1, 0, true, &v);
+}
+
+static void store_one(struct task *t)
+{
+	u64 v = 11;
+
+	cpu_access(H, 0, true, &v);
+}
+
+static void load_one(struct task *t)
+{
+	u64 v;
+
+	cpu_access(H, 0, false, &v);
+}
+
+static void device(struct task *t)
+{
+	gup_fast_dma(current()->mm, H, 0, 21);
+}
+
+static void compact(struct task *t)
+{
+	compact_page(page_of(current()->arg), 1);
+}
+
+static int stage(const struct race_row *row, const struct kernel *k,
+		 struct sys *sys)
+{
+	const u32 rw = VM_READ | VM_WRITE | VM_MIGRATABLE;
+	const bool is_4k = !strncmp(row->stage, "4k", 2);
+	struct mm *mm = mm_create();
+	u64 first = row->changers > 1 ? 0 : H, *p;
+	int rc;
+
+	if (!mm)
+		return -ENOMEM;
+	/* Two scanners: the first one's piece is the pages before H. */
+	if (!vma_add(mm, first, 4 - first, rw | (is_4k ? 0 : VM_HUGE)))
+		return -ENOMEM;
+	rc = race_task(WRITER, "C writer", mm,
+		       strcmp(row->stage, "thp") ? store_one : store_both, 0);
+	for (u64 v = first; v < 4 && !rc; v++)
+		if (v >= H || !(v & 1))
+			rc = race_touch(WRITER, v, v >= H ? 1 : 0);
+	if (rc)
+		return rc;
+	if (!strcmp(row->stage, "clear") || !strcmp(row->stage, "gup")) {
+		/* The scan is over, flush and all. */
+		this_cpu = &sys->cpu[WRITER];
+		change_protection(mm->first, H, 4, mm->first->flags, true);
+	} else {
+		rc = race_task(SCANNER, "A scanner", mm,
+			       strcmp(row->stage, "4k-rescan") ? scan
+							       : scan_twice, 0);
+	}
+	if (!rc && !strcmp(row->stage, "4k-compaction")) {
+		p = pgtable_entry(mm, H, 0);
+		rc = race_task(TOUCHER, "B compaction", mm, compact,
+			       pte_pfn(*p));
+	} else if (!rc) {
+		rc = race_task(TOUCHER, "B hint fault", mm, load_one, 0);
+	}
+	if (!rc && row->changers > 1)
+		rc = race_task(FOURTH, "A2 scanner", mm, scan, 0);
+	else if (!rc && !strncmp(row->stage, "gup", 3))
+		rc = race_task(FOURTH, "D device", mm, device, 0);
+	return rc;
+}
+
+#define O12 (O1_LOST_STORE | O2_WRITE_AFTER_FREE)
+#define THP(i, k, m, n, e, o, tag_) \
+	{ .id = i, .kernel = k, .memory = m, .changers = n, .expected = e, \
+	  .expected_oracles = o, .tag = tag_, .stage = "thp" }
+#define ROW(i, k, m, n, e, o, tag_, stage_) \
+	{ .id = i, .kernel = k, .memory = m, .changers = n, .expected = e, \
+	  .expected_oracles = o, .tag = tag_, .stage = stage_ }
+#define PASS VERDICT_PASS
+#define FAIL VERDICT_FAIL
+
+static const struct race_row rows[] = {
+	THP("V0", "v3.12", MEM_TSO, 1, FAIL, O1_LOST_STORE, "seed"),
+	THP("V0-early", "v3.8", MEM_TSO, 1, FAIL, O12, "S"),
+	{ .id = "V0-early-O2", .kernel = "v3.8", .memory = MEM_TSO,
+	  .changers = 1, .expected = VERDICT_FAIL,
+	  .expected_oracles = O2_WRITE_AFTER_FREE,
+	  .watch = O2_WRITE_AFTER_FREE, .tag = "D", .stage = "thp" },
+	THP("V1", "v3.12+too-late", MEM_TSO, 1, FAIL, O1_LOST_STORE, "seed"),
+	THP("V2", "v3.12+numa_tlb_lazy", MEM_TSO, 1, PASS, 0, "D"),
+	THP("V2-2", "v3.12+numa_tlb_lazy", MEM_TSO, 2, FAIL, O1_LOST_STORE, "D"),
+	THP("V2'", "v3.12+numa_tlb_lazy-v2", MEM_TSO, 1, PASS, 0, "seed"),
+	THP("V2'-2", "v3.12+numa_tlb_lazy-v2", MEM_TSO, 2, FAIL, O1_LOST_STORE, "D"),
+	THP("V3", "v3.13-rc+pending", MEM_TSO, 1, PASS, 0, "S"),
+	THP("V3-2", "v3.13-rc+pending", MEM_TSO, 2, FAIL, O1_LOST_STORE, "S"),
+	THP("V3-weak", "v3.13-rc+pending", MEM_WEAK, 1, PASS, 0, "D"),
+	THP("V3-weak-noptl", "v3.13-rc+pending-noptl", MEM_WEAK, 1, FAIL, O1_LOST_STORE, "D"),
+	THP("V3-tso-noptl", "v3.13-rc+pending-noptl", MEM_TSO, 1, PASS, 0, "D"),
+	THP("V4", "v3.13-rc+barrier", MEM_TSO, 1, PASS, 0, "S"),
+	THP("V4-2", "v3.13-rc+barrier", MEM_TSO, 2, FAIL, O1_LOST_STORE, "S"),
+	THP("V4-weak-noptl", "v3.13-rc+barrier-noptl", MEM_WEAK, 1, PASS, 0, "D"),
+	THP("V5", "v3.13", MEM_TSO, 1, PASS, 0, "S"),
+	THP("V5-2", "v3.13", MEM_TSO, 2, FAIL, O1_LOST_STORE, "S"),
+	THP("V5-posted", "v3.13-posted", MEM_TSO, 1, PASS, 0, "S"),
+	THP("V5-weak", "v3.13-nomb", MEM_WEAK, 1, PASS, 0, "D"),
+	THP("V5-weak-noptl", "v3.13-nomb-noptl", MEM_WEAK, 1, FAIL, O1_LOST_STORE, "D"),
+	THP("V6", "v4.13", MEM_TSO, 1, PASS, 0, "S"),
+	THP("V6-2", "v4.13", MEM_TSO, 2, PASS, 0, "S"),
+	THP("V7", "v4.14", MEM_TSO, 1, PASS, 0, "S"),
+	THP("V7-2", "v4.14", MEM_TSO, 2, PASS, 0, "S"),
+	THP("V7-weak", "v4.14", MEM_WEAK, 1, PASS, 0, "S"),
+	THP("V7-weak-noptl", "v4.14-noptl", MEM_WEAK, 1, FAIL, O1_LOST_STORE, "D"),
+	THP("V8", "v5.14", MEM_TSO, 1, PASS, 0, "S"),
+	THP("V8-2", "v5.14", MEM_TSO, 2, PASS, 0, "S"),
+	THP("V8-gen", "v6.1", MEM_TSO, 1, PASS, 0, "T"),
+	ROW("R07c", "v3.12", MEM_TSO, 1, FAIL, O12, "S", "4k-compaction"),
+	ROW("R07c-V2", "v3.12+numa_tlb_lazy", MEM_TSO, 1, FAIL, O12, "S", "4k-compaction"),
+	ROW("R07c-V3", "v3.13-rc+pending", MEM_TSO, 1, PASS, 0, "S", "4k-compaction"),
+	ROW("R07c-V7", "v4.14", MEM_TSO, 1, PASS, 0, "S", "4k-compaction"),
+	ROW("R07c-6.1", "v6.1", MEM_TSO, 1, PASS, 0, "T", "4k-compaction"),
+	ROW("4K", "v3.12", MEM_TSO, 1, PASS, 0, "seed", "4k-fault"),
+	ROW("4K-2", "v3.12", MEM_TSO, 2, PASS, 0, "D", "4k-fault"),
+	{ .id = "4K-rescan", .kernel = "v3.12", .memory = MEM_TSO,
+	  .changers = 1, .expected = VERDICT_FAIL, .expected_oracles = O12,
+	  .watch = O12, .tag = "D", .stage = "4k-rescan" },
+	ROW("4K-rescan-V3", "v3.13-rc+pending", MEM_TSO, 1, PASS, 0, "D", "4k-rescan"),
+	ROW("4K-6.1", "v6.1", MEM_TSO, 1, PASS, 0, "T", "4k-fault"),
+	{ .id = "R07e", .kernel = "v3.12-rc5", .memory = MEM_TSO,
+	  .changers = 1, .expected = VERDICT_FAIL, .expected_oracles = O12,
+	  .watch = O12, .tag = "S", .stage = "clear" },
+	ROW("R07e-fix", "v3.12", MEM_TSO, 1, PASS, 0, "S", "clear"),
+	ROW("R07f", "v3.12-gup", MEM_TSO, 1, FAIL, O16_PIN | O12, "S", "gup"),
+	ROW("R07f-fix", "v3.13", MEM_TSO, 1, PASS, 0, "S", "gup"),
+	ROW("R07f-scan", "v3.13", MEM_TSO, 1, PASS, 0, "D", "gup-scan"),
+	ROW("R07f-V7", "v4.14", MEM_TSO, 1, PASS, 0, "D", "gup-scan"),
+	ROW("R07f-V8", "v5.14", MEM_TSO, 1, PASS, 0, "D", "gup-scan"),
+};
+
+extern const struct race race_thp_numa;
+const struct race race_thp_numa = {
+	.name = "thp-numa-migration",
+	.id = "R07",
+	.summary = "THP NUMA migration loses writes while the scanner's flush is deferred",
+	.bounds = "4 CPUs on 2 nodes, 1 scan per scanner, 1 hint fault or "
+		  "compaction, 1 writer with 2 stores (1 for 4K, clear), 16 "
+		  "frames of 1 word, 2-level tables of 2 entries; fills, "
+		  "evictions, interrupt and store delays unbounded",
+	.rows = rows,
+	.nr_rows = ARRAY_LEN(rows),
+	.nr_cpus = 4,
+	.stage = stage,
+	.paging = { .levels = 2, .bits = 1 },
+	.frames_per_node = 8,
+};
