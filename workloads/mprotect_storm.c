@@ -121,6 +121,32 @@ static int once(const struct cfg *cfg, struct state *st, u64 vpn)
 	return rc;
 }
 
+/* Round all pages; between batches a look at the flag, as a real program
+ * would poll it. */
+static int read_all(const struct cfg *cfg, struct state *st)
+{
+	struct run run[BATCH];
+	u64 page = 0;
+	u32 k = 0;
+	int rc = 0;
+
+	while (READ_ONCE(*st->left) && !rc) {
+		for (u32 n = 0; n < BATCH; n++) {
+			run[n] = (struct run){
+				.va = (st->vpn[k] + page) << PAGE_SHIFT,
+				.count = cfg->accesses, .bytes = 8,
+				.op = RUN_READ,
+			};
+			if (++page == cfg->pages) {
+				page = 0;
+				k = (k + 1) % cfg->initiators;
+			}
+		}
+		rc = wl_runs(run, BATCH);
+	}
+	return rc;
+}
+
 static void body(struct wl *w, u32 i)
 {
 	const struct cfg *cfg = w->cfg;
@@ -133,11 +159,7 @@ static void body(struct wl *w, u32 i)
 		word_add(st->left, sizeof(*st->left), (u64)-1,
 			 cost_of(COST_LOCK));
 	} else {
-		/* They poll the flag as a real program would. */
-		while (READ_ONCE(*st->left) && !rc)
-			for (u32 k = 0; k < cfg->initiators && !rc; k++)
-				rc = visit(cfg, st->vpn[k], cfg->accesses,
-					   RUN_READ);
+		rc = read_all(cfg, st);
 	}
 	if (rc)
 		wl_fail(w, rc, "mprotect-storm: a system call or page fault "

@@ -1,0 +1,286 @@
+/* tlbemu list - the names that options take, and what is behind one. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/suggest.h"
+#include "emu/cmd_run.h"
+#include "emu/experiment.h"
+
+struct list_cfg {
+	const char *out;
+	bool help;
+};
+
+static const struct opt list_opts[] = {
+	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
+	  .metavar = "FILE", .help = "write .txt, .csv or .json instead",
+	  .offset = offsetof(struct list_cfg, out), .group = "output",
+	  .no_echo = true },
+	{ .name = "help", .kind = OPT_BOOL, .letter = 'h',
+	  .help = "this text", .offset = offsetof(struct list_cfg, help),
+	  .group = "output", .no_echo = true },
+};
+
+/* @name NULL: all. Return: 0 or negative errno. */
+struct thing {
+	const char *name;
+	const char *summary;
+	int (*list)(struct emit *em, const char *name, struct err *e);
+};
+
+/* Rows of strings: most lists are. */
+static void row(struct emit *em, const char *const *cells, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		emit_str(em, cells[i]);
+	emit_row(em);
+}
+
+#define ROW(em, ...) \
+	row((em), (const char *const[]){ __VA_ARGS__ }, \
+	    sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+
+static void begin(struct emit *em, const char *name, const char *const *heads)
+{
+	struct emit_col cols[8] = { 0 };
+	size_t n = 0;
+
+	for (; heads[n]; n++)
+		cols[n] = (struct emit_col){ .name = heads[n],
+					     .type = EMIT_STRING };
+	emit_table(em, &(struct emit_table){ .name = name, .cols = cols,
+					     .nr_cols = n });
+}
+
+#define BEGIN(em, name, ...) \
+	begin((em), (name), (const char *const[]){ __VA_ARGS__, NULL })
+
+/* ---- machines -------------------------------------------------------------------- */
+
+static int machine_line(void *arg, const char *name, const char *summary,
+			bool is_usable)
+{
+	ROW(arg, name, is_usable ? "yes" : "no", summary);
+	return 0;
+}
+
+static int machine_row_out(void *arg, const struct machine_row *r)
+{
+	ROW(arg, r->key, r->value, *r->unit ? r->unit : "-",
+	    *r->source ? r->source : "-");
+	return 0;
+}
+
+static int list_machines(struct emit *em, const char *name, struct err *e)
+{
+	struct machine *m;
+	int rc;
+
+	if (!name) {
+		BEGIN(em, "machines", "name", "usable", "summary");
+		return machine_list(machine_line, em);
+	}
+	rc = machine_create(&m, name, NULL, e);
+	if (rc)
+		return rc;
+	BEGIN(em, "machine", "key", "value", "unit", "source");
+	machine_describe(m, machine_row_out, em);
+	machine_destroy(m);
+	return 0;
+}
+
+/* ---- kernels ----------------------------------------------------------------------- */
+
+static int list_kernels(struct emit *em, const char *name, struct err *e)
+{
+	const struct kernel *k = NULL;
+	int rc = name ? experiment_kernel(name, &k, e) : 0;
+
+	if (rc)
+		return rc;
+	if (!k) {
+		BEGIN(em, "kernels", "name", "commit", "summary");
+		for (u32 i = 0; kernels[i]; i++)
+			ROW(em, kernels[i]->name, kernels[i]->commit,
+			    kernels[i]->summary);
+		return 0;
+	}
+	emit_note(em, " %s (%s): %s\n", k->name, k->commit, k->summary);
+	BEGIN(em, "kernel", "switch", "here", "without_it");
+	for (const struct kernel_switch *s = kernel_switches; s->name; s++) {
+		u64 v = word_get((const u8 *)k + s->offset, (u32)s->bytes);
+		char number[24];
+
+		snprintf(number, sizeof(number), "%llu", (unsigned long long)v);
+		ROW(em, s->name, v == s->off_value ? "off" : s->bytes == 1 ?
+		    "on" : number, s->help);
+	}
+	return 0;
+}
+
+/* ---- flush strategies ---------------------------------------------------------------- */
+
+static int list_flush(struct emit *em, const char *name, struct err *e)
+{
+	const struct flush_ops *f = NULL;
+	int rc = name ? experiment_flush(name, &f, e) : 0;
+
+	if (rc)
+		return rc;
+	BEGIN(em, "flush", "name", "summary", "defers", "source");
+	for (u32 i = 0; flush_strategies[i]; i++)
+		if (!f || f == flush_strategies[i])
+			ROW(em, flush_strategies[i]->name,
+			    flush_strategies[i]->summary,
+			    flush_strategies[i]->defers,
+			    flush_strategies[i]->source);
+	return 0;
+}
+
+/* ---- workloads -------------------------------------------------------------------------- */
+
+static void workload_params(struct emit *em, const struct workload *w)
+{
+	BEGIN(em, "options", "option", "default", "unit", "help");
+	for (size_t i = 0; i < w->nr_params; i++)
+		ROW(em, w->params[i].name,
+		    w->params[i].def ? w->params[i].def : "0",
+		    w->params[i].unit ? w->params[i].unit : "-",
+		    w->params[i].help);
+	for (const char *const *d = w->defaults; d && d[0]; d += 2)
+		ROW(em, d[0], d[1], "-", "other default here than elsewhere");
+}
+
+static int list_workloads(struct emit *em, const char *name, struct err *e)
+{
+	const struct workload *w = NULL;
+	int rc = name ? experiment_workload(name, &w, e) : 0;
+
+	if (rc)
+		return rc;
+	if (!w) {
+		BEGIN(em, "workloads", "name", "summary", "stands for");
+		for (u32 i = 0; workloads[i]; i++)
+			ROW(em, workloads[i]->name, workloads[i]->summary,
+			    workloads[i]->mirrors);
+		return 0;
+	}
+	emit_note(em, " %s: %s\n stands for: %s\n look at: %s\n", w->name,
+		  w->summary, w->mirrors, w->watch);
+	workload_params(em, w);
+	return 0;
+}
+
+/* ---- counters ------------------------------------------------------------------------------ */
+
+static int list_counters(struct emit *em, const char *name, struct err *e)
+{
+	enum counter id = 0;
+	char hint[128];
+
+	if (name && counter_find(name, &id)) {
+		suggest_text(name, counter_names, hint, sizeof(hint));
+		return err_set(e, -ENOENT, "'%s': no such counter%s 'tlbemu "
+			       "list counters' shows all", name,
+			       hint[0] ? hint : ";");
+	}
+	BEGIN(em, "counters", "name", "unit", "what");
+	for (u32 i = 0; i < NR_COUNTERS; i++)
+		if (!name || i == id)
+			ROW(em, counter_info[i].name, counter_info[i].unit,
+			    counter_info[i].help);
+	return 0;
+}
+
+/* ---- the command ------------------------------------------------------------------------------ */
+
+static const struct thing things[] = {
+	{ "machines", "profiles; with NAME every number, its unit and source",
+	  list_machines },
+	{ "kernels", "kernel versions and patches; with NAME its switches",
+	  list_kernels },
+	{ "flush", "flush strategies", list_flush },
+	{ "workloads", "workloads; with NAME its options", list_workloads },
+	{ "counters", "what is counted", list_counters },
+};
+
+static void usage(FILE *f, const struct opt_set *set)
+{
+	fputs("usage: tlbemu list WHAT [NAME] [-o FILE]\n"
+	      "list - the names that options take\n\n", f);
+	for (size_t i = 0; i < ARRAY_LEN(things); i++)
+		fprintf(f, "  %-10s %s\n", things[i].name, things[i].summary);
+	fputs("\n", f);
+	opt_help(set, f);
+	fputs("\nexamples:\n"
+	      "  tlbemu list flush\n"
+	      "  tlbemu list machines skylake-sp -o skylake.csv\n", f);
+}
+
+static int no_thing(const char *name, struct err *e)
+{
+	const char *names[ARRAY_LEN(things) + 1] = { NULL };
+	char hint[128];
+
+	for (size_t i = 0; i < ARRAY_LEN(things); i++)
+		names[i] = things[i].name;
+	suggest_text(name, names, hint, sizeof(hint));
+	err_set(e, -EINVAL, "list: '%s': no such list%s 'tlbemu list --help' "
+		"shows all", name, hint[0] ? hint : ";");
+	return complain(EXIT_USAGE, e);
+}
+
+static int list(const struct list_cfg *cfg, const struct thing *t,
+		const char *name, struct err *e)
+{
+	struct emit *em;
+	int rc = emit_create(&em, &(struct emit_cfg){ .path = cfg->out }, e);
+
+	if (rc)
+		return complain(rc == -EINVAL ? EXIT_USAGE : EXIT_FAILED, e);
+	rc = t->list(em, name, e);
+	if (rc) {
+		emit_discard(em);
+		return complain(exit_status_of(rc), e);
+	}
+	rc = emit_close(em, e);
+	return rc ? complain(EXIT_FAILED, e) : 0;
+}
+
+static int dispatch(const struct list_cfg *cfg, char **word, int n,
+		    struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_LEN(things); i++)
+		if (!strcmp(things[i].name, word[0]))
+			return list(cfg, &things[i], n > 1 ? word[1] : NULL, e);
+	return no_thing(word[0], e);
+}
+
+int cmd_list(int argc, char **argv)
+{
+	struct list_cfg cfg = { 0 };
+	const struct opt_bind bind = OPT_BIND(list_opts, &cfg);
+	struct opt_set *set;
+	struct err e;
+	int n, status = 0;
+
+	if (opt_set_create(&set, &bind, 1)) {
+		err_set(&e, -ENOMEM, "out of memory");
+		return complain(EXIT_FAILED, &e);
+	}
+	n = opt_parse_args(set, argc - 1, argv + 1, &e);
+	if (n < 0) {
+		err_prefix(&e, n, "list: ");
+		status = complain(EXIT_USAGE, &e);
+	} else if (cfg.help) {
+		usage(stdout, set);
+	} else if (!n || n > 2) {
+		usage(stderr, set);
+		status = EXIT_USAGE;
+	} else {
+		status = dispatch(&cfg, argv + 1, n, &e);
+	}
+	opt_set_free(set);
+	return status;
+}

@@ -1,0 +1,281 @@
+/* tlbemu run - one workload on one machine: what it counted, where the cycles
+ * went, and with --check what went through stale translations. */
+#include "emu/cmd_run.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/units.h"
+#include "emu/experiment.h"
+
+static const struct opt run_opts[] = {
+	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
+	  .metavar = "FILE", .help = "write .txt, .csv or .json instead",
+	  .offset = offsetof(struct output_cfg, out), .group = "output",
+	  .no_echo = true },
+	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
+	  .names = progress_modes, .help = "progress on stderr",
+	  .offset = offsetof(struct output_cfg, progress), .group = "output",
+	  .no_echo = true },
+	{ .name = "dry-run", .kind = OPT_BOOL,
+	  .help = "print the whole configuration as an INI file, run nothing",
+	  .offset = offsetof(struct output_cfg, dry_run), .group = "output",
+	  .no_echo = true },
+	{ .name = "help", .kind = OPT_BOOL, .letter = 'h',
+	  .help = "this text; with a WORKLOAD its options, too",
+	  .offset = offsetof(struct output_cfg, help), .group = "output",
+	  .no_echo = true },
+};
+
+static const char usage[] =
+	"usage: tlbemu run [options] WORKLOAD|FILE.ini [FILE...]\n"
+	"run - one workload on one modelled machine: counters, cycles, checks\n\n";
+static const char examples[] =
+	"\nexamples:\n"
+	"  tlbemu run mprotect-storm --threads 8 --pages 40\n"
+	"  tlbemu run numa-migrate --machine 'pack:4 core:2 pu:1' --kernel v3.12 --check\n"
+	"  tlbemu run replay sort.tlbt ls.tlbt --as processes -o replay.csv\n"
+	"  tlbemu run numa-migrate --dry-run > m.ini; tlbemu run m.ini --seed 2\n"
+	"exit status: 0 done, 1 ran and --check found lost stores or writes after\n"
+	"free, or output could not be written, 2 usage or bad input\n";
+
+static void show_help(const struct experiment *x)
+{
+	fputs(usage, stdout);
+	if (x->workload)
+		printf("%s: %s\n  stands for: %s\n  look at: %s\n\n",
+		       x->workload->name, x->workload->summary,
+		       x->workload->mirrors, x->workload->watch);
+	opt_help(x->set, stdout);
+	fputs(examples, stdout);
+}
+
+/* ---- tables --------------------------------------------------------------------- */
+
+static void cycles_table(struct emit *em, const struct timed_result *r)
+{
+	static const struct emit_col cols[] = {
+		{ .name = "cycles", .type = EMIT_U64 },
+		{ .name = "category", .type = EMIT_STRING },
+		{ .name = "share", .unit = "%", .type = EMIT_DOUBLE,
+		  .decimals = 2 },
+		{ .name = "what", .type = EMIT_STRING },
+		{ .name = "per_flush", .unit = "cycles", .type = EMIT_DOUBLE,
+		  .decimals = 1 },
+	};
+	u64 all = timed_busy_cycles(r) + r->cycles[CYC_IDLE];
+	u64 flushes = r->count.v[CTR_TLB_FLUSH];
+	bool has_per = flushes || emit_kind_of(em) != EMIT_TABLE;
+
+	emit_table(em, &(struct emit_table){
+		.name = "cycles", .title = "\n cycles of all threads' CPUs",
+		.cols = cols, .nr_cols = ARRAY_LEN(cols) - !has_per });
+	for (u32 i = 0; i < NR_CYCLE_CATS; i++) {
+		emit_u64(em, r->cycles[i]);
+		emit_str(em, cycle_cat_names[i]);
+		emit_double(em, all ? 100.0 * (double)r->cycles[i] /
+			    (double)all : 0);
+		emit_str(em, cycle_cat_help[i]);
+		if (has_per)
+			emit_double(em, flushes ? (double)r->cycles[i] /
+				    (double)flushes : NAN);
+		emit_row(em);
+	}
+}
+
+static void cpus_table(struct emit *em, const struct timed_result *r)
+{
+	struct emit_col cols[3 + NR_CYCLE_CATS] = {
+		{ .name = "thread", .type = EMIT_U64 },
+		{ .name = "cpu", .type = EMIT_U64 },
+		{ .name = "node", .type = EMIT_U64 },
+	};
+
+	for (u32 i = 0; i < NR_CYCLE_CATS; i++)
+		cols[3 + i] = (struct emit_col){ .name = cycle_cat_names[i],
+			.unit = "cycles", .type = EMIT_U64 };
+	emit_table(em, &(struct emit_table){
+		.name = "cpus", .title = "\n cycles by thread",
+		.cols = cols, .nr_cols = ARRAY_LEN(cols) });
+	for (u32 t = 0; t < r->nr_threads; t++) {
+		emit_u64(em, t);
+		emit_u64(em, r->cpu[t].cpu);
+		emit_u64(em, r->cpu[t].node);
+		for (u32 i = 0; i < NR_CYCLE_CATS; i++)
+			emit_u64(em, r->cpu[t].cycles[i]);
+		emit_row(em);
+	}
+}
+
+static void window_table(struct emit *em, const struct timed_result *r)
+{
+	static const struct emit_col cols[] = {
+		{ .name = "from", .unit = "ns", .type = EMIT_DOUBLE,
+		  .decimals = 0 },
+		{ .name = "to", .unit = "ns", .type = EMIT_DOUBLE,
+		  .decimals = 0 },
+		{ .name = "stale_hits", .type = EMIT_U64 },
+		{ .name = "of_these_stores", .type = EMIT_U64 },
+	};
+	const struct window_stat *w = &r->window;
+	double ns = 1e9 / (double)r->hz;
+	u32 first = 0, last = 0;
+
+	for (u32 i = WINDOW_BUCKETS; i-- > 0; )
+		if (w->hits[i]) {
+			first = i;
+			last = last ? last : i;
+		}
+	emit_table(em, &(struct emit_table){
+		.name = "window",
+		.title = "\n vulnerability window: time from the change of an entry to a use of the old one",
+		.cols = cols, .nr_cols = ARRAY_LEN(cols) });
+	if (!r->count.v[CTR_STALE_HITS])
+		return;
+	for (u32 i = first; i <= last; i++) {
+		emit_double(em, i ? ldexp(ns, (int)i) : 0);
+		emit_double(em, ldexp(ns, (int)i + 1));
+		emit_u64(em, w->hits[i]);
+		emit_u64(em, w->store_hits[i]);
+		emit_row(em);
+	}
+}
+
+static void summary(struct emit *em, const struct experiment *x,
+		    const struct timed_result *r)
+{
+	char cyc[UNITS_MAX_TEXT], hz[UNITS_MAX_TEXT];
+	double per = timed_flush_cycles(r);
+
+	emit_note(em, "\n%11.3f ms modelled (%s cycles at %s), %u threads on %u CPUs",
+		  timed_cycles_to_ms(r, r->elapsed_cycles),
+		  units_format_grouped(r->elapsed_cycles, cyc),
+		  units_format(UNIT_HZ, r->hz, hz), r->nr_threads, r->nr_cpus);
+	if (isfinite(per))
+		emit_note(em, "%11.1f cycles (%.0f ns) of the initiator per "
+			  "flush: sending, its own flush, waiting", per,
+			  per / (double)r->hz * 1e9);
+	emit_note(em, "%11s leans on %u of %u assumed costs of profile %s "
+		  "('tlbemu list machines %s')", "", r->nr_assumed_used,
+		  r->nr_assumed, r->profile, r->profile);
+	if (r->is_checked)
+		emit_note(em, "%11s %s", "", r->count.v[CTR_LOST_STORES] ||
+			  r->count.v[CTR_WRITE_AFTER_FREE]
+			  ? "CHECK FAILED: data was lost"
+			  : "check passed: no store was lost, none went to a free frame");
+	if (r->is_checked && r->count.v[CTR_STALE_HITS])
+		emit_note(em, "%11.0f ns is the oldest translation that was used",
+			  (double)r->window.max_cycles / (double)r->hz * 1e9);
+	if (!x->output.out && isatty(STDOUT_FILENO))
+		emit_note(em, "%11.3f s on this host", (double)r->host_ns / 1e9);
+}
+
+static void metas(struct emit *em, const struct timed_result *r)
+{
+	emit_meta_str(em, "machine", "topology", r->topology);
+	emit_meta_str(em, "machine", "profile", r->profile);
+	emit_meta_u64(em, "machine", "cpus", r->nr_cpus);
+	emit_meta_u64(em, "machine", "hz", r->hz);
+	emit_meta_u64(em, "machine", "assumed_costs", r->nr_assumed);
+	emit_meta_u64(em, "result", "assumed_costs_used", r->nr_assumed_used);
+	emit_meta_u64(em, "result", "threads", r->nr_threads);
+	emit_meta_u64(em, "result", "elapsed_cycles", r->elapsed_cycles);
+	emit_meta_double(em, "result", "elapsed_ms",
+			 timed_cycles_to_ms(r, r->elapsed_cycles));
+	emit_meta_double(em, "result", "flush_cycles", timed_flush_cycles(r));
+	if (r->is_checked)
+		emit_meta_u64(em, "result", "window_max_cycles",
+			      r->window.max_cycles);
+}
+
+static void report(const struct experiment *x, const struct timed_result *r,
+		   struct emit *em)
+{
+	char title[512];
+
+	experiment_meta(x, em);
+	metas(em, r);
+	snprintf(title, sizeof(title), " emulated counters for '%s' on '%s', "
+		 "kernel %s, flush %s, seed %llu\n", x->word, r->topology,
+		 x->cfg.kernel, x->cfg.flush, (unsigned long long)x->cfg.seed);
+	counters_emit(em, "counters", title, &r->count, &r->modelled);
+	cycles_table(em, r);
+	if (emit_kind_of(em) == EMIT_JSON)
+		cpus_table(em, r);
+	if (r->is_checked)
+		window_table(em, r);
+	summary(em, x, r);
+}
+
+/* ---- the command ------------------------------------------------------------------ */
+
+static bool is_lossy(const struct timed_result *r)
+{
+	return r->is_checked && (r->count.v[CTR_LOST_STORES] ||
+				 r->count.v[CTR_WRITE_AFTER_FREE]);
+}
+
+/* The output is opened first: what cannot be written is told before the work. */
+static int run_point(const struct experiment *x, const struct timed_point *p,
+		     struct timed_result *r, struct err *e)
+{
+	struct emit *em;
+	int rc = emit_create(&em, &(struct emit_cfg){ .path = x->output.out },
+			     e);
+
+	if (rc)
+		return complain(rc == -EINVAL ? EXIT_USAGE : EXIT_FAILED, e);
+	rc = timed_point_run(p, r, e);
+	if (rc) {
+		emit_discard(em);
+		return complain(exit_status_of(rc), e);
+	}
+	report(x, r, em);
+	if (emit_close(em, e))
+		return complain(EXIT_FAILED, e);
+	return is_lossy(r) ? EXIT_FAILED : 0;
+}
+
+static int run(const struct experiment *x, struct err *e)
+{
+	struct timed_point p = experiment_point(x, NULL, NULL);
+	struct timed_result *r;
+	int status;
+
+	p.progress = x->output.progress;
+	if (experiment_kernel(x->cfg.kernel, &p.kernel, e) ||
+	    experiment_flush(x->cfg.flush, &p.flush, e))
+		return complain(EXIT_USAGE, e);
+	if (x->output.dry_run) {
+		experiment_echo(x, stdout);
+		return 0;
+	}
+	r = calloc(1, sizeof(*r));
+	if (!r) {
+		err_set(e, -ENOMEM, "out of memory");
+		return complain(EXIT_FAILED, e);
+	}
+	status = run_point(x, &p, r, e);
+	free(r);
+	return status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct experiment x;
+	struct err e;
+	int status = 0;
+
+	if (experiment_parse(&x, argc, argv, run_opts, ARRAY_LEN(run_opts), &e))
+		status = complain(EXIT_USAGE, &e);
+	else if (x.output.help)
+		show_help(&x);
+	else
+		status = run(&x, &e);
+	experiment_release(&x);
+	return status;
+}

@@ -1,0 +1,299 @@
+#include "emu/experiment.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/suggest.h"
+#include "emu/version.h"
+
+int complain(int status, const struct err *e)
+{
+	fprintf(stderr, "tlbemu: %s\n", e->text);
+	return status;
+}
+
+int exit_status_of(int rc)
+{
+	switch (rc) {
+	case -EINVAL:
+	case -ENOENT:
+	case -ERANGE:
+	case -E2BIG:
+	case -EACCES:
+	case -EISDIR:
+	case -ESPIPE:
+		return EXIT_USAGE;
+	}
+	return EXIT_FAILED;
+}
+
+/* ---- names ------------------------------------------------------------------- */
+
+static int no_such(struct err *e, const char *what, const char *name,
+		   const char *list, const char *const *names)
+{
+	char hint[128];
+
+	suggest_text(name, names, hint, sizeof(hint));
+	return err_set(e, -ENOENT, "'%s': no such %s%s 'tlbemu list %s' shows "
+		       "all", name, what, hint[0] ? hint : ";", list);
+}
+
+#define MAX_NAMES 64
+
+int experiment_kernel(const char *name, const struct kernel **out,
+		      struct err *e)
+{
+	const char *names[MAX_NAMES + 1] = { NULL };
+
+	*out = kernel_find(name);
+	for (u32 i = 0; kernels[i] && i < MAX_NAMES; i++)
+		names[i] = kernels[i]->name;
+	return *out ? 0 : no_such(e, "kernel", name, "kernels", names);
+}
+
+int experiment_flush(const char *name, const struct flush_ops **out,
+		     struct err *e)
+{
+	const char *names[MAX_NAMES + 1] = { NULL };
+
+	*out = flush_find(name);
+	for (u32 i = 0; flush_strategies[i] && i < MAX_NAMES; i++)
+		names[i] = flush_strategies[i]->name;
+	return *out ? 0 : no_such(e, "flush strategy", name, "flush", names);
+}
+
+int experiment_workload(const char *name, const struct workload **out,
+			struct err *e)
+{
+	const char *names[MAX_NAMES + 1] = { NULL };
+
+	*out = workload_find(name);
+	for (u32 i = 0; workloads[i] && i < MAX_NAMES; i++)
+		names[i] = workloads[i]->name;
+	return *out ? 0 : no_such(e, "workload", name, "workloads", names);
+}
+
+/* ---- parsing ------------------------------------------------------------------- */
+
+static bool is_ini(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 4 && !strcmp(name + n - 4, ".ini");
+}
+
+static int ini_key(void *arg, const char *section, const char *key,
+		   const char *value)
+{
+	char **name = arg;
+
+	if (!strcmp(key, "workload") && (!*section || !strcmp(section, "run"))) {
+		free(*name);
+		*name = strdup(value);
+	}
+	return 1;
+}
+
+/* The workload's name must be known before its options can be read. */
+static int workload_of_ini(const char *path, char **name, struct err *e)
+{
+	FILE *f = fopen(path, "r");
+
+	*name = NULL;
+	if (!f)
+		return err_set(e, -ENOENT, "%s: cannot open: %s", path,
+			       strerror(errno));
+	/* Syntax errors are found again, and told, by opt_parse_ini(). */
+	ini_parse_file(f, ini_key, name);
+	fclose(f);
+	if (!*name)
+		return err_set(e, -EINVAL, "%s: no line 'workload = NAME' "
+			       "('tlbemu list workloads' shows all)", path);
+	return 0;
+}
+
+static int take_args(struct experiment *x, int argc, char **argv,
+		     const char *ini, struct err *e)
+{
+	static const char *const sections[] = { "run", NULL };
+	const char *const *d = x->workload->defaults;
+	int n, rc = 0;
+
+	for (; d && d[0] && !rc; d += 2)
+		rc = opt_assign(x->set, d[0], d[1], OPT_FROM_DEFAULT, e);
+	if (!rc && ini)
+		rc = opt_parse_ini(x->set, ini,
+				   &(struct opt_ini){ .sections = sections }, e);
+	if (rc)
+		return rc;
+	n = opt_parse_args(x->set, argc - 1, argv + 1, e);
+	if (n < 0)
+		return err_prefix(e, n, "%s: ", x->command);
+	/* argv[1] is the workload. */
+	x->files = argv + 2;
+	x->nr_files = n ? (u32)n - 1 : 0;
+	if (x->nr_files && !x->workload->takes_files)
+		return err_set(e, -EINVAL, "%s: '%s': %s takes no files",
+			       x->command, x->files[0], x->workload->name);
+	if (!x->nr_files && x->workload->takes_files && !x->output.help)
+		return err_set(e, -EINVAL, "%s: %s needs files: tlbemu %s %s "
+			       "%s", x->command, x->workload->name, x->command,
+			       x->workload->name, x->workload->takes_files);
+	return 0;
+}
+
+/* Of what is left when the machine's options are taken: a workload's own
+ * options, their values, and somewhere between them its name. */
+static char *workload_word(char **word, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (workload_find(word[i]) || is_ini(word[i]))
+			return strdup(word[i]);
+	for (int i = 0; i < n; i++)
+		if (word[i][0] != '-')
+			return strdup(word[i]);
+	return NULL;
+}
+
+/* First pass, over a copy of argv: which word is the workload? */
+static int find_workload(struct experiment *x, int argc, char **argv,
+			 const struct opt_bind *binds, char **name,
+			 bool *is_help, struct err *e)
+{
+	char **copy = calloc((size_t)argc + 1, sizeof(*copy));
+	struct opt_set *set = NULL;
+	int n;
+
+	*name = NULL;
+	if (!copy || opt_set_create(&set, binds, 2)) {
+		free(copy);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	memcpy(copy, argv, (size_t)argc * sizeof(*copy));
+	n = opt_parse_known(set, argc - 1, copy + 1, e);
+	*is_help = x->output.help;
+	if (n > 0)
+		*name = workload_word(copy + 1, n);
+	/* An option of unknown name alone: its error, not "which workload". */
+	if (n > 0 && !*name)
+		n = opt_parse_args(set, argc - 1, argv + 1, e);
+	opt_set_free(set);
+	free(copy);
+	return n < 0 ? n : 0;
+}
+
+static int bind_workload(struct experiment *x, const struct opt *more,
+			 size_t nr_more, struct err *e)
+{
+	const struct workload *wl = x->workload;
+	struct opt_bind binds[] = {
+		{ .table = timed_opts, .nr = nr_timed_opts, .base = &x->cfg },
+		{ .table = more, .nr = nr_more, .base = &x->output },
+		{ .table = wl ? wl->params : NULL,
+		  .nr = wl ? wl->nr_params : 0, },
+	};
+
+	if (wl) {
+		x->workload_cfg = calloc(1, wl->cfg_bytes);
+		if (!x->workload_cfg)
+			return err_set(e, -ENOMEM, "out of memory");
+		binds[2].base = x->workload_cfg;
+	}
+	if (opt_set_create(&x->set, binds, wl ? 3 : 2))
+		return err_set(e, -ENOMEM, "out of memory");
+	return 0;
+}
+
+int experiment_parse(struct experiment *x, int argc, char **argv,
+		     const struct opt *more, size_t nr_more, struct err *e)
+{
+	const struct opt_bind binds[2] = {
+		{ .table = timed_opts, .nr = nr_timed_opts, .base = &x->cfg },
+		{ .table = more, .nr = nr_more, .base = &x->output },
+	};
+	char *name = NULL;
+	bool is_help = false;
+	int rc;
+
+	memset(x, 0, sizeof(*x));
+	x->command = argv[0];
+	rc = find_workload(x, argc, argv, binds, &x->word, &is_help, e);
+	if (rc)
+		return err_prefix(e, rc, "%s: ", x->command);
+	if (!x->word && !is_help)
+		return err_set(e, -EINVAL, "%s: which workload? 'tlbemu list "
+			       "workloads' shows all", x->command);
+	if (x->word && is_ini(x->word))
+		rc = workload_of_ini(x->word, &name, e);
+	if (!rc && x->word)
+		rc = experiment_workload(name ? name : x->word, &x->workload, e);
+	free(name);
+	if (!rc)
+		rc = bind_workload(x, more, nr_more, e);
+	if (!rc && x->workload)
+		rc = take_args(x, argc, argv, is_ini(x->word) ? x->word : NULL,
+			       e);
+	x->output.help = is_help;
+	return rc;
+}
+
+void experiment_release(struct experiment *x)
+{
+	opt_set_free(x->set);
+	free(x->workload_cfg);
+	free(x->word);
+	memset(x, 0, sizeof(*x));
+}
+
+/* ---- use ------------------------------------------------------------------------ */
+
+struct timed_point experiment_point(const struct experiment *x,
+				    const struct kernel *k,
+				    const struct flush_ops *f)
+{
+	return (struct timed_point){
+		.cfg = &x->cfg,
+		.kernel = k,
+		.flush = f,
+		.workload = x->workload,
+		.workload_cfg = x->workload_cfg,
+		.files = (const char *const *)x->files,
+		.nr_files = x->nr_files,
+		.progress = PROGRESS_NEVER,
+	};
+}
+
+static void meta_opt(void *arg, const struct opt *o, const char *value,
+		     enum opt_origin origin)
+{
+	if (strcmp(o->name, "workload"))
+		emit_meta_str(arg, "config", o->name, *value ? value : NULL);
+}
+
+void experiment_meta(const struct experiment *x, struct emit *em)
+{
+	emit_meta_str(em, NULL, "command", x->command);
+	emit_meta_str(em, NULL, "revision", tlbemu_revision);
+	emit_meta_u64(em, NULL, "seed", x->cfg.seed);
+	emit_meta_str(em, "config", "workload", x->workload->name);
+	opt_each(x->set, meta_opt, em);
+}
+
+static void echo_opt(void *arg, const struct opt *o, const char *value,
+		     enum opt_origin origin)
+{
+	if (strcmp(o->name, "workload") && *value)
+		fprintf(arg, "%s = %s\n", o->name, value);
+}
+
+void experiment_echo(const struct experiment *x, FILE *f)
+{
+	fprintf(f, "workload = %s\n", x->workload->name);
+	opt_each(x->set, echo_opt, f);
+	for (u32 i = 0; i < x->nr_files; i++)
+		fprintf(f, "# file: %s\n", x->files[i]);
+}

@@ -1,0 +1,370 @@
+#include "emu/timed_point.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/suggest.h"
+#include "cpu/timed.h"
+
+#define FIELD(f, g) .offset = offsetof(struct timed_cfg, f), .group = g
+
+static const char *const placement_names[] = { "spread", "pack", NULL };
+
+const struct opt timed_opts[] = {
+	{ .name = "machine", .kind = OPT_STRING, .letter = 'm',
+	  .def = "pack:2 core:4 pu:1", .metavar = "SPEC|FILE|NAME|host",
+	  .help = "topology: hwloc synthetic string, XML file of lstopo, a "
+		  "profile's name, or this host", .see = "tlbemu list machines",
+	  FIELD(machine, "machine") },
+	{ .name = "profile", .kind = OPT_STRING, .metavar = "NAME|FILE",
+	  .help = "costs and TLB geometry; without it the machine's own, else "
+		  MACHINE_DEFAULT_PROFILE, .see = "tlbemu list machines",
+	  FIELD(profile, "machine") },
+	{ .name = "cpus", .kind = OPT_U32, .def = "0", .max = MACHINE_MAX_CPUS,
+	  .help = "CPUs switched on, the first N; 0: all",
+	  FIELD(cpus, "machine") },
+	{ .name = "kernel", .kind = OPT_STRING, .letter = 'k', .def = "v6.1",
+	  .metavar = "NAME", .help = "modelled kernel version or patch",
+	  .see = "tlbemu list kernels", FIELD(kernel, "kernel") },
+	{ .name = "flush", .kind = OPT_STRING, .letter = 'f',
+	  .def = "deferred", .metavar = "NAME",
+	  .help = "TLB flush strategy", .see = "tlbemu list flush",
+	  FIELD(flush, "kernel") },
+	{ .name = "thp", .kind = OPT_BOOL, .def = "yes",
+	  .help = "transparent huge pages on a first touch",
+	  FIELD(thp, "kernel") },
+	{ .name = "scan-period", .kind = OPT_TIME_NS, .def = "0",
+	  .max = 1000000000000ull, .unit = "ns",
+	  .help = "time between two NUMA scans of a thread; 0: no scanning",
+	  FIELD(scan_period_ns, "kernel") },
+	{ .name = "scan-size", .kind = OPT_SIZE, .def = "256M", .min = 4096,
+	  .unit = "bytes", .help = "address space per NUMA scan",
+	  FIELD(scan_bytes, "kernel") },
+	{ .name = "workload", .kind = OPT_STRING, .metavar = "NAME",
+	  .help = "for INI files: what to run", .see = "tlbemu list workloads",
+	  FIELD(workload, "workload") },
+	{ .name = "threads", .kind = OPT_U32, .letter = 't', .def = "0",
+	  .max = MACHINE_MAX_CPUS,
+	  .help = "threads of the workload; 0: as many as it likes",
+	  FIELD(threads, "workload") },
+	{ .name = "placement", .kind = OPT_ENUM, .def = "spread",
+	  .names = placement_names,
+	  .help = "threads go round the nodes, or fill CPUs in order",
+	  FIELD(placement, "workload") },
+	{ .name = "seed", .kind = OPT_U64, .def = "1",
+	  .help = "of all random choices", FIELD(seed, "workload") },
+	{ .name = "check", .kind = OPT_BOOL,
+	  .help = "count stale hits, lost stores and writes after free, and "
+		  "for how long stale translations were used",
+	  FIELD(check, "workload") },
+};
+const size_t nr_timed_opts = ARRAY_LEN(timed_opts);
+
+const char *const cycle_cat_names[NR_CYCLE_CATS] = {
+#define CATEGORY(id, name, help) [CYC_##id] = name,
+#include "cpu/categories.def"
+#undef CATEGORY
+};
+
+const char *const cycle_cat_help[NR_CYCLE_CATS] = {
+#define CATEGORY(id, name, help) [CYC_##id] = help,
+#include "cpu/categories.def"
+#undef CATEGORY
+};
+
+static u64 host_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * 1000000000u + (u64)t.tv_nsec;
+}
+
+/* ---- the machine ------------------------------------------------------------ */
+
+static u64 nr_frames(const struct machine *m)
+{
+	u64 n = 0;
+
+	for (u32 i = 0; i < m->nr_nodes; i++)
+		n += m->node_bytes[i] >> PAGE_SHIFT;
+	return n;
+}
+
+/* Address space only; what is not touched costs nothing. */
+static size_t arena_bytes(const struct machine *m, bool is_checked)
+{
+	u64 frame = sizeof(u64 *) + sizeof(struct page) + sizeof(struct ghost);
+	u64 n = nr_frames(m);
+
+	/* Tables: at worst one for every 512 frames of data, and as many
+	 * again; the window's word per page of a 48-bit space. */
+	return (1ull << 30) + n * frame + n * 2 * sizeof(u64) +
+		(is_checked ? sizeof(u64) << 36 : 0);
+}
+
+static int boot(const struct timed_point *p, const struct machine *m,
+		struct sys **out, struct err *e)
+{
+	const struct timed_cfg *cfg = p->cfg;
+	const struct sys_config sc = {
+		.m = m,
+		.arena_bytes = arena_bytes(m, cfg->check),
+		.nr_cpus = cfg->cpus ? cfg->cpus : m->nr_cpus,
+		.is_checked = cfg->check,
+		.paging = { .levels = 4, .bits = 9 },
+		.seed = cfg->seed,
+	};
+	const struct mm_config mc = {
+		.kernel = p->kernel,
+		.flush = p->flush,
+		.scan_bytes = cfg->scan_bytes,
+		.scan_period_ns = cfg->scan_period_ns,
+		.thp_enabled = cfg->thp,
+	};
+	int rc;
+
+	if (cfg->cpus > m->nr_cpus)
+		return err_set(e, -EINVAL, "--cpus: %u, but '%s' has %u",
+			       cfg->cpus, m->topology, m->nr_cpus);
+	if (nr_frames(m) > UINT32_MAX)
+		return err_set(e, -EINVAL, "machine '%s': more than 16 TiB of "
+			       "memory", m->topology);
+	rc = sys_create(out, &sc);
+	if (rc)
+		return err_set(e, rc, "out of memory");
+	rc = timed_install(*out);
+	if (!rc)
+		rc = mm_boot(*out, &mc);
+	if (rc) {
+		mm_shutdown(*out);
+		timed_remove(*out);
+		sys_destroy(*out);
+		return err_set(e, rc, "out of memory");
+	}
+	if (p->is_in_order)
+		timed_set_lookahead(0);
+	for (u32 i = 0; i < (*out)->nr_cpus; i++)
+		tlb_array_seed((*out)->cpu[i].tlb, cfg->seed + i);
+	return 0;
+}
+
+/* ---- threads on CPUs --------------------------------------------------------- */
+
+/* Round the nodes, each node's CPUs in order. */
+static void place_spread(const struct sys *sys, u32 *cpu_of)
+{
+	u32 nr_nodes = sys->m->nr_nodes, n = 0;
+	u32 *next = calloc(nr_nodes, sizeof(*next));
+
+	for (u32 node = 0; next && n < sys->nr_cpus;
+	     node = (node + 1) % nr_nodes) {
+		while (next[node] < sys->nr_cpus &&
+		       sys->cpu[next[node]].node != node)
+			next[node]++;
+		if (next[node] < sys->nr_cpus)
+			cpu_of[n++] = next[node]++;
+	}
+	free(next);
+}
+
+static void place(const struct sys *sys, int how, u32 *cpu_of)
+{
+	for (u32 i = 0; i < sys->nr_cpus; i++)
+		cpu_of[i] = i;
+	if (how == PLACE_SPREAD)
+		place_spread(sys, cpu_of);
+}
+
+/* ---- results ----------------------------------------------------------------- */
+
+/* What setup did is not part of the run. */
+static void start_clocks(struct sys *sys)
+{
+	for (u32 i = 0; i < sys->nr_cpus; i++) {
+		struct cpu *c = &sys->cpu[i];
+
+		c->now = c->done_at = c->run_until = 0;
+		c->cat = CYC_USER;
+		memset(c->cycles, 0, sizeof(c->cycles));
+		memset(&c->count, 0, sizeof(c->count));
+	}
+	memset(sys->cost_used, 0, sizeof(sys->cost_used));
+	this_cpu = &sys->cpu[0];
+}
+
+static void say_modelled(struct timed_result *r, bool is_checked)
+{
+	static const enum counter checked[] = {
+		CTR_STALE_HITS, CTR_LOST_STORES, CTR_WRITE_AFTER_FREE,
+	};
+	/* One thread a CPU: nothing ever switches. */
+	static const enum counter never[] = { CTR_CONTEXT_SWITCHES };
+
+	memset(&r->modelled, 0xff, sizeof(r->modelled));
+	for (size_t i = 0; i < ARRAY_LEN(never); i++)
+		r->modelled.word[never[i] / 64] &= ~(1ull << never[i] % 64);
+	for (size_t i = 0; !is_checked && i < ARRAY_LEN(checked); i++)
+		r->modelled.word[checked[i] / 64] &= ~(1ull << checked[i] % 64);
+}
+
+static void count_costs(struct sys *sys, struct timed_result *r)
+{
+	const struct counters *c = &r->count;
+
+	/* Inside the arrays, which know only cycles. */
+	sys->cost_used[COST_STLB_HIT] = c->v[CTR_STLB_HIT_LOAD] ||
+		c->v[CTR_STLB_HIT_STORE];
+	r->nr_costs = NR_COSTS;
+	for (u32 i = 0; i < NR_COSTS; i++) {
+		bool is_assumed = machine_cost_is_assumed(sys->m, (enum cost)i);
+
+		r->nr_assumed += is_assumed;
+		r->nr_assumed_used += is_assumed && sys->cost_used[i];
+	}
+}
+
+static void gather(struct sys *sys, const struct wl *w, struct timed_result *r)
+{
+	r->elapsed_cycles = timed_elapsed(sys);
+	r->hz = sys->m->hz;
+	r->nr_cpus = sys->nr_cpus;
+	r->nr_threads = w->nr_threads;
+	r->is_checked = sys->is_checked;
+	snprintf(r->profile, sizeof(r->profile), "%s", sys->m->name);
+	snprintf(r->topology, sizeof(r->topology), "%s", sys->m->topology);
+	for (u32 i = 0; i < w->nr_threads; i++) {
+		const struct cpu *c = &sys->cpu[w->cpu_of[i]];
+
+		r->cpu[i].cpu = c->id;
+		r->cpu[i].node = c->node;
+		r->cpu[i].done_at = c->done_at;
+		r->cpu[i].count = c->count;
+		memcpy(r->cpu[i].cycles, c->cycles, sizeof(c->cycles));
+		counters_add(&r->count, &c->count);
+		for (u32 k = 0; k < NR_CYCLE_CATS; k++)
+			r->cycles[k] += c->cycles[k];
+	}
+	if (mms()->window)
+		r->window = *mms()->window;
+	for (u32 n = 0; n < sys->m->nr_nodes; n++)
+		r->frames += mms()->node[n].next - n * mms()->frames_per_node;
+	say_modelled(r, sys->is_checked);
+	count_costs(sys, r);
+}
+
+/* ---- the run ------------------------------------------------------------------- */
+
+struct shown {
+	struct progress p;
+	const struct wl *w;
+};
+
+static void show(u64 cycles, void *arg)
+{
+	struct shown *s = arg;
+
+	progress_to(&s->p, s->w->done);
+}
+
+static int run(struct sys *sys, const struct timed_point *p, struct wl *w,
+	       struct err *e)
+{
+	struct shown s = { .w = w };
+	int rc = w->workload->setup(w, e);
+
+	if (rc < 0)
+		return rc;
+	start_clocks(sys);
+	progress_start(&s.p, p->progress, w->workload->name, w->unit, w->total);
+	rc = timed_run(sys, show, &s, NULL);
+	progress_end(&s.p);
+	if (w->error)
+		return err_set(e, w->error, "%s", w->err.text);
+	if (rc == -EDEADLK)
+		return err_set(e, rc, "%s: the modelled kernel deadlocked: all "
+			       "threads wait for each other", w->workload->name);
+	return rc;
+}
+
+static int run_on(const struct timed_point *p, const struct machine *m,
+		  struct timed_result *r, struct err *e)
+{
+	struct wl w = {
+		.workload = p->workload,
+		.cfg = p->workload_cfg,
+		.files = p->files,
+		.nr_files = p->nr_files,
+		.seed = p->cfg->seed,
+		.nr_threads = p->cfg->threads,
+		.unit = "steps",
+	};
+	struct sys *sys;
+	int rc = boot(p, m, &sys, e);
+
+	if (rc)
+		return rc;
+	w.cpu_of = calloc(sys->nr_cpus, sizeof(*w.cpu_of));
+	w.thread = calloc(sys->nr_cpus, sizeof(*w.thread));
+	if (w.cpu_of && w.thread) {
+		place(sys, p->cfg->placement, w.cpu_of);
+		rc = run(sys, p, &w, e);
+		if (!rc)
+			gather(sys, &w, r);
+		if (p->workload->teardown)
+			p->workload->teardown(&w);
+	} else {
+		rc = err_set(e, -ENOMEM, "out of memory");
+	}
+	free(w.cpu_of);
+	free(w.thread);
+	mm_shutdown(sys);
+	timed_remove(sys);
+	sys_destroy(sys);
+	return rc;
+}
+
+int timed_point_run(const struct timed_point *p, struct timed_result *r,
+		    struct err *e)
+{
+	u64 from = host_ns();
+	struct machine *m;
+	int rc = machine_create(&m, p->cfg->machine, p->cfg->profile, e);
+
+	if (rc)
+		return rc;
+	memset(r, 0, sizeof(*r));
+	rc = run_on(p, m, r, e);
+	r->host_ns = host_ns() - from;
+	machine_destroy(m);
+	return rc;
+}
+
+/* ---- what follows from a result -------------------------------------------------- */
+
+u64 timed_busy_cycles(const struct timed_result *r)
+{
+	u64 n = 0;
+
+	for (u32 i = 0; i < NR_CYCLE_CATS; i++)
+		if (i != CYC_IDLE)
+			n += r->cycles[i];
+	return n;
+}
+
+double timed_flush_cycles(const struct timed_result *r)
+{
+	u64 n = r->count.v[CTR_TLB_FLUSH];
+
+	return n ? (double)(r->cycles[CYC_FLUSH] + r->cycles[CYC_WAIT_ACK]) /
+		(double)n : NAN;
+}
+
+double timed_cycles_to_ms(const struct timed_result *r, u64 cycles)
+{
+	return (double)cycles / (double)r->hz * 1e3;
+}

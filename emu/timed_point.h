@@ -1,0 +1,88 @@
+/* timed_point.h - one timed run: a machine, a kernel, a flush strategy and a
+ * workload in; counters, cycles and the vulnerability window out.
+ *
+ * The result is plain data, so that a worker process can hand it over in
+ * shared memory. The same point gives the same result, but for host_ns.
+ *
+ * Errors: 0 or negative errno with text in @e. -EINVAL and -ENOENT: bad input.
+ */
+#ifndef EMU_TIMED_POINT_H
+#define EMU_TIMED_POINT_H
+
+#include "base/err.h"
+#include "base/opt.h"
+#include "base/progress.h"
+#include "cpu/cpu.h"
+#include "mm/flush.h"
+#include "mm/oracle.h"
+#include "workloads/workload.h"
+
+/* ORDER placement_names */
+enum placement { PLACE_SPREAD, PLACE_PACK };
+
+/* What every timed command can set. */
+struct timed_cfg {
+	const char *machine, *profile, *kernel, *flush, *workload;
+	u32 cpus, threads;
+	int placement;
+	u64 seed;
+	u64 scan_bytes, scan_period_ns;
+	bool thp;
+	bool check;
+};
+
+extern const struct opt timed_opts[];
+extern const size_t nr_timed_opts;
+
+struct timed_point {
+	const struct timed_cfg *cfg;
+	const struct kernel *kernel;
+	const struct flush_ops *flush;
+	const struct workload *workload;
+	const void *workload_cfg;
+	const char *const *files;
+	u32 nr_files;
+	int progress;           /* enum progress_mode                         */
+	bool is_in_order;       /* tests: no running ahead                    */
+};
+
+struct timed_result {
+	struct counters count;          /* of all CPUs                        */
+	struct counter_mask modelled;
+	u64 cycles[NR_CYCLE_CATS];
+	u64 elapsed_cycles;
+	u64 hz;
+	u64 host_ns;
+	u32 nr_cpus, nr_threads;
+	u32 nr_costs, nr_assumed, nr_assumed_used;
+	u64 frames;                     /* 4K frames ever handed out          */
+	bool is_checked;
+	struct window_stat window;
+	char profile[64], topology[256];
+	/* Per CPU that ran a thread. */
+	struct {
+		u32 cpu, node;
+		u64 done_at;
+		u64 cycles[NR_CYCLE_CATS];
+		struct counters count;
+	} cpu[MACHINE_MAX_CPUS];
+};
+
+/* timed_point_run - about 600 KiB of result, so allocate it. */
+int timed_point_run(const struct timed_point *p, struct timed_result *r,
+		    struct err *e);
+
+/* Names of the categories of cycles, and what is in them. */
+extern const char *const cycle_cat_names[NR_CYCLE_CATS];
+extern const char *const cycle_cat_help[NR_CYCLE_CATS];
+
+/* All busy cycles: every category but idle. */
+u64 timed_busy_cycles(const struct timed_result *r);
+
+/* Cycles of the initiator per flush: sending, its own flush, waiting. Not a
+ * number without a flush. */
+double timed_flush_cycles(const struct timed_result *r);
+
+double timed_cycles_to_ms(const struct timed_result *r, u64 cycles);
+
+#endif
