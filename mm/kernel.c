@@ -13,7 +13,7 @@
 #define PRIVATE(install, clear, gup, ceiling) \
 	SOUND, .thp_install_flushes = (install), \
 	.numa_clear_holds_page_lock = (clear), .gup_fast_sees_numa = (gup), \
-	.thp_recheck_count_after = (gup), \
+	.thp_recheck_count_after = (gup), .isolate_checks_count = true, \
 	.numa_pte_present_first = true, .flush_ceiling = (ceiling)
 #define V3_12 PRIVATE(true, true, true, 8)
 
@@ -194,6 +194,7 @@ const struct kernel_switch kernel_switches[] = {
 	SWITCH(lazy_spans_loop, 0, "flag set around each piece only"),
 	SWITCH(thp_install_flushes, 0, "no flush when the new PMD goes in"),
 	SWITCH(numa_clear_holds_page_lock, 0, "page unlocked before clearing"),
+	SWITCH(isolate_checks_count, 0, "a pinned huge page is isolated all the same"),
 	SWITCH(thp_recheck_pmd, 0, "no pmd_same before installing"),
 	SWITCH(thp_recheck_count, 0, "no page_count before installing"),
 	SWITCH(thp_recheck_count_after, 0, "no page_count after installing"),

@@ -48,6 +48,7 @@ struct kernel {
 	bool is_thp_migration_generic;  /* migration entries for PMDs         */
 	bool thp_install_flushes;       /* pmdp_clear_flush before the new PMD */
 	bool numa_clear_holds_page_lock;
+	bool isolate_checks_count;      /* no pins when isolated, before copy */
 	bool thp_recheck_pmd;           /* pmd_same before installing         */
 	bool thp_recheck_count;         /* page_count before installing       */
 	bool thp_recheck_count_after;   /* and after, rolling back            */

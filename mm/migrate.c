@@ -82,6 +82,27 @@ static bool install_new_pmd(struct mm *mm, struct vma *vma, u64 *pmdp, u64 pmd,
 	return true;
 }
 
+/* Before anything is copied: mapping, isolator and the caller, nobody else. A
+ * device that holds a pin may write at any time. (340ef3902cf2) */
+static bool isolate_huge(struct page *page)
+{
+	if (!isolate_lru_page(page))
+		return false;
+	if (!kern()->isolate_checks_count ||
+	    READ_ONCE(page->refcount) == EXPECTED_COUNT + 1)
+		return true;
+	putback_lru_page(page);
+	return false;
+}
+
+/* Not moved: the entry must not stay NUMA for ever. Under the PMD lock. */
+static void give_pmd_back(struct mm *mm, u64 *pmdp, u64 pmd, u64 vpn)
+{
+	if (pte_load(pmdp) == pmd)
+		pte_modify(mm->root, vpn, PMD_LEVEL, pmdp, PTE_NUMA,
+			   PTE_P | PTE_A);
+}
+
 bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
 				      u64 *pmdp, u64 pmd, u64 vpn,
 				      struct page *page, u32 node)
@@ -90,13 +111,11 @@ bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
 	struct page *new = alloc_page(node, hpage_order());
 	bool ok;
 
-	if (!new || !isolate_lru_page(page)) {
+	if (!new || !isolate_huge(page)) {
 		if (new)
 			put_page(new);
 		spin_lock(ptl);
-		if (pte_load(pmdp) == pmd)
-			pte_modify(mm->root, vpn, PMD_LEVEL, pmdp, PTE_NUMA,
-				   PTE_P | PTE_A);
+		give_pmd_back(mm, pmdp, pmd, vpn);
 		spin_unlock(ptl);
 		unlock_page(page);
 		put_page(page);
@@ -116,10 +135,7 @@ bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
 		ok = install_new_pmd(mm, vma, pmdp, pmd, vpn, page, new);
 	if (!ok) {
 		oracle_move_aborted(page);
-		/* Not moved: the entry must not stay NUMA for ever. */
-		if (pte_load(pmdp) == pmd)
-			pte_modify(mm->root, vpn, PMD_LEVEL, pmdp, PTE_NUMA,
-				   PTE_P | PTE_A);
+		give_pmd_back(mm, pmdp, pmd, vpn);
 		spin_unlock(ptl);
 		put_page(new);
 		unlock_page(page);

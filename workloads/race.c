@@ -62,6 +62,14 @@ void race_close(struct sys *sys)
 	sys_destroy(sys);
 }
 
+struct mm *race_mm(struct sys *sys)
+{
+	for (u32 i = 0; i < sys->nr_cpus; i++)
+		if (sys->cpu[i].task)
+			return ((struct thread *)(void *)sys->cpu[i].task)->mm;
+	return NULL;
+}
+
 /* ---- for stages ---------------------------------------------------------------- */
 
 static struct thread thread[16];

@@ -57,6 +57,9 @@ int race_open(struct sys **out, const struct race *race,
 	      const struct machine *m, const struct race_options *opt);
 void race_close(struct sys *sys);
 
+/* The address space on stage. */
+struct mm *race_mm(struct sys *sys);
+
 /* What stages are built from. A thread of @mm on @cpu; a page populated by a
  * store of @value from @cpu, as the program's own first touch would. */
 int race_task(u32 cpu, const char *name, struct mm *mm,

@@ -165,7 +165,8 @@ static const struct race_row rows[] = {
 	ROW("R07e-fix", "v3.12", MEM_TSO, 1, PASS, 0, "S", "clear"),
 	ROW("R07f", "v3.12-gup", MEM_TSO, 1, FAIL, O16_PIN | O12, "S", "gup"),
 	ROW("R07f-fix", "v3.13", MEM_TSO, 1, PASS, 0, "S", "gup"),
-	ROW("R07f-scan", "v3.13", MEM_TSO, 1, PASS, 0, "D", "gup-scan"),
+	ROW("R07f-V4", "v3.13-rc+barrier", MEM_TSO, 1, PASS, 0, "D", "gup-scan"),
+	ROW("R07f-V5", "v3.13", MEM_TSO, 1, FAIL, O12 | O16_PIN, "D", "gup-scan"),
 	ROW("R07f-V7", "v4.14", MEM_TSO, 1, PASS, 0, "D", "gup-scan"),
 	ROW("R07f-V8", "v5.14", MEM_TSO, 1, PASS, 0, "D", "gup-scan"),
 };

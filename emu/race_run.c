@@ -1,0 +1,130 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/race_run.h"
+#include "mm/oracle.h"
+
+const char *const memory_model_names[] = { "sc", "tso", "weak", NULL };
+
+void race_on_final(void *mm)
+{
+	oracle_quiescent(mm);
+}
+
+static int explore_row(const struct race *race, const struct race_row *row,
+		       const struct kernel *k, const struct race_limits *lim,
+		       struct explore_result *r)
+{
+	const struct race_options opt = {
+		.is_reduced = !lim->is_plain,
+		.may_speculate = !lim->is_demand_only,
+		.may_evict = true,
+		.flush = lim->flush,
+	};
+	struct explore_config cfg = {
+		.use_sleep_sets = !lim->is_plain,
+		.max_states = lim->max_states,
+		.max_seconds = lim->max_seconds,
+		.skip_shortest = !lim->want_shortest,
+		.on_final = race_on_final,
+	};
+	struct machine *m;
+	struct sys *sys;
+	int rc = machine_create(&m, RACE_STAGE_TOPOLOGY, NULL, NULL);
+
+	if (rc)
+		return rc;
+	rc = race_open(&sys, race, row, k, m, &opt);
+	if (!rc) {
+		cfg.final_arg = race_mm(sys);
+		rc = explore(sys, &cfg, r);
+		race_close(sys);
+	}
+	machine_destroy(m);
+	return rc;
+}
+
+static void keep(struct race_outcome *out, const struct explore_result *r,
+		 enum memory_model memory)
+{
+	out->shown_memory = memory;
+	out->is_shortest = r->is_shortest;
+	out->switches = r->switches;
+	out->nr_moves = 0;
+	if (r->nr_moves <= RACE_MAX_MOVES) {
+		out->nr_moves = r->nr_moves;
+		memcpy(out->moves, r->moves, r->nr_moves * sizeof(*r->moves));
+	}
+}
+
+void race_run(const struct race *race, const struct race_row *row,
+	      const struct kernel *k, const struct race_limits *lim,
+	      struct race_outcome *out)
+{
+	struct race_limits first = *lim;
+	struct race_row plain_row = *row;
+	struct explore_result r;
+
+	memset(out, 0, sizeof(*out));
+	first.want_shortest = lim->want_shortest && row->memory == MEM_SC;
+	out->error = explore_row(race, row, k, &first, &r);
+	if (out->error)
+		return;
+	out->outcome = r.outcome;
+	snprintf(out->limit, sizeof(out->limit), "%s", r.limit ? r.limit : "");
+	out->states = r.states;
+	out->transitions = r.transitions;
+	out->finals = r.finals;
+	out->max_depth = r.max_depth;
+	out->host_seconds = r.host_seconds;
+	memcpy(out->oracle, r.oracle, sizeof(out->oracle));
+	memcpy(out->text, r.text, sizeof(out->text));
+	keep(out, &r, row->memory);
+	free(r.moves);
+	if (r.outcome != EXPLORE_VIOLATION || !lim->want_shortest ||
+	    row->memory == MEM_SC)
+		return;
+	plain_row.memory = MEM_SC;
+	out->error = explore_row(race, &plain_row, k, lim, &r);
+	if (!out->error && r.outcome != EXPLORE_VIOLATION) {
+		plain_row.memory = row->memory;
+		out->error = explore_row(race, &plain_row, k, lim, &r);
+	}
+	if (out->error)
+		return;
+	out->host_seconds += r.host_seconds;
+	if (r.outcome == EXPLORE_VIOLATION) {
+		memcpy(out->oracle, r.oracle, sizeof(out->oracle));
+		memcpy(out->text, r.text, sizeof(out->text));
+		keep(out, &r, plain_row.memory);
+	}
+	free(r.moves);
+}
+
+bool race_is_expected(const struct race_row *row, const struct race_outcome *o)
+{
+	if (o->error || o->outcome == EXPLORE_NOT_FINISHED)
+		return false;
+	if (o->outcome == EXPLORE_PROVED)
+		return row->expected == VERDICT_PASS;
+	return row->expected == VERDICT_FAIL &&
+	       (!row->expected_oracles ||
+		(oracle_by_name(o->oracle) & row->expected_oracles));
+}
+
+const char *race_verdict_name(const struct race_outcome *o)
+{
+	if (o->error)
+		return "error";
+	switch (o->outcome) {
+	case EXPLORE_PROVED:
+		return "PASS";
+	case EXPLORE_VIOLATION:
+		return "FAIL";
+	case EXPLORE_NOT_FINISHED:
+		break;
+	}
+	return "not finished";
+}

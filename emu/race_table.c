@@ -1,0 +1,139 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/race_table.h"
+#include "mm/oracle.h"
+
+#define MAX_COLUMNS 4
+#define COLUMN 27       /* characters */
+
+struct event_list {
+	struct explore_event *e;
+	u32 n, capacity;
+};
+
+static void add_event(const struct explore_event *e, void *arg)
+{
+	struct event_list *l = arg;
+
+	if (l->n == l->capacity) {
+		u32 cap = l->capacity ? 2 * l->capacity : 64;
+		struct explore_event *p = realloc(l->e, cap * sizeof(*p));
+
+		if (!p)
+			return;         /* a shorter table, not a lost one */
+		l->e = p;
+		l->capacity = cap;
+	}
+	l->e[l->n++] = *e;
+}
+
+/* Where to break @text so that at most @width characters come first. */
+static size_t break_at(const char *text, size_t width)
+{
+	size_t n = strlen(text);
+
+	if (n <= width)
+		return n;
+	for (n = width; n && text[n] != ' '; n--)
+		;
+	return n ? n : width;
+}
+
+static void rule(FILE *f, u32 nr_columns)
+{
+	fputs("----", f);
+	for (u32 i = 0; i < nr_columns; i++) {
+		fputc('+', f);
+		for (u32 c = 0; c < COLUMN + 1; c++)
+			fputc('-', f);
+	}
+	fputc('\n', f);
+}
+
+static void print_event(FILE *f, u32 t, u32 column, u32 nr_columns,
+			const char *text)
+{
+	bool is_first = true;
+
+	while (*text || is_first) {
+		size_t n = break_at(text, COLUMN - 1);
+
+		if (is_first)
+			fprintf(f, "%3u ", t);
+		else
+			fputs("    ", f);
+		for (u32 c = 0; c < nr_columns; c++)
+			fprintf(f, "| %-*.*s", COLUMN, c == column ? (int)n : 0,
+				c == column ? text : "");
+		fputc('\n', f);
+		text += n;
+		while (*text == ' ')
+			text++;
+		is_first = false;
+	}
+}
+
+int race_table(FILE *f, const struct race *race, const struct race_row *row,
+	       const struct kernel *k, const struct race_limits *lim,
+	       const struct race_outcome *o, const char *command)
+{
+	const struct race_options opt = {
+		.is_reduced = !lim->is_plain,
+		.may_speculate = !lim->is_demand_only,
+		.may_evict = true,
+		.flush = lim->flush,
+	};
+	struct explore_config cfg = { .on_final = race_on_final };
+	struct race_row shown = *row;
+	struct event_list l = { NULL, 0, 0 };
+	struct explore_result r;
+	struct machine *m;
+	struct sys *sys;
+	u32 column[EXPLORE_MAX_CPUS], nr_columns = 0;
+	int rc;
+
+	shown.memory = o->shown_memory;
+	rc = machine_create(&m, RACE_STAGE_TOPOLOGY, NULL, NULL);
+	if (rc)
+		return rc;
+	rc = race_open(&sys, race, &shown, k, m, &opt);
+	if (rc)
+		goto out;
+	cfg.final_arg = race_mm(sys);
+	rc = explore_replay(sys, o->moves, o->nr_moves, &cfg, add_event, &l,
+			    &r) == 1 ? 0 : -EINVAL;
+	fprintf(f, "\n%s, kernel %s (%s), memory model %s:\n\n", race->name,
+		k->name, k->commit, memory_model_names[shown.memory]);
+	fputs("  t ", f);
+	for (u32 i = 0; i < sys->nr_cpus; i++) {
+		if (!sys->cpu[i].task)
+			continue;
+		fprintf(f, "| CPU %u, %-*s", i, COLUMN - 7,
+			sys->cpu[i].task->name);
+		column[i] = nr_columns++;
+	}
+	fputc('\n', f);
+	rule(f, nr_columns);
+	for (u32 i = 0; i < l.n; i++) {
+		const char *text = l.e[i].text;
+
+		if (!strncmp(text, "***", 3))
+			continue;
+		print_event(f, l.e[i].move, column[l.e[i].cpu], nr_columns,
+			    text);
+	}
+	rule(f, nr_columns);
+	if (rc)
+		fprintf(f, "the schedule does not lead to a violation here\n");
+	else
+		fprintf(f, "%s: %s\n", r.oracle, r.text);
+	if (command)
+		fprintf(f, "replay: %s\n", command);
+	race_close(sys);
+out:
+	machine_destroy(m);
+	free(l.e);
+	return rc;
+}
