@@ -9,11 +9,18 @@
 static void user_tick(void)
 {
 	struct thread *t = current();
+	u64 due;
 
 	if (!mms()->scan_period_cycles || this_cpu->now < t->scan_stamp)
 		return;
 	t->scan_stamp = this_cpu->now + mms()->scan_period_cycles;
 	charge(cost_of(COST_TIMER_TICK));
+	/* Every thread asks, one an mm and period scans. */
+	due = READ_ONCE(t->mm->numa_next_scan);
+	if (this_cpu->now < due ||
+	    !cmpxchg_ok(&t->mm->numa_next_scan, due,
+			this_cpu->now + mms()->scan_period_cycles))
+		return;
 	task_numa_work();
 }
 

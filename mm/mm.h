@@ -65,7 +65,7 @@ struct mm {
 	u64 cpumask[MM_CPUMASK_WORDS];
 
 	u64 numa_scan_offset;   /* vpn                                        */
-	u64 numa_next_scan_ns;
+	u64 numa_next_scan;     /* cycles                                     */
 	u32 numa_scan_seq;
 	u32 nr_threads;
 	u64 rss;                /* pages                                      */

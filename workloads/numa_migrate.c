@@ -19,10 +19,10 @@ struct cfg {
 #define FIELD(f) .offset = offsetof(struct cfg, f), .group = "workload"
 
 static const struct opt params[] = {
-	{ .name = "working-set", .kind = OPT_SIZE, .def = "32M",
+	{ .name = "working-set", .kind = OPT_SIZE, .def = "64M",
 	  .min = 4096, .max = 1ull << 40, .unit = "bytes",
 	  .help = "memory that all threads share", FIELD(bytes) },
-	{ .name = "time", .kind = OPT_TIME_NS, .def = "20ms", .min = 1000,
+	{ .name = "time", .kind = OPT_TIME_NS, .def = "50ms", .min = 1000,
 	  .unit = "ns", .help = "modelled time that the threads run",
 	  FIELD(time_ns) },
 	{ .name = "writes", .kind = OPT_U32, .def = "50", .max = 100,
@@ -31,7 +31,7 @@ static const struct opt params[] = {
 	{ .name = "accesses", .kind = OPT_U32, .def = "64", .min = 1,
 	  .max = 1u << 20, .help = "accesses per visit to a page",
 	  FIELD(accesses) },
-	{ .name = "span", .kind = OPT_U32, .def = "512", .min = 1, .max = 512,
+	{ .name = "span", .kind = OPT_U32, .def = "4", .min = 1, .max = 512,
 	  .unit = "pages",
 	  .help = "of each 2M only the first N pages are visited",
 	  FIELD(span) },
@@ -112,7 +112,7 @@ static void body(struct wl *w, u32 i)
 }
 
 static const char *const defaults[] = {
-	"scan-period", "1ms", "scan-size", "256M", NULL
+	"scan-period", "100us", "scan-size", "256M", NULL
 };
 
 extern const struct workload workload_numa_migrate;

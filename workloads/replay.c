@@ -226,6 +226,10 @@ static void teardown(struct wl *w)
 	w->priv = NULL;
 }
 
+/* Whole 2M pieces are mapped, so huge pages would reach beyond what the program
+ * had. */
+static const char *const defaults[] = { "thp", "no", NULL };
+
 extern const struct workload workload_replay;
 const struct workload workload_replay = {
 	.name = "replay",
@@ -235,6 +239,7 @@ const struct workload workload_replay = {
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),
+	.defaults = defaults,
 	.takes_files = "TRACE.tlbt...",
 	.setup = setup,
 	.body = body,
