@@ -5,6 +5,7 @@
 
 #include "base/suggest.h"
 #include "base/types.h"
+#include "emu/cmd_race.h"
 #include "emu/cmd_run.h"
 #include "emu/cmd_trace.h"
 #include "emu/version.h"
@@ -19,6 +20,10 @@ struct command {
 static int cmd_help(int argc, char **argv);
 
 static const struct command commands[] = {
+	{ "race", "NAME|all", "explore a race under every kernel: who loses data",
+	  cmd_race },
+	{ "mutate", "[NAME|all]", "take each part of each fix away: who notices",
+	  cmd_mutate },
 	{ "run", "WORKLOAD|FILE.ini", "run a workload: counters, cycles, checks",
 	  cmd_run },
 	{ "compare", "WORKLOAD --flush all|A,B",
@@ -50,6 +55,7 @@ static void usage(FILE *f)
 			commands[i].args, "", commands[i].summary);
 	fputs("\n`tlbemu help COMMAND` tells more; `tlbemu --version`.\n"
 	      "examples:\n"
+	      "  tlbemu race thp-numa-migration\n"
 	      "  tlbemu run mprotect-storm --threads 8\n"
 	      "  tlbemu compare mprotect-storm --flush all -o compare.csv\n"
 	      "  tlbemu run numa-migrate --kernel v3.12 --check\n", f);

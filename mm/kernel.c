@@ -185,24 +185,27 @@ const struct kernel *kernel_find(const char *name)
 
 #define SWITCH(field, off, text) \
 	{ #field, offsetof(struct kernel, field), \
-	  sizeof(((struct kernel *)0)->field), (off), (text) }
+	  sizeof(((struct kernel *)0)->field), (off), false, (text) }
+#define PRIVATE_SWITCH(field, off, text) \
+	{ #field, offsetof(struct kernel, field), \
+	  sizeof(((struct kernel *)0)->field), (off), true, (text) }
 
 const struct kernel_switch kernel_switches[] = {
 	SWITCH(pending, PENDING_NONE, "changers announce nothing"),
 	SWITCH(pending_order, ORDER_COMPILER, "no barrier after announcing"),
-	SWITCH(thp_check, CHECK_NONE, "the mover does not look"),
+	PRIVATE_SWITCH(thp_check, CHECK_NONE, "the mover does not look"),
 	SWITCH(lazy_spans_loop, 0, "flag set around each piece only"),
-	SWITCH(thp_install_flushes, 0, "no flush when the new PMD goes in"),
-	SWITCH(numa_clear_holds_page_lock, 0, "page unlocked before clearing"),
-	SWITCH(isolate_checks_count, 0, "a pinned huge page is isolated all the same"),
-	SWITCH(thp_recheck_pmd, 0, "no pmd_same before installing"),
-	SWITCH(thp_recheck_count, 0, "no page_count before installing"),
-	SWITCH(thp_recheck_count_after, 0, "no page_count after installing"),
+	PRIVATE_SWITCH(thp_install_flushes, 0, "no flush when the new PMD goes in"),
+	PRIVATE_SWITCH(numa_clear_holds_page_lock, 0, "page unlocked before clearing"),
+	PRIVATE_SWITCH(isolate_checks_count, 0, "a pinned huge page is isolated all the same"),
+	PRIVATE_SWITCH(thp_recheck_pmd, 0, "no pmd_same before installing"),
+	PRIVATE_SWITCH(thp_recheck_count, 0, "no page_count before installing"),
+	PRIVATE_SWITCH(thp_recheck_count_after, 0, "no page_count after installing"),
 	SWITCH(gup_fast_sees_numa, 0, "GUP-fast takes NUMA huge pages"),
 	SWITCH(pte_accessible_pending, 0, "unflushed entries count as flushed"),
-	SWITCH(numa_pte_present_first, 0, "PTE stays non-present for migration"),
+	PRIVATE_SWITCH(numa_pte_present_first, 0, "PTE stays non-present for migration"),
 	SWITCH(pmd_migration_flushes, 0, "pmdp_invalidate without its flush"),
 	SWITCH(migrate_flushes, 0, "ptep_clear without its flush"),
 	SWITCH(protect_flushes, 0, "change_protection never flushes"),
-	{ NULL, 0, 0, 0, NULL }
+	{ NULL, 0, 0, 0, false, NULL }
 };

@@ -74,6 +74,7 @@ struct kernel_switch {
 	size_t offset;
 	size_t bytes;
 	u64 off_value;          /* what removing the part means               */
+	bool is_private_thp;    /* part of the private THP NUMA migration     */
 	const char *help;
 };
 extern const struct kernel_switch kernel_switches[];    /* name NULL ends     */

@@ -23,6 +23,13 @@ struct race_row {
 	const char *stage;      /* which stage of the race                    */
 };
 
+/* A part of a fix whose absence no row notices, and why that is right. */
+struct race_harmless {
+	const char *kernel;             /* NULL: any                          */
+	const char *part;               /* of kernel_switches                 */
+	const char *reason;
+};
+
 struct race {
 	const char *name;       /* tlbemu race NAME                           */
 	const char *id;         /* of the catalogue                           */
@@ -31,6 +38,7 @@ struct race {
 	const char *bounds;     /* what the proof covers                      */
 	const struct race_row *rows;
 	u32 nr_rows;
+	const struct race_harmless *harmless;   /* part NULL ends             */
 	u32 nr_cpus;
 	/* Build the_sys for @row under @k (usually row->kernel's): address
 	 * space, pages, tasks; under the direct driver. Return: 0, -errno. */

@@ -171,6 +171,17 @@ static const struct race_row rows[] = {
 	ROW("R07f-V8", "v5.14", MEM_TSO, 1, PASS, 0, "D", "gup-scan"),
 };
 
+static const char story[] =
+"The NUMA scanner makes huge pages inaccessible so that the next access tells\n"
+"which node wants them. It flushes TLBs late, after the page-table lock: a CPU\n"
+"that still has the old entry simply goes on, as if it had come earlier. That\n"
+"holds as long as the page stays where it is. A hint fault on another node\n"
+"copies the page to its own node meanwhile, and what the first CPU writes\n"
+"through its old entry after the copy is gone. Reported in December 2013 as\n"
+"crashes of two SPECjbb2005 under extreme scanning on four nodes; fixed in\n"
+"3.13 by announcing the pending flush (tlb_flush_pending), for several changers\n"
+"at a time in 4.13 by counting, and for good by migration entries in 5.14.";
+
 extern const struct race race_thp_numa;
 const struct race race_thp_numa = {
 	.name = "thp-numa-migration",
@@ -180,6 +191,7 @@ const struct race race_thp_numa = {
 		  "compaction, 1 writer with 2 stores (1 for 4K, clear), 16 "
 		  "frames of 1 word, 2-level tables of 2 entries; fills, "
 		  "evictions, interrupt and store delays unbounded",
+	.story = story,
 	.rows = rows,
 	.nr_rows = ARRAY_LEN(rows),
 	.nr_cpus = 4,

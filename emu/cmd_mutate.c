@@ -1,0 +1,302 @@
+/* tlbemu mutate - take every part of every fix away, one at a time, and see
+ * whether a race notices. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/emit.h"
+#include "base/opt.h"
+#include "base/progress.h"
+#include "emu/cmd_race.h"
+#include "emu/pool.h"
+#include "emu/race_run.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct mutate_cfg {
+	const char *out;
+	const char *kernel;
+	u32 jobs;
+	u64 max_states;
+	int progress;
+	bool help;
+};
+
+#define AT(field) .offset = offsetof(struct mutate_cfg, field)
+
+static const struct opt mutate_opts[] = {
+	{ .name = "kernel", .kind = OPT_STRING, .metavar = "NAME",
+	  .help = "only this kernel's parts", AT(kernel),
+	  .see = "tlbemu list kernels", .group = "what" },
+	{ .name = "max-states", .kind = OPT_U64, .def = "1000000",
+	  .help = "give up a row after so many states", AT(max_states),
+	  .group = "search" },
+	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "0",
+	  .max = 256, .help = "mutations at a time; 0: one per host CPU",
+	  AT(jobs), .group = "search", .no_echo = true },
+	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
+	  .metavar = "FILE", .help = "write .txt, .csv or .json instead",
+	  AT(out), .group = "output", .no_echo = true },
+	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
+	  .names = progress_modes, .help = "progress on stderr",
+	  AT(progress), .group = "output", .no_echo = true },
+	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = "this text",
+	  AT(help), .group = "output", .no_echo = true },
+};
+
+struct mutant {
+	const struct race *race;
+	const struct kernel *k;
+	const struct kernel_switch *sw;
+};
+
+/* Plain data: crosses a pipe. */
+struct catch {
+	int error;
+	bool is_caught;
+	bool is_unfinished;
+	char row[32];
+	char oracle[8];
+	u32 rows_tried;
+	u64 states;
+};
+
+struct session {
+	struct race_limits lim;
+	struct mutant *m;
+	u32 n;
+	struct catch *result;
+	struct progress progress;
+};
+
+static u64 switch_value(const struct kernel *k, const struct kernel_switch *sw)
+{
+	u64 v = 0;
+
+	memcpy(&v, (const u8 *)k + sw->offset, sw->bytes);
+	return v;
+}
+
+static const char *harmless(const struct mutant *m)
+{
+	for (const struct race_harmless *h = m->race->harmless; h && h->part; h++)
+		if (!strcmp(h->part, m->sw->name) &&
+		    (!h->kernel || !strcmp(h->kernel, m->k->name)))
+			return h->reason;
+	return NULL;
+}
+
+/* Rows of the kernel that must pass: one that fails now caught the mutant. */
+static int run_mutant(u32 i, void *result, void *arg)
+{
+	const struct session *s = arg;
+	const struct mutant *m = &s->m[i];
+	static struct race_outcome o;
+	struct kernel k = *m->k;
+	struct catch *c = result;
+
+	memcpy((u8 *)&k + m->sw->offset, &m->sw->off_value, m->sw->bytes);
+	for (u32 r = 0; r < m->race->nr_rows && !c->is_caught; r++) {
+		const struct race_row *row = &m->race->rows[r];
+
+		if (row->expected != VERDICT_PASS ||
+		    strcmp(row->kernel, m->k->name))
+			continue;
+		race_run(m->race, row, &k, &s->lim, &o);
+		c->rows_tried++;
+		c->states += o.states;
+		if (o.error) {
+			c->error = o.error;
+			return 0;
+		}
+		if (o.outcome == EXPLORE_NOT_FINISHED)
+			c->is_unfinished = true;
+		if (o.outcome != EXPLORE_VIOLATION)
+			continue;
+		c->is_caught = true;
+		snprintf(c->row, sizeof(c->row), "%s", row->id);
+		memcpy(c->oracle, o.oracle, sizeof(c->oracle));
+	}
+	return 0;
+}
+
+static void mutant_done(u32 i, const void *result, int status, void *arg)
+{
+	struct session *s = arg;
+
+	if (result)
+		memcpy(&s->result[i], result, sizeof(s->result[i]));
+	else
+		s->result[i].error = -ECHILD;
+}
+
+static void on_progress(u32 ended, u32 nr, void *arg)
+{
+	progress_to(&((struct session *)arg)->progress, ended);
+}
+
+static bool has_fixed_row(const struct race *race, const struct kernel *k)
+{
+	for (u32 r = 0; r < race->nr_rows; r++)
+		if (race->rows[r].expected == VERDICT_PASS &&
+		    !strcmp(race->rows[r].kernel, k->name))
+			return true;
+	return false;
+}
+
+static int collect(struct session *s, const struct race *race,
+		   const char *kernel)
+{
+	for (u32 i = 0; kernels[i]; i++) {
+		if ((kernel && strcmp(kernel, kernels[i]->name)) ||
+		    !has_fixed_row(race, kernels[i]))
+			continue;
+		for (const struct kernel_switch *sw = kernel_switches; sw->name;
+		     sw++) {
+			struct mutant *m;
+
+			/* A part this kernel does not have, or does not reach. */
+			if (switch_value(kernels[i], sw) == sw->off_value ||
+			    (kernels[i]->is_thp_migration_generic &&
+			     sw->is_private_thp))
+				continue;
+			m = realloc(s->m, (s->n + 1) * sizeof(*m));
+			if (!m)
+				return -ENOMEM;
+			s->m = m;
+			m[s->n++] = (struct mutant){ race, kernels[i], sw };
+		}
+	}
+	return 0;
+}
+
+static int print(struct session *s, const struct mutate_cfg *cfg)
+{
+	const struct emit_col cols[] = {
+		{ .name = "kernel", .type = EMIT_STRING },
+		{ .name = "part taken away", .type = EMIT_STRING },
+		{ .name = "that is", .type = EMIT_STRING },
+		{ .name = "caught", .type = EMIT_STRING },
+		{ .name = "by row", .type = EMIT_STRING },
+		{ .name = "oracle", .type = EMIT_STRING },
+		{ .name = "rows tried", .type = EMIT_U64 },
+		{ .name = "states", .type = EMIT_U64 },
+		{ .name = "why harmless", .type = EMIT_STRING },
+	};
+	u32 caught = 0, explained = 0, open = 0;
+	struct emit *em;
+	struct err e;
+	int rc = emit_create(&em, &(struct emit_cfg){ .path = cfg->out }, &e);
+
+	if (rc) {
+		fprintf(stderr, "tlbemu: mutate: %s\n", e.text);
+		return rc == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+	}
+	emit_table(em, &(struct emit_table){ .name = "mutants", .cols = cols,
+					     .nr_cols = ARRAY_LEN(cols) });
+	for (u32 i = 0; i < s->n; i++) {
+		const struct catch *c = &s->result[i];
+		const char *why = harmless(&s->m[i]);
+
+		if (c->is_caught)
+			caught++;
+		else if (why && !c->error && !c->is_unfinished)
+			explained++;
+		else
+			open++;
+		emit_str(em, s->m[i].k->name);
+		emit_str(em, s->m[i].sw->name);
+		emit_str(em, s->m[i].sw->help);
+		emit_str(em, c->error ? "could not run" : c->is_caught ? "yes"
+			 : c->is_unfinished ? "not finished" : "no");
+		emit_str(em, c->is_caught ? c->row : "-");
+		emit_str(em, c->is_caught ? c->oracle : "-");
+		emit_u64(em, c->rows_tried);
+		emit_u64(em, c->states);
+		emit_str(em, c->is_caught ? "-" : why ? why : "NOT EXPLAINED");
+		emit_row(em);
+	}
+	emit_note(em, "%u mutants: %u caught, %u harmless for a stated reason, "
+		  "%u open", s->n, caught, explained, open);
+	rc = emit_close(em, &e);
+	if (rc) {
+		fprintf(stderr, "tlbemu: mutate: %s\n", e.text);
+		return EXIT_FAILED;
+	}
+	return open ? EXIT_FAILED : 0;
+}
+
+static int mutate(const struct mutate_cfg *cfg, const char *name)
+{
+	struct session s = { .lim = { .max_states = cfg->max_states } };
+	struct pool pool = {
+		.nr_workers = cfg->jobs,
+		.result_bytes = sizeof(struct catch),
+		.run = run_mutant, .done = mutant_done, .progress = on_progress,
+		.arg = &s,
+	};
+	int rc = 0;
+
+	if (name && strcmp(name, "all") && !race_find(name)) {
+		fprintf(stderr, "tlbemu: mutate: '%s': no such race; 'tlbemu "
+			"list races' shows all\n", name);
+		return EXIT_USAGE;
+	}
+	for (u32 i = 0; races[i] && !rc; i++)
+		if (!name || !strcmp(name, "all") || race_find(name) == races[i])
+			rc = collect(&s, races[i], cfg->kernel);
+	s.result = calloc(s.n ? s.n : 1, sizeof(*s.result));
+	if (rc || !s.result) {
+		rc = EXIT_FAILED;
+	} else if (!s.n) {
+		fprintf(stderr, "tlbemu: mutate: --kernel=%s: no kernel of that "
+			"name has a row that must pass; 'tlbemu list kernels' "
+			"shows all\n", cfg->kernel);
+		rc = EXIT_USAGE;
+	} else {
+		pool.nr_jobs = s.n;
+		progress_start(&s.progress, (enum progress_mode)cfg->progress,
+			       "mutate", "mutants", s.n);
+		rc = pool_run(&pool);
+		progress_end(&s.progress);
+		rc = rc ? EXIT_FAILED : print(&s, cfg);
+	}
+	free(s.m);
+	free(s.result);
+	return rc;
+}
+
+int cmd_mutate(int argc, char **argv)
+{
+	struct mutate_cfg cfg;
+	const struct opt_bind binds[] = { OPT_BIND(mutate_opts, &cfg) };
+	struct opt_set *set;
+	struct err e;
+	int n, status;
+
+	memset(&cfg, 0, sizeof(cfg));
+	if (opt_set_create(&set, binds, ARRAY_LEN(binds)))
+		return EXIT_FAILED;
+	n = opt_parse_args(set, argc - 1, argv + 1, &e);
+	if (n < 0 || n > 1) {
+		fprintf(stderr, "tlbemu: mutate: %s\n", n < 0 ? e.text
+			: "one race at a time, or 'all'");
+		status = EXIT_USAGE;
+	} else if (cfg.help) {
+		puts("usage: tlbemu mutate [RACE|all] [options]\n"
+		     "Takes each lock, flush, check and barrier away from each fixed kernel, one\n"
+		     "at a time, and explores that kernel's rows: a part that carries weight is\n"
+		     "missed by some race. What is not caught must have a stated reason.\n");
+		opt_help(set, stdout);
+		puts("\nexamples:\n"
+		     "  tlbemu mutate thp-numa-migration --kernel v4.14\n"
+		     "  tlbemu mutate all -o mutants.csv\n"
+		     "exit: 0 all caught or explained, 1 something is open, 2 usage");
+		status = 0;
+	} else {
+		status = mutate(&cfg, n ? argv[1] : NULL);
+	}
+	opt_set_free(set);
+	return status;
+}

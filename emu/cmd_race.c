@@ -1,0 +1,525 @@
+/* tlbemu race - explore every interleaving of a race under every kernel that
+ * the catalogue names, and say which can lose. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/emit.h"
+#include "base/opt.h"
+#include "base/progress.h"
+#include "base/suggest.h"
+#include "emu/cmd_race.h"
+#include "emu/pool.h"
+#include "emu/race_table.h"
+#include "emu/version.h"
+#include "mm/flush.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_FINISHED = 3 };
+
+struct race_cfg {
+	const char *kernel;
+	const char *row;
+	const char *replay;
+	const char *flush;
+	const char *out;
+	int memory;
+	u32 jobs;
+	u64 max_states;
+	double max_seconds;
+	int progress;
+	bool explain;
+	bool plain;
+	bool demand_only;
+	bool dry_run;
+	bool help;
+};
+
+#define AT(field) .offset = offsetof(struct race_cfg, field)
+
+static const char *const memory_names[] = { "row", "sc", "tso", "weak", NULL };
+
+static const struct opt race_opts[] = {
+	{ .name = "kernel", .kind = OPT_STRING, .metavar = "NAME",
+	  .help = "only rows of this kernel variant", AT(kernel),
+	  .see = "tlbemu list kernels", .group = "what" },
+	{ .name = "row", .kind = OPT_STRING, .metavar = "ID",
+	  .help = "only this row of the table, such as V3-2", AT(row),
+	  .group = "what" },
+	{ .name = "flush", .kind = OPT_STRING, .metavar = "NAME",
+	  .help = "another flush strategy for protection changes than the "
+		  "kernel's deferred one", AT(flush),
+	  .see = "tlbemu list flush", .group = "what" },
+	{ .name = "memory", .kind = OPT_ENUM, .def = "row",
+	  .names = memory_names,
+	  .help = "memory model, instead of each row's own", AT(memory),
+	  .group = "hardware" },
+	{ .name = "demand-only", .kind = OPT_BOOL,
+	  .help = "TLBs hold only what their own CPU walked",
+	  AT(demand_only), .group = "hardware" },
+	{ .name = "max-states", .kind = OPT_U64, .def = "200000000",
+	  .help = "give up a row after so many states", AT(max_states),
+	  .group = "search" },
+	{ .name = "max-seconds", .kind = OPT_DOUBLE, .def = "0",
+	  .help = "give up a row after so many host seconds; 0: never",
+	  AT(max_seconds), .group = "search" },
+	{ .name = "plain", .kind = OPT_BOOL,
+	  .help = "no reduction: every step alone, every order",
+	  AT(plain), .group = "search" },
+	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "0",
+	  .max = 256, .help = "rows explored at a time; 0: one per host CPU",
+	  AT(jobs), .group = "search", .no_echo = true },
+	{ .name = "replay", .kind = OPT_STRING, .metavar = "SCHEDULE",
+	  .help = "run this schedule of --row and print its table",
+	  AT(replay), .group = "output" },
+	{ .name = "explain", .kind = OPT_BOOL,
+	  .help = "also tell the story, and print every losing table",
+	  AT(explain), .group = "output", .no_echo = true },
+	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
+	  .metavar = "FILE", .help = "write .txt, .csv or .json instead",
+	  AT(out), .group = "output", .no_echo = true },
+	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
+	  .names = progress_modes, .help = "progress on stderr",
+	  AT(progress), .group = "output", .no_echo = true },
+	{ .name = "dry-run", .kind = OPT_BOOL,
+	  .help = "print the configuration and the rows, explore nothing",
+	  AT(dry_run), .group = "output", .no_echo = true },
+	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = "this text",
+	  AT(help), .group = "output", .no_echo = true },
+};
+
+/* One line of the table to come. */
+struct job {
+	const struct race *race;
+	struct race_row row;
+	const struct kernel *k;
+};
+
+struct session {
+	const struct race_cfg *cfg;
+	struct race_limits lim;
+	struct job *job;
+	u32 nr_jobs;
+	struct race_outcome *outcome;
+	struct emit *em;
+	struct progress progress;
+	u32 differ, unfinished, errors;
+	double seconds;
+};
+
+
+static int usage_error(const char *text)
+{
+	fprintf(stderr, "tlbemu: race: %s\n", text);
+	return EXIT_USAGE;
+}
+
+static void print_help(const struct opt_set *set)
+{
+	puts("usage: tlbemu race NAME|all [options]\n"
+	     "Explores all interleavings of a race, and all that the hardware may do,\n"
+	     "within the stage's bounds. FAIL: an oracle fired, the shortest losing\n"
+	     "schedule is kept. PASS: the space is exhausted. Anything else is called\n"
+	     "not finished.\n");
+	opt_help(set, stdout);
+	puts("\nexamples:\n"
+	     "  tlbemu race thp-numa-migration\n"
+	     "  tlbemu race thp-numa-migration --kernel v3.12\n"
+	     "  tlbemu race thp-numa-migration --row V3-2 --explain\n"
+	     "  tlbemu race thp-numa-migration --row V0 --flush range\n"
+	     "  tlbemu race all -j2 -o verdicts.json\n"
+	     "exit: 0 as the catalogue expects, 1 some verdict differs, 2 usage,\n"
+	     "3 something was not finished within its budget");
+}
+
+/* ---- which rows ---------------------------------------------------------------- */
+
+static bool wanted(const struct race_cfg *cfg, const struct race_row *row)
+{
+	return (!cfg->kernel || !strcmp(cfg->kernel, row->kernel)) &&
+	       (!cfg->row || !strcmp(cfg->row, row->id));
+}
+
+static int add_race(struct session *s, const struct race *race)
+{
+	for (u32 i = 0; i < race->nr_rows; i++) {
+		struct job *j;
+
+		if (!wanted(s->cfg, &race->rows[i]))
+			continue;
+		j = realloc(s->job, (s->nr_jobs + 1) * sizeof(*j));
+		if (!j)
+			return -ENOMEM;
+		s->job = j;
+		j += s->nr_jobs++;
+		j->race = race;
+		j->row = race->rows[i];
+		j->k = kernel_find(j->row.kernel);
+		if (s->cfg->memory)
+			j->row.memory = (enum memory_model)(s->cfg->memory - 1);
+	}
+	return 0;
+}
+
+static int no_such_race(const char *name)
+{
+	const char *names[32] = { NULL };
+	char hint[128], text[256];
+
+	for (u32 i = 0; races[i] && i < 31; i++)
+		names[i] = races[i]->name;
+	suggest_text(name, names, hint, sizeof(hint));
+	snprintf(text, sizeof(text),
+		 "'%s': no such race%s; 'tlbemu list races' shows all", name,
+		 hint);
+	return usage_error(text);
+}
+
+static int no_such_row(const struct race_cfg *cfg, const char *name)
+{
+	const char *names[128] = { NULL };
+	char hint[128], text[256];
+	u32 n = 0;
+
+	if (cfg->kernel && !kernel_find(cfg->kernel)) {
+		for (u32 i = 0; kernels[i] && n < 127; i++)
+			names[n++] = kernels[i]->name;
+		suggest_text(cfg->kernel, names, hint, sizeof(hint));
+		snprintf(text, sizeof(text), "--kernel=%s: no such kernel%s; "
+			 "'tlbemu list kernels' shows all", cfg->kernel, hint);
+		return usage_error(text);
+	}
+	for (u32 i = 0; races[i]; i++)
+		for (u32 r = 0; r < races[i]->nr_rows && n < 127; r++)
+			names[n++] = races[i]->rows[r].id;
+	hint[0] = 0;
+	if (cfg->row)
+		suggest_text(cfg->row, names, hint, sizeof(hint));
+	snprintf(text, sizeof(text), "%s%s%s%s: %s has no such row%s; "
+		 "'tlbemu race %s --dry-run' shows them",
+		 cfg->row ? "--row=" : "--kernel=",
+		 cfg->row ? cfg->row : cfg->kernel,
+		 cfg->row && cfg->kernel ? " with --kernel=" : "",
+		 cfg->row && cfg->kernel ? cfg->kernel : "", name, hint, name);
+	return usage_error(text);
+}
+
+static int choose(struct session *s, const char *name)
+{
+	if (!strcmp(name, "all")) {
+		for (u32 i = 0; races[i]; i++)
+			if (add_race(s, races[i]))
+				return EXIT_FAILED;
+	} else {
+		const struct race *race = race_find(name);
+
+		if (!race)
+			return no_such_race(name);
+		if (add_race(s, race))
+			return EXIT_FAILED;
+	}
+	return s->nr_jobs ? 0 : no_such_row(s->cfg, name);
+}
+
+/* ---- exploring ------------------------------------------------------------------- */
+
+static int run_job(u32 i, void *result, void *arg)
+{
+	const struct session *s = arg;
+	const struct job *j = &s->job[i];
+
+	race_run(j->race, &j->row, j->k, &s->lim, result);
+	return 0;
+}
+
+static const char *memory_name(const struct job *j)
+{
+	return memory_model_names[j->row.memory];
+}
+
+static void emit_outcome(struct session *s, const struct job *j,
+			 const struct race_outcome *o)
+{
+	struct emit *em = s->em;
+	bool is_text = emit_kind_of(em) == EMIT_TABLE;
+	bool agrees = race_is_expected(&j->row, o);
+
+	if (!is_text)
+		emit_str(em, j->race->name);
+	emit_str(em, j->row.id);
+	emit_str(em, j->k->name);
+	emit_str(em, j->k->commit);
+	emit_str(em, memory_name(j));
+	emit_u64(em, j->row.changers);
+	emit_str(em, j->row.expected == VERDICT_PASS ? "PASS" : "FAIL");
+	emit_str(em, race_verdict_name(o));
+	emit_str(em, o->oracle[0] ? o->oracle : is_text ? "" : NULL);
+	emit_str(em, agrees ? "yes" : "NO");
+	emit_str(em, j->row.tag);
+	emit_u64(em, o->states);
+	emit_u64(em, o->transitions);
+	emit_double(em, o->host_seconds);
+	emit_row(em);
+}
+
+static void job_done(u32 i, const void *result, int status, void *arg)
+{
+	struct session *s = arg;
+	const struct job *j = &s->job[i];
+	struct race_outcome *o = &s->outcome[i];
+
+	if (result)
+		memcpy(o, result, sizeof(*o));
+	else
+		o->error = -ECHILD;
+	s->seconds += o->host_seconds;
+	if (o->error)
+		s->errors++;
+	else if (o->outcome == EXPLORE_NOT_FINISHED)
+		s->unfinished++;
+	else if (!race_is_expected(&j->row, o))
+		s->differ++;
+}
+
+static void on_progress(u32 ended, u32 nr, void *arg)
+{
+	struct session *s = arg;
+
+	progress_to(&s->progress, ended);
+}
+
+static void begin_table(struct session *s)
+{
+	const struct emit_col cols[] = {
+		{ .name = "race", .type = EMIT_STRING },
+		{ .name = "row", .type = EMIT_STRING },
+		{ .name = "kernel", .type = EMIT_STRING },
+		{ .name = "commit", .type = EMIT_STRING },
+		{ .name = "memory", .type = EMIT_STRING },
+		{ .name = "changers", .type = EMIT_U64 },
+		{ .name = "expected", .type = EMIT_STRING },
+		{ .name = "found", .type = EMIT_STRING },
+		{ .name = "oracle", .type = EMIT_STRING },
+		{ .name = "agrees", .type = EMIT_STRING },
+		{ .name = "tag", .type = EMIT_STRING },
+		{ .name = "states", .type = EMIT_U64 },
+		{ .name = "transitions", .type = EMIT_U64 },
+		{ .name = "seconds", .unit = "s", .type = EMIT_DOUBLE,
+		  .decimals = 2 },
+	};
+	u32 skip = emit_kind_of(s->em) == EMIT_TABLE ? 1 : 0;
+
+	emit_table(s->em, &(struct emit_table){
+		.name = "verdicts", .cols = cols + skip,
+		.nr_cols = ARRAY_LEN(cols) - skip });
+}
+
+static void echo_one(void *arg, const struct opt *o, const char *value,
+		     enum opt_origin origin)
+{
+	emit_meta_str(arg, "config", o->name, value);
+}
+
+static void replay_command(const struct session *s, const struct job *j,
+			   const struct race_outcome *o, char *out, size_t size)
+{
+	char schedule[8 * RACE_MAX_MOVES];
+
+	if (explore_format(o->moves, o->nr_moves, schedule, sizeof(schedule))) {
+		snprintf(out, size, "(schedule too long to print)");
+		return;
+	}
+	snprintf(out, size, "tlbemu race %s --row \"%s\" --memory %s%s%s%s%s "
+		 "--replay %s", j->race->name, j->row.id,
+		 memory_model_names[o->shown_memory],
+		 s->cfg->flush ? " --flush " : "",
+		 s->cfg->flush ? s->cfg->flush : "",
+		 s->cfg->plain ? " --plain" : "",
+		 s->cfg->demand_only ? " --demand-only" : "", schedule);
+}
+
+static void print_tables(struct session *s)
+{
+	static char command[8 * RACE_MAX_MOVES + 256];
+
+	for (u32 i = 0; i < s->nr_jobs; i++) {
+		const struct race_outcome *o = &s->outcome[i];
+
+		if (o->error || o->outcome != EXPLORE_VIOLATION)
+			continue;
+		replay_command(s, &s->job[i], o, command, sizeof(command));
+		race_table(stdout, s->job[i].race, &s->job[i].row,
+			   s->job[i].k, &s->lim, o, command);
+	}
+}
+
+static int explore_all(struct session *s, const struct opt_set *set)
+{
+	const struct pool pool = {
+		.nr_jobs = s->nr_jobs, .nr_workers = s->cfg->jobs,
+		.result_bytes = sizeof(struct race_outcome),
+		.run = run_job, .done = job_done, .progress = on_progress,
+		.arg = s,
+	};
+	struct err e;
+	int rc;
+
+	s->outcome = calloc(s->nr_jobs, sizeof(*s->outcome));
+	if (!s->outcome)
+		return usage_error("out of memory");
+	rc = emit_create(&s->em, &(struct emit_cfg){ .path = s->cfg->out }, &e);
+	if (rc) {
+		fprintf(stderr, "tlbemu: race: %s\n", e.text);
+		return rc == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+	}
+	progress_start(&s->progress, (enum progress_mode)s->cfg->progress,
+		       "race", "rows", s->nr_jobs);
+	rc = pool_run(&pool);
+	progress_end(&s->progress);
+	if (rc < 0) {
+		fprintf(stderr, "tlbemu: race: %s\n", strerror(-rc));
+		emit_discard(s->em);
+		return EXIT_FAILED;
+	}
+	emit_meta_str(s->em, NULL, "program", "tlbemu " TLBEMU_VERSION);
+	emit_meta_str(s->em, NULL, "revision", tlbemu_revision);
+	opt_each(set, echo_one, s->em);
+	begin_table(s);
+	for (u32 i = 0; i < s->nr_jobs; i++)
+		emit_outcome(s, &s->job[i], &s->outcome[i]);
+	emit_note(s->em, "%u rows: %u as expected, %u differ, %u not finished, "
+		  "%u could not run", s->nr_jobs, s->nr_jobs - s->differ -
+		  s->unfinished - s->errors, s->differ, s->unfinished,
+		  s->errors);
+	for (u32 i = 0; i < s->nr_jobs; i++)
+		if (!i || s->job[i].race != s->job[i - 1].race)
+			emit_note(s->em, "bounds of %s: %s",
+				  s->job[i].race->id, s->job[i].race->bounds);
+	for (u32 i = 0; i < s->nr_jobs; i++) {
+		const struct race_outcome *o = &s->outcome[i];
+
+		if (!o->error && o->outcome == EXPLORE_NOT_FINISHED)
+			emit_note(s->em, "%s: not finished: %llu states, budget of %s used up",
+				  s->job[i].row.id,
+				  (unsigned long long)o->states, o->limit);
+	}
+	rc = emit_close(s->em, &e);
+	if (rc) {
+		fprintf(stderr, "tlbemu: race: %s\n", e.text);
+		return EXIT_FAILED;
+	}
+	if (s->cfg->explain || (!s->cfg->out && (s->cfg->kernel || s->cfg->row)))
+		print_tables(s);
+	if (s->differ || s->errors)
+		return EXIT_FAILED;
+	return s->unfinished ? EXIT_NOT_FINISHED : 0;
+}
+
+static int replay(struct session *s)
+{
+	static struct race_outcome o;
+	struct explore_move *moves;
+	u32 n;
+	int rc;
+
+	if (s->nr_jobs != 1)
+		return usage_error("--replay wants exactly one row: add --row ID");
+	if (explore_parse(s->cfg->replay, &moves, &n) || n > RACE_MAX_MOVES)
+		return usage_error("--replay: not a schedule: expected moves such "
+				   "as 0s.2s1.1i, each CPU, kind (s step, i "
+				   "interrupt, d drain) and picks");
+	o.nr_moves = n;
+	memcpy(o.moves, moves, n * sizeof(*moves));
+	o.shown_memory = s->job[0].row.memory;
+	free(moves);
+	rc = race_table(stdout, s->job[0].race, &s->job[0].row, s->job[0].k,
+			&s->lim, &o, NULL);
+	return rc ? EXIT_FAILED : 0;
+}
+
+static void dry_run(const struct session *s, const struct opt_set *set)
+{
+	opt_echo(set, stdout);
+	for (u32 i = 0; i < s->nr_jobs; i++)
+		printf("# row %-14s kernel %-26s memory %-4s expected %s\n",
+		       s->job[i].row.id, s->job[i].k->name,
+		       memory_name(&s->job[i]),
+		       s->job[i].row.expected == VERDICT_PASS ? "PASS" : "FAIL");
+}
+
+static void tell(const struct session *s)
+{
+	for (u32 i = 0; i < s->nr_jobs; i++)
+		if (!i || s->job[i].race != s->job[i - 1].race)
+			printf("%s %s: %s\n\n%s\n\n", s->job[i].race->id,
+			       s->job[i].race->name, s->job[i].race->summary,
+			       s->job[i].race->story);
+}
+
+static int with_options(struct race_cfg *cfg, struct opt_set *set,
+			const char *name)
+{
+	struct session s = { .cfg = cfg };
+	int status;
+
+	s.lim = (struct race_limits){
+		.max_states = cfg->max_states,
+		.max_seconds = cfg->max_seconds,
+		.is_plain = cfg->plain,
+		.is_demand_only = cfg->demand_only,
+		.want_shortest = cfg->explain || cfg->kernel || cfg->row,
+	};
+	if (cfg->flush) {
+		const char *names[32] = { NULL };
+		char hint[128], text[256];
+
+		s.lim.flush = flush_find(cfg->flush);
+		for (u32 i = 0; flush_strategies[i] && i < 31; i++)
+			names[i] = flush_strategies[i]->name;
+		suggest_text(cfg->flush, names, hint, sizeof(hint));
+		snprintf(text, sizeof(text), "--flush=%s: no such strategy%s; "
+			 "'tlbemu list flush' shows all", cfg->flush, hint);
+		if (!s.lim.flush)
+			return usage_error(text);
+	}
+	status = choose(&s, name);
+	if (!status && cfg->dry_run) {
+		dry_run(&s, set);
+	} else if (!status && cfg->replay) {
+		status = replay(&s);
+	} else if (!status) {
+		if (cfg->explain && !cfg->out)
+			tell(&s);
+		status = explore_all(&s, set);
+	}
+	free(s.job);
+	free(s.outcome);
+	return status;
+}
+
+int cmd_race(int argc, char **argv)
+{
+	struct race_cfg cfg;
+	const struct opt_bind binds[] = { OPT_BIND(race_opts, &cfg) };
+	struct opt_set *set;
+	struct err e;
+	int n, status;
+
+	memset(&cfg, 0, sizeof(cfg));
+	if (opt_set_create(&set, binds, ARRAY_LEN(binds)))
+		return EXIT_FAILED;
+	n = opt_parse_args(set, argc - 1, argv + 1, &e);
+	if (n < 0) {
+		status = usage_error(e.text);
+	} else if (cfg.help) {
+		print_help(set);
+		status = 0;
+	} else if (n != 1) {
+		status = usage_error(n ? "one race at a time, or 'all'"
+			: "name a race, or 'all'; 'tlbemu list races' shows them");
+	} else {
+		status = with_options(&cfg, set, argv[1]);
+	}
+	opt_set_free(set);
+	return status;
+}
