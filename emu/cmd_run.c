@@ -12,10 +12,20 @@
 #include "base/units.h"
 #include "emu/experiment.h"
 
+/* ORDER table */
+enum { TABLE_COUNTERS, TABLE_CYCLES, TABLE_CPUS, TABLE_WINDOW };
+static const char *const table_names[] = {
+	"counters", "cycles", "cpus", "window", NULL
+};
+
 static const struct opt run_opts[] = {
 	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
 	  .metavar = "FILE", .help = "write .txt, .csv or .json instead",
 	  .offset = offsetof(struct output_cfg, out), .group = "output",
+	  .no_echo = true },
+	{ .name = "table", .kind = OPT_ENUM, .def = "counters",
+	  .names = table_names, .help = "the table that a .csv shows",
+	  .offset = offsetof(struct output_cfg, table), .group = "output",
 	  .no_echo = true },
 	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
 	  .names = progress_modes, .help = "progress on stderr",
@@ -204,7 +214,7 @@ static void report(const struct experiment *x, const struct timed_result *r,
 		 x->cfg.kernel, x->cfg.flush, (unsigned long long)x->cfg.seed);
 	counters_emit(em, "counters", title, &r->count, &r->modelled);
 	cycles_table(em, r);
-	if (emit_kind_of(em) == EMIT_JSON)
+	if (emit_kind_of(em) != EMIT_TABLE)
 		cpus_table(em, r);
 	if (r->is_checked)
 		window_table(em, r);
@@ -224,8 +234,9 @@ static int run_point(const struct experiment *x, const struct timed_point *p,
 		     struct timed_result *r, struct err *e)
 {
 	struct emit *em;
-	int rc = emit_create(&em, &(struct emit_cfg){ .path = x->output.out },
-			     e);
+	int rc = emit_create(&em, &(struct emit_cfg){
+		.path = x->output.out,
+		.csv_table = table_names[x->output.table] }, e);
 
 	if (rc)
 		return complain(rc == -EINVAL ? EXIT_USAGE : EXIT_FAILED, e);
@@ -250,6 +261,10 @@ static int run(const struct experiment *x, struct err *e)
 	if (experiment_kernel(x->cfg.kernel, &p.kernel, e) ||
 	    experiment_flush(x->cfg.flush, &p.flush, e))
 		return complain(EXIT_USAGE, e);
+	if (x->output.table == TABLE_WINDOW && !x->cfg.check) {
+		err_set(e, -EINVAL, "--table=window: only --check counts it");
+		return complain(EXIT_USAGE, e);
+	}
 	if (x->output.dry_run) {
 		experiment_echo(x, stdout);
 		return 0;

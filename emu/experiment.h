@@ -15,6 +15,7 @@
 /* What commands that run workloads have besides. */
 struct output_cfg {
 	const char *out;
+	int table;              /* run only: which one CSV shows */
 	const char *kernels;    /* compare only */
 	u32 jobs;               /* compare only */
 	int progress;
