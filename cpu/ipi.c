@@ -62,11 +62,11 @@ u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
 
 static void ack(struct cpu *initiator)
 {
-	if (the_sys->is_explored && !the_sys->is_reduced)
-		step(&initiator->s->acks_left, true, 0);
+	/* Reduced, the acknowledgement belongs to the handler's last step. */
+	if (!the_sys->is_explored || !the_sys->is_reduced)
+		step(&initiator->s->acks_left, true,
+		     the_sys->is_explored ? 0 : cost_of(COST_ACK));
 	touch(&initiator->s->acks_left, true);
-	if (!the_sys->is_explored)
-		charge(cost_of(COST_ACK));
 	initiator->s->acks_left--;
 	the_sys->drv.wake(&initiator->s->acks_left);
 }

@@ -259,7 +259,7 @@ static void release(u32 *owner, bool may_be_tried)
 		return;
 	}
 	if (!the_sys->is_explored)
-		charge(cost_of(COST_PTE_SCAN));
+		step(owner, true, cost_of(COST_PTE_SCAN));
 	else if (may_be_tried || !the_sys->is_reduced)
 		step(owner, true, 0);
 	touch(owner, true);
@@ -345,7 +345,7 @@ static void up(struct rwsem *s)
 	if (sb && sb->n)
 		the_sys->drv.wait(sb, sb_is_empty, sb, cost_of(COST_LOCK));
 	else if (!the_sys->is_explored)
-		charge(cost_of(COST_LOCK));
+		step(s, true, cost_of(COST_LOCK));
 	else if (!the_sys->is_reduced)
 		step(s, true, 0);
 	touch(s, true);

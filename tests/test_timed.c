@@ -1,0 +1,730 @@
+/* test_timed.c - the timed driver and what runs on it: the same twice, the same
+ * with and without running ahead, runs equal their accesses, and counts that
+ * real kernels were seen to produce. */
+#include <errno.h>
+
+#include "cpu/timed.h"
+#include "emu/timed_point.h"
+#include "tests/check.h"
+#include "workloads/trace_file.h"
+
+static struct err err;
+
+#define OK(call) do { \
+	int ret_ = (call); \
+	if (ret_) \
+		fail_msg("%s: %d: %s", #call, ret_, err.text); \
+} while (0)
+
+/* ---- points ------------------------------------------------------------------ */
+
+struct setup {
+	struct timed_cfg cfg;
+	void *wl_cfg;
+	struct opt_set *set;
+	struct timed_point p;
+};
+
+/* A point from option text: pairs name, value, ended by NULL. */
+static void point_make(struct setup *s, const struct workload *w,
+		       const char *const *pairs)
+{
+	struct opt_bind binds[2] = {
+		{ .table = timed_opts, .nr = nr_timed_opts, .base = &s->cfg },
+		{ .table = w->params, .nr = w->nr_params },
+	};
+
+	memset(s, 0, sizeof(*s));
+	s->wl_cfg = calloc(1, w->cfg_bytes + 1);
+	binds[1].base = s->wl_cfg;
+	OK(opt_set_create(&s->set, binds, w->nr_params ? 2 : 1));
+	for (const char *const *d = w->defaults; d && d[0]; d += 2)
+		OK(opt_assign(s->set, d[0], d[1], OPT_FROM_DEFAULT, &err));
+	for (; pairs[0]; pairs += 2)
+		OK(opt_assign(s->set, pairs[0], pairs[1], OPT_FROM_CMDLINE,
+			      &err));
+	s->p = (struct timed_point){
+		.cfg = &s->cfg,
+		.kernel = kernel_find(s->cfg.kernel),
+		.flush = flush_find(s->cfg.flush),
+		.workload = w,
+		.workload_cfg = s->wl_cfg,
+		.progress = PROGRESS_NEVER,
+	};
+	assert_non_null(s->p.kernel);
+	assert_non_null(s->p.flush);
+}
+
+static void point_free(struct setup *s)
+{
+	opt_set_free(s->set);
+	free(s->wl_cfg);
+}
+
+static struct timed_result *run(const struct setup *s)
+{
+	struct timed_result *r = calloc(1, sizeof(*r));
+
+	OK(timed_point_run(&s->p, r, &err));
+	r->host_ns = 0;
+	return r;
+}
+
+static struct timed_result *run_named(const char *name,
+				      const char *const *pairs)
+{
+	struct timed_result *r;
+	struct setup s;
+
+	point_make(&s, workload_find(name), pairs);
+	r = run(&s);
+	point_free(&s);
+	return r;
+}
+
+#define PAIRS(...) (const char *const[]){ __VA_ARGS__, NULL }
+
+static void assert_same(const struct timed_result *a,
+			const struct timed_result *b, bool with_runs)
+{
+	for (u32 i = 0; i < NR_COUNTERS; i++)
+		if ((with_runs || i != CTR_RUNS) &&
+		    a->count.v[i] != b->count.v[i])
+			fail_msg("%s: %llu and %llu", counter_info[i].name,
+				 (unsigned long long)a->count.v[i],
+				 (unsigned long long)b->count.v[i]);
+	for (u32 i = 0; i < NR_CYCLE_CATS; i++)
+		if (a->cycles[i] != b->cycles[i])
+			fail_msg("cycles of %s: %llu and %llu",
+				 cycle_cat_names[i],
+				 (unsigned long long)a->cycles[i],
+				 (unsigned long long)b->cycles[i]);
+	assert_int_equal(a->elapsed_cycles, b->elapsed_cycles);
+	for (u32 t = 0; t < a->nr_threads; t++)
+		assert_int_equal(a->cpu[t].done_at, b->cpu[t].done_at);
+}
+
+/* Points that between them use everything: scanning and moving, cross calls
+ * from several initiators, locks under contention. */
+static const struct {
+	const char *workload;
+	const char *pairs[17];
+} points[] = {
+	{ "numa-migrate", { "time", "5ms", "machine", "pack:4 core:2 pu:1" } },
+	{ "numa-migrate", { "time", "3ms", "kernel", "v3.12", "thp", "no",
+			    "working-set", "4M", "scan-period", "200us" } },
+	{ "numa-migrate", { "time", "3ms", "kernel", "v4.13", "flush", "range",
+			    "span", "512" } },
+	{ "mprotect-storm", { "iterations", "20", "pages", "40" } },
+	{ "mprotect-storm", { "iterations", "20", "pages", "3",
+			      "initiators", "3", "flush", "page" } },
+	{ "mprotect-storm", { "iterations", "10", "pages", "1024", "thp", "yes",
+			      "machine", "pack:2 core:2 pu:2", "flush",
+			      "full" } },
+	{ "mprotect-storm", { "iterations", "20", "machine",
+			      "pack:1 core:3 pu:1", "initiators", "3" } },
+};
+
+static void test_same_twice(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+		struct timed_result *a = run_named(points[i].workload,
+						   points[i].pairs);
+		struct timed_result *b = run_named(points[i].workload,
+						   points[i].pairs);
+
+		assert_memory_equal(a, b, sizeof(*a));
+		assert_true(a->elapsed_cycles > 0);
+		free(a);
+		free(b);
+	}
+}
+
+/* Another seed is another run: otherwise the test above proves little. */
+static void test_seed_matters(void **state)
+{
+	struct timed_result *a = run_named("numa-migrate",
+					   PAIRS("time", "1ms", "seed", "1"));
+	struct timed_result *b = run_named("numa-migrate",
+					   PAIRS("time", "1ms", "seed", "2"));
+
+	assert_memory_not_equal(a->cycles, b->cycles, sizeof(a->cycles));
+	free(a);
+	free(b);
+}
+
+static void test_lookahead_changes_nothing(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+		struct timed_result *a, *b;
+		struct setup s;
+
+		point_make(&s, workload_find(points[i].workload),
+			   points[i].pairs);
+		a = run(&s);
+		s.p.is_in_order = true;
+		b = run(&s);
+		assert_same(a, b, true);
+		point_free(&s);
+		free(a);
+		free(b);
+	}
+}
+
+/* The oracles watch; they take no modelled time. */
+static void test_check_changes_nothing(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+		struct timed_result *a, *b;
+		struct setup s;
+
+		point_make(&s, workload_find(points[i].workload),
+			   points[i].pairs);
+		a = run(&s);
+		s.cfg.check = true;
+		b = run(&s);
+		b->count.v[CTR_STALE_HITS] = 0;
+		b->count.v[CTR_LOST_STORES] = 0;
+		assert_same(a, b, true);
+		point_free(&s);
+		free(a);
+		free(b);
+	}
+}
+
+/* Every cycle of every CPU is in one category. */
+static void test_cycles_add_up(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+		struct timed_result *r = run_named(points[i].workload,
+						   points[i].pairs);
+
+		for (u32 t = 0; t < r->nr_threads; t++) {
+			u64 busy = 0;
+
+			for (u32 k = 0; k < NR_CYCLE_CATS; k++)
+				busy += r->cpu[t].cycles[k];
+			assert_true(busy >= r->cpu[t].done_at);
+			busy -= r->cpu[t].cycles[CYC_IDLE];
+			/* Answering interrupts goes on after the end. */
+			if (busy < r->cpu[t].done_at)
+				fail_msg("point %zu, thread %u: %llu of %llu "
+					 "cycles are in no category", i, t,
+					 (unsigned long long)
+					 (r->cpu[t].done_at - busy),
+					 (unsigned long long)r->cpu[t].done_at);
+			if (busy > r->cpu[t].done_at &&
+			    !r->cpu[t].cycles[CYC_IDLE])
+				fail_msg("point %zu, thread %u: %llu cycles "
+					 "counted twice", i, t,
+					 (unsigned long long)
+					 (busy - r->cpu[t].done_at));
+		}
+		free(r);
+	}
+}
+
+/* ---- runs equal their accesses ------------------------------------------------- */
+
+#define BATCH 64u
+
+struct play_cfg {
+	bool singly;
+};
+
+static struct trace *trace[8];
+
+static int play_setup(struct wl *w, struct err *e)
+{
+	struct mm *mm = mm_create();
+	int rc;
+
+	if (!mm || wl_thread_count(w, w->nr_files, e) < 0)
+		return -ENOMEM;
+	for (u32 i = 0; i < w->nr_threads; i++) {
+		const struct run *r;
+		size_t n;
+
+		rc = trace_open(&trace[i], w->files[i % w->nr_files], e);
+		if (rc)
+			return rc;
+		while (!trace_next(trace[i], &r, &n, e) && n)
+			for (size_t k = 0; k < n; k++) {
+				u64 vpn = r[k].va >> 21 << 9;
+
+				if (!find_vma(mm, vpn))
+					vma_add(mm, vpn, 512, VM_READ |
+						VM_WRITE | VM_HUGE |
+						VM_MIGRATABLE);
+			}
+		trace_rewind(trace[i], e);
+		rc = wl_start(w, i, mm, e);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int play_singly(const struct run *r)
+{
+	struct run one = *r;
+	int rc = 0;
+
+	one.count = 1;
+	for (u32 i = 0; i < r->count && !rc; i++) {
+		one.va = r->va + (u64)r->stride * i;
+		rc = cpu_run_many(&one, 1);
+	}
+	return rc;
+}
+
+static void play_body(struct wl *w, u32 t)
+{
+	const struct play_cfg *cfg = w->cfg;
+	const struct run *r;
+	size_t n;
+	int rc = 0;
+
+	while (!trace_next(trace[t], &r, &n, &w->err) && n)
+		for (size_t i = 0; i < n; i += BATCH) {
+			size_t k = n - i < BATCH ? n - i : BATCH;
+
+			if (cfg->singly)
+				for (size_t j = 0; j < k && !rc; j++)
+					rc = play_singly(&r[i + j]);
+			else
+				rc = cpu_run_many(r + i, k);
+			the_sys->os.user_tick();
+			if (rc)
+				wl_fail(w, rc, "page fault");
+		}
+}
+
+static void play_teardown(struct wl *w)
+{
+	for (size_t i = 0; i < ARRAY_LEN(trace); i++) {
+		if (trace[i])
+			trace_close(trace[i]);
+		trace[i] = NULL;
+	}
+}
+
+static const struct opt play_params[] = {
+	{ .name = "singly", .kind = OPT_BOOL,
+	  .offset = offsetof(struct play_cfg, singly), .help = "x",
+	  .group = "x" },
+};
+
+static const struct workload play = {
+	.name = "play", .params = play_params, .nr_params = 1,
+	.cfg_bytes = sizeof(struct play_cfg), .setup = play_setup,
+	.body = play_body, .teardown = play_teardown,
+};
+
+static void test_runs_equal_accesses(void **state)
+{
+	static const char *const files[] = {
+		"tests/data/sort.tlbt", "tests/data/ls.tlbt",
+	};
+	static const struct {
+		u32 first, nr;
+		const char *pairs[13];
+	} rows[] = {
+		{ 0, 1, { "thp", "no" } },
+		{ 1, 1, { "thp", "no" } },
+		{ 0, 1, { "thp", "yes" } },
+		{ 0, 2, { "thp", "no", "check", "yes" } },
+		/* Several threads, scanned and moved under: interrupts cut
+		 * runs in two. */
+		{ 0, 2, { "thp", "no", "threads", "4", "scan-period", "20us",
+			  "kernel", "v3.12" } },
+		{ 0, 2, { "thp", "yes", "threads", "8", "scan-period", "20us",
+			  "profile", "zen3-milan", "flush", "page" } },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct timed_result *a, *b;
+		struct setup s;
+
+		point_make(&s, &play, rows[i].pairs);
+		s.p.files = files + rows[i].first;
+		s.p.nr_files = rows[i].nr;
+		a = run(&s);
+		((struct play_cfg *)s.wl_cfg)->singly = true;
+		b = run(&s);
+		assert_true(b->count.v[CTR_RUNS] > a->count.v[CTR_RUNS]);
+		assert_same(a, b, false);
+		if (i >= 4)
+			assert_true(a->count.v[CTR_IRQS] > 0);
+		point_free(&s);
+		free(a);
+		free(b);
+	}
+}
+
+/* ---- what real kernels count ----------------------------------------------------- */
+
+/* Linux 6.1, 4K pages: each mprotect that changes rights is one flush, up or
+ * down; it interrupts the T - 1 other threads' CPUs, once each, and drops
+ * single pages up to the ceiling of 33, everything above. */
+static void test_mprotect_counts(void **state)
+{
+	static const u32 threads[] = { 1, 2, 3, 8 };
+	static const u32 pages[] = { 1, 2, 32, 33, 34, 512, 513, 1000 };
+	const u32 rounds = 3;
+
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		for (size_t j = 0; j < ARRAY_LEN(pages); j++) {
+			u32 t = threads[i], n = pages[j];
+			char ts[16], ps[16];
+			struct timed_result *r;
+			const u64 *v;
+
+			snprintf(ts, sizeof(ts), "%u", t);
+			snprintf(ps, sizeof(ps), "%u", n);
+			r = run_named("mprotect-storm",
+				      PAIRS("threads", ts, "pages", ps,
+					    "iterations", "3", "kernel",
+					    "v6.1", "pause", "50000"));
+			v = r->count.v;
+			assert_int_equal(2 * rounds, v[CTR_MPROTECT_CALLS]);
+			assert_int_equal(2 * rounds, v[CTR_TLB_FLUSH]);
+			assert_int_equal(t > 1 ? 2 * rounds : 0,
+					 v[CTR_REMOTE_FLUSH]);
+			assert_int_equal(2 * rounds * (t - 1),
+					 v[CTR_IPIS_SENT]);
+			assert_int_equal(2 * rounds * (t - 1),
+					 v[CTR_REMOTE_FLUSH_RECEIVED]);
+			assert_int_equal(n <= 33 ? 2 * rounds * t * n : 0,
+					 v[CTR_LOCAL_FLUSH_ONE]);
+			assert_int_equal(n <= 33 ? 0 : 2 * rounds * t,
+					 v[CTR_LOCAL_FLUSH_ALL]);
+			free(r);
+		}
+}
+
+/* Huge pages: one flush, one entry a huge page; going back to read-write does
+ * not flush in 6.1. */
+static void test_mprotect_thp_counts(void **state)
+{
+	struct timed_result *r = run_named("mprotect-storm",
+		PAIRS("threads", "4", "pages", "2048", "thp", "yes",
+		      "iterations", "5", "kernel", "v6.1"));
+
+	assert_int_equal(5, r->count.v[CTR_TLB_FLUSH]);
+	assert_int_equal(15, r->count.v[CTR_IPIS_SENT]);
+	assert_int_equal(5 * 4 * 4, r->count.v[CTR_LOCAL_FLUSH_ONE]);
+	assert_int_equal(0, r->count.v[CTR_LOCAL_FLUSH_ALL]);
+	free(r);
+}
+
+/* The scanner's deferred flush lets a store go to a page that is being copied
+ * away; a check before copying does not. */
+static void test_lost_stores(void **state)
+{
+	static const struct {
+		const char *kernel, *flush;
+		bool loses;
+	} rows[] = {
+		{ "v3.12", "deferred", true },
+		{ "v3.12", "range", false },
+		{ "v3.12", "page", false },
+		{ "v3.13", "deferred", false },
+		{ "v4.14", "deferred", false },
+		{ "v6.1", "deferred", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct timed_result *r = run_named("numa-migrate",
+			PAIRS("machine", "pack:4 core:2 pu:1", "time", "20ms",
+			      "kernel", rows[i].kernel, "flush",
+			      rows[i].flush, "check", "yes"));
+		u64 in_window = 0;
+
+		if (!!r->count.v[CTR_LOST_STORES] != rows[i].loses)
+			fail_msg("%s with %s: %llu lost stores",
+				 rows[i].kernel, rows[i].flush,
+				 (unsigned long long)
+				 r->count.v[CTR_LOST_STORES]);
+		assert_int_equal(0, r->count.v[CTR_WRITE_AFTER_FREE]);
+		assert_true(r->count.v[CTR_NUMA_PAGES_MIGRATED] > 0);
+		for (u32 b = 0; b < WINDOW_BUCKETS; b++)
+			in_window += r->window.hits[b];
+		assert_int_equal(r->count.v[CTR_STALE_HITS], in_window);
+		free(r);
+	}
+}
+
+/* ---- the driver itself ------------------------------------------------------------- */
+
+struct bare {
+	struct machine *m;
+	struct sys *sys;
+	struct task task[8];
+};
+
+static void bare_make(struct bare *b, const char *topology)
+{
+	memset(b, 0, sizeof(*b));
+	OK(machine_create(&b->m, topology, NULL, &err));
+	OK(sys_create(&b->sys, &(struct sys_config){
+		.m = b->m, .arena_bytes = 1 << 26, .nr_cpus = b->m->nr_cpus,
+		.paging = { .levels = 4, .bits = 9 }, .frames_per_node = 1024,
+	}));
+	OK(timed_install(b->sys));
+}
+
+static void bare_start(struct bare *b, u32 cpu, void (*fn)(struct task *),
+		       void *arg)
+{
+	b->task[cpu] = (struct task){ .fn = fn, .arg = arg, .cpu = cpu };
+	OK(sys_start(&b->task[cpu]));
+}
+
+static void bare_free(struct bare *b)
+{
+	timed_remove(b->sys);
+	sys_destroy(b->sys);
+	machine_destroy(b->m);
+}
+
+static struct {
+	u64 handled_at[8];
+	u32 order[32], n;
+	u64 sent_at, returned_at;
+} seen;
+
+static void handler(void *arg)
+{
+	seen.handled_at[this_cpu->id] = this_cpu->now;
+	seen.order[seen.n++ % 32] = this_cpu->id;
+}
+
+static void caller(struct task *t)
+{
+	u64 all[MM_CPUMASK_WORDS] = { ~0ull };
+
+	charge(1000);
+	step(t->arg, true, 0);
+	seen.sent_at = this_cpu->now;
+	smp_call(all, handler, t->arg, NULL);
+	seen.returned_at = this_cpu->now;
+}
+
+static void worker(struct task *t)
+{
+	for (u32 i = 0; i < 1000; i++)
+		step(t->arg, false, 100);
+}
+
+static void masked(struct task *t)
+{
+	local_irq_disable();
+	for (u32 i = 0; i < 1000; i++)
+		step(t->arg, false, 1000);
+	assert_int_equal(0, seen.handled_at[this_cpu->id]);
+	seen.sent_at = this_cpu->now;
+	local_irq_enable();
+	step(t->arg, false, 1);
+}
+
+static void nothing(struct task *t)
+{
+}
+
+/* Requests arrive after their flight, near ones before far ones, and the
+ * caller goes on only when all have answered, idle CPUs included. */
+static void test_ipi_order(void **state)
+{
+	struct bare b;
+	u64 *word;
+
+	memset(&seen, 0, sizeof(seen));
+	bare_make(&b, "pack:2 core:2 pu:1");
+	word = arena_alloc(&b.sys->arena, 64);
+	bare_start(&b, 0, caller, word);
+	bare_start(&b, 1, worker, word);
+	bare_start(&b, 2, worker, word);
+	bare_start(&b, 3, nothing, word);
+	OK(timed_run(b.sys, NULL, NULL, NULL));
+	assert_int_equal(0, seen.handled_at[0]);
+	for (u32 i = 1; i < 4; i++) {
+		assert_true(seen.handled_at[i] >= seen.sent_at +
+			    machine_ipi_deliver(b.m, 0, i));
+		if (seen.handled_at[i] >= seen.returned_at)
+			fail_msg("CPU %u handled at %llu, the caller went on "
+				 "at %llu", i,
+				 (unsigned long long)seen.handled_at[i],
+				 (unsigned long long)seen.returned_at);
+	}
+	assert_int_equal(3, seen.n);
+	assert_int_equal(1, seen.order[0]);
+	assert_true(seen.handled_at[1] < seen.handled_at[2]);
+	bare_free(&b);
+}
+
+/* A CPU with interrupts off answers when it turns them on. */
+static void test_ipi_masked(void **state)
+{
+	struct bare b;
+	u64 *word;
+
+	memset(&seen, 0, sizeof(seen));
+	bare_make(&b, "pack:1 core:2 pu:1");
+	word = arena_alloc(&b.sys->arena, 64);
+	bare_start(&b, 0, caller, word);
+	bare_start(&b, 1, masked, word);
+	OK(timed_run(b.sys, NULL, NULL, NULL));
+	assert_true(seen.handled_at[1] >= 1000 * 1000);
+	assert_true(seen.returned_at > seen.handled_at[1]);
+	bare_free(&b);
+}
+
+/* Two callers at each other: both answer while they wait. */
+static void test_ipi_crossed(void **state)
+{
+	struct bare b;
+	u64 *word;
+
+	memset(&seen, 0, sizeof(seen));
+	bare_make(&b, "pack:1 core:4 pu:1");
+	word = arena_alloc(&b.sys->arena, 64);
+	for (u32 i = 0; i < 4; i++)
+		bare_start(&b, i, caller, word);
+	OK(timed_run(b.sys, NULL, NULL, NULL));
+	assert_int_equal(12, seen.n);
+	bare_free(&b);
+}
+
+/* Steps of all CPUs are in the order of their clocks, ties to the lower CPU. */
+static struct {
+	u64 at;
+	u32 cpu;
+} last;
+
+static void in_order(struct task *t)
+{
+	/* A line of its own: the price of a line that moves is due after the
+	 * step. */
+	u64 *mine = (u64 *)t->arg + 8 * this_cpu->id;
+
+	for (u32 i = 0; i < 2000; i++) {
+		step(mine, false, 1 + (i * 7 + this_cpu->id * 13) % 29);
+		if (this_cpu->now < last.at || (this_cpu->now == last.at &&
+						this_cpu->id < last.cpu))
+			fail_msg("CPU %u steps at %llu after CPU %u at %llu",
+				 this_cpu->id, (unsigned long long)this_cpu->now,
+				 last.cpu, (unsigned long long)last.at);
+		last.at = this_cpu->now;
+		last.cpu = this_cpu->id;
+	}
+}
+
+static void test_steps_in_order(void **state)
+{
+	struct bare b;
+	u64 *word;
+
+	memset(&last, 0, sizeof(last));
+	bare_make(&b, "pack:2 core:3 pu:1");
+	word = arena_alloc(&b.sys->arena, 6 * 64);
+	for (u32 i = 0; i < 6; i++)
+		bare_start(&b, i, in_order, word);
+	OK(timed_run(b.sys, NULL, NULL, NULL));
+	assert_true(last.at > 10000);
+	bare_free(&b);
+}
+
+struct pair {
+	struct spinlock *a, *b;
+};
+
+static void lock_both(struct task *t)
+{
+	struct pair *p = t->arg;
+
+	spin_lock(p->a);
+	step(p, true, 10000);
+	spin_lock(p->b);
+	spin_unlock(p->b);
+	spin_unlock(p->a);
+}
+
+static void test_deadlock_is_found(void **state)
+{
+	struct spinlock *a, *l;
+	struct bare b;
+	struct pair x, y;
+
+	for (int is_crossed = 0; is_crossed < 2; is_crossed++) {
+		bare_make(&b, "pack:1 core:2 pu:1");
+		a = arena_alloc(&b.sys->arena, 64);
+		l = arena_alloc(&b.sys->arena, 64);
+		x = (struct pair){ a, l };
+		y = is_crossed ? (struct pair){ l, a } : x;
+		bare_start(&b, 0, lock_both, &x);
+		bare_start(&b, 1, lock_both, &y);
+		assert_int_equal(is_crossed ? -EDEADLK : 0,
+				 timed_run(b.sys, NULL, NULL, NULL));
+		bare_free(&b);
+	}
+}
+
+/* A lock goes to those who waited, in their order, and never to two. */
+static u32 inside, entries;
+static u64 released_at;
+
+static void contend(struct task *t)
+{
+	for (u32 i = 0; i < 200; i++) {
+		spin_lock(t->arg);
+		assert_int_equal(0, inside++);
+		/* Nobody gets it before it was given back, by the clock. */
+		assert_true(this_cpu->now >= released_at);
+		step(t->arg, true, 10);
+		charge(5000);
+		entries++;
+		inside--;
+		released_at = this_cpu->now;
+		spin_unlock(t->arg);
+		charge(1 + (i * 7919 + this_cpu->id * 104729) % 60000);
+	}
+}
+
+static void test_locks_exclude(void **state)
+{
+	struct spinlock *l;
+	struct bare b;
+
+	inside = entries = 0;
+	released_at = 0;
+	bare_make(&b, "pack:2 core:4 pu:1");
+	l = arena_alloc(&b.sys->arena, 64);
+	for (u32 i = 0; i < 8; i++)
+		bare_start(&b, i, contend, l);
+	OK(timed_run(b.sys, NULL, NULL, NULL));
+	assert_int_equal(8 * 200, entries);
+	for (u32 i = 0; i < 8; i++)
+		assert_true(b.sys->cpu[i].cycles[CYC_LOCK_WAIT] > 0);
+	bare_free(&b);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_same_twice),
+	cmocka_unit_test(test_seed_matters),
+	cmocka_unit_test(test_lookahead_changes_nothing),
+	cmocka_unit_test(test_check_changes_nothing),
+	cmocka_unit_test(test_cycles_add_up),
+	cmocka_unit_test(test_runs_equal_accesses),
+	cmocka_unit_test(test_mprotect_counts),
+	cmocka_unit_test(test_mprotect_thp_counts),
+	cmocka_unit_test(test_lost_stores),
+	cmocka_unit_test(test_ipi_order),
+	cmocka_unit_test(test_ipi_masked),
+	cmocka_unit_test(test_ipi_crossed),
+	cmocka_unit_test(test_steps_in_order),
+	cmocka_unit_test(test_deadlock_is_found),
+	cmocka_unit_test(test_locks_exclude),
+};
+
+TEST_MAIN(tests)
