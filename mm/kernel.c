@@ -132,7 +132,7 @@ static const struct kernel v5_14 = {
 static const struct kernel v6_1 = {
 	.name = "v6.1", .commit = "v6.1", .evidence = "T",
 	.summary = "as v5.14, flushes by generation (tlb_gen)",
-	V5_14, .has_tlb_gen = true,
+	V5_14, .has_tlb_gen = true, .thp_upgrade_is_free = true,
 };
 
 /* Model variants: the mover that never takes the scanner's lock. */

@@ -59,6 +59,7 @@ struct kernel {
 	bool migrate_flushes;           /* 4K: ptep_clear_flush               */
 	bool protect_flushes;           /* change_protection ends in a flush  */
 	bool has_tlb_gen;
+	bool thp_upgrade_is_free;       /* RO to RW of a huge page: no flush  */
 	bool reader_without_ptl;        /* the mover learns of the entry from
 					 * hardware alone (a model variant)   */
 	u32 flush_ceiling;              /* pages; more is a full flush        */

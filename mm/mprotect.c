@@ -18,11 +18,14 @@ static void entry_change(u32 vm_flags, bool is_numa, u64 *clear, u64 *set)
 	}
 }
 
-/* Does some TLB entry of @old allow what @new does not? */
-static bool needs_flush(u64 old, u64 new)
+/* Does some TLB entry of @old allow what @new does not? Or the reverse: Linux
+ * flushes then, too, which saves the others a fault. */
+static bool needs_flush(u64 old, u64 new, u32 level)
 {
 	if (!(old & PTE_P))
 		return false;
+	if ((new & ~old) & PTE_RW)
+		return !level || !kern()->thp_upgrade_is_free;
 	return !(new & PTE_P) || ((old & ~new) & (PTE_RW | PTE_D)) ||
 	       pte_pfn(old) != pte_pfn(new);
 }
@@ -49,7 +52,7 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 	if (is_numa)
 		COUNT(NUMA_HUGE_PTE_UPDATES, !!level);
 	oracle_stale_from_now(b->mm, vpn, 1ull << order);
-	if (needs_flush(old, new))
+	if (needs_flush(old, new, level))
 		mms()->flush->changed(b, vpn, order);
 	return 1ull << order;
 }
