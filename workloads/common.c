@@ -66,7 +66,7 @@ int wl_populate(struct wl *w, u32 i, u64 vpn, u64 nr_pages, struct err *e)
 		rc = cpu_run_many(&r, 1);
 	}
 	if (rc)
-		return err_set(e, rc, "%s: the machine's memory is full after "
+		return err_set(e, -E2BIG, "%s: the machine's memory is full after "
 			       "%llu pages", w->workload->name,
 			       (unsigned long long)w->thread[i].t.mm->rss);
 	return 0;

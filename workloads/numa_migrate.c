@@ -104,8 +104,8 @@ static void body(struct wl *w, u32 i)
 		}
 		rc = wl_runs(run, BATCH);
 		if (rc)
-			wl_fail(w, rc, "numa-migrate: page fault failed: no "
-				"memory left");
+			wl_fail(w, -E2BIG, "numa-migrate: the machine's "
+				"memory is full");
 		if (this_cpu->now > w->done)
 			w->done = this_cpu->now < end ? this_cpu->now : end;
 	}

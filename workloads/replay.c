@@ -188,7 +188,7 @@ static int play(struct wl *w, struct trace *t, struct err *e)
 
 			rc = wl_runs(r + i, k);
 			if (rc || w->error)
-				return rc ? err_set(e, rc, "replay: the "
+				return rc ? err_set(e, -E2BIG, "replay: the "
 						    "machine's memory is full "
 						    "after %llu pages",
 						    (unsigned long long)

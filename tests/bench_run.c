@@ -1,0 +1,178 @@
+/* bench_run.c - how fast the timed machine runs: page runs that hit the TLB,
+ * recorded traces with their decoding, flushes. One figure a line: NAME VALUE
+ * UNIT; the best of a few passes, since others use this host as well. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cpu/timed.h"
+#include "emu/timed_point.h"
+#include "workloads/trace_file.h"
+
+#define RUNS 4096u
+#define PASSES 4000u
+
+static struct err err;
+
+static void check(int rc)
+{
+	if (!rc)
+		return;
+	fprintf(stderr, "bench_run: %s\n", err.text);
+	exit(1);
+}
+
+static double host_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* ---- workloads of the benchmark's own ------------------------------------------ */
+
+struct hit_cfg {
+	u32 pages;
+};
+
+static double started, took;
+static u64 vpn;
+
+static int hit_setup(struct wl *w, struct err *e)
+{
+	const struct hit_cfg *cfg = w->cfg;
+	struct mm *mm = mm_create();
+	int rc;
+
+	vpn = wl_map(mm, cfg->pages, VM_READ | VM_WRITE);
+	w->nr_threads = 1;
+	rc = wl_start(w, 0, mm, e);
+	return rc ? rc : wl_populate(w, 0, vpn, cfg->pages, e);
+}
+
+static void hit_body(struct wl *w, u32 t)
+{
+	const struct hit_cfg *cfg = w->cfg;
+	static struct run run[RUNS];
+
+	for (u32 i = 0; i < RUNS; i++)
+		run[i] = (struct run){
+			.va = (vpn + i % cfg->pages) << PAGE_SHIFT,
+			.count = 1, .bytes = 8,
+			.op = i % 4 ? RUN_READ : RUN_WRITE,
+		};
+	wl_runs(run, RUNS);
+	started = host_seconds();
+	for (u32 i = 0; i < PASSES; i++)
+		wl_runs(run, RUNS);
+	took = host_seconds() - started;
+}
+
+static const struct opt hit_params[] = {
+	{ .name = "pages", .kind = OPT_U32, .def = "32",
+	  .offset = offsetof(struct hit_cfg, pages), .help = "x",
+	  .group = "x" },
+};
+
+static const struct workload hit = {
+	.name = "hit", .params = hit_params, .nr_params = 1,
+	.cfg_bytes = sizeof(struct hit_cfg), .setup = hit_setup,
+	.body = hit_body,
+};
+
+/* ---- points ----------------------------------------------------------------------- */
+
+static struct timed_result result;
+
+static void point(const struct workload *w, const char *const *pairs,
+		  const char *file)
+{
+	struct timed_cfg cfg = { 0 };
+	void *wl_cfg = calloc(1, w->cfg_bytes);
+	const struct opt_bind binds[] = {
+		{ .table = timed_opts, .nr = nr_timed_opts, .base = &cfg },
+		{ .table = w->params, .nr = w->nr_params, .base = wl_cfg },
+	};
+	struct opt_set *set;
+	struct timed_point p;
+
+	check(opt_set_create(&set, binds, 2));
+	for (const char *const *d = w->defaults; d && d[0]; d += 2)
+		check(opt_assign(set, d[0], d[1], OPT_FROM_DEFAULT, &err));
+	for (; pairs[0]; pairs += 2)
+		check(opt_assign(set, pairs[0], pairs[1], OPT_FROM_CMDLINE,
+				 &err));
+	p = (struct timed_point){
+		.cfg = &cfg, .kernel = kernel_find(cfg.kernel),
+		.flush = flush_find(cfg.flush), .workload = w,
+		.workload_cfg = wl_cfg, .files = &file, .nr_files = !!file,
+		.progress = PROGRESS_NEVER,
+	};
+	check(timed_point_run(&p, &result, &err));
+	opt_set_free(set);
+	free(wl_cfg);
+}
+
+#define PAIRS(...) (const char *const[]){ __VA_ARGS__, NULL }
+
+static void hits(const char *name, const char *pages)
+{
+	double best = 1e9;
+
+	for (int i = 0; i < 3; i++) {
+		point(&hit, PAIRS("pages", pages), NULL);
+		if (took < best)
+			best = took;
+	}
+	printf("%s %.1f M/s\n", name, (double)RUNS * PASSES / best / 1e6);
+}
+
+/* Steady state: the same trace over and over, less the run of one loop. */
+static void replay(const char *name, const char *file)
+{
+	double best = 1e9;
+	u64 n = 0;
+
+	for (int i = 0; i < 3; i++) {
+		u64 once_ns, once_n;
+		double s;
+
+		point(workload_find("replay"), PAIRS("loops", "1"), file);
+		once_ns = result.host_ns;
+		once_n = result.count.v[CTR_ACCESSES];
+		point(workload_find("replay"), PAIRS("loops", "41"), file);
+		s = (double)(result.host_ns - once_ns) * 1e-9;
+		n = result.count.v[CTR_ACCESSES] - once_n;
+		if (s < best)
+			best = s;
+	}
+	printf("%s %.1f M/s\n", name, (double)n / best / 1e6);
+}
+
+static void flushes(const char *name, const char *threads)
+{
+	double best = 1e9;
+
+	for (int i = 0; i < 3; i++) {
+		point(workload_find("mprotect-storm"),
+		      PAIRS("threads", threads, "iterations", "5000",
+			    "accesses", "64"), NULL);
+		if ((double)result.host_ns * 1e-9 < best)
+			best = (double)result.host_ns * 1e-9;
+	}
+	printf("%s %.0f /s\n", name,
+	       (double)result.count.v[CTR_TLB_FLUSH] / best);
+}
+
+int main(void)
+{
+	hits("hit_runs", "32");
+	hits("hit_runs_l2", "1024");
+	replay("replay_sort", "tests/data/sort.tlbt");
+	replay("replay_ls", "tests/data/ls.tlbt");
+	flushes("flushes_2_cpus", "2");
+	flushes("flushes_8_cpus", "8");
+	return 0;
+}
