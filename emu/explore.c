@@ -219,6 +219,10 @@ static void run(u32 id)
 		x_touch(&c->s->nr_ipis, true);
 		break;
 	}
+	/* One fiber: its next step and the interrupt before it are never
+	 * independent, even where their words differ. After the interrupt's
+	 * first step, X_STEP is the handler's. */
+	x_touch(c->s, true);
 	if (c->s->sb)
 		x_touch(c->s->sb, false);
 	fiber_switch(&X.host, &c->fiber);
@@ -279,6 +283,10 @@ static void snap_restore(const struct snap *s)
 {
 	const u8 *p = (const u8 *)(s + 1);
 
+	/* What was allocated since is born zeroed when it is again. */
+	if (X.sys->arena.used > s->arena_used)
+		memset(X.sys->arena.base + s->arena_used, 0,
+		       X.sys->arena.used - s->arena_used);
 	X.sys->arena.used = s->arena_used;
 	memcpy(X.sys->arena.base, p, s->arena_used);
 	p += s->arena_used;
