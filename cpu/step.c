@@ -457,6 +457,13 @@ u64 pte_load(u64 *pte)
 	return word_read(pte, sizeof(*pte), cost_of(COST_PTE_SCAN));
 }
 
+void local_irq_disable(void)
+{
+	if (the_sys->is_explored)
+		step(&this_cpu->s->nr_ipis, true, 0);
+	this_cpu->s->irq_off++;
+}
+
 void local_irq_enable(void)
 {
 	assert(this_cpu->s->irq_off);

@@ -127,11 +127,9 @@ static inline u64 pte_xchg(u32 root, u64 vpn, u32 level, u64 *pte, u64 v)
 
 /* ---- interrupts off ------------------------------------------------------- */
 
-static inline void local_irq_disable(void)
-{
-	this_cpu->s->irq_off++;
-}
-
+/* A choice point: interrupts may still come until here. Enabling only lets
+ * them, and needs none. */
+void local_irq_disable(void);
 void local_irq_enable(void);
 
 #endif

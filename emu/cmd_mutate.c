@@ -1,5 +1,6 @@
 /* tlbemu mutate - take every part of every fix away, one at a time, and see
  * whether a race notices. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ static const struct opt mutate_opts[] = {
 	{ .name = "kernel", .kind = OPT_STRING, .metavar = "NAME",
 	  .help = "only this kernel's parts", AT(kernel),
 	  .see = "tlbemu list kernels", .group = "what" },
-	{ .name = "max-states", .kind = OPT_U64, .def = "1000000",
+	{ .name = "max-states", .kind = OPT_U64, .def = "20000000",
 	  .help = "give up a row after so many states", AT(max_states),
 	  .group = "search" },
 	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "0",
@@ -69,14 +70,6 @@ struct session {
 	struct catch *result;
 	struct progress progress;
 };
-
-static u64 switch_value(const struct kernel *k, const struct kernel_switch *sw)
-{
-	u64 v = 0;
-
-	memcpy(&v, (const u8 *)k + sw->offset, sw->bytes);
-	return v;
-}
 
 static const char *harmless(const struct mutant *m)
 {
@@ -136,36 +129,23 @@ static void on_progress(u32 ended, u32 nr, void *arg)
 	progress_to(&((struct session *)arg)->progress, ended);
 }
 
-static bool has_fixed_row(const struct race *race, const struct kernel *k)
-{
-	for (u32 r = 0; r < race->nr_rows; r++)
-		if (race->rows[r].expected == VERDICT_PASS &&
-		    !strcmp(race->rows[r].kernel, k->name))
-			return true;
-	return false;
-}
-
 static int collect(struct session *s, const struct race *race,
 		   const char *kernel)
 {
-	for (u32 i = 0; kernels[i]; i++) {
-		if ((kernel && strcmp(kernel, kernels[i]->name)) ||
-		    !has_fixed_row(race, kernels[i]))
+	for (const struct race_fix *f = race->fixes; f && f->kernel; f++) {
+		if (kernel && strcmp(kernel, f->kernel))
 			continue;
-		for (const struct kernel_switch *sw = kernel_switches; sw->name;
-		     sw++) {
-			struct mutant *m;
+		for (u32 i = 0; f->part[i]; i++) {
+			struct mutant *m = realloc(s->m, (s->n + 1) * sizeof(*m));
 
-			/* A part this kernel does not have, or does not reach. */
-			if (switch_value(kernels[i], sw) == sw->off_value ||
-			    (kernels[i]->is_thp_migration_generic &&
-			     sw->is_private_thp))
-				continue;
-			m = realloc(s->m, (s->n + 1) * sizeof(*m));
 			if (!m)
 				return -ENOMEM;
 			s->m = m;
-			m[s->n++] = (struct mutant){ race, kernels[i], sw };
+			m[s->n++] = (struct mutant){
+				race, kernel_find(f->kernel),
+				kernel_switch_find(f->part[i]),
+			};
+			assert(m[s->n - 1].k && m[s->n - 1].sw);
 		}
 	}
 	return 0;
@@ -250,8 +230,8 @@ static int mutate(const struct mutate_cfg *cfg, const char *name)
 	if (rc || !s.result) {
 		rc = EXIT_FAILED;
 	} else if (!s.n) {
-		fprintf(stderr, "tlbemu: mutate: --kernel=%s: no kernel of that "
-			"name has a row that must pass; 'tlbemu list kernels' "
+		fprintf(stderr, "tlbemu: mutate: --kernel=%s: no fix of that "
+			"name; 'tlbemu list kernels' "
 			"shows all\n", cfg->kernel);
 		rc = EXIT_USAGE;
 	} else {

@@ -183,29 +183,49 @@ const struct kernel *kernel_find(const char *name)
 	return NULL;
 }
 
-#define SWITCH(field, off, text) \
-	{ #field, offsetof(struct kernel, field), \
-	  sizeof(((struct kernel *)0)->field), (off), false, (text) }
-#define PRIVATE_SWITCH(field, off, text) \
-	{ #field, offsetof(struct kernel, field), \
-	  sizeof(((struct kernel *)0)->field), (off), true, (text) }
+#define PART(name, field, off, text) \
+	{ (name), offsetof(struct kernel, field), \
+	  sizeof(((struct kernel *)0)->field), (off), (text) }
 
 const struct kernel_switch kernel_switches[] = {
-	SWITCH(pending, PENDING_NONE, "changers announce nothing"),
-	SWITCH(pending_order, ORDER_COMPILER, "no barrier after announcing"),
-	PRIVATE_SWITCH(thp_check, CHECK_NONE, "the mover does not look"),
-	SWITCH(lazy_spans_loop, 0, "flag set around each piece only"),
-	PRIVATE_SWITCH(thp_install_flushes, 0, "no flush when the new PMD goes in"),
-	PRIVATE_SWITCH(numa_clear_holds_page_lock, 0, "page unlocked before clearing"),
-	PRIVATE_SWITCH(isolate_checks_count, 0, "a pinned huge page is isolated all the same"),
-	PRIVATE_SWITCH(thp_recheck_pmd, 0, "no pmd_same before installing"),
-	PRIVATE_SWITCH(thp_recheck_count, 0, "no page_count before installing"),
-	PRIVATE_SWITCH(thp_recheck_count_after, 0, "no page_count after installing"),
-	SWITCH(gup_fast_sees_numa, 0, "GUP-fast takes NUMA huge pages"),
-	SWITCH(pte_accessible_pending, 0, "unflushed entries count as flushed"),
-	PRIVATE_SWITCH(numa_pte_present_first, 0, "PTE stays non-present for migration"),
-	SWITCH(pmd_migration_flushes, 0, "pmdp_invalidate without its flush"),
-	SWITCH(migrate_flushes, 0, "ptep_clear without its flush"),
-	SWITCH(protect_flushes, 0, "change_protection never flushes"),
-	{ NULL, 0, 0, 0, false, NULL }
+	PART("announce", pending, PENDING_NONE, "changers announce nothing"),
+	PART("count", pending, PENDING_BOOL, "a bool for the counter"),
+	PART("barrier", pending_order, ORDER_COMPILER,
+	     "no barrier after announcing"),
+	PART("check", thp_check, CHECK_NONE, "the mover does not look"),
+	PART("check-in-time", thp_check, CHECK_AFTER_INSTALL,
+	     "the mover looks after the copy"),
+	PART("install-flush", thp_install_flushes, 0,
+	     "no flush when the new PMD goes in"),
+	PART("page-lock", numa_clear_holds_page_lock, 0,
+	     "page unlocked before NUMA is cleared"),
+	PART("isolate-count", isolate_checks_count, 0,
+	     "a pinned huge page is isolated all the same"),
+	PART("recheck-pmd", thp_recheck_pmd, 0,
+	     "no pmd_same before installing"),
+	PART("recheck-count", thp_recheck_count, 0,
+	     "no page_count before installing"),
+	PART("recheck-count-after", thp_recheck_count_after, 0,
+	     "no page_count after installing"),
+	PART("gup-numa", gup_fast_sees_numa, 0,
+	     "GUP-fast takes NUMA huge pages"),
+	PART("pte-accessible", pte_accessible_pending, 0,
+	     "unflushed entries count as flushed"),
+	PART("pte-present-first", numa_pte_present_first, 0,
+	     "the PTE stays non-present for migration"),
+	PART("pmd-invalidate-flush", pmd_migration_flushes, 0,
+	     "pmdp_invalidate without its flush"),
+	PART("clear-flush", migrate_flushes, 0,
+	     "ptep_clear_flush without its flush"),
+	PART("protect-flush", protect_flushes, 0,
+	     "change_protection never flushes"),
+	{ NULL, 0, 0, 0, NULL }
 };
+
+const struct kernel_switch *kernel_switch_find(const char *name)
+{
+	for (u32 i = 0; kernel_switches[i].name; i++)
+		if (!strcmp(kernel_switches[i].name, name))
+			return &kernel_switches[i];
+	return NULL;
+}

@@ -69,15 +69,15 @@ struct kernel {
 extern const struct kernel *const kernels[];
 const struct kernel *kernel_find(const char *name);
 
-/* One switch by name, for mutations. */
+/* A part of a kernel taken away, by name. */
 struct kernel_switch {
 	const char *name;
 	size_t offset;
 	size_t bytes;
-	u64 off_value;          /* what removing the part means               */
-	bool is_private_thp;    /* part of the private THP NUMA migration     */
+	u64 off_value;          /* what taking it away means                  */
 	const char *help;
 };
 extern const struct kernel_switch kernel_switches[];    /* name NULL ends     */
+const struct kernel_switch *kernel_switch_find(const char *name);
 
 #endif

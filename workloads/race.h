@@ -30,6 +30,12 @@ struct race_harmless {
 	const char *reason;
 };
 
+/* What a fix consists of: parts whose removal some row must notice. */
+struct race_fix {
+	const char *kernel;
+	const char *part[10];           /* NULL ends                          */
+};
+
 struct race {
 	const char *name;       /* tlbemu race NAME                           */
 	const char *id;         /* of the catalogue                           */
@@ -38,6 +44,7 @@ struct race {
 	const char *bounds;     /* what the proof covers                      */
 	const struct race_row *rows;
 	u32 nr_rows;
+	const struct race_fix *fixes;           /* kernel NULL ends           */
 	const struct race_harmless *harmless;   /* part NULL ends             */
 	u32 nr_cpus;
 	/* Build the_sys for @row under @k (usually row->kernel's): address

@@ -120,6 +120,9 @@ static const struct race_row rows[] = {
 	  .changers = 1, .expected = VERDICT_FAIL,
 	  .expected_oracles = O2_WRITE_AFTER_FREE,
 	  .watch = O2_WRITE_AFTER_FREE, .tag = "D", .stage = "thp" },
+	{ .id = "V0-O2", .kernel = "v3.12", .memory = MEM_TSO, .changers = 1,
+	  .expected = VERDICT_PASS, .watch = O2_WRITE_AFTER_FREE, .tag = "D",
+	  .stage = "thp" },
 	THP("V1", "v3.12+too-late", MEM_TSO, 1, FAIL, O1_LOST_STORE, "seed"),
 	THP("V2", "v3.12+numa_tlb_lazy", MEM_TSO, 1, PASS, 0, "D"),
 	THP("V2-2", "v3.12+numa_tlb_lazy", MEM_TSO, 2, FAIL, O1_LOST_STORE, "D"),
@@ -171,6 +174,44 @@ static const struct race_row rows[] = {
 	ROW("R07f-V8", "v5.14", MEM_TSO, 1, PASS, 0, "D", "gup-scan"),
 };
 
+static const struct race_fix fixes[] = {
+	{ "v3.12", { "page-lock", "install-flush", "pte-present-first",
+		     "clear-flush", "recheck-pmd" } },
+	{ "v3.12+numa_tlb_lazy", { "announce", "check", "check-in-time",
+				   "protect-flush" } },
+	{ "v3.12+numa_tlb_lazy-v2", { "announce", "check", "check-in-time",
+				      "protect-flush" } },
+	{ "v3.13-rc+pending", { "announce", "check", "check-in-time",
+				"pte-accessible", "clear-flush",
+				"protect-flush" } },
+	{ "v3.13-rc+barrier-noptl", { "barrier", "recheck-pmd" } },
+	{ "v3.13-rc+barrier", { "gup-numa", "isolate-count", "recheck-count",
+				"recheck-count-after" } },
+	{ "v3.13", { "announce", "check", "check-in-time", "gup-numa",
+		     "page-lock" } },
+	{ "v4.13", { "count", "announce", "check" } },
+	{ "v4.14", { "count", "announce", "check", "check-in-time",
+		     "pte-accessible", "isolate-count", "gup-numa",
+		     "install-flush" } },
+	{ "v5.14", { "pmd-invalidate-flush" } },
+	{ "v6.1", { "announce", "pte-accessible", "pmd-invalidate-flush",
+		    "clear-flush", "protect-flush" } },
+	{ NULL, { NULL } }
+};
+
+static const struct race_harmless harmless[] = {
+	{ "v3.12", "recheck-pmd",
+	  "page lock and mmap_lock exclude all who change this PMD here; what "
+	  "they do not exclude, MADV_DONTNEED, is not on stage" },
+	{ "v3.13-rc+barrier", "recheck-count-after",
+	  "no reference can be taken while the PMD is NUMA and flushed; the "
+	  "check before installing sees the older ones" },
+	{ "v4.14", "install-flush",
+	  "the entry has been non-present since before the check's flush, so "
+	  "no TLB holds it" },
+	{ NULL, NULL, NULL }
+};
+
 static const char story[] =
 "The NUMA scanner makes huge pages inaccessible so that the next access tells\n"
 "which node wants them. It flushes TLBs late, after the page-table lock: a CPU\n"
@@ -194,6 +235,8 @@ const struct race race_thp_numa = {
 	.story = story,
 	.rows = rows,
 	.nr_rows = ARRAY_LEN(rows),
+	.fixes = fixes,
+	.harmless = harmless,
 	.nr_cpus = 4,
 	.stage = stage,
 	.paging = { .levels = 2, .bits = 1 },
