@@ -236,7 +236,7 @@ static void count_walk(bool is_write, u32 order, u64 cycles)
 	}
 }
 
-/* The first access of a run, when the L1 does not have it ready.
+/* The first access of a run, or of what is left of one.
  * Return: 0 with *out usable for the rest of the run, or the fault's error. */
 static int translate_slow(u64 vpn, bool is_write, struct tlb_entry **out)
 {
@@ -309,12 +309,9 @@ static int run_one(const struct run *r)
 
 		if (unlikely(c->now >= c->run_until))
 			the_sys->drv.wait(NULL, NULL, NULL, 0);
-		if (unlikely(!tlb_array_hit(c->tlb, c->s->pcid, vpn, is_write,
-					    &e))) {
-			rc = translate_slow(vpn, is_write, &e);
-			if (rc)
-				return rc;
-		}
+		rc = translate_slow(vpn, is_write, &e);
+		if (rc)
+			return rc;
 		if (unlikely(the_sys->os.used != NULL))
 			the_sys->os.used(e, vpn, is_write);
 		if (n > 1) {
