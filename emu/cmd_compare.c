@@ -1,19 +1,16 @@
 /* tlbemu compare - one workload under several flush strategies and kernels.
  *
- * Every point runs in a process of its own, -j of them at a time, and leaves
- * its result in shared memory; the table is made from these in order, so it is
- * the same for any -j. */
+ * Every point runs in a process of its own, -j of them at a time; the table is
+ * made from their results in order, so it is the same for any -j. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "emu/cmd_run.h"
 #include "emu/experiment.h"
+#include "emu/pool.h"
 
 #define MAX_POINTS 1024
 
@@ -22,8 +19,8 @@ static const struct opt compare_opts[] = {
 	  .help = "several kernels; without it --kernel alone",
 	  .see = "tlbemu list kernels",
 	  .offset = offsetof(struct output_cfg, kernels), .group = "kernel" },
-	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "1", .min = 1,
-	  .max = 256, .help = "worker processes",
+	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "0",
+	  .max = 256, .help = "worker processes; 0: one per host CPU",
 	  .offset = offsetof(struct output_cfg, jobs), .group = "output",
 	  .no_echo = true },
 	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
@@ -155,62 +152,66 @@ static int make_points(const struct experiment *x, struct points *p,
 
 /* ---- workers --------------------------------------------------------------------- */
 
-static void work(const struct experiment *x, const struct points *p, u32 i,
-		 struct slot *s)
+struct work {
+	const struct experiment *x;
+	const struct points *p;
+	struct slot *slot;
+	struct progress progress;
+};
+
+static int run_one(u32 i, void *result, void *arg)
 {
-	struct timed_point point = experiment_point(x, p->k[i], p->f[i]);
+	const struct work *w = arg;
+	struct timed_point point = experiment_point(w->x, w->p->k[i],
+						    w->p->f[i]);
+	struct slot *s = result;
 
 	s->rc = timed_point_run(&point, &s->r, &s->err);
 	s->is_done = true;
+	return 0;
 }
 
-static int spawn(const struct experiment *x, const struct points *p, u32 i,
-		 struct slot *s, struct err *e)
+static void keep(u32 i, const void *result, int status, void *arg)
 {
-	pid_t pid;
+	const struct work *w = arg;
 
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0)
-		return err_set(e, -errno, "cannot start a worker: %s",
-			       strerror(errno));
-	if (!pid) {
-		work(x, p, i, s);
-		_exit(0);
-	}
-	return 0;
+	if (result)
+		memcpy(&w->slot[i], result, sizeof(w->slot[i]));
+}
+
+static void show(u32 ended, u32 nr_jobs, void *arg)
+{
+	struct work *w = arg;
+
+	progress_to(&w->progress, ended);
 }
 
 static int run_all(const struct experiment *x, const struct points *p,
 		   struct slot *slot, struct err *e)
 {
-	u32 started = 0, running = 0, done = 0;
-	struct progress pr;
-	int rc = 0, status;
+	struct work w = { .x = x, .p = p, .slot = slot };
+	int rc;
 
-	progress_start(&pr, x->output.progress, "compare", "points", p->nr);
-	while (!rc && done < p->nr) {
-		while (!rc && running < x->output.jobs && started < p->nr) {
-			rc = spawn(x, p, started, &slot[started], e);
-			started += !rc;
-			running += !rc;
-		}
-		if (running && wait(&status) > 0) {
-			running--;
-			progress_to(&pr, ++done);
-		}
-	}
-	while (running && wait(&status) > 0)
-		running--;
-	progress_end(&pr);
-	for (u32 i = 0; i < p->nr && !rc; i++) {
+	progress_start(&w.progress, x->output.progress, "compare", "points",
+		       p->nr);
+	rc = pool_run(&(struct pool){
+		.nr_jobs = p->nr, .nr_workers = x->output.jobs,
+		.result_bytes = sizeof(*slot), .run = run_one, .done = keep,
+		.progress = show, .arg = &w,
+	});
+	progress_end(&w.progress);
+	if (rc < 0)
+		return err_set(e, rc, "cannot start workers: %s",
+			       strerror(-rc));
+	for (u32 i = 0; i < p->nr; i++) {
 		if (!slot[i].is_done)
-			rc = err_set(e, -EIO, "the worker of kernel %s, flush "
-				     "%s died", p->k[i]->name, p->f[i]->name);
-		else if (slot[i].rc)
-			rc = err_set(e, slot[i].rc, "%s", slot[i].err.text);
+			return err_set(e, -EIO, "the worker of kernel %s, "
+				       "flush %s died", p->k[i]->name,
+				       p->f[i]->name);
+		if (slot[i].rc)
+			return err_set(e, slot[i].rc, "%s", slot[i].err.text);
 	}
-	return rc;
+	return 0;
 }
 
 /* ---- the table -------------------------------------------------------------------- */
@@ -383,7 +384,6 @@ static int compare(const struct experiment *x, struct err *e)
 {
 	static struct points p;
 	struct slot *slot;
-	size_t bytes;
 	int status;
 
 	p.nr = 0;
@@ -395,15 +395,13 @@ static int compare(const struct experiment *x, struct err *e)
 		experiment_echo(x, stdout);
 		return 0;
 	}
-	bytes = p.nr * sizeof(*slot);
-	slot = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (slot == MAP_FAILED) {
+	slot = calloc(p.nr, sizeof(*slot));
+	if (!slot) {
 		err_set(e, -ENOMEM, "out of memory");
 		return complain(EXIT_FAILED, e);
 	}
 	status = compare_to(x, &p, slot, e);
-	munmap(slot, bytes);
+	free(slot);
 	return status;
 }
 
