@@ -6,6 +6,7 @@
 #include "base/suggest.h"
 #include "emu/cmd_run.h"
 #include "emu/experiment.h"
+#include "emu/race_run.h"
 
 struct list_cfg {
 	const char *out;
@@ -172,6 +173,45 @@ static int list_workloads(struct emit *em, const char *name, struct err *e)
 	return 0;
 }
 
+/* ---- races -------------------------------------------------------------------------------- */
+
+static void race_rows(struct emit *em, const struct race *race)
+{
+	emit_note(em, " %s %s: %s\n\n%s\n\n bounds: %s\n", race->id,
+		  race->name, race->summary, race->story, race->bounds);
+	BEGIN(em, "rows", "row", "kernel", "memory", "stage", "expected",
+	      "tag");
+	for (u32 i = 0; i < race->nr_rows; i++)
+		ROW(em, race->rows[i].id, race->rows[i].kernel,
+		    memory_model_names[race->rows[i].memory],
+		    race->rows[i].stage,
+		    race->rows[i].expected == VERDICT_PASS ? "PASS" : "FAIL",
+		    race->rows[i].tag);
+}
+
+static int list_races(struct emit *em, const char *name, struct err *e)
+{
+	const char *names[32] = { NULL };
+	char hint[128];
+
+	if (!name) {
+		BEGIN(em, "races", "name", "id", "summary");
+		for (u32 i = 0; races[i]; i++)
+			ROW(em, races[i]->name, races[i]->id,
+			    races[i]->summary);
+		return 0;
+	}
+	if (race_find(name)) {
+		race_rows(em, race_find(name));
+		return 0;
+	}
+	for (u32 i = 0; races[i] && i < 31; i++)
+		names[i] = races[i]->name;
+	suggest_text(name, names, hint, sizeof(hint));
+	return err_set(e, -EINVAL, "list races: '%s': no such race%s", name,
+		       hint);
+}
+
 /* ---- counters ------------------------------------------------------------------------------ */
 
 static int list_counters(struct emit *em, const char *name, struct err *e)
@@ -202,6 +242,7 @@ static const struct thing things[] = {
 	  list_kernels },
 	{ "flush", "flush strategies", list_flush },
 	{ "workloads", "workloads; with NAME its options", list_workloads },
+	{ "races", "races; with NAME its story and rows", list_races },
 	{ "counters", "what is counted", list_counters },
 };
 
