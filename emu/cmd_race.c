@@ -335,7 +335,7 @@ static void replay_command(const struct session *s, const struct job *j,
 		 s->cfg->flush ? " --flush " : "",
 		 s->cfg->flush ? s->cfg->flush : "",
 		 s->cfg->plain ? " --plain" : "",
-		 s->cfg->demand_only ? " --demand-only" : "", schedule);
+		 o->shown_demand_only ? " --demand-only" : "", schedule);
 }
 
 static void print_tables(struct session *s)
@@ -431,6 +431,7 @@ static int replay(struct session *s)
 	o.nr_moves = n;
 	memcpy(o.moves, moves, n * sizeof(*moves));
 	o.shown_memory = s->job[0].row.memory;
+	o.shown_demand_only = s->cfg->demand_only;
 	free(moves);
 	rc = race_table(stdout, s->job[0].race, &s->job[0].row, s->job[0].k,
 			&s->lim, &o, NULL);

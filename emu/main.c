@@ -29,7 +29,7 @@ static const struct command commands[] = {
 	{ "compare", "WORKLOAD --flush all|A,B",
 	  "the same workload under several flush strategies or kernels",
 	  cmd_compare },
-	{ "list", "machines|kernels|flush|workloads|counters [NAME]",
+	{ "list", "machines|kernels|flush|workloads|races|counters [NAME]",
 	  "what can be named, and every number of a machine with its source",
 	  cmd_list },
 	{ "trace", "import|info|head", "memory traces of real programs",

@@ -47,9 +47,12 @@ static int explore_row(const struct race *race, const struct race_row *row,
 }
 
 static void keep(struct race_outcome *out, const struct explore_result *r,
-		 enum memory_model memory)
+		 enum memory_model memory, bool is_demand_only)
 {
+	memcpy(out->oracle, r->oracle, sizeof(out->oracle));
+	memcpy(out->text, r->text, sizeof(out->text));
 	out->shown_memory = memory;
+	out->shown_demand_only = is_demand_only;
 	out->is_shortest = r->is_shortest;
 	out->switches = r->switches;
 	out->nr_moves = 0;
@@ -59,16 +62,54 @@ static void keep(struct race_outcome *out, const struct explore_result *r,
 	}
 }
 
+/* The shortest loss on the simplest hardware that loses in the same way. */
+static void find_shown(const struct race *race, const struct race_row *row,
+		       const struct kernel *k, const struct race_limits *lim,
+		       struct race_outcome *out)
+{
+	const struct {
+		enum memory_model memory;
+		bool is_demand_only;
+	} hw[] = {
+		{ MEM_SC, true }, { MEM_SC, false },
+		{ row->memory, lim->is_demand_only },
+	};
+	u32 oracle = oracle_by_name(out->oracle);
+
+	for (size_t i = 0; i < ARRAY_LEN(hw); i++) {
+		struct race_limits l = *lim;
+		struct race_row simple = *row;
+		struct explore_result r;
+		bool is_found;
+
+		simple.memory = hw[i].memory;
+		l.is_demand_only = hw[i].is_demand_only;
+		out->error = explore_row(race, &simple, k, &l, &r);
+		if (out->error)
+			return;
+		out->host_seconds += r.host_seconds;
+		is_found = r.outcome == EXPLORE_VIOLATION &&
+			   (i + 1 == ARRAY_LEN(hw) ||
+			    (oracle_by_name(r.oracle) &
+			     (row->expected_oracles ? row->expected_oracles
+						    : oracle)));
+		if (is_found)
+			keep(out, &r, hw[i].memory, hw[i].is_demand_only);
+		free(r.moves);
+		if (is_found)
+			return;
+	}
+}
+
 void race_run(const struct race *race, const struct race_row *row,
 	      const struct kernel *k, const struct race_limits *lim,
 	      struct race_outcome *out)
 {
 	struct race_limits first = *lim;
-	struct race_row plain_row = *row;
 	struct explore_result r;
 
 	memset(out, 0, sizeof(*out));
-	first.want_shortest = lim->want_shortest && row->memory == MEM_SC;
+	first.want_shortest = false;
 	out->error = explore_row(race, row, k, &first, &r);
 	if (out->error)
 		return;
@@ -79,28 +120,10 @@ void race_run(const struct race *race, const struct race_row *row,
 	out->finals = r.finals;
 	out->max_depth = r.max_depth;
 	out->host_seconds = r.host_seconds;
-	memcpy(out->oracle, r.oracle, sizeof(out->oracle));
-	memcpy(out->text, r.text, sizeof(out->text));
-	keep(out, &r, row->memory);
+	keep(out, &r, row->memory, lim->is_demand_only);
 	free(r.moves);
-	if (r.outcome != EXPLORE_VIOLATION || !lim->want_shortest ||
-	    row->memory == MEM_SC)
-		return;
-	plain_row.memory = MEM_SC;
-	out->error = explore_row(race, &plain_row, k, lim, &r);
-	if (!out->error && r.outcome != EXPLORE_VIOLATION) {
-		plain_row.memory = row->memory;
-		out->error = explore_row(race, &plain_row, k, lim, &r);
-	}
-	if (out->error)
-		return;
-	out->host_seconds += r.host_seconds;
-	if (r.outcome == EXPLORE_VIOLATION) {
-		memcpy(out->oracle, r.oracle, sizeof(out->oracle));
-		memcpy(out->text, r.text, sizeof(out->text));
-		keep(out, &r, plain_row.memory);
-	}
-	free(r.moves);
+	if (r.outcome == EXPLORE_VIOLATION && lim->want_shortest)
+		find_shown(race, row, k, lim, out);
 }
 
 bool race_is_expected(const struct race_row *row, const struct race_outcome *o)

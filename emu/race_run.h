@@ -32,9 +32,11 @@ struct race_outcome {
 	double host_seconds;
 	char oracle[8];
 	char text[256];
-	/* The counterexample shown. It is looked for without store buffers
-	 * first: if that machine loses, too, its table is easier to read. */
+	/* The counterexample shown is that of the simplest hardware that loses:
+	 * first without store buffers and speculative fills, then without
+	 * store buffers, then the row's own. */
 	enum memory_model shown_memory;
+	bool shown_demand_only;
 	bool is_shortest;
 	u32 switches;
 	u32 nr_moves;

@@ -75,13 +75,35 @@ static void print_event(FILE *f, u32 t, u32 column, u32 nr_columns,
 	}
 }
 
+/* The oracle names the frame; the last store to it is the victim. */
+static void mark_victim(struct event_list *l, const char *oracle_text)
+{
+	char frame[32];
+	unsigned long long pfn;
+
+	if (sscanf(oracle_text, "a store to frame %llu", &pfn) != 1 &&
+	    sscanf(oracle_text, "store to frame %llu", &pfn) != 1 &&
+	    sscanf(oracle_text, "the device's frame %llu", &pfn) != 1)
+		return;
+	snprintf(frame, sizeof(frame), "frame %llu", pfn);
+	for (u32 i = l->n; i-- > 0; ) {
+		char *text = l->e[i].text;
+		size_t n = strlen(text);
+
+		if (!strstr(text, "store") || !strstr(text, frame))
+			continue;
+		snprintf(text + n, sizeof(l->e[i].text) - n, " *** lost");
+		return;
+	}
+}
+
 int race_table(FILE *f, const struct race *race, const struct race_row *row,
 	       const struct kernel *k, const struct race_limits *lim,
 	       const struct race_outcome *o, const char *command)
 {
 	const struct race_options opt = {
 		.is_reduced = !lim->is_plain,
-		.may_speculate = !lim->is_demand_only,
+		.may_speculate = !o->shown_demand_only,
 		.may_evict = true,
 		.flush = lim->flush,
 	};
@@ -104,8 +126,10 @@ int race_table(FILE *f, const struct race *race, const struct race_row *row,
 	cfg.final_arg = race_mm(sys);
 	rc = explore_replay(sys, o->moves, o->nr_moves, &cfg, add_event, &l,
 			    &r) == 1 ? 0 : -EINVAL;
-	fprintf(f, "\n%s, kernel %s (%s), memory model %s:\n\n", race->name,
-		k->name, k->commit, memory_model_names[shown.memory]);
+	fprintf(f, "\n%s %s, kernel %s (%s), memory model %s, %s:\n\n",
+		race->name, row->id, k->name, k->commit,
+		memory_model_names[shown.memory], o->shown_demand_only
+		? "TLBs filled on demand only" : "speculative TLB fills");
 	fputs("  t ", f);
 	for (u32 i = 0; i < sys->nr_cpus; i++) {
 		if (!sys->cpu[i].task)
@@ -116,6 +140,7 @@ int race_table(FILE *f, const struct race *race, const struct race_row *row,
 	}
 	fputc('\n', f);
 	rule(f, nr_columns);
+	mark_victim(&l, r.text);
 	for (u32 i = 0; i < l.n; i++) {
 		const char *text = l.e[i].text;
 

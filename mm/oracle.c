@@ -115,11 +115,11 @@ void oracle_copied(u64 src, u64 dst)
 	ghost_of(dst)->late = 0;
 }
 
-static void lost(u64 pfn, const char *how)
+static void lost(u64 pfn, u64 home, const char *how)
 {
 	COUNT(LOST_STORES, 1);
-	FIRE(O1_LOST_STORE, "a store to frame %llu is lost: %s",
-	     (unsigned long long)pfn, how);
+	FIRE(O1_LOST_STORE, "a store to frame %llu is lost: %s; the page lives in frame %llu",
+	     (unsigned long long)pfn, how, (unsigned long long)home);
 }
 
 void oracle_moved(struct page *src)
@@ -134,7 +134,8 @@ void oracle_moved(struct page *src)
 		g->is_done = 1;
 		memset(ghost_of(g->moved_to - 1), 0, sizeof(*g));
 		if (g->late)
-			lost(pfn_of(src) + i, "it came after the line was copied");
+			lost(pfn_of(src) + i, g->moved_to - 1,
+			     "it came after the line was copied");
 		g->late = 0;
 	}
 }
@@ -150,7 +151,8 @@ void oracle_move_aborted(struct page *src)
 			continue;
 		to = ghost_of(g->moved_to - 1);
 		if (to->late)
-			lost(g->moved_to - 1, "it went to a copy that was given up");
+			lost(g->moved_to - 1, pfn_of(src) + i,
+			     "it went to a copy that was given up");
 		memset(g, 0, sizeof(*g));
 		memset(to, 0, sizeof(*to));
 	}
@@ -167,7 +169,7 @@ static void check_store(u64 pfn)
 		return;
 	}
 	if (g->moved_to && g->is_done) {
-		lost(pfn, "the page lives in another frame already");
+		lost(pfn, g->moved_to - 1, "its translation is stale");
 		return;
 	}
 	if (g->moved_to || g->copy_of)
