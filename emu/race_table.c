@@ -90,7 +90,8 @@ static void mark_victim(struct event_list *l, const char *oracle_text)
 		char *text = l->e[i].text;
 		size_t n = strlen(text);
 
-		if (!strstr(text, "store") || !strstr(text, frame))
+		if (!strncmp(text, "***", 3) || !strstr(text, "store") ||
+		    !strstr(text, frame))
 			continue;
 		snprintf(text + n, sizeof(l->e[i].text) - n, " *** lost");
 		return;
