@@ -161,10 +161,11 @@ static void summary(struct emit *em, const struct experiment *x,
 	char cyc[UNITS_MAX_TEXT], hz[UNITS_MAX_TEXT];
 	double per = timed_flush_cycles(r);
 
-	emit_note(em, "\n%11.3f ms modelled (%s cycles at %s), %u threads on %u CPUs",
+	emit_note(em, "\n%11.3f ms modelled (%s cycles at %s), %u thread%s on %u CPUs",
 		  timed_cycles_to_ms(r, r->elapsed_cycles),
 		  units_format_grouped(r->elapsed_cycles, cyc),
-		  units_format(UNIT_HZ, r->hz, hz), r->nr_threads, r->nr_cpus);
+		  units_format(UNIT_HZ, r->hz, hz), r->nr_threads,
+		  r->nr_threads == 1 ? "" : "s", r->nr_cpus);
 	if (isfinite(per))
 		emit_note(em, "%11.1f cycles (%.0f ns) of the initiator per "
 			  "flush: sending, its own flush, waiting", per,
