@@ -403,6 +403,99 @@ static void test_mprotect_counts(void **state)
 		}
 }
 
+/* munmap: one flush for all that the gather holds, 9,698 pages, counted like
+ * mprotect's. (The model frees no page tables, which would take slots.) */
+struct unmap_cfg {
+	u64 pages;
+};
+
+static struct {
+	struct mm *mm;
+	u64 vpn, other;
+	u32 *is_done;
+} unmap_state;
+
+static int unmap_setup(struct wl *w, struct err *e)
+{
+	const struct unmap_cfg *cfg = w->cfg;
+
+	unmap_state.mm = mm_create();
+	unmap_state.is_done = arena_alloc(&the_sys->arena, 64);
+	if (wl_thread_count(w, the_sys->nr_cpus, e) < 0)
+		return -EINVAL;
+	for (u32 i = 0; i < w->nr_threads; i++)
+		OK(wl_start(w, i, unmap_state.mm, e));
+	unmap_state.vpn = wl_map(unmap_state.mm, cfg->pages,
+				 VM_READ | VM_WRITE);
+	unmap_state.other = wl_map(unmap_state.mm, 1, VM_READ | VM_WRITE);
+	OK(wl_populate(w, 0, unmap_state.other, 1, e));
+	return wl_populate(w, 0, unmap_state.vpn, cfg->pages, e);
+}
+
+static void unmap_body(struct wl *w, u32 t)
+{
+	const struct unmap_cfg *cfg = w->cfg;
+	struct run r = { .va = unmap_state.other << PAGE_SHIFT, .count = 50,
+			 .bytes = 8, .op = RUN_READ };
+
+	if (!t) {
+		if (do_munmap(unmap_state.mm, unmap_state.vpn, cfg->pages))
+			wl_fail(w, -EINVAL, "munmap");
+		r.va = unmap_state.vpn << PAGE_SHIFT;
+		if (cpu_run_many(&r, 1) != -EFAULT)
+			wl_fail(w, -EINVAL, "still mapped");
+		WRITE_ONCE(*unmap_state.is_done, 1);
+		return;
+	}
+	while (!READ_ONCE(*unmap_state.is_done))
+		cpu_run_many(&r, 1);
+}
+
+static const struct opt unmap_params[] = {
+	{ .name = "pages", .kind = OPT_U64,
+	  .offset = offsetof(struct unmap_cfg, pages), .help = "x",
+	  .group = "x" },
+};
+
+static const struct workload unmap = {
+	.name = "unmap", .params = unmap_params, .nr_params = 1,
+	.cfg_bytes = sizeof(struct unmap_cfg), .setup = unmap_setup,
+	.body = unmap_body,
+};
+
+static void test_munmap_counts(void **state)
+{
+	static const struct {
+		const char *pages;
+		u32 n, flushes;
+	} rows[] = {
+		{ "1", 1, 1 }, { "33", 33, 1 }, { "34", 34, 1 },
+		{ "700", 700, 1 }, { "9698", 9698, 1 }, { "9699", 9699, 2 },
+		{ "30000", 30000, 4 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		for (u32 t = 1; t <= 4; t += 3) {
+			u32 f = rows[i].flushes;
+			struct timed_result *r;
+			struct setup s;
+
+			point_make(&s, &unmap, PAIRS("pages", rows[i].pages,
+						     "threads", t > 1 ? "4"
+						     : "1"));
+			r = run(&s);
+			assert_int_equal(f, r->count.v[CTR_TLB_FLUSH]);
+			assert_int_equal(f * (t - 1),
+					 r->count.v[CTR_IPIS_SENT]);
+			if (f == 1)
+				assert_int_equal(rows[i].n <= 33 ?
+						 rows[i].n * t : 0,
+						 r->count.v[CTR_LOCAL_FLUSH_ONE]);
+			point_free(&s);
+			free(r);
+		}
+}
+
 /* Huge pages: one flush, one entry a huge page; going back to read-write does
  * not flush in 6.1. */
 static void test_mprotect_thp_counts(void **state)
@@ -718,6 +811,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_runs_equal_accesses),
 	cmocka_unit_test(test_mprotect_counts),
 	cmocka_unit_test(test_mprotect_thp_counts),
+	cmocka_unit_test(test_munmap_counts),
 	cmocka_unit_test(test_lost_stores),
 	cmocka_unit_test(test_ipi_order),
 	cmocka_unit_test(test_ipi_masked),
