@@ -7,6 +7,7 @@ void cpu_load_cr3(u32 root, u16 pcid, bool flush)
 {
 	struct cpu_state *s = this_cpu->s;
 
+	touch(&s->root, true);
 	s->root = root;
 	s->pcid = pcid;
 	if (flush)
@@ -163,7 +164,7 @@ static void store_line(u64 vpn, u64 pfn, u32 line, u64 value)
 	e.level = (u8)line;
 	touch(sb, true);
 	assert(sb->n < SB_MAX);         /* programs store a few words */
-	sb->e[sb->n++] = e;
+	sb_push(sb, &e);
 }
 
 static u64 load_line(u64 vpn, u64 pfn, u32 line)

@@ -148,6 +148,11 @@ struct sys {
 	bool is_checked;        /* oracles on                                 */
 	bool may_speculate;     /* envelope: fills nobody asked for           */
 	bool may_evict;         /* envelope: entries may vanish               */
+	/* Weak model, explored: which words each CPU ever loads plainly, [cpu]
+	 * [word of the arena]; what it never loads it cannot load early. NULL:
+	 * unknown. */
+	u8 *loads;
+	bool loads_grew;
 	u64 seed;
 	u64 end_cycles;         /* timed: programs stop here, 0 = never       */
 	bool cost_used[NR_COSTS];       /* the result depends on these        */
@@ -156,6 +161,12 @@ struct sys {
 
 extern struct sys *the_sys;
 extern struct cpu *this_cpu;
+
+static inline u8 *loads_of(u32 cpu, u64 off)
+{
+	return &the_sys->loads[cpu * (the_sys->arena.reserved >> 3) +
+			       (off >> 3)];
+}
 
 struct sys_config {
 	const struct machine *m;

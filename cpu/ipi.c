@@ -36,12 +36,9 @@ u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
 	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
 		if (i == this_cpu->id || !(mask[i / 64] >> (i % 64) & 1))
 			continue;
-		/* Explored: one step for all. Deliveries come in any order and
-		 * as late as the explorer likes, so sending in between adds
-		 * nothing. */
-		if (!the_sys->is_explored || !n)
-			step(&the_sys->cpu[i].s->nr_ipis, true,
-			     cost_of(COST_ICR_WRITE));
+		/* One step each: two initiators' requests may be queued in
+		 * different orders at two targets. */
+		step(&the_sys->cpu[i].s->nr_ipis, true, cost_of(COST_ICR_WRITE));
 		s->acks_left++;
 		n++;
 		post(&the_sys->cpu[i]);
@@ -82,8 +79,11 @@ void cpu_take_irqs(void)
 	charge(cost_of(COST_IRQ_ENTRY));
 	COUNT(IRQS, 1);
 	s->irq_off++;
-	/* Entering is private, so the handler's first step may be merged. */
-	c->ctx.glide = the_sys->is_reduced;
+	c->ctx.in_irq++;
+	/* Entering is private, so the handler's first step may be merged; but
+	 * under the weak model it is a read barrier, see is_right_mover(). */
+	c->ctx.glide = the_sys->is_reduced &&
+		       the_sys->memory_model != MEM_WEAK;
 	touch(&s->nr_ipis, true);
 	smp_rmb();
 	while (s->nr_ipis && (!c->ipi_at || c->ipi_at[0] <= c->now)) {
@@ -96,8 +96,11 @@ void cpu_take_irqs(void)
 		if (c->ipi_at)
 			memmove(c->ipi_at, c->ipi_at + 1,
 				s->nr_ipis * sizeof(c->ipi_at[0]));
+		observe(from->id);
 		from->ctx.call_fn(from->ctx.call_arg);
 		ack(from);
+		/* The initiator may go on before the next handler begins. */
+		c->ctx.glide = false;
 	}
 	c->irq_at = UINT64_MAX;
 	for (u32 i = 0; c->ipi_at && i < s->nr_ipis; i++)
@@ -106,6 +109,7 @@ void cpu_take_irqs(void)
 	s->irq_off--;
 	charge(cost_of(COST_IRQ_EXIT));
 	cat_leave(cat);
+	c->ctx.in_irq--;
 	c->ctx.glide = glide;
 	obs_restore(obs);
 }

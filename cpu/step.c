@@ -54,7 +54,9 @@ static void ordered_step(const void *p, u64 cycles)
 {
 	struct storebuf *sb = this_cpu->s->sb;
 
-	if (sb && sb->n)
+	/* Also with an empty buffer, if this is a choice point: an interrupt
+	 * may store meanwhile. */
+	if (sb && (sb->n || !this_cpu->ctx.glide))
 		the_sys->drv.wait(p, sb_is_empty, sb, cycles);
 	else
 		step(p, true, cycles);
@@ -64,19 +66,37 @@ static void ordered_step(const void *p, u64 cycles)
 	acquire();
 }
 
+/* An ordered operation's store: visible at once. */
+static void store_now(void *p, u32 bytes, u64 v)
+{
+	u64 old = word_get(p, bytes);
+
+	word_set(p, bytes, v);
+	if (this_cpu->s->sb && is_weak() && word_get(p, bytes) != old)
+		sb_word_became(p, old);
+	the_sys->drv.wake(p);
+}
+
+/* What comes after is not part of the step before: others may have seen the
+ * store by then. */
 static void push(const struct sb_entry *e)
 {
 	struct storebuf *sb = this_cpu->s->sb;
 
+	this_cpu->ctx.glide = false;
 	if (!sb_has_room(sb))
 		the_sys->drv.wait(sb, sb_has_room, sb, 0);
 	touch(sb, true);
-	sb->e[sb->n] = *e;
-	/* Later stores keep behind what came before the last write barrier. */
-	sb->e[sb->n].epoch = sb->n ? sb->e[sb->n - 1].epoch : 0;
-	if (sb->n && (sb->e[sb->n - 1].epoch & 0x80))
-		sb->e[sb->n].epoch = (u8)((sb->e[sb->n - 1].epoch & 0x7f) + 1);
-	sb->n++;
+	sb_push(sb, e);
+}
+
+/* A store into the buffer concerns nobody else, but an interrupt may still
+ * come before it, and be acknowledged while it is not yet made. */
+static void buffer(const struct sb_entry *e)
+{
+	if (!the_sys->is_reduced || !this_cpu->s->irq_off)
+		step(this_cpu->s->sb, true, 0);
+	push(e);
 }
 
 static struct sb_entry entry(void *p, u32 bytes, enum sb_kind kind, u64 v)
@@ -91,21 +111,40 @@ static struct sb_entry entry(void *p, u32 bytes, enum sb_kind kind, u64 v)
 	return e;
 }
 
+/* The result of an increment under way is not known before it is made. */
+static bool no_add_pending(const void *p)
+{
+	const struct storebuf *sb = this_cpu->s->sb;
+	u64 off = arena_offset(&the_sys->arena, p);
+
+	for (u32 i = 0; i < sb->n; i++)
+		if (sb->e[i].off == off && sb->e[i].kind == SB_ADD)
+			return false;
+	return true;
+}
+
 u64 word_read(const void *p, u32 bytes, u64 cycles)
 {
 	struct storebuf *sb = this_cpu->s->sb;
 	u64 off, v;
 
 	step(p, false, cycles);
+	if (sb && !no_add_pending(p))
+		the_sys->drv.wait(p, no_add_pending, p, 0);
 	v = word_get(p, bytes);
 	if (sb) {
 		u32 at[STALE_MAX], n = 0, pick;
 
 		off = arena_offset(&the_sys->arena, p);
+		if (the_sys->loads && !*loads_of(this_cpu->id, off)) {
+			*loads_of(this_cpu->id, off) = 1;
+			the_sys->loads_grew = true;
+		}
 		touch(sb, false);
 		v = sb_forward(sb, off, v);
 		touch(&sb->nr_stale, false);
-		for (u32 i = 0; i < sb->nr_stale; i++)
+		/* An own store under way has overtaken all others. */
+		for (u32 i = 0; i < sb->nr_stale && !sb_holds(sb, off); i++)
 			if (sb->stale[i].off == off)
 				at[n++] = i;
 		/* The newest first; what is older than the value taken has
@@ -144,7 +183,7 @@ void word_write(void *p, u32 bytes, u64 v, u64 cycles)
 		return;
 	}
 	e = entry(p, bytes, SB_STORE, v);
-	push(&e);
+	buffer(&e);
 }
 
 u64 word_xchg(void *p, u32 bytes, u64 v, u64 cycles)
@@ -153,8 +192,7 @@ u64 word_xchg(void *p, u32 bytes, u64 v, u64 cycles)
 
 	ordered_step(p, cycles);
 	old = word_get(p, bytes);
-	word_set(p, bytes, v);
-	the_sys->drv.wake(p);
+	store_now(p, bytes, v);
 	observe(old);
 	return old;
 }
@@ -165,10 +203,8 @@ bool word_cmpxchg(void *p, u32 bytes, u64 old, u64 v, u64 cycles)
 
 	ordered_step(p, cycles);
 	ok = word_get(p, bytes) == old;
-	if (ok) {
-		word_set(p, bytes, v);
-		the_sys->drv.wake(p);
-	}
+	if (ok)
+		store_now(p, bytes, v);
 	observe(ok);
 	return ok;
 }
@@ -178,9 +214,7 @@ u64 word_add(void *p, u32 bytes, u64 delta, u64 cycles)
 	u64 v;
 
 	ordered_step(p, cycles);
-	v = word_get(p, bytes) + delta;
-	word_set(p, bytes, v);
-	the_sys->drv.wake(p);
+	store_now(p, bytes, word_get(p, bytes) + delta);
 	v = word_get(p, bytes);
 	observe(v);
 	return v;
@@ -192,12 +226,11 @@ void word_add_relaxed(void *p, u32 bytes, u64 delta, u64 cycles)
 
 	if (this_cpu->s->sb && is_weak()) {
 		e = entry(p, bytes, SB_ADD, delta);
-		push(&e);
+		buffer(&e);
 		return;
 	}
 	ordered_step(p, cycles);
-	word_set(p, bytes, word_get(p, bytes) + delta);
-	the_sys->drv.wake(p);
+	store_now(p, bytes, word_get(p, bytes) + delta);
 }
 
 void smp_mb(void)
@@ -216,7 +249,7 @@ void smp_wmb(void)
 	struct storebuf *sb = this_cpu->s->sb;
 
 	if (sb && is_weak() && sb->n)
-		sb->e[sb->n - 1].epoch |= 0x80;
+		sb_write_barrier(sb);
 }
 
 void smp_rmb(void)
@@ -252,27 +285,35 @@ static void release(u32 *owner, bool may_be_tried)
 	struct sb_entry e;
 
 	assert(*owner == this_cpu->id + 1);
+	if (!the_sys->is_explored)
+		step(owner, true, cost_of(COST_PTE_SCAN));
+	else if (may_be_tried || !the_sys->is_reduced)
+		step(owner, true, 0);
 	if (sb && sb->n) {
 		e = entry(owner, sizeof(*owner), SB_RELEASE, 0);
 		e.level = may_be_tried;
 		push(&e);
 		return;
 	}
-	if (!the_sys->is_explored)
-		step(owner, true, cost_of(COST_PTE_SCAN));
-	else if (may_be_tried || !the_sys->is_reduced)
-		step(owner, true, 0);
 	touch(owner, true);
 	*owner = 0;
 	the_sys->drv.wake(owner);
 }
 
+/* Taking a lock nobody may try is a right mover: the next step may follow at
+ * once, unless it may block. Not so under the weak model, where taking it also
+ * forbids early loads: the later that is, the more of them.
+ * Interrupt handlers take no locks (else this would hide a deadlock). */
+static bool is_right_mover(void)
+{
+	assert(!the_sys->is_explored || !this_cpu->ctx.in_irq);
+	return the_sys->is_reduced && !is_weak();
+}
+
 void spin_lock(struct spinlock *l)
 {
 	take(&l->owner);
-	/* Taking a lock nobody may try is a right mover: the next step may
-	 * follow at once, unless it may block. */
-	this_cpu->ctx.glide = the_sys->is_reduced;
+	this_cpu->ctx.glide = is_right_mover();
 }
 
 void spin_unlock(struct spinlock *l)
@@ -333,7 +374,7 @@ void down_read(struct rwsem *s)
 	touch(s, true);
 	s->readers++;
 	acquire();
-	this_cpu->ctx.glide = the_sys->is_reduced;
+	this_cpu->ctx.glide = is_right_mover();
 }
 
 /* The kernel's are atomic decrements with release: after this CPU's stores. */
@@ -342,7 +383,7 @@ static void up(struct rwsem *s)
 	struct storebuf *sb = this_cpu->s->sb;
 
 	this_cpu->ctx.glide = false;
-	if (sb && sb->n)
+	if (sb && (sb->n || !the_sys->is_reduced))
 		the_sys->drv.wait(sb, sb_is_empty, sb, cost_of(COST_LOCK));
 	else if (!the_sys->is_explored)
 		step(s, true, cost_of(COST_LOCK));
@@ -364,7 +405,7 @@ void down_write(struct rwsem *s)
 	touch(s, true);
 	s->writer = this_cpu->id + 1;
 	acquire();
-	this_cpu->ctx.glide = the_sys->is_reduced;
+	this_cpu->ctx.glide = is_right_mover();
 }
 
 void up_write(struct rwsem *s)
@@ -392,6 +433,7 @@ void pte_retire(u32 root, u64 vpn, u32 level, u64 old)
 	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
 		struct cpu_state *s = the_sys->cpu[i].s;
 
+		touch(&s->root, false);
 		if (s->root != root)
 			continue;
 		e.pcid = s->pcid;
@@ -414,7 +456,7 @@ void pte_store(u32 root, u64 vpn, u32 level, u64 *pte, u64 v)
 	e.root = root;
 	e.vpn = vpn;
 	e.level = (u8)level;
-	push(&e);
+	buffer(&e);
 }
 
 /* This CPU has no store to the word under way. */
@@ -434,10 +476,7 @@ u64 pte_modify(u32 root, u64 vpn, u32 level, u64 *pte, u64 clear, u64 set)
 	u64 old;
 
 	if (this_cpu->s->sb && is_weak()) {
-		if (word_is_settled(pte))
-			step(pte, true, 0);
-		else
-			the_sys->drv.wait(pte, word_is_settled, pte, 0);
+		the_sys->drv.wait(pte, word_is_settled, pte, 0);
 		touch(pte, true);
 		touch(this_cpu->s->sb, false);
 	} else {
@@ -446,8 +485,11 @@ u64 pte_modify(u32 root, u64 vpn, u32 level, u64 *pte, u64 clear, u64 set)
 	old = *pte;
 	pte_retire(root, vpn, level, old);
 	*pte = (old & ~clear) | set;
-	if (this_cpu->s->sb && is_weak())
-		sb_word_became(pte, old);
+	if (this_cpu->s->sb && is_weak()) {
+		sb_forget(this_cpu->s->sb, arena_offset(&the_sys->arena, pte));
+		if (*pte != old)
+			sb_word_became(pte, old);
+	}
 	observe(old);
 	return old;
 }

@@ -5,8 +5,45 @@
 
 static bool may_pass(const struct sb_entry *later, const struct sb_entry *earlier)
 {
-	return later->kind != SB_RELEASE && later->epoch == earlier->epoch &&
-	       later->off != earlier->off;
+	return later->kind != SB_RELEASE && later->off != earlier->off &&
+	       !((later->epoch ^ earlier->epoch) & ~SB_BARRIER);
+}
+
+void sb_push(struct storebuf *sb, const struct sb_entry *e)
+{
+	u8 epoch = sb->n ? sb->e[sb->n - 1].epoch : 0;
+
+	if (epoch & SB_BARRIER)
+		epoch = (u8)((epoch & ~SB_BARRIER) + 1);
+	sb->e[sb->n] = *e;
+	sb->e[sb->n++].epoch = epoch;
+}
+
+/* On every entry: whichever is the last one when the next comes, says it. */
+void sb_write_barrier(struct storebuf *sb)
+{
+	for (u32 i = 0; i < sb->n; i++)
+		sb->e[i].epoch |= SB_BARRIER;
+}
+
+bool sb_holds(const struct storebuf *sb, u64 off)
+{
+	for (u32 i = 0; i < sb->n; i++)
+		if (sb->e[i].off == off)
+			return true;
+	return false;
+}
+
+void sb_forget(struct storebuf *sb, u64 off)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < sb->nr_stale; i++)
+		if (sb->stale[i].off != off)
+			sb->stale[n++] = sb->stale[i];
+	for (u32 i = n; i < sb->nr_stale; i++)
+		memset(&sb->stale[i], 0, sizeof(sb->stale[i]));
+	sb->nr_stale = n;
 }
 
 int sb_drainable(const struct storebuf *sb, bool is_weak, u32 nth)
@@ -48,6 +85,8 @@ void sb_word_became(const void *word, u64 old)
 
 		if (c == this_cpu || !c->s->sb || c->s->is_done)
 			continue;
+		if (the_sys->loads && !*loads_of(i, off))
+			continue;
 		touch(&c->s->sb->nr_stale, false);
 		remember(c->s->sb, off, old);
 	}
@@ -72,8 +111,12 @@ static void make_visible(const struct sb_entry *e)
 	}
 	word_set(p, e->bytes, v);
 	if (the_sys->memory_model == MEM_WEAK && e->kind != SB_LINE &&
-	    e->kind != SB_RELEASE)
-		sb_word_became(p, old);
+	    e->kind != SB_RELEASE) {
+		/* Its own CPU cannot read behind it any more. */
+		sb_forget(this_cpu->s->sb, e->off);
+		if (word_get(p, e->bytes) != old)
+			sb_word_became(p, old);
+	}
 	the_sys->drv.wake(p);
 }
 

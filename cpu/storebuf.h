@@ -15,7 +15,8 @@
 #include "base/types.h"
 
 #define SB_MAX 8
-#define STALE_MAX 6
+#define STALE_MAX 12
+#define SB_BARRIER 0x80
 
 enum sb_kind {
 	SB_STORE,               /* a kernel word                              */
@@ -33,7 +34,8 @@ struct sb_entry {
 	u8 bytes;
 	u8 kind;
 	u8 level;               /* SB_PTE; SB_LINE: the line                  */
-	u8 epoch;               /* weak: number of write barriers before it   */
+	u8 epoch;               /* weak: number of write barriers before it,
+				 * and SB_BARRIER when one follows            */
 };
 
 struct stale_value {
@@ -49,6 +51,17 @@ struct storebuf {
 	u32 zero2;
 	struct stale_value stale[STALE_MAX];    /* oldest first               */
 };
+
+/* A store enters; there is room. A write barrier: stores from now on stay
+ * behind those in the buffer. */
+void sb_push(struct storebuf *sb, const struct sb_entry *e);
+void sb_write_barrier(struct storebuf *sb);
+
+/* Is a store to this word in the buffer? */
+bool sb_holds(const struct storebuf *sb, u64 off);
+
+/* The CPU cannot read old values of this word any more. */
+void sb_forget(struct storebuf *sb, u64 off);
 
 /* The i-th entry that may become visible next, or -1 when fewer may. */
 int sb_drainable(const struct storebuf *sb, bool is_weak, u32 i);

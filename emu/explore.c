@@ -562,6 +562,8 @@ static int dfs_run(struct dfs *d)
 		memcpy(f->options, X.options, sizeof(f->options));
 		f->at_rd |= X.rd;
 		f->at_wr |= X.wr;
+		if (X.sys->loads_grew)
+			return 0;       /* from the beginning */
 		if (X.is_violated)
 			break;
 		if (lost_precision()) {
@@ -906,7 +908,7 @@ int explore(struct sys *sys, const struct explore_config *cfg,
 	struct dfs d;
 	struct snap *start;
 	double t0 = host_now();
-	int rc;
+	int rc = 0;
 
 	memset(r, 0, sizeof(*r));
 	memset(&d, 0, sizeof(d));
@@ -917,9 +919,29 @@ int explore(struct sys *sys, const struct explore_config *cfg,
 	start_all();
 	r->state_bytes = sys->arena.used;
 	start = snap_take();
-	rc = start ? visited_create(&d.seen) : -ENOMEM;
-	if (!rc)
-		rc = dfs_run(&d);
+	if (sys->memory_model == MEM_WEAK) {
+		sys->loads = calloc(sys->nr_cpus, sys->arena.reserved >> 3);
+		if (!sys->loads)
+			rc = -ENOMEM;
+	}
+	if (!start)
+		rc = -ENOMEM;
+	/* Old values are kept of words that are loaded. Which those are is
+	 * found out on the way: with a new one, the search begins again. */
+	do {
+		sys->loads_grew = false;
+		visited_destroy(&d.seen);
+		if (!rc)
+			rc = visited_create(&d.seen);
+		if (!rc) {
+			snap_restore(start);
+			d.depth = 0;
+			r->states = r->transitions = r->finals = 0;
+			r->max_depth = 0;
+			X.is_violated = false;
+			rc = dfs_run(&d);
+		}
+	} while (!rc && sys->loads_grew);
 	if (!rc && r->outcome == EXPLORE_VIOLATION) {
 		memcpy(r->oracle, X.oracle, sizeof(r->oracle));
 		memcpy(r->text, X.text, sizeof(r->text));
@@ -935,6 +957,8 @@ int explore(struct sys *sys, const struct explore_config *cfg,
 	free(d.f);
 	visited_destroy(&d.seen);
 	free(start);
+	free(sys->loads);
+	sys->loads = NULL;
 	return rc;
 }
 
