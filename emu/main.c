@@ -6,6 +6,7 @@
 #include "base/suggest.h"
 #include "base/types.h"
 #include "emu/cmd_race.h"
+#include "emu/cmd_report.h"
 #include "emu/cmd_run.h"
 #include "emu/cmd_trace.h"
 #include "emu/version.h"
@@ -34,6 +35,8 @@ static const struct command commands[] = {
 	  cmd_list },
 	{ "trace", "import|info|head", "memory traces of real programs",
 	  cmd_trace },
+	{ "report", "DIR", "tables, figures and texts of DIR as one HTML page",
+	  cmd_report },
 	{ "help", "[COMMAND]", "this text, or a command's", cmd_help },
 };
 
