@@ -17,9 +17,13 @@
 /* The task now knows @v. */
 static inline void observe(u64 v)
 {
-	u64 x = (this_cpu->s->obs ^ v) * 0x9e3779b97f4a7c15ull;
+	/* No fixed points among small numbers: 0 and 0 must not make 1, since
+	 * 1 and 1 would then make it again. */
+	u64 x = (this_cpu->s->obs ^ v) + 0x9e3779b97f4a7c15ull;
 
-	this_cpu->s->obs = (x ^ x >> 29) * 0xbf58476d1ce4e5b9ull + 1;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+	this_cpu->s->obs = x ^ x >> 31;
 }
 
 /* What the task learnt since is dead: its locals are as they were at @obs,

@@ -12,6 +12,13 @@
 #include "cpu/step.h"
 #include "emu/explore.h"
 
+/* Sanitizers are slow, and find what they find in fewer. */
+#ifdef __SANITIZE_ADDRESS__
+#define CHECK_MANY(n) ((n) / 10)
+#else
+#define CHECK_MANY(n) (n)
+#endif
+
 enum { NW = 3, NL = 2, NB = 1, MAX_CPUS = 4, MAX_OPS = 10, NR_HANDLERS = 2,
        HANDLER_OPS = 2 };
 
@@ -1016,7 +1023,7 @@ static void many(enum memory_model model, const char *name)
 {
 	u64 seed = check_seed(name);
 	const char *text = getenv("TEST_PROGRAMS");
-	u32 n = text ? (u32)atoi(text) : 1000, bad = 0, nr_naive = 0;
+	u32 n = text ? (u32)atoi(text) : CHECK_MANY(1000), bad = 0, nr_naive = 0;
 
 	sum_states[0] = sum_states[1] = 0;
 	for (u32 i = 0; i < n && bad < 5; i++) {
