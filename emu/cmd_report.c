@@ -52,7 +52,7 @@ static const char format[] =
 static const char style[] =
 	":root{color-scheme:light}"
 	"*{box-sizing:border-box}"
-	"body{margin:0 auto;padding:1rem;max-width:60rem;color:#222;"
+	"body{margin:0 auto;padding:1rem;max-width:68rem;color:#222;"
 	"background:#fff;font:1rem/1.5 system-ui,sans-serif}"
 	"h1{font-size:1.6rem;line-height:1.2;margin:.5rem 0 1rem}"
 	"h2{font-size:1.2rem;margin:2.2rem 0 .5rem;border-top:1px solid #ccc;"
@@ -66,9 +66,9 @@ static const char style[] =
 	".wide{overflow-x:auto;margin:.8rem 0}"
 	"table{border-collapse:collapse;font-size:.85rem;"
 	"font-variant-numeric:tabular-nums}"
-	"caption{text-align:left;color:#666;font-size:.8rem;padding-bottom:.2rem}"
-	"th,td{padding:.2rem .6rem;text-align:left;white-space:nowrap;"
+	"th,td{padding:.2rem .5rem;text-align:left;white-space:nowrap;"
 	"border-bottom:1px solid #e4e4e4}"
+	"td.t{white-space:normal;min-width:4rem}"
 	"th{vertical-align:bottom;border-bottom:2px solid #888}"
 	"th small{display:block;font-weight:normal;color:#666}"
 	".n{text-align:right}"
@@ -213,8 +213,8 @@ static void put_number(FILE *f, const char *s)
 
 	if (s[strspn(s, "0123456789")] == 0 && strlen(s) < 20)
 		fputs(units_format_grouped(strtoull(s, NULL, 10), text), f);
-	else if (d >= 1000)
-		fprintf(f, "%.0f", d);
+	else if (d >= 1000 && d < 1e15)
+		fputs(units_format_grouped((u64)(d + 0.5), text), f);
 	else if (d != 0 && d < 0.001 && d > -0.001)
 		fprintf(f, "%.1e", d);
 	else
@@ -229,7 +229,7 @@ static const char *class_of(const char *s)
 		return "bad";
 	if (!strcmp(s, "PASS") || !strcmp(s, "yes"))
 		return "good";
-	return !strcmp(s, "not finished") ? "open" : "";
+	return !strcmp(s, "not finished") ? "open" : "t";
 }
 
 /* A column that holds identifiers, which look like numbers now and then. */
@@ -243,7 +243,7 @@ static void put_cell(FILE *f, const char *name, const char *s)
 {
 	bool is_text = is_text_column(name);
 
-	fprintf(f, "<td class=\"%s\">", is_text ? "" : class_of(s));
+	fprintf(f, "<td class=\"%s\">", is_text ? "t" : class_of(s));
 	if (!is_text && is_number(s))
 		put_number(f, s);
 	else

@@ -62,7 +62,8 @@ configuration() {
 cell() {
 	awk -F, -v col="$2" -v key="$3" -v value="$4" '
 		NR == 1 { for (i = 1; i <= NF; i++) {
-				sub(/ \[.*/, "", $i); at[$i] = i }
+				sub(/ \[.*/, "", $i)
+				if (!($i in at)) at[$i] = i }
 			  next }
 		$at[key] == value { print $at[col]; exit }' "$1"
 }
@@ -87,12 +88,13 @@ race() {
 			line = line q[i] }
 		  split(line, c, "\t")
 		  if (NR == 1) { for (i in c) { sub(/ \[.*/, "", c[i]); at[c[i]] = i } }
-		  printf "%-15s %-25s %-6s %4s  %-8s %-12s %10s %8s\n",
+		  s = c[at["seconds"]]
+		  if (NR > 1) s = sprintf("%.3f", s)
+		  printf "%-15s %-25s %-6s %8s  %-8s %-12s %10s %8s\n",
 			c[at["row"]], c[at["kernel"]], c[at["memory"]],
 			c[at["changers"]], c[at["expected"]], c[at["found"]],
-			c[at["states"]], NR == 1 ? "seconds" :
-			sprintf("%.3f", c[at["seconds"]]) }' "$out/verdicts.csv"
-	report "table verdicts.csv row, kernel, commit, memory, changers, expected, found, oracle, states, transitions, seconds"
+			c[at["states"]], s }' "$out/verdicts.csv"
+	report "table verdicts.csv row, kernel, expected, found, oracle, memory, changers, states, transitions, seconds, commit"
 	if [ "$status" = 3 ]; then
 		say "Rows that are not finished need more than $row_seconds s here;" \
 		    "'tlbemu race thp-numa-migration' explores them to the end."
@@ -101,10 +103,13 @@ race() {
 	say "" "How v3.12 loses a store, and the schedule that shows it again:"
 	report "text How v3.12 loses a store, one column per CPU. The last line replays this very schedule."
 	show race thp-numa-migration --row V0
-	# The table of verdicts is above.
-	awk '/^[0-9]+ rows?:/ { on = 1; next } on' "$out/race.out" |
-		tee "$out/counterexample.txt"
+	# The row of verdicts is above.
+	awk '/^[0-9]+ rows?:/ { on = 1; next } on' "$out/race.out"
+	sed -n '/^thp-numa-migration/,/^O[0-9]*:/p' "$out/race.out" \
+		> "$out/counterexample.txt"
 	report "output counterexample.txt"
+	report "command $(sed -n 's/^replay: //p' "$out/race.out")"
+	report "text $(sed -n 's/^bounds of/Bounds of/p' "$out/race.out")."
 	phase_end
 }
 
@@ -121,7 +126,7 @@ numa() {
 		--kernels v3.12,v3.13,v4.14,v6.1 --check -j 2 -o "$out/price.csv"
 	report "table price.csv kernel, lost_stores, stale_hits, write_after_free, elapsed, tlb_flush, ipis_sent, per_flush"
 	report "text Where the cycles of all CPUs went:"
-	report "table price.csv kernel, user, stlb, walk, fault, scan, copy, flush, wait_ack, respond, lock_wait, idle"
+	report "table price.csv kernel, user, stlb, walk, fault, scan, copy, flush [cycles], wait_ack, respond, lock_wait, idle"
 	flushes=$(cell "$out/price.csv" tlb_flush kernel v3.12)
 	fixed=$(cell "$out/price.csv" tlb_flush kernel v3.13)
 	line="v3.12 lost $(cell "$out/price.csv" lost_stores kernel v3.12) stores, v3.13 $(cell "$out/price.csv" lost_stores kernel v3.13), v4.14 $(cell "$out/price.csv" lost_stores kernel v4.14), v6.1 $(cell "$out/price.csv" lost_stores kernel v6.1). In the same modelled time v3.12 flushed $flushes times, v3.13 $fixed times."
@@ -142,7 +147,7 @@ flush() {
 	cat "$out/flush.out"
 	"$tlbemu" compare mprotect-storm --flush all --machine skylake-sp \
 		--pages 4 -j 2 -o "$out/flush.csv"
-	report "table flush.csv flush, elapsed, ratio, busy, busy_ratio, tlb_flush, ipis_sent, per_flush, flush, wait_ack, respond, walk"
+	report "table flush.csv flush, elapsed, ratio, busy, busy_ratio, tlb_flush, ipis_sent, per_flush, flush [cycles], wait_ack, respond, walk"
 	report "figure categories_mprotect-storm.svg Where all CPUs' cycles go. The readers read for as long as the initiator is at it, so 'user' grows with its time."
 	report "figure latency_targets.svg What the caller waits for grows with every CPU that it interrupts, and jumps when an interrupt has to cross to another socket."
 	report "figure latency_pages.svg Above the kernel's ceiling of 33 pages everything is flushed at once, which is cheaper for the caller."

@@ -8,6 +8,7 @@ if (suffix eq ".svg") {
 	name = system(sprintf("basename '%s' .svg | tr -c 'A-Za-z0-9\\n' _", figure))
 	set terminal svg size 800,480 dynamic background "white" \
 		font "sans-serif,15" name name
+	big = ",18"; small = ",12"     # pixels here, points below
 } else {
 	if (suffix ne ".png") {
 		printerr sprintf("'%s': a figure ends in .svg or .png", figure)
@@ -19,6 +20,7 @@ if (suffix eq ".svg") {
 	} else {
 		set terminal png size 800,480 font "sans,11"
 	}
+	big = ",13"; small = ",9"
 }
 set output figure
 set datafile separator comma
@@ -35,7 +37,7 @@ set border 3 linecolor rgb ink
 set tics nomirror out textcolor rgb ink
 set grid ytics linecolor rgb "#e4e4e4" linewidth 1 linetype 1
 set key textcolor rgb ink
-set title font ",13" textcolor rgb ink
+set title font big textcolor rgb ink
 
 # Strategies look the same in every figure: where two of them cost the same, the
 # thin line lies on the broad one.

@@ -32,4 +32,4 @@ plot data using 0:(column("stale_hits") / 1e3):xtic(human(column("to [ns]"))) \
      data using 0:(column("of_these_stores") / 1e3) \
 	with boxes linecolor rgb red title "stores", \
      data using 0:(column("stale_hits") / 1e3):(short(column("stale_hits"))) \
-	with labels center offset 0, 0.6 font ",9" textcolor rgb ink notitle
+	with labels center offset 0, 0.6 font small textcolor rgb ink notitle
