@@ -68,7 +68,7 @@ static const char style[] =
 	"font-variant-numeric:tabular-nums}"
 	"th,td{padding:.2rem .5rem;text-align:left;white-space:nowrap;"
 	"border-bottom:1px solid #e4e4e4}"
-	"td.t{white-space:normal;min-width:4rem}"
+	"td.long{white-space:normal;min-width:10rem}"
 	"th{vertical-align:bottom;border-bottom:2px solid #888}"
 	"th small{display:block;font-weight:normal;color:#666}"
 	".n{text-align:right}"
@@ -76,12 +76,13 @@ static const char style[] =
 	".bad{color:#9e3f00;font-weight:bold}"
 	".good{color:#006b4e;font-weight:bold}"
 	".open{color:#555;font-style:italic}"
-	"figure{margin:1rem 0}"
+	"figure{margin:1rem 0;overflow-x:auto}"
 	"figure svg{display:block;width:100%;height:auto;max-width:50rem}"
 	"figcaption{color:#444;font-size:.9rem;max-width:44rem}"
 	"@media(max-width:40rem){body{padding:.7rem;font-size:.95rem}"
-	"pre{font-size:.68rem}table{font-size:.75rem}}"
-	"@media print{body{max-width:none;font-size:10pt;padding:0}"
+	"pre{font-size:.68rem}table{font-size:.75rem}"
+	"figure svg{width:36rem;max-width:none}}"
+	"@media print{figure svg{width:100%}body{max-width:none;font-size:10pt;padding:0}"
 	"pre,table{font-size:6.5pt}th,td{padding:.1rem .25rem}"
 	"pre,.wide{overflow:visible;white-space:pre-wrap}"
 	"pre.command{background:none;color:#000;border:1px solid #999}"
@@ -216,7 +217,7 @@ static void put_number(FILE *f, const char *s)
 	else if (d >= 1000 && d < 1e15)
 		fputs(units_format_grouped((u64)(d + 0.5), text), f);
 	else if (d != 0 && d < 0.001 && d > -0.001)
-		fprintf(f, "%.1e", d);
+		fprintf(f, "%.2g", d);
 	else
 		fprintf(f, "%.*f", d >= 100 ? 1 : 3, d);
 }
@@ -229,7 +230,7 @@ static const char *class_of(const char *s)
 		return "bad";
 	if (!strcmp(s, "PASS") || !strcmp(s, "yes"))
 		return "good";
-	return !strcmp(s, "not finished") ? "open" : "t";
+	return !strcmp(s, "not finished") ? "open" : "";
 }
 
 /* A column that holds identifiers, which look like numbers now and then. */
@@ -242,8 +243,12 @@ static bool is_text_column(const char *name)
 static void put_cell(FILE *f, const char *name, const char *s)
 {
 	bool is_text = is_text_column(name);
+	const char *class = is_text ? "" : class_of(s);
 
-	fprintf(f, "<td class=\"%s\">", is_text ? "t" : class_of(s));
+	/* Only what is long may be broken over lines. */
+	if (!*class && strlen(s) > 20)
+		class = "long";
+	fprintf(f, "<td class=\"%s\">", class);
 	if (!is_text && is_number(s))
 		put_number(f, s);
 	else

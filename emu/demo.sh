@@ -94,14 +94,14 @@ race() {
 			c[at["row"]], c[at["kernel"]], c[at["memory"]],
 			c[at["changers"]], c[at["expected"]], c[at["found"]],
 			c[at["states"]], s }' "$out/verdicts.csv"
-	report "table verdicts.csv row, kernel, expected, found, oracle, memory, changers, states, transitions, seconds, commit"
+	report "table verdicts.csv row, kernel, expected, found, oracle, memory, changers, states, seconds, commit"
 	if [ "$status" = 3 ]; then
 		say "Rows that are not finished need more than $row_seconds s here;" \
 		    "'tlbemu race thp-numa-migration' explores them to the end."
 		report "text Rows that are not finished needed more than $row_seconds seconds here: 'tlbemu race thp-numa-migration' explores them to the end."
 	fi
 	say "" "How v3.12 loses a store, and the schedule that shows it again:"
-	report "text How v3.12 loses a store, one column per CPU. The last line replays this very schedule."
+	report "text How v3.12 loses a store, one column per CPU. The command below it replays this very schedule."
 	show race thp-numa-migration --row V0
 	# The row of verdicts is above.
 	awk '/^[0-9]+ rows?:/ { on = 1; next } on' "$out/race.out"

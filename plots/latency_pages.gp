@@ -24,7 +24,7 @@ set logscale y
 set yrange [1:*]
 set xrange [0:X_max]
 set xtics 0, 8
-set key bottom right Left reverse samplen 3 maxrows 2 width 1
+set key at graph 0.99, graph 0.68 right top Left reverse samplen 3
 if (ceiling > 0) {
 	set arrow from ceiling - 0.5, graph 0 to ceiling - 0.5, graph 0.75 \
 		nohead linecolor rgb grey dashtype 3
