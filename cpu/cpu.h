@@ -51,7 +51,8 @@ struct cpu_state {
 	u8 is_done;             /* the task returned                          */
 	u32 nr_ipis;            /* requests queued here, not yet taken        */
 	u32 acks_left;          /* targets of my own request still to answer  */
-	u16 *ipi_from;          /* [nr_ipis] initiators, oldest first         */
+	u16 *ipi_from;          /* [nr_ipis] initiators: timed in order of
+				 * arrival, explored by number                */
 	struct storebuf *sb;    /* NULL when stores are visible at once       */
 	struct envelope *env;   /* NULL in timed runs                         */
 };

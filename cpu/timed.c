@@ -356,7 +356,7 @@ static void timed_wake(const void *obj)
 static void timed_ipi_posted(struct cpu *to)
 {
 	struct sched_cpu *sc = sc_of(to);
-	u64 at = to->ipi_at[to->s->nr_ipis - 1];
+	u64 at = to->ipi_at[0];
 
 	if (at >= to->irq_at)
 		return;
