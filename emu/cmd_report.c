@@ -82,7 +82,7 @@ static const char style[] =
 	"@media(max-width:40rem){body{padding:.7rem;font-size:.95rem}"
 	"pre{font-size:.68rem}table{font-size:.75rem}"
 	"figure svg{width:36rem;max-width:none}}"
-	"@media print{figure svg{width:100%}body{max-width:none;font-size:10pt;padding:0}"
+	"@media print{figure svg{width:72%}body{max-width:none;font-size:10pt;padding:0}"
 	"pre,table{font-size:6.5pt}th,td{padding:.1rem .25rem}"
 	"pre,.wide{overflow:visible;white-space:pre-wrap}"
 	"pre.command{background:none;color:#000;border:1px solid #999}"
