@@ -126,6 +126,11 @@ void cpu_take_irqs(void)
 		ack(from);
 		/* The initiator may go on before the next handler begins. */
 		c->ctx.glide = false;
+		/* So may this CPU's task: the next request may be an interrupt
+		 * of its own, as it is when it comes later. */
+		if (the_sys->is_explored && s->nr_ipis &&
+		    the_sys->drv.choose(2))
+			break;
 	}
 	c->irq_at = c->ipi_at && s->nr_ipis ? c->ipi_at[0] : UINT64_MAX;
 	s->irq_off--;

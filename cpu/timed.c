@@ -26,8 +26,9 @@ struct sched_cpu {
  * for. Direct-mapped by address; a conflict forgets, and costs nothing. */
 struct line {
 	u64 tag;
+	u64 readers;            /* bit per CPU number mod 64                  */
 	u16 owner;
-	u8 is_shared;
+	u16 reader;             /* the last one to fetch a copy               */
 };
 
 static struct timed {
@@ -198,24 +199,27 @@ static u64 line_cost(struct cpu *c, const void *obj, bool is_write)
 {
 	u64 tag = arena_offset(&T.sys->arena, obj) >> 6;
 	struct line *l = &T.line[tag & ((1u << LINES_BITS) - 1)];
-	u64 cost = 0;
+	u64 me = 1ull << c->id % 64, cost = 0;
 
 	if (l->owner == NOBODY || l->tag != tag) {
 		l->tag = tag;
 		l->owner = (u16)c->id;
-		l->is_shared = 0;
+		l->readers = me;
 		return 0;
 	}
-	if (l->owner != c->id && (is_write || !l->is_shared))
-		cost = transfer(l->owner, c->id);
-	else if (is_write && l->is_shared)
-		/* Others have copies: one round to invalidate them. */
+	/* A reader without a copy fetches one from the owner. A writer takes
+	 * the line from its owner; an owner whose line others have read must
+	 * invalidate the copies first. */
+	if (is_write && l->owner == c->id && l->readers != me)
+		cost = transfer(l->reader, c->id);
+	else if (is_write ? l->owner != c->id : !(l->readers & me))
 		cost = transfer(l->owner, c->id);
 	if (is_write) {
 		l->owner = (u16)c->id;
-		l->is_shared = 0;
-	} else if (l->owner != c->id) {
-		l->is_shared = 1;
+		l->readers = me;
+	} else {
+		l->readers |= me;
+		l->reader = (u16)c->id;
 	}
 	return cost;
 }
@@ -227,8 +231,11 @@ static void timed_step(const void *obj, bool is_write, u64 cycles)
 	charge(cycles);
 	catch_up(c);
 	cycles = line_cost(c, obj, is_write);
-	if (cycles)
+	if (cycles) {
+		/* The access itself comes when the line has. */
 		charge(cycles);
+		catch_up(c);
+	}
 }
 
 static u32 bucket(const void *obj)

@@ -31,7 +31,12 @@ struct explore_move {
 	u8 pick[EXPLORE_MAX_PICKS];
 };
 
-enum explore_outcome { EXPLORE_PROVED, EXPLORE_VIOLATION, EXPLORE_NOT_FINISHED };
+/* Zero is none of them: what nobody filled in is not a verdict. */
+enum explore_outcome {
+	EXPLORE_PROVED = 1,
+	EXPLORE_VIOLATION,
+	EXPLORE_NOT_FINISHED,
+};
 
 struct explore_config {
 	bool use_sleep_sets;

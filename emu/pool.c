@@ -23,6 +23,7 @@ struct state {
 	u32 nr_workers, next, running, reported, ended;
 	u8 *results;                    /* [nr_jobs] x result_bytes           */
 	int *status;                    /* [nr_jobs], -1: not ended           */
+	bool *is_whole;                 /* [nr_jobs], all of the result came  */
 	int rc;
 };
 
@@ -86,7 +87,8 @@ static void report(struct state *s)
 	while (s->reported < s->p->nr_jobs && s->status[s->reported] >= 0) {
 		u32 job = s->reported++;
 		int st = s->status[job];
-		bool is_good = WIFEXITED(st) && WEXITSTATUS(st) != 125;
+		bool is_good = s->is_whole[job] && WIFEXITED(st) &&
+			       WEXITSTATUS(st) != 125;
 
 		s->p->done(job, is_good ? s->results + job * s->p->result_bytes
 					: NULL, st, s->p->arg);
@@ -111,7 +113,8 @@ static void collect(struct state *s, struct worker *w)
 	close(w->fd);
 	while (waitpid(w->pid, &s->status[w->job], 0) < 0 && errno == EINTR)
 		;
-	if (w->got < s->p->result_bytes && !s->status[w->job])
+	s->is_whole[w->job] = w->got == s->p->result_bytes;
+	if (!s->is_whole[w->job] && !s->status[w->job])
 		s->status[w->job] = 125 << 8;
 	w->pid = 0;
 	s->running--;
@@ -184,7 +187,8 @@ int pool_run(const struct pool *p)
 	s.w = calloc(s.nr_workers, sizeof(*s.w));
 	s.results = calloc(p->nr_jobs, p->result_bytes);
 	s.status = malloc(p->nr_jobs * sizeof(int));
-	if (!s.w || !s.results || !s.status) {
+	s.is_whole = calloc(p->nr_jobs, sizeof(bool));
+	if (!s.w || !s.results || !s.status || !s.is_whole) {
 		rc = -ENOMEM;
 	} else {
 		for (u32 i = 0; i < p->nr_jobs; i++)
@@ -197,5 +201,6 @@ int pool_run(const struct pool *p)
 	free(s.w);
 	free(s.results);
 	free(s.status);
+	free(s.is_whole);
 	return rc ? rc : s.rc;
 }

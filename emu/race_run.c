@@ -56,7 +56,7 @@ static void keep(struct race_outcome *out, const struct explore_result *r,
 	out->is_shortest = r->is_shortest;
 	out->switches = r->switches;
 	out->nr_moves = 0;
-	if (r->nr_moves <= RACE_MAX_MOVES) {
+	if (r->nr_moves && r->nr_moves <= RACE_MAX_MOVES) {
 		out->nr_moves = r->nr_moves;
 		memcpy(out->moves, r->moves, r->nr_moves * sizeof(*r->moves));
 	}
@@ -128,11 +128,11 @@ void race_run(const struct race *race, const struct race_row *row,
 
 bool race_is_expected(const struct race_row *row, const struct race_outcome *o)
 {
-	if (o->error || o->outcome == EXPLORE_NOT_FINISHED)
+	if (o->error)
 		return false;
 	if (o->outcome == EXPLORE_PROVED)
 		return row->expected == VERDICT_PASS;
-	return row->expected == VERDICT_FAIL &&
+	return o->outcome == EXPLORE_VIOLATION && row->expected == VERDICT_FAIL &&
 	       (!row->expected_oracles ||
 		(oracle_by_name(o->oracle) & row->expected_oracles));
 }

@@ -26,11 +26,18 @@ static void map_new(struct mm *mm, struct vma *vma, struct page *page, u64 vpn)
 	mm->rss += 1ull << page->order;
 }
 
-static void zero_page(u32 order)
+/* Page by page: interrupts come in between. */
+static void zero_page(struct page *page)
 {
 	enum cycle_cat cat = cat_enter(CYC_COPY);
+	u64 cycles = cost_of(page->order ? COST_ZERO_2M : COST_ZERO_4K) >>
+		     page->order;
 
-	charge(cost_of(order ? COST_ZERO_2M : COST_ZERO_4K));
+	for (u64 i = 0; i < 1ull << page->order; i++) {
+		if (the_sys->is_explored)
+			break;          /* its contents are zero already */
+		step(page, true, cycles);
+	}
 	cat_leave(cat);
 }
 
@@ -60,7 +67,7 @@ static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
 		page = alloc_page(n, order);
 	if (!page)
 		return -ENOMEM;
-	zero_page(order);
+	zero_page(page);
 	vpn &= ~tlb_order_mask((u8)order);
 	ptl = pgtable_lock(mm, vpn, level);
 	spin_lock(ptl);
