@@ -723,13 +723,14 @@ static int n_step(const struct nstate *s0, u32 ci)
 	return 1;
 }
 
-static void n_enter(struct nstate *s, u32 ci)
+/* Requests pending at one CPU are taken in any order. */
+static void n_enter(struct nstate *s, u32 ci, u32 at)
 {
 	struct ncpu *c = &s->c[ci];
-	u8 from = c->q[0];
+	u8 from = c->q[at];
 
 	c->nr_q--;
-	memmove(c->q, c->q + 1, c->nr_q);
+	memmove(c->q + at, c->q + at + 1, c->nr_q - at);
 	c->q[c->nr_q] = 0;
 	c->in_handler = (u8)(from + 1);
 	c->hop = s->c[from].call_fn;
@@ -748,9 +749,14 @@ static int n_handler_step(const struct nstate *s0, u32 ci)
 	s.c[c->in_handler - 1].acks--;
 	c->in_handler = c->hop = c->hpc = 0;
 	c->hr = 0;
-	if (c->nr_q)
-		n_enter(&s, ci);
+	/* The next one at once, or as an interrupt of its own. */
 	n_go(&s);
+	for (u32 i = 0; i < c->nr_q; i++) {
+		struct nstate t = s;
+
+		n_enter(&t, ci, i);
+		n_go(&t);
+	}
 	return 1;
 }
 
@@ -805,11 +811,12 @@ static void n_explore(const struct nstate *s)
 				n_drain(s, i, j);
 				any = true;
 			}
-		if (c->nr_q && !c->in_handler && !c->irq_off && !c->nr_sb) {
+		for (u32 j = 0; j < c->nr_q && !c->in_handler &&
+		     !c->irq_off && !c->nr_sb; j++) {
 			struct nstate t = *s;
 
 			n_acquire(&t, i);
-			n_enter(&t, i);
+			n_enter(&t, i, j);
 			n_go(&t);
 			any = true;
 		}
@@ -957,12 +964,45 @@ static void random_ops(struct gen *x)
 	x->o[x->n].code = END;
 }
 
+/* Two CPUs' requests to two others, with handlers whose order shows. */
+static void random_calls(struct rng *g, struct prog *p)
+{
+	p->nr_cpus = 4;
+	for (u32 i = 0; i < p->nr_cpus; i++) {
+		struct gen x = { .g = g, .o = p->op[i], .has_calls = true,
+				 .nr_cpus = p->nr_cpus };
+
+		if (i < 2)
+			emit(&x, CALL, (u8)i, rng_chance(g, 2, 3) ? 12
+			     : (u8)rng_below(g, 16));
+		else
+			for (u64 n = rng_below(g, 3); n-- > 0; )
+				emit_memory(&x);
+		x.o[x.n].code = END;
+	}
+	for (u32 h = 0; h < NR_HANDLERS; h++) {
+		p->handler[h][0] = (struct op){
+			.code = rng_chance(g, 1, 2) ? XCHG : CMPXCHG,
+			.a = (u8)rng_below(g, NW), .k = (u8)(1 + rng_below(g, 2)),
+		};
+		p->handler[h][1] = (struct op){
+			.code = rng_chance(g, 1, 2) ? WRITE : END,
+			.a = (u8)rng_below(g, NW), .k = (u8)(h + 1), .use_r = 1,
+		};
+		p->handler[h][HANDLER_OPS].code = END;
+	}
+}
+
 static void random_prog(struct rng *g, struct prog *p)
 {
 	u64 kind = rng_below(g, 10);
 	bool has_calls = rng_chance(g, 1, 2), has_checks = rng_chance(g, 1, 4);
 
 	memset(p, 0, sizeof(*p));
+	if (rng_chance(g, 1, 10)) {
+		random_calls(g, p);
+		return;
+	}
 	p->nr_cpus = kind < 6 ? 2 : kind < 9 ? 3 : 4;
 	for (u32 i = 0; i < p->nr_cpus; i++) {
 		struct gen x = { .g = g, .o = p->op[i],
