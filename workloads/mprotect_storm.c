@@ -12,6 +12,7 @@ struct cfg {
 	u64 pages;
 	u64 iterations;
 	u64 pause_cycles;
+	u64 own_pages;
 	u32 initiators;
 	u32 accesses;
 	bool is_dirtied;
@@ -20,7 +21,7 @@ struct cfg {
 #define FIELD(f) .offset = offsetof(struct cfg, f), .group = "workload"
 
 static const struct opt params[] = {
-	{ .name = "pages", .kind = OPT_U64, .def = "1", .min = 1,
+	{ .name = "pages", .kind = OPT_U64, .def = "16", .min = 1,
 	  .max = 1ull << 28, .unit = "pages",
 	  .help = "4K pages of one mprotect call", FIELD(pages) },
 	{ .name = "iterations", .kind = OPT_U64, .def = "200", .min = 1,
@@ -33,6 +34,10 @@ static const struct opt params[] = {
 	{ .name = "accesses", .kind = OPT_U32, .def = "16", .min = 1,
 	  .max = 1u << 20, .help = "reads per visit to a page",
 	  FIELD(accesses) },
+	{ .name = "own-pages", .kind = OPT_U64, .def = "64", .unit = "pages",
+	  .max = 1u << 20,
+	  .help = "working set of each reader beside these: what a flush of "
+		  "everything makes it refill", FIELD(own_pages) },
 	{ .name = "pause", .kind = OPT_U64, .def = "2000", .unit = "cycles",
 	  .max = 1ull << 32,
 	  .help = "own work of an initiator between two calls",
@@ -44,6 +49,7 @@ static const struct opt params[] = {
 
 struct state {
 	u64 vpn[MAX_INITIATORS];
+	u64 own[MACHINE_MAX_CPUS];      /* by thread; readers only            */
 	u32 *left;              /* in the arena: initiators not done yet      */
 	struct mm *mm;
 };
@@ -76,6 +82,15 @@ static int setup(struct wl *w, struct err *e)
 		if (!st.vpn[i])
 			return err_set(e, -ENOMEM, "out of memory");
 		rc = wl_populate(w, i, st.vpn[i], cfg->pages, e);
+		if (rc)
+			return rc;
+	}
+	for (u32 i = cfg->initiators; cfg->own_pages && i < w->nr_threads; i++) {
+		st.own[i] = wl_map(st.mm, cfg->own_pages,
+				   VM_READ | VM_WRITE | VM_HUGE);
+		if (!st.own[i])
+			return err_set(e, -ENOMEM, "out of memory");
+		rc = wl_populate(w, i, st.own[i], cfg->own_pages, e);
 		if (rc)
 			return rc;
 	}
@@ -121,18 +136,18 @@ static int once(const struct cfg *cfg, struct state *st, u64 vpn)
 	return rc;
 }
 
-/* Round all pages; between batches a look at the flag, as a real program
- * would poll it. */
-static int read_all(const struct cfg *cfg, struct state *st)
+/* Round all pages, and its own; between batches a look at the flag, as a real
+ * program would poll it. */
+static int read_all(const struct cfg *cfg, struct state *st, u32 thread)
 {
-	struct run run[BATCH];
-	u64 page = 0;
-	u32 k = 0;
+	struct run run[2 * BATCH];
+	u64 page = 0, own = 0;
+	u32 k = 0, nr;
 	int rc = 0;
 
 	while (READ_ONCE(*st->left) && !rc) {
-		for (u32 n = 0; n < BATCH; n++) {
-			run[n] = (struct run){
+		for (nr = 0; nr < BATCH; ) {
+			run[nr++] = (struct run){
 				.va = (st->vpn[k] + page) << PAGE_SHIFT,
 				.count = cfg->accesses, .bytes = 8,
 				.op = RUN_READ,
@@ -141,8 +156,16 @@ static int read_all(const struct cfg *cfg, struct state *st)
 				page = 0;
 				k = (k + 1) % cfg->initiators;
 			}
+			if (!cfg->own_pages)
+				continue;
+			run[nr++] = (struct run){
+				.va = (st->own[thread] + own) << PAGE_SHIFT,
+				.count = cfg->accesses, .bytes = 8,
+				.op = RUN_READ,
+			};
+			own = (own + 1) % cfg->own_pages;
 		}
-		rc = wl_runs(run, BATCH);
+		rc = wl_runs(run, nr);
 	}
 	return rc;
 }
@@ -159,7 +182,7 @@ static void body(struct wl *w, u32 i)
 		word_add(st->left, sizeof(*st->left), (u64)-1,
 			 cost_of(COST_LOCK));
 	} else {
-		rc = read_all(cfg, st);
+		rc = read_all(cfg, st, i);
 	}
 	if (rc)
 		wl_fail(w, rc, "mprotect-storm: a system call or page fault "
