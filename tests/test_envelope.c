@@ -5,7 +5,7 @@
  * and CPU, fills and evictions as steps of their own, and shares no code.
  * And: whatever the arrays hold is in the envelope.
  */
-#include "check.h"
+#include "tests/check.h"
 
 #include <errno.h>
 
