@@ -12,7 +12,7 @@ rm -f "$stamp" "$stamp.bad" || exit 1
 mkdir -p "$(dirname "$stamp")" || exit 1
 
 # Under a name of its own, so that two ninjas at once do not mix their logs.
-CMOCKA_MESSAGE_OUTPUT=TAP timeout "${TEST_TIMEOUT:-300}" "$@" \
+CMOCKA_MESSAGE_OUTPUT=TAP timeout "${TEST_TIMEOUT:-900}" "$@" \
 	> "$log.$$" 2>&1 < /dev/null
 status=$?
 mv "$log.$$" "$log" || exit 1

@@ -1,0 +1,148 @@
+/* Every oracle can fire: mprotect and munmap against a writer, on a kernel that
+ * flushes and on ones that do not. Neighbours of the races in workloads/races/.
+ */
+#include "tests/check.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "emu/race_run.h"
+#include "mm/oracle.h"
+
+enum { CHANGER = 0, WRITER = 1 };
+
+#define PAGE 2
+
+static void store(struct task *t)
+{
+	u64 v = 11;
+
+	cpu_access(PAGE, 0, true, &v);
+}
+
+static void load_twice(struct task *t)
+{
+	u64 v;
+
+	cpu_access(PAGE, 0, false, &v);
+	cpu_access(PAGE, 0, false, &v);
+}
+
+static void make_read_only(struct task *t)
+{
+	do_mprotect(current()->mm, PAGE, 2, VM_READ);
+}
+
+static void unmap(struct task *t)
+{
+	do_munmap(current()->mm, PAGE, 2);
+}
+
+static int stage(const struct race_row *row, const struct kernel *k,
+		 struct sys *sys)
+{
+	struct mm *mm = mm_create();
+	bool is_unmap = !strncmp(row->stage, "munmap", 6);
+	bool is_load = strstr(row->stage, "load");
+	int rc;
+
+	if (!mm || !vma_add(mm, PAGE, 2, VM_READ | VM_WRITE))
+		return -ENOMEM;
+	rc = race_task(WRITER, "writer", mm, is_load ? load_twice : store, 0);
+	if (!rc)
+		rc = race_touch(WRITER, PAGE, 1);
+	if (!rc)
+		rc = race_task(CHANGER, "changer", mm,
+			       is_unmap ? unmap : make_read_only, 0);
+	if (strstr(row->stage, "forgotten"))
+		mm->cpumask[0] &= ~(1ull << WRITER);
+	return rc;
+}
+
+static const struct race race = {
+	.name = "oracles", .nr_cpus = 2, .stage = stage,
+	.paging = { .levels = 2, .bits = 1 }, .frames_per_node = 8,
+};
+
+static struct race_outcome run(const char *how, u32 watch, const char *without)
+{
+	const struct race_row row = {
+		.id = how, .kernel = "v6.1", .memory = MEM_TSO, .watch = watch,
+		.stage = how,
+	};
+	const struct race_limits lim = { .max_states = 2000000 };
+	struct kernel k = *kernel_find("v6.1");
+	struct race_outcome o;
+
+	if (without) {
+		const struct kernel_switch *sw = kernel_switch_find(without);
+
+		memcpy((u8 *)&k + sw->offset, &sw->off_value, sw->bytes);
+	}
+	race_run(&race, &row, &k, &lim, &o);
+	assert_int_equal(o.error, 0);
+	return o;
+}
+
+static void passes(const char *how)
+{
+	struct race_outcome o = run(how, 0, NULL);
+
+	if (o.outcome != EXPLORE_PROVED)
+		fail_msg("%s: %s %s", how, o.oracle, o.text);
+}
+
+static void fires(const char *how, u32 oracle, const char *without)
+{
+	struct race_outcome o = run(how, oracle, without);
+
+	assert_int_equal(o.outcome, EXPLORE_VIOLATION);
+	assert_string_equal(o.oracle, oracle_name((enum oracle)oracle));
+}
+
+static void test_flushing_passes(void **state)
+{
+	passes("mprotect");
+	passes("mprotect load");
+	passes("munmap");
+	passes("munmap load");
+}
+
+/* Without the flush a store goes through after mprotect has returned. */
+static void test_o4_fires(void **state)
+{
+	fires("mprotect", O4_PERM, "protect-flush");
+	fires("munmap", O4_PERM, "protect-flush");
+}
+
+/* Without the flush the page is free and still written, or read. */
+static void test_o2_and_o3_fire(void **state)
+{
+	fires("munmap", O2_WRITE_AFTER_FREE, "protect-flush");
+	fires("munmap load", O3_STALE_READ, "protect-flush");
+}
+
+/* A CPU that mm_cpumask forgot keeps its entry: the flush did not do what it
+ * promised. */
+static void test_o9_fires(void **state)
+{
+	fires("mprotect forgotten", O9_FLUSH_DONE, NULL);
+	fires("munmap load forgotten", O9_FLUSH_DONE, NULL);
+}
+
+/* Reading is no loss of rights by mprotect to read-only. */
+static void test_read_only_still_reads(void **state)
+{
+	struct race_outcome o = run("mprotect load", 0, "protect-flush");
+
+	assert_int_equal(o.outcome, EXPLORE_PROVED);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_flushing_passes),
+	cmocka_unit_test(test_o4_fires),
+	cmocka_unit_test(test_o2_and_o3_fire),
+	cmocka_unit_test(test_o9_fires),
+	cmocka_unit_test(test_read_only_still_reads),
+};
+TEST_MAIN(tests)
