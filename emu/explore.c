@@ -322,9 +322,65 @@ static void start_all(void)
 		}
 }
 
+/* A state's key is the sum of its 64-byte blocks' hashes, each seeded with the
+ * block's place: what a transition left alone need not be hashed again. */
+#define BLOCK 64u
+#define STRIDE (8 * BLOCK)
+
+static struct hash128 block_hash(const u8 *p, size_t n, u32 i)
+{
+	u8 padded[BLOCK];
+
+	if (n < BLOCK) {
+		memset(padded, 0, sizeof(padded));
+		memcpy(padded, p, n);
+		p = padded;
+	}
+	return hash128_seeded(p, BLOCK, i);
+}
+
 static struct hash128 state_hash(void)
 {
-	return hash128(X.sys->arena.base, X.sys->arena.used);
+	const u8 *p = X.sys->arena.base;
+	size_t used = X.sys->arena.used;
+	struct hash128 sum = { used, 0 };
+
+	for (size_t at = 0; at < used; at += BLOCK) {
+		struct hash128 h = block_hash(p + at, used - at,
+					      (u32)(at / BLOCK));
+
+		sum.lo += h.lo;
+		sum.hi += h.hi;
+	}
+	return sum;
+}
+
+/* The same, from the key and the bytes of the state before. */
+static struct hash128 next_hash(struct hash128 sum, const struct snap *from)
+{
+	const u8 *old = (const u8 *)(from + 1), *p = X.sys->arena.base;
+	size_t used = X.sys->arena.used;
+
+	if (from->arena_used != used)
+		return state_hash();
+	for (size_t at = 0; at < used; at += BLOCK) {
+		struct hash128 a, b;
+		size_t n;
+
+		/* Most of it is the same: look at much at a time. */
+		while (at + STRIDE <= used && !memcmp(old + at, p + at, STRIDE))
+			at += STRIDE;
+		if (at >= used)
+			break;
+		n = used - at < BLOCK ? used - at : BLOCK;
+		if (!memcmp(old + at, p + at, n))
+			continue;
+		a = block_hash(old + at, n, (u32)(at / BLOCK));
+		b = block_hash(p + at, n, (u32)(at / BLOCK));
+		sum.lo += b.lo - a.lo;
+		sum.hi += b.hi - a.hi;
+	}
+	return sum;
 }
 
 /* ---- depth first ----------------------------------------------------------------- */
@@ -332,6 +388,7 @@ static struct hash128 state_hash(void)
 struct frame {
 	struct snap *snap;
 	size_t snap_bytes;
+	struct hash128 key;
 	u32 todo;
 	u32 sleep;
 	u32 at;                 /* transition being explored, NR_IDS: none   */
@@ -364,7 +421,8 @@ static bool independent(mask128 rd1, mask128 wr1, mask128 rd2, mask128 wr2)
 	return !(wr1 & (rd2 | wr2)) && !(wr2 & rd1);
 }
 
-static int push(struct dfs *d, u32 todo, u32 sleep, const struct frame *parent)
+static int push(struct dfs *d, u32 todo, u32 sleep, struct hash128 key,
+		const struct frame *parent)
 {
 	struct frame *f;
 	size_t n;
@@ -393,6 +451,7 @@ static int push(struct dfs *d, u32 todo, u32 sleep, const struct frame *parent)
 		}
 	}
 	snap_save(f->snap);
+	f->key = key;
 	f->todo = todo;
 	f->sleep = sleep;
 	f->at = NR_IDS;
@@ -500,6 +559,7 @@ static int arrive(struct dfs *d, u32 fi)
 	struct frame *f = fi == UINT32_MAX ? NULL : &d->f[fi];
 	u32 sleep = 0, todo, old;
 	u32 on = enabled();
+	struct hash128 key;
 
 	if (f)
 		for (u32 m = f->sleep; m; m &= m - 1) {
@@ -510,7 +570,8 @@ static int arrive(struct dfs *d, u32 fi)
 		}
 	if (!d->cfg->use_sleep_sets)
 		sleep = 0;
-	switch (visited_meet(&d->seen, state_hash(), sleep, &old)) {
+	key = f ? next_hash(f->key, f->snap) : state_hash();
+	switch (visited_meet(&d->seen, key, sleep, &old)) {
 	case VISITED_NEW:
 		d->r->states++;
 		todo = on & ~sleep;
@@ -530,7 +591,7 @@ static int arrive(struct dfs *d, u32 fi)
 	}
 	if (!todo)
 		return 0;
-	return push(d, todo, sleep, f);
+	return push(d, todo, sleep, key, f);
 }
 
 static int dfs_run(struct dfs *d)

@@ -4,14 +4,14 @@
  *
  * A state is the arena's bytes; its key is their hash, in which every task's
  * position and locals are present as the digest of what it has observed
- * (cpu/step.h). Visited states are kept as 96 bits of hash with the sleep set
+ * (cpu/step.h). Visited states are kept as 95 bits of hash with the sleep set
  * they were left with (Godefroid, Holzmann, Pirottin: "State-space caching
  * revisited", 1995). Steps that commute with all others are merged with their
  * neighbours in cpu/step.c when sys->is_reduced.
  *
  * Verdicts: PROVED is said only when the space within the stage's bounds is
- * exhausted; two different states may share 96 bits with probability below
- * states^2 / 2^97.
+ * exhausted; two different states may share 95 bits with probability below
+ * states^2 / 2^96.
  */
 #ifndef EMU_EXPLORE_H
 #define EMU_EXPLORE_H

@@ -1,4 +1,4 @@
-/* visited.h - the set of visited states: 96 bits of hash and the sleep set the
+/* visited.h - the set of visited states: 95 bits of hash and the sleep set the
  * state was left with, 16 bytes each, open addressing. */
 #ifndef EMU_VISITED_H
 #define EMU_VISITED_H

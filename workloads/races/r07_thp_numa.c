@@ -171,7 +171,7 @@ static const struct race_row rows[] = {
 	ROW("R07f-V4", "v3.13-rc+barrier", MEM_TSO, 1, PASS, 0, "D", "gup-scan"),
 	ROW("R07f-V5", "v3.13", MEM_TSO, 1, FAIL, O12 | O16_PIN, "D", "gup-scan"),
 	ROW("R07f-V7", "v4.14", MEM_TSO, 1, PASS, 0, "D", "gup-scan"),
-	ROW("R07f-V8", "v5.14", MEM_TSO, 1, PASS, 0, "D", "gup-scan"),
+	ROW("R07f-V8", "v5.14", MEM_TSO, 1, PASS, 0, "D", "gup"),
 };
 
 static const struct race_fix fixes[] = {
