@@ -1,0 +1,390 @@
+#include "emu/moves.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct explorer explorer;
+
+static mask128 bit_of(const void *obj)
+{
+	u64 word = arena_offset(&explorer.sys->arena, obj) >> 3;
+
+	return (mask128)1 << (word * 0x9e3779b97f4a7c15ull >> 57);
+}
+
+static void x_touch(const void *obj, bool is_write)
+{
+	if (is_write)
+		explorer.wr |= bit_of(obj);
+	else
+		explorer.rd |= bit_of(obj);
+}
+
+/* Stop here until the explorer picks this CPU; take interrupts it sends. */
+static void park(struct cpu *c, bool (*ready)(const void *), const void *arg)
+{
+	for (;;) {
+		c->ctx.ready = ready;
+		c->ctx.ready_arg = arg;
+		fiber_switch(&c->fiber, &explorer.host);
+		if (!c->ctx.take_irq)
+			return;
+		c->ctx.take_irq = false;
+		cpu_take_irqs();
+	}
+}
+
+static void x_step(const void *obj, bool is_write, u64 cycles)
+{
+	struct cpu *c = this_cpu;
+
+	observe(arena_offset(&explorer.sys->arena, obj) << 1 | is_write);
+	if (c->ctx.glide)
+		c->ctx.glide = false;
+	else
+		park(c, NULL, NULL);
+	x_touch(obj, is_write);
+}
+
+static void x_wait(const void *obj, bool (*ready)(const void *),
+		   const void *arg, u64 cycles)
+{
+	struct cpu *c = this_cpu;
+
+	c->ctx.glide = false;
+	if (obj)
+		observe(arena_offset(&explorer.sys->arena, obj) << 1);
+	park(c, ready, arg);
+	if (obj)
+		x_touch(obj, true);
+}
+
+static void x_wake(const void *obj)
+{
+}
+
+static void x_ipi_posted(struct cpu *target)
+{
+}
+
+static u32 x_choose(u32 n)
+{
+	u32 i = explorer.nr_picks, pick;
+
+	if (n <= 1)
+		return 0;
+	if (i == EXPLORE_MAX_PICKS) {
+		explorer.is_broken = true;
+		return 0;
+	}
+	explorer.options[i] = (u8)n;
+	if (i >= explorer.nr_told)
+		explorer.pick[i] = 0;
+	explorer.nr_picks++;
+	pick = explorer.pick[i];
+	if (!explorer.is_draining)
+		observe(pick);
+	return pick;
+}
+
+static void x_violation(const char *oracle, const char *text)
+{
+	if (!explorer.is_violated) {
+		explorer.is_violated = true;
+		snprintf(explorer.oracle, sizeof(explorer.oracle), "%s", oracle);
+		snprintf(explorer.text, sizeof(explorer.text), "%s", text);
+	}
+	if (explorer.sys->drv.note)
+		cpu_note("*** %s: %s", oracle, text);
+	/* The execution ends here: its fiber is never resumed, since the next
+	 * state is restored over it. */
+	if (!explorer.is_draining)
+		for (;;)
+			fiber_switch(&this_cpu->fiber, &explorer.host);
+}
+
+static const struct driver x_driver = {
+	.step = x_step,
+	.wait = x_wait,
+	.wake = x_wake,
+	.touch = x_touch,
+	.choose = x_choose,
+	.ipi_posted = x_ipi_posted,
+	.violation = x_violation,
+};
+
+/* ---- transitions --------------------------------------------------------------- */
+
+u32 moves_enabled(void)
+{
+	u32 mask = 0;
+
+	for (u32 i = 0; i < explorer.sys->nr_cpus; i++) {
+		struct cpu *c = &explorer.sys->cpu[i];
+		const struct storebuf *sb = c->s->sb;
+
+		if (!c->task)
+			continue;
+		this_cpu = c;
+		if (!c->ctx.ready || c->ctx.ready(c->ctx.ready_arg))
+			mask |= 1u << id_of(i, X_STEP);
+		if (cpu_irq_is_due(c) && (!sb || !sb->n))
+			mask |= 1u << id_of(i, X_IRQ);
+		if (sb && sb->n)
+			mask |= 1u << id_of(i, X_DRAIN);
+	}
+	return mask;
+}
+
+static void drain(struct cpu *c)
+{
+	struct storebuf *sb = c->s->sb;
+	bool is_weak = explorer.sys->memory_model == MEM_WEAK;
+	u32 n = 0;
+
+	explorer.is_draining = true;
+	while (sb_drainable(sb, is_weak, n) >= 0)
+		n++;
+	if (explorer.sys->drv.note) {
+		int i = sb_drainable(sb, is_weak, 0);
+
+		(void)i;
+		cpu_note("buffered store becomes visible");
+	}
+	sb_drain(sb, (u32)sb_drainable(sb, is_weak, x_choose(n)));
+	/* A release that nobody may try only lets others go on. */
+	while (explorer.sys->is_reduced && sb->n && sb->e[0].kind == SB_RELEASE &&
+	       !sb->e[0].level && !explorer.is_violated)
+		sb_drain(sb, 0);
+	explorer.is_draining = false;
+}
+
+void moves_run(u32 id)
+{
+	struct cpu *c = &explorer.sys->cpu[id / NR_X_KINDS];
+
+	this_cpu = c;
+	explorer.rd = explorer.wr = 0;
+	explorer.nr_picks = 0;
+	switch (id % NR_X_KINDS) {
+	case X_DRAIN:
+		drain(c);
+		return;
+	case X_IRQ:
+		c->ctx.take_irq = true;
+		x_touch(&c->s->nr_ipis, true);
+		break;
+	}
+	/* One fiber: its next step and the interrupt before it are never
+	 * independent, even where their words differ. After the interrupt's
+	 * first step, X_STEP is the handler's. */
+	x_touch(c->s, true);
+	if (c->s->sb)
+		x_touch(c->s->sb, false);
+	fiber_switch(&explorer.host, &c->fiber);
+}
+
+static bool all_done(void)
+{
+	for (u32 i = 0; i < explorer.sys->nr_cpus; i++)
+		if (explorer.sys->cpu[i].task && !explorer.sys->cpu[i].s->is_done)
+			return false;
+	return true;
+}
+
+/* ---- snapshots ------------------------------------------------------------------ */
+
+size_t snap_size(void)
+{
+	size_t n = sizeof(struct snap) + explorer.sys->arena.used;
+	u8 *lo;
+
+	for (u32 i = 0; i < explorer.sys->nr_cpus; i++)
+		if (explorer.sys->cpu[i].task)
+			n += fiber_live(&explorer.sys->cpu[i].fiber, &lo);
+	return n;
+}
+
+void snap_save(struct snap *s)
+{
+	u8 *p = (u8 *)(s + 1), *lo;
+
+	s->arena_used = (u32)explorer.sys->arena.used;
+	memcpy(p, explorer.sys->arena.base, s->arena_used);
+	p += s->arena_used;
+	for (u32 i = 0; i < explorer.sys->nr_cpus; i++) {
+		struct cpu *c = &explorer.sys->cpu[i];
+
+		s->live[i] = 0;
+		if (!c->task)
+			continue;
+		s->ctx[i] = c->ctx;
+		s->ctx[i].sp = c->fiber.sp;
+		s->live[i] = (u32)fiber_live(&c->fiber, &lo);
+		memcpy(p, lo, s->live[i]);
+		p += s->live[i];
+	}
+	s->bytes = (u32)(p - (u8 *)s);
+}
+
+void snap_restore(const struct snap *s)
+{
+	const u8 *p = (const u8 *)(s + 1);
+
+	/* What was allocated since is born zeroed when it is again. */
+	if (explorer.sys->arena.used > s->arena_used)
+		memset(explorer.sys->arena.base + s->arena_used, 0,
+		       explorer.sys->arena.used - s->arena_used);
+	explorer.sys->arena.used = s->arena_used;
+	memcpy(explorer.sys->arena.base, p, s->arena_used);
+	p += s->arena_used;
+	for (u32 i = 0; i < explorer.sys->nr_cpus; i++) {
+		struct cpu *c = &explorer.sys->cpu[i];
+
+		if (!c->task)
+			continue;
+		c->ctx = s->ctx[i];
+		c->fiber.sp = s->ctx[i].sp;
+		memcpy(c->fiber.sp, p, s->live[i]);
+		p += s->live[i];
+	}
+}
+
+struct snap *snap_take(void)
+{
+	size_t n = snap_size();
+	struct snap *s = malloc(n);
+
+	if (s)
+		snap_save(s);
+	return s;
+}
+
+/* A state's key is the sum of its 64-byte blocks' hashes, each seeded with the
+ * block's place: what a transition left alone need not be hashed again. */
+#define BLOCK 64u
+#define STRIDE (8 * BLOCK)
+
+static struct hash128 block_hash(const u8 *p, size_t n, u32 i)
+{
+	u8 padded[BLOCK];
+
+	if (n < BLOCK) {
+		memset(padded, 0, sizeof(padded));
+		memcpy(padded, p, n);
+		p = padded;
+	}
+	return hash128_seeded(p, BLOCK, i);
+}
+
+struct hash128 state_hash(void)
+{
+	const u8 *p = explorer.sys->arena.base;
+	size_t used = explorer.sys->arena.used;
+	struct hash128 sum = { used, 0 };
+
+	for (size_t at = 0; at < used; at += BLOCK) {
+		struct hash128 h = block_hash(p + at, used - at,
+					      (u32)(at / BLOCK));
+
+		sum.lo += h.lo;
+		sum.hi += h.hi;
+	}
+	return sum;
+}
+
+/* The same, from the key and the bytes of the state before. */
+struct hash128 next_hash(struct hash128 sum, const struct snap *from)
+{
+	const u8 *old = (const u8 *)(from + 1), *p = explorer.sys->arena.base;
+	size_t used = explorer.sys->arena.used;
+
+	if (from->arena_used != used)
+		return state_hash();
+	for (size_t at = 0; at < used; at += BLOCK) {
+		struct hash128 a, b;
+		size_t n;
+
+		/* Most of it is the same: look at much at a time. */
+		while (at + STRIDE <= used && !memcmp(old + at, p + at, STRIDE))
+			at += STRIDE;
+		if (at >= used)
+			break;
+		n = used - at < BLOCK ? used - at : BLOCK;
+		if (!memcmp(old + at, p + at, n))
+			continue;
+		a = block_hash(old + at, n, (u32)(at / BLOCK));
+		b = block_hash(p + at, n, (u32)(at / BLOCK));
+		sum.lo += b.lo - a.lo;
+		sum.hi += b.hi - a.hi;
+	}
+	return sum;
+}
+
+/* ---- beginning and end ----------------------------------------------------------- */
+
+/* Start every task: run its own code up to its first step. */
+static void start_all(void)
+{
+	for (u32 i = 0; i < explorer.sys->nr_cpus; i++)
+		if (explorer.sys->cpu[i].task) {
+			this_cpu = &explorer.sys->cpu[i];
+			fiber_switch(&explorer.host, &this_cpu->fiber);
+		}
+}
+
+void moves_begin(struct sys *sys)
+{
+	memset(&explorer, 0, sizeof(explorer));
+	explorer.sys = sys;
+	sys->drv = x_driver;
+	for (u32 i = 0; i < sys->nr_cpus; i++)
+		memset(&sys->cpu[i].ctx, 0, sizeof(sys->cpu[i].ctx));
+	start_all();
+}
+
+void moves_check_final(const struct explore_config *cfg)
+{
+	explorer.is_draining = true;           /* on the host's stack */
+	this_cpu = &explorer.sys->cpu[0];
+	if (!all_done())
+		x_violation("O13", "every CPU waits for another");
+	else if (cfg->on_final)
+		cfg->on_final(cfg->final_arg);
+	explorer.is_draining = false;
+}
+
+bool moves_lost_precision(void)
+{
+	for (u32 i = 0; i < explorer.sys->nr_cpus; i++)
+		if (explorer.sys->cpu[i].s->env && explorer.sys->cpu[i].s->env->overflowed)
+			return true;
+	return explorer.is_broken;
+}
+
+/* The next outcome of the frame's transition, odometer-wise; or the next
+ * transition. Return: false when the frame is exhausted. */
+bool frame_next(struct frame *f)
+{
+	if (f->at != NR_IDS) {
+		while (f->nr_told) {
+			u32 i = f->nr_told - 1;
+
+			if (++f->pick[i] < f->options[i])
+				return true;
+			f->nr_told--;
+		}
+		f->sleep |= 1u << f->at;
+		f->rd[f->at] = f->at_rd;
+		f->wr[f->at] = f->at_wr;
+		f->at = NR_IDS;
+	}
+	if (!f->todo)
+		return false;
+	f->at = (u32)__builtin_ctz(f->todo);
+	f->todo &= f->todo - 1;
+	f->nr_told = 0;
+	f->at_rd = f->at_wr = 0;
+	return true;
+}

@@ -1,0 +1,97 @@
+/* moves.h - inside the explorer: one move of the modelled machine, and going
+ * back to where it was. Shared by the search (explore.c), the search for the
+ * shortest counterexample (shortest.c) and replays (schedule.c). moves.c is the
+ * driver that the modelled kernel runs under meanwhile.
+ */
+#ifndef EMU_MOVES_H
+#define EMU_MOVES_H
+
+#define XXH_INLINE_ALL
+#include "base/hash.h"
+
+#include "cpu/step.h"
+#include "emu/explore.h"
+
+#define NR_IDS (EXPLORE_MAX_CPUS * NR_X_KINDS)
+
+/* A set of words of the arena, by hash: two words may share a bit, which only
+ * makes two moves look dependent. */
+typedef unsigned __int128 mask128;
+
+/* The machine being explored, and what its last move did. */
+struct explorer {
+	struct sys *sys;
+	struct fiber host;
+	mask128 rd, wr;                 /* words it read and wrote           */
+	u8 pick[EXPLORE_MAX_PICKS];     /* hardware's choices: as told, or 0 */
+	u8 options[EXPLORE_MAX_PICKS];  /* how many there were               */
+	u32 nr_told, nr_picks;
+	bool is_draining;
+	bool is_violated;
+	bool is_broken;                 /* more picks than fit               */
+	char oracle[8];
+	char text[256];
+	/* replay */
+	void (*on_event)(const struct explore_event *e, void *arg);
+	void *event_arg;
+	u32 move;
+};
+extern struct explorer explorer;
+
+/* A move is a CPU and a kind; sets of moves are masks of ids. */
+static inline u32 id_of(u32 cpu, enum explore_kind kind)
+{
+	return cpu * NR_X_KINDS + kind;
+}
+
+/* moves_begin - take over the staged @sys; every task up to its first step. */
+void moves_begin(struct sys *sys);
+u32 moves_enabled(void);
+/* moves_run - one move, with hardware's choices as explorer.pick says, 0 where
+ * it says nothing. */
+void moves_run(u32 id);
+/* Nothing can happen any more: the end, or a deadlock. */
+void moves_check_final(const struct explore_config *cfg);
+/* Something did not fit into fixed space: no proof from here on. */
+bool moves_lost_precision(void);
+/* A saved state: arena, then the live stacks. */
+struct snap {
+	u32 bytes;
+	u32 arena_used;
+	struct cpu_ctx ctx[EXPLORE_MAX_CPUS];
+	u32 live[EXPLORE_MAX_CPUS];
+};
+
+size_t snap_size(void);
+void snap_save(struct snap *s);
+struct snap *snap_take(void);           /* malloced; NULL without memory      */
+void snap_restore(const struct snap *s);
+
+/* The current state's key; and from that of the state before. */
+struct hash128 state_hash(void);
+struct hash128 next_hash(struct hash128 key, const struct snap *from);
+
+/* A state on the way down, and what is left to try there. */
+struct frame {
+	struct snap *snap;
+	size_t snap_bytes;
+	struct hash128 key;
+	u32 todo;
+	u32 sleep;
+	u32 at;                 /* transition being explored, NR_IDS: none   */
+	u8 pick[EXPLORE_MAX_PICKS];
+	u8 options[EXPLORE_MAX_PICKS];
+	u32 nr_told;
+	mask128 at_rd, at_wr;   /* union over its outcomes                   */
+	mask128 rd[NR_IDS], wr[NR_IDS];         /* of sleeping transitions   */
+};
+
+/* The frame's next move, or next outcome of it. Return: false at its end. */
+bool frame_next(struct frame *f);
+
+/* shortest.c: with a violation known to exist, replace r->moves by one with the
+ * fewest context switches. Return: 0 or -ENOMEM. */
+int shortest(const struct explore_config *cfg, struct snap *start,
+	     struct explore_result *r);
+
+#endif

@@ -1,0 +1,117 @@
+/* Schedules: replayed for their table, and as text. */
+#include "emu/moves.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void x_note(const char *text)
+{
+	struct explore_event e = { .move = explorer.move, .cpu = this_cpu->id };
+
+	snprintf(e.text, sizeof(e.text), "%s", text);
+	explorer.on_event(&e, explorer.event_arg);
+}
+
+int explore_replay(struct sys *sys, const struct explore_move *moves, u32 n,
+		   const struct explore_config *cfg,
+		   void (*on_event)(const struct explore_event *e, void *arg),
+		   void *arg, struct explore_result *r)
+{
+	moves_begin(sys);
+	explorer.on_event = on_event;
+	explorer.event_arg = arg;
+	if (on_event)
+		sys->drv.note = x_note;
+	memset(r, 0, sizeof(*r));
+	for (u32 i = 0; i < n && !explorer.is_violated; i++) {
+		const struct explore_move *m = &moves[i];
+		u32 id = id_of(m->cpu, m->kind);
+
+		explorer.move = i;
+		if (m->cpu >= sys->nr_cpus || m->kind >= NR_X_KINDS ||
+		    !(moves_enabled() >> id & 1))
+			return -EINVAL;
+		memcpy(explorer.pick, m->pick, sizeof(explorer.pick));
+		explorer.nr_told = m->nr_picks;
+		moves_run(id);
+		for (u32 j = 0; j < explorer.nr_picks; j++)
+			if (explorer.pick[j] >= explorer.options[j])
+				return -EINVAL;
+	}
+	explorer.move = n;
+	if (!explorer.is_violated && !moves_enabled())
+		moves_check_final(cfg);
+	memcpy(r->oracle, explorer.oracle, sizeof(r->oracle));
+	memcpy(r->text, explorer.text, sizeof(r->text));
+	return explorer.is_violated;
+}
+
+int explore_format(const struct explore_move *moves, u32 n, char *out,
+		   size_t size)
+{
+	static const char kind[] = { 's', 'i', 'd' };
+	size_t at = 0;
+
+	if (size)
+		out[0] = 0;
+	for (u32 i = 0; i < n; i++) {
+		int w = snprintf(out + at, size - at, "%s%u%c", i ? "." : "",
+				 moves[i].cpu, kind[moves[i].kind]);
+
+		for (u32 j = 0; w > 0 && j < moves[i].nr_picks &&
+		     at + (size_t)w < size; j++)
+			w += snprintf(out + at + w, size - at - (size_t)w, "%u",
+				      moves[i].pick[j]);
+		if (w < 0 || at + (size_t)w >= size)
+			return -EINVAL;
+		at += (size_t)w;
+	}
+	return 0;
+}
+
+int explore_parse(const char *text, struct explore_move **moves, u32 *n)
+{
+	struct explore_move *m = NULL;
+	u32 len = 0, cap = 0;
+
+	while (*text) {
+		struct explore_move x = { 0 };
+
+		if (*text < '0' || *text >= '0' + EXPLORE_MAX_CPUS)
+			goto bad;
+		x.cpu = (u8)(*text++ - '0');
+		switch (*text++) {
+		case 's': x.kind = X_STEP; break;
+		case 'i': x.kind = X_IRQ; break;
+		case 'd': x.kind = X_DRAIN; break;
+		default: goto bad;
+		}
+		while (*text >= '0' && *text <= '9') {
+			if (x.nr_picks == EXPLORE_MAX_PICKS)
+				goto bad;
+			x.pick[x.nr_picks++] = (u8)(*text++ - '0');
+		}
+		if (*text == '.')
+			text++;
+		else if (*text)
+			goto bad;
+		if (len == cap) {
+			struct explore_move *p;
+
+			cap = cap ? 2 * cap : 64;
+			p = realloc(m, cap * sizeof(*p));
+			if (!p)
+				goto bad;
+			m = p;
+		}
+		m[len++] = x;
+	}
+	*moves = m;
+	*n = len;
+	return 0;
+bad:
+	free(m);
+	return -EINVAL;
+}
