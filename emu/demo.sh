@@ -10,7 +10,7 @@ tlbemu=${TLBEMU:-build/tlbemu}
 out=${DEMO:-build/demo}         # the page and what it was made from
 plots=${PLOTS:-build/plots}     # made by `ninja plots`
 valgrind=${VALGRIND:-valgrind}
-row_seconds=${DEMO_ROW_SECONDS:-4}
+row_seconds=${DEMO_ROW_SECONDS:-30}
 
 machine='pack:4 [numa] core:2 pu:1'
 began=$(date +%s)
