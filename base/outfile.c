@@ -6,7 +6,59 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <signal.h>
+
 #include "base/outfile.h"
+
+/* Temporary files of this process that a signal must take along: a worker has
+ * its parent's names in memory, but not its number. */
+#define MAX_OPEN 8
+static struct {
+	const char *volatile tmp;
+	pid_t pid;
+} open_tmp[MAX_OPEN];
+
+static void note_tmp(const char *tmp)
+{
+	for (int i = 0; i < MAX_OPEN; i++)
+		if (!open_tmp[i].tmp) {
+			open_tmp[i].pid = getpid();
+			open_tmp[i].tmp = tmp;
+			return;
+		}
+}
+
+static void forget_tmp(const char *tmp)
+{
+	for (int i = 0; i < MAX_OPEN; i++)
+		if (open_tmp[i].tmp == tmp)
+			open_tmp[i].tmp = NULL;
+}
+
+static void on_signal(int sig)
+{
+	for (int i = 0; i < MAX_OPEN; i++)
+		if (open_tmp[i].tmp && open_tmp[i].pid == getpid())
+			unlink(open_tmp[i].tmp);
+	/* SA_RESETHAND: now it does what it does by default. */
+	raise(sig);
+}
+
+void outfile_clean_up_on_signals(void)
+{
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction act, old;
+
+	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
+		/* What the parent ignores (nohup) stays ignored. */
+		if (sigaction(sigs[i], NULL, &old) || old.sa_handler == SIG_IGN)
+			continue;
+		memset(&act, 0, sizeof(act));
+		act.sa_handler = on_signal;
+		act.sa_flags = SA_RESETHAND | SA_NODEFER;
+		sigaction(sigs[i], &act, NULL);
+	}
+}
 
 /* The permissions a plain creat() would have given. */
 static mode_t default_mode(void)
@@ -33,8 +85,10 @@ static int open_temporary(struct outfile *o, mode_t mode)
 	}
 	if (fchmod(fd, mode) == 0)
 		o->f = fdopen(fd, "w");
-	if (o->f)
+	if (o->f) {
+		note_tmp(o->tmp);
 		return 0;
+	}
 	ret = -errno;
 	close(fd);
 	unlink(o->tmp);
@@ -118,6 +172,7 @@ int outfile_commit(struct outfile *o, struct err *e)
 			strerror(-ret));
 	} else if (o->tmp) {
 		sync_directory(o->path);
+		forget_tmp(o->tmp);
 		free(o->tmp);
 		o->tmp = NULL;
 	}
@@ -129,8 +184,10 @@ void outfile_discard(struct outfile *o)
 {
 	if (o->f && o->f != stdout)
 		fclose(o->f);
-	if (o->tmp)
+	if (o->tmp) {
 		unlink(o->tmp);
+		forget_tmp(o->tmp);
+	}
 	free(o->tmp);
 	free(o->path);
 	*o = (struct outfile){ 0 };

@@ -32,4 +32,8 @@ int outfile_commit(struct outfile *o, struct err *e);
 /* outfile_discard - remove the temporary file. Safe after commit. */
 void outfile_discard(struct outfile *o);
 
+/* outfile_clean_up_on_signals - an INT, TERM or HUP also removes this process's
+ * temporary files, then does what it always does. For main(). */
+void outfile_clean_up_on_signals(void);
+
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/outfile.h"
 #include "base/suggest.h"
 #include "base/types.h"
 #include "emu/cmd_race.h"
@@ -113,6 +114,7 @@ int main(int argc, char **argv)
 {
 	const struct command *c;
 
+	outfile_clean_up_on_signals();
 	if (argc < 2) {
 		usage(stderr);
 		return 2;

@@ -59,7 +59,8 @@ const struct opt timed_opts[] = {
 	  .help = "of all random choices", FIELD(seed, "workload") },
 	{ .name = "check", .kind = OPT_BOOL,
 	  .help = "count stale hits, lost stores and writes after free, and "
-		  "for how long stale translations were used",
+		  "for how long stale translations were used; every access "
+		  "in global order, so up to some hundred times slower",
 	  FIELD(check, "workload") },
 };
 const size_t nr_timed_opts = ARRAY_LEN(timed_opts);

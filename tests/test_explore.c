@@ -6,7 +6,7 @@
  *
  * TEST_SEED chooses the programs, TEST_PROGRAMS how many per memory model.
  */
-#include "check.h"
+#include "tests/check.h"
 
 #include "base/rng.h"
 #include "cpu/step.h"

@@ -3,7 +3,7 @@
  * schedule; the search repeats itself exactly. TEST_STATES is the size up to
  * which rows are searched here; `ninja races` does all.
  */
-#include "check.h"
+#include "tests/check.h"
 
 #include <errno.h>
 
