@@ -102,7 +102,7 @@ static int cmd_help(int argc, char **argv)
 /* What a full disk swallowed at the last moment is still an error. */
 static int finish(int status)
 {
-	if ((fflush(stdout) || ferror(stdout)) && status != 2) {
+	if ((fflush(stdout) || ferror(stdout)) && !status) {
 		fprintf(stderr, "tlbemu: standard output: cannot write: %s\n",
 			strerror(errno ? errno : EIO));
 		return 1;
