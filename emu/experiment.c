@@ -102,14 +102,18 @@ static int ini_key(void *arg, const char *section, const char *key,
 static int workload_of_ini(const char *path, char **name, struct err *e)
 {
 	FILE *f = fopen(path, "r");
+	int line;
 
 	*name = NULL;
 	if (!f)
 		return err_set(e, -ENOENT, "%s: cannot open: %s", path,
 			       strerror(errno));
-	/* Syntax errors are found again, and told, by opt_parse_ini(). */
-	ini_parse_file(f, ini_key, name);
+	/* With a name, syntax errors are found again by opt_parse_ini(). */
+	line = ini_parse_file(f, ini_key, name);
 	fclose(f);
+	if (!*name && line > 0)
+		return err_set(e, -EINVAL, "%s:%d: expected 'name = value' or "
+			       "'[section]'", path, line);
 	if (!*name)
 		return err_set(e, -EINVAL, "%s: no line 'workload = NAME' "
 			       "('tlbemu list workloads' shows all)", path);
