@@ -313,14 +313,14 @@ static int run_one(const struct run *r)
 		rc = translate_slow(vpn, is_write, &e);
 		if (rc)
 			return rc;
-		if (unlikely(the_sys->os.used != NULL))
-			the_sys->os.used(e, vpn, is_write);
 		if (n > 1) {
 			room = c->now < c->run_until ? c->run_until - c->now : 1;
 			room = room / per + (room % per != 0);
 			if (n > room)
 				n = room;
 		}
+		if (unlikely(the_sys->os.used != NULL))
+			the_sys->os.used(e, vpn, is_write, (u32)n);
 		c->now += n * per;
 		c->cycles[CYC_USER] += n * per;
 		left -= (u32)n;

@@ -107,8 +107,8 @@ struct os_ops {
 	 * oracles. NULL when nobody checks. */
 	void (*commit_store)(u32 cpu, u64 vpn, u64 pfn, u32 line, u64 value);
 	void (*loaded)(u64 vpn, u64 pfn, u32 line, u64 value);
-	/* Timed runs under --check: a hit used @e for @vpn. */
-	void (*used)(const struct tlb_entry *e, u64 vpn, bool is_write);
+	/* Timed runs under --check: @n accesses used @e for @vpn. */
+	void (*used)(const struct tlb_entry *e, u64 vpn, bool is_write, u32 n);
 	/* Between two accesses of a user program: the timer tick's work. */
 	void (*user_tick)(void);
 };

@@ -237,6 +237,8 @@ void smp_mb(void)
 {
 	struct storebuf *sb = this_cpu->s->sb;
 
+	if (!the_sys->is_explored)
+		charge(cost_of(COST_LOCK));     /* a locked operation on x86 */
 	if (!sb)
 		return;
 	if (sb->n)

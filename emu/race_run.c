@@ -49,8 +49,6 @@ static int explore_row(const struct race *race, const struct race_row *row,
 static void keep(struct race_outcome *out, const struct explore_result *r,
 		 enum memory_model memory, bool is_demand_only)
 {
-	memcpy(out->oracle, r->oracle, sizeof(out->oracle));
-	memcpy(out->text, r->text, sizeof(out->text));
 	out->shown_memory = memory;
 	out->shown_demand_only = is_demand_only;
 	out->is_shortest = r->is_shortest;
@@ -120,6 +118,8 @@ void race_run(const struct race *race, const struct race_row *row,
 	out->finals = r.finals;
 	out->max_depth = r.max_depth;
 	out->host_seconds = r.host_seconds;
+	memcpy(out->oracle, r.oracle, sizeof(out->oracle));
+	memcpy(out->text, r.text, sizeof(out->text));
 	keep(out, &r, row->memory, lim->is_demand_only);
 	free(r.moves);
 	if (r.outcome == EXPLORE_VIOLATION && lim->want_shortest)

@@ -36,7 +36,7 @@ struct race_outcome {
 	 * first without store buffers and speculative fills, then without
 	 * store buffers, then the row's own. */
 	enum memory_model shown_memory;
-	bool shown_demand_only;
+	bool shown_demand_only;         /* its oracle and frames: its table   */
 	bool is_shortest;
 	u32 switches;
 	u32 nr_moves;

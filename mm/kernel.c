@@ -26,25 +26,25 @@
 
 static const struct kernel v3_8 = {
 	.name = "v3.8", .commit = "b32967ff101a", .evidence = "S",
-	.summary = "THP NUMA migration without any flush of its own",
+	.summary = "THP NUMA migration without any flush of its own (the rest as v3.12)",
 	PRIVATE(false, true, true, 8),
 };
 
 static const struct kernel v3_11_clear = {
 	.name = "v3.12-rc5", .commit = "3f926ab945b6^", .evidence = "S",
-	.summary = "v3.12 before: page lock dropped, then NUMA cleared",
+	.summary = "page lock dropped, then NUMA cleared (the rest as v3.12)",
 	PRIVATE(true, false, true, 8),
 };
 
 static const struct kernel v3_12 = {
 	.name = "v3.12", .commit = "3f926ab945b6", .evidence = "S",
-	.summary = "the seed: scanner defers its flush, migration does not ask",
+	.summary = "scanner defers its flush, migration does not ask (GUP as fixed in 3.13)",
 	V3_12,
 };
 
 static const struct kernel v3_12_gup = {
 	.name = "v3.12-gup", .commit = "2b4847e73004^", .evidence = "S",
-	.summary = "v3.12 as it was: GUP-fast takes NUMA huge pages",
+	.summary = "v3.12 exactly: GUP-fast takes NUMA huge pages",
 	PRIVATE(true, true, false, 8),
 };
 
@@ -133,6 +133,7 @@ static const struct kernel v6_1 = {
 	.name = "v6.1", .commit = "v6.1", .evidence = "T",
 	.summary = "as v5.14, flushes by generation (tlb_gen)",
 	V5_14, .has_tlb_gen = true, .thp_upgrade_is_free = true,
+	.gather_knows_stride = true,
 };
 
 /* Model variants: the mover that never takes the scanner's lock. */

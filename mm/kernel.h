@@ -58,6 +58,8 @@ struct kernel {
 	bool pmd_migration_flushes;     /* generic: pmdp_invalidate flushes   */
 	bool migrate_flushes;           /* 4K: ptep_clear_flush               */
 	bool protect_flushes;           /* change_protection ends in a flush  */
+	bool gather_knows_stride;       /* a gather of huge entries alone counts
+					 * those, not 4K pages (about 5.19)   */
 	bool has_tlb_gen;
 	bool thp_upgrade_is_free;       /* RO to RW of a huge page: no flush  */
 	bool reader_without_ptl;        /* the mover learns of the entry from

@@ -19,7 +19,7 @@ static void count_result(bool ok, u32 order)
 
 static void flush_huge(struct mm *mm, u64 vpn)
 {
-	flush_tlb_range(mm, vpn, vpn + hpage_pages(), hpage_order());
+	flush_tlb_range(mm, vpn, vpn + hpage_pages(), 0);
 }
 
 /* What the fixes ask between isolating and copying. */

@@ -97,10 +97,10 @@ struct ghost {
 	u32 moved_to;           /* a mover read this frame to copy it there:
 				 * pfn + 1                                    */
 	u32 copy_of;            /* and the reverse                            */
+	u32 late;               /* stores since, mover not done yet           */
 	u8 is_done;             /* the mover succeeded                        */
 	u8 is_free;
-	u8 late;                /* 1: stored to since, mover not done yet     */
-	u8 zero;
+	u16 zero;
 };
 
 /* When a translation of an address went stale, for the vulnerability window:
@@ -257,7 +257,6 @@ int gup_fast_dma(struct mm *mm, u64 vpn, u32 line, u64 value);
 
 /* ---- flushing (tlb.c) ---- */
 void flush_tlb_range(struct mm *mm, u64 start, u64 end, u32 order);
-void flush_tlb_mm(struct mm *mm);
 void flush_tlb_page(struct mm *mm, u64 vpn);
 bool mm_has_other_cpus(struct mm *mm);
 /* Protection changes announce their late flush. */

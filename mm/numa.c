@@ -140,7 +140,7 @@ int do_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *ptep, u64 pte)
 static void flush_huge(struct mm *mm, u64 vpn)
 {
 	vpn &= ~(hpage_pages() - 1);
-	flush_tlb_range(mm, vpn, vpn + hpage_pages(), hpage_order());
+	flush_tlb_range(mm, vpn, vpn + hpage_pages(), 0);
 }
 
 /* Under the PMD lock and, but for old kernels, the page lock: the page stays. */
@@ -158,7 +158,6 @@ static void clear_pmd_numa(struct mm *mm, u64 vpn, u64 *pmdp, u64 pmd)
 static void clear_pmd_numa_unlocked(struct mm *mm, u64 vpn, u64 *pmdp, u64 pmd,
 				    struct page *page, struct spinlock *ptl)
 {
-	lock_page(page);
 	unlock_page(page);
 	spin_lock(ptl);
 	clear_pmd_numa(mm, vpn, pmdp, pmd);
@@ -230,13 +229,13 @@ int do_huge_pmd_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,
 	}
 	count_hint_fault(page);
 	target = mpol_misplaced(page);
-	if (target < 0 && !kern()->numa_clear_holds_page_lock) {
-		spin_unlock(ptl);
-		clear_pmd_numa_unlocked(mm, vpn, pmdp, pmd, page, ptl);
-		return 0;
-	}
 	is_locked = trylock_page(page);
 	if (target < 0) {
+		if (is_locked && !kern()->numa_clear_holds_page_lock) {
+			spin_unlock(ptl);
+			clear_pmd_numa_unlocked(mm, vpn, pmdp, pmd, page, ptl);
+			return 0;
+		}
 		if (is_locked) {
 			clear_pmd_numa(mm, vpn, pmdp, pmd);
 			spin_unlock(ptl);

@@ -115,9 +115,9 @@ void oracle_copied(u64 src, u64 dst)
 	ghost_of(dst)->late = 0;
 }
 
-static void lost(u64 pfn, u64 home, const char *how)
+static void lost(u64 pfn, u64 home, u32 n, const char *how)
 {
-	COUNT(LOST_STORES, 1);
+	COUNT(LOST_STORES, n);
 	FIRE(O1_LOST_STORE, "a store to frame %llu is lost: %s; the page lives in frame %llu",
 	     (unsigned long long)pfn, how, (unsigned long long)home);
 }
@@ -134,7 +134,7 @@ void oracle_moved(struct page *src)
 		g->is_done = 1;
 		memset(ghost_of(g->moved_to - 1), 0, sizeof(*g));
 		if (g->late)
-			lost(pfn_of(src) + i, g->moved_to - 1,
+			lost(pfn_of(src) + i, g->moved_to - 1, g->late,
 			     "it came after the line was copied");
 		g->late = 0;
 	}
@@ -151,36 +151,37 @@ void oracle_move_aborted(struct page *src)
 			continue;
 		to = ghost_of(g->moved_to - 1);
 		if (to->late)
-			lost(g->moved_to - 1, pfn_of(src) + i,
+			lost(g->moved_to - 1, pfn_of(src) + i, to->late,
 			     "it went to a copy that was given up");
 		memset(g, 0, sizeof(*g));
 		memset(to, 0, sizeof(*to));
 	}
 }
 
-static void check_store(u64 pfn)
+static void check_store(u64 pfn, u32 n)
 {
 	struct ghost *g = ghost_of(pfn);
 
 	if (g->is_free) {
-		COUNT(WRITE_AFTER_FREE, 1);
+		COUNT(WRITE_AFTER_FREE, n);
 		FIRE(O2_WRITE_AFTER_FREE, "store to frame %llu, which is free",
 		     (unsigned long long)pfn);
 		return;
 	}
 	if (g->moved_to && g->is_done) {
-		lost(pfn, g->moved_to - 1, "its translation is stale");
+		lost(pfn, g->moved_to - 1, n, "its translation is stale");
 		return;
 	}
+	/* How many matters where they are counted; explored, that one did. */
 	if (g->moved_to || g->copy_of)
-		g->late = 1;
+		g->late = the_sys->is_explored ? 1 : g->late + n;
 }
 
 void oracle_store(u32 cpu, u64 vpn, u64 pfn, u32 line, u64 value)
 {
 	struct mm_state *s = mms();
 
-	check_store(pfn);
+	check_store(pfn, 1);
 	if (vpn < s->truth_pages) {
 		touch(&s->rights[vpn], false);
 		if (!(s->rights[vpn] & VM_WRITE))
@@ -331,7 +332,7 @@ void oracle_stale_from_now(struct mm *mm, u64 vpn, u64 nr_pages)
 			this_cpu->now + 1;
 }
 
-void oracle_used(const struct tlb_entry *e, u64 vpn, bool is_write)
+void oracle_used(const struct tlb_entry *e, u64 vpn, bool is_write, u32 n)
 {
 	struct mm_state *s = mms();
 	const struct paging *pg = &the_sys->mem.paging;
@@ -352,17 +353,17 @@ void oracle_used(const struct tlb_entry *e, u64 vpn, bool is_write)
 		table = the_sys->mem.table[pte_pfn(pte)];
 	}
 	if (is_write)
-		check_store(pfn);
+		check_store(pfn, n);
 	if ((pte & PTE_P) && now_pfn == pfn && (!is_write || (pte & PTE_RW)))
 		return;
-	COUNT(STALE_HITS, 1);
+	COUNT(STALE_HITS, n);
 	age = s->stale_since[vpn & (s->stale_pages - 1)];
 	age = age && this_cpu->now >= age ? this_cpu->now - age + 1 : 0;
 	while (bucket + 1 < WINDOW_BUCKETS && age >> (bucket + 1))
 		bucket++;
-	s->window->hits[bucket]++;
+	s->window->hits[bucket] += n;
 	if (is_write)
-		s->window->store_hits[bucket]++;
+		s->window->store_hits[bucket] += n;
 	if (age > s->window->max_cycles)
 		s->window->max_cycles = age;
 }

@@ -40,8 +40,6 @@ void oracle_store(u32 cpu, u64 vpn, u64 pfn, u32 line, u64 value);
 void oracle_load(u64 vpn, u64 pfn, u32 line, u64 value);
 /* A device store through a pin. */
 void oracle_pinned_store(u64 vpn, u64 pfn, u32 line, u64 value);
-/* A page is unlocked while migration entries for it exist: @left of them. */
-void oracle_unlocked(struct page *p, u32 left);
 void oracle_migration_entry(struct page *p);
 /* A synchronous flush of [start, end) begins and has returned. */
 void oracle_flush_begin(struct mm *mm, u64 start, u64 end);
@@ -50,8 +48,8 @@ void oracle_flush_end(struct mm *mm, u64 start, u64 end);
 void oracle_rights(struct mm *mm, u64 start, u64 end, u32 vm_flags);
 /* Explored: all is done; do contents equal the truth? */
 void oracle_quiescent(struct mm *mm);
-/* Timed, checked: an entry was used. */
-void oracle_used(const struct tlb_entry *e, u64 vpn, bool is_write);
+/* Timed, checked: an entry was used by @n accesses. */
+void oracle_used(const struct tlb_entry *e, u64 vpn, bool is_write, u32 n);
 /* Timed, checked: the entry at @vpn changed so that old translations are
  * stale from now on. */
 void oracle_stale_from_now(struct mm *mm, u64 vpn, u64 nr_pages);

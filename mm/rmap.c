@@ -65,8 +65,7 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 		     (unsigned long long)(vpn >> hpage_order()));
 		oracle_stale_from_now(mm, vpn, hpage_pages());
 		if (kern()->pmd_migration_flushes)
-			flush_tlb_range(mm, vpn, vpn + hpage_pages(),
-					hpage_order());
+			flush_tlb_range(mm, vpn, vpn + hpage_pages(), 0);
 	} else {
 		ptep_clear_flush(mm, vpn, 0, p, mig);
 		NOTE("PTE[%llu] := migration entry", (unsigned long long)vpn);

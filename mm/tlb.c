@@ -121,16 +121,13 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full)
 	cat_leave(cat);
 }
 
+/* Generic code counts in 4K pages, whatever is mapped: a huge page is above
+ * the ceiling, and flushed by flushing everything. */
 void flush_tlb_range(struct mm *mm, u64 start, u64 end, u32 order)
 {
 	NOTE("flush_tlb_range [%llu, %llu)", (unsigned long long)start,
 	     (unsigned long long)end);
 	flush_tlb_req(mm, start, end, order, false);
-}
-
-void flush_tlb_mm(struct mm *mm)
-{
-	flush_tlb_req(mm, 0, 1ull << 36, 0, true);
 }
 
 void flush_tlb_page(struct mm *mm, u64 vpn)
@@ -203,6 +200,6 @@ u64 ptep_clear_flush(struct mm *mm, u64 vpn, u32 level, u64 *pte, u64 new_pte)
 
 	oracle_stale_from_now(mm, vpn, 1ull << order);
 	if (kern()->migrate_flushes && pte_accessible(mm, old))
-		flush_tlb_range(mm, vpn, vpn + (1ull << order), order);
+		flush_tlb_range(mm, vpn, vpn + (1ull << order), 0);
 	return old;
 }

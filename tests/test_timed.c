@@ -340,6 +340,9 @@ static void test_runs_equal_accesses(void **state)
 			  "kernel", "v3.12" } },
 		{ 0, 2, { "thp", "yes", "threads", "8", "scan-period", "20us",
 			  "profile", "zen3-milan", "flush", "page" } },
+		/* And counted as accesses and stores, not as runs. */
+		{ 0, 2, { "thp", "no", "threads", "4", "scan-period", "20us",
+			  "check", "yes", "kernel", "v3.12" } },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -34,7 +34,9 @@ void flush_batch_add(struct flush_batch *b, u64 vpn, u32 order)
 		b->start = vpn;
 	if (end > b->end)
 		b->end = end;
-	if (order < b->order)
+	if (!kern()->gather_knows_stride)
+		b->order = 0;
+	else if (order < b->order)
 		b->order = order;
 	b->nr_changed += 1ull << order;
 }

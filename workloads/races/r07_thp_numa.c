@@ -167,6 +167,10 @@ static const struct race_row rows[] = {
 	  .watch = O12, .tag = "S", .stage = "clear" },
 	ROW("R07e-fix", "v3.12", MEM_TSO, 1, PASS, 0, "S", "clear"),
 	ROW("R07f", "v3.12-gup", MEM_TSO, 1, FAIL, O16_PIN | O12, "S", "gup"),
+	{ .id = "R07f-O16", .kernel = "v3.12-gup", .memory = MEM_TSO,
+	  .changers = 1, .expected = VERDICT_FAIL,
+	  .expected_oracles = O16_PIN, .watch = O16_PIN, .tag = "S",
+	  .stage = "gup" },
 	ROW("R07f-fix", "v3.13", MEM_TSO, 1, PASS, 0, "S", "gup"),
 	ROW("R07f-V4", "v3.13-rc+barrier", MEM_TSO, 1, PASS, 0, "D", "gup-scan"),
 	ROW("R07f-V5", "v3.13", MEM_TSO, 1, FAIL, O12 | O16_PIN, "D", "gup-scan"),
@@ -228,10 +232,13 @@ const struct race race_thp_numa = {
 	.name = "thp-numa-migration",
 	.id = "R07",
 	.summary = "THP NUMA migration loses writes while the scanner's flush is deferred",
-	.bounds = "4 CPUs on 2 nodes, 1 scan per scanner, 1 hint fault or "
-		  "compaction, 1 writer with 2 stores (1 for 4K, clear), 16 "
-		  "frames of 1 word, 2-level tables of 2 entries; fills, "
-		  "evictions, interrupt and store delays unbounded",
+	.bounds = "4 CPUs on 2 nodes, one address space of 4 pages. Tasks: one "
+		  "scanner per changer with 1 scan (4k-rescan: 2; clear, gup: "
+		  "none, the scan is over), one hint fault by a load (4k-"
+		  "compaction: one compaction instead), one writer with 1 store "
+		  "(thp: 2), gup*: one device store. 16 frames of 1 word, 2-level "
+		  "tables of 2 entries; fills, evictions, interrupt and store "
+		  "delays unbounded",
 	.story = story,
 	.rows = rows,
 	.nr_rows = ARRAY_LEN(rows),
