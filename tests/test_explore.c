@@ -1063,7 +1063,7 @@ static void many(enum memory_model model, const char *name)
 {
 	u64 seed = check_seed(name);
 	const char *text = getenv("TEST_PROGRAMS");
-	u32 n = text ? (u32)atoi(text) : CHECK_MANY(400), bad = 0, nr_naive = 0;
+	u32 n = text ? (u32)atoi(text) : CHECK_MANY(800), bad = 0, nr_naive = 0;
 
 	sum_states[0] = sum_states[1] = 0;
 	for (u32 i = 0; i < n && bad < 5; i++) {
