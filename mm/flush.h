@@ -40,7 +40,6 @@ struct flush_ops {
 	void (*unlock)(struct flush_batch *b);
 	/* After the last lock: on return no CPU may use what was revoked. */
 	void (*finish)(struct flush_batch *b);
-	bool is_deferred;       /* flushes after the lock was dropped         */
 };
 
 /* NULL-terminated registry. */

@@ -257,6 +257,7 @@ int gup_fast_dma(struct mm *mm, u64 vpn, u32 line, u64 value);
 
 /* ---- flushing (tlb.c) ---- */
 void flush_tlb_range(struct mm *mm, u64 start, u64 end, u32 order);
+void flush_tlb_huge(struct mm *mm, u64 vpn);
 void flush_tlb_page(struct mm *mm, u64 vpn);
 bool mm_has_other_cpus(struct mm *mm);
 /* Protection changes announce their late flush. */

@@ -137,12 +137,6 @@ int do_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *ptep, u64 pte)
 
 /* ---- PMD ------------------------------------------------------------------------ */
 
-static void flush_huge(struct mm *mm, u64 vpn)
-{
-	vpn &= ~(hpage_pages() - 1);
-	flush_tlb_range(mm, vpn, vpn + hpage_pages(), 0);
-}
-
 /* Under the PMD lock and, but for old kernels, the page lock: the page stays. */
 static void clear_pmd_numa(struct mm *mm, u64 vpn, u64 *pmdp, u64 pmd)
 {
@@ -167,7 +161,7 @@ static void clear_pmd_numa_unlocked(struct mm *mm, u64 vpn, u64 *pmdp, u64 pmd,
 static void numa_check_pending(struct mm *mm, u64 vpn)
 {
 	if (mm_tlb_flush_pending(mm))
-		flush_huge(mm, vpn);
+		flush_tlb_huge(mm, vpn);
 }
 
 /* Since 5.14: the page is isolated by generic migration, the entry stays NUMA
@@ -199,6 +193,45 @@ out:
 	return 0;
 }
 
+/* Page locked and referenced, entry checked; the rest of the fixes' looks. */
+static int migrate_huge(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,
+			u64 pmd, struct page *page, u32 node)
+{
+	if (kern()->thp_check == CHECK_BEFORE_MIGRATE) {
+		smp_rmb();      /* with task_numa_work */
+		numa_check_pending(mm, vpn);
+	}
+	if (migrate_misplaced_transhuge_page(mm, vma, pmdp, pmd, vpn, page,
+					     node))
+		COUNT(NUMA_PAGES_MIGRATED, hpage_pages());
+	return 0;
+}
+
+/* No kernel did this; the model's question: what if the entry was seen by
+ * hardware alone, and no lock of the scanner's was taken since? */
+static int numa_fault_without_ptl(struct mm *mm, struct vma *vma, u64 vpn,
+				  u64 *pmdp, u64 pmd)
+{
+	struct spinlock *ptl = pgtable_lock(mm, vpn, PMD_LEVEL);
+	struct page *page = page_of(pte_pfn(pmd));
+	int target;
+
+	count_hint_fault(page);
+	target = mpol_misplaced(page);
+	if (target < 0) {
+		spin_lock(ptl);
+		if (pte_load(pmdp) == pmd)
+			clear_pmd_numa(mm, vpn, pmdp, pmd);
+		spin_unlock(ptl);
+		return 0;
+	}
+	get_page(page);
+	lock_page(page);
+	if (kern()->thp_check == CHECK_UNDER_PTL)
+		numa_check_pending(mm, vpn);
+	return migrate_huge(mm, vma, vpn, pmdp, pmd, page, (u32)target);
+}
+
 int do_huge_pmd_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,
 			  u64 pmd)
 {
@@ -210,18 +243,9 @@ int do_huge_pmd_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,
 	vpn &= ~(hpage_pages() - 1);
 	if (kern()->is_thp_migration_generic)
 		return do_huge_pmd_numa_page_generic(mm, vpn, pmdp, pmd);
+	if (kern()->reader_without_ptl)
+		return numa_fault_without_ptl(mm, vma, vpn, pmdp, pmd);
 
-	if (kern()->reader_without_ptl) {
-		/* The model's question: what if the entry was seen by hardware
-		 * alone, and no lock of the scanner's was taken since? */
-		count_hint_fault(page);
-		target = mpol_misplaced(page);
-		if (target < 0)
-			goto stays_unlocked;
-		get_page(page);
-		lock_page(page);
-		goto check;
-	}
 	spin_lock(ptl);
 	if (pte_load(pmdp) != pmd) {
 		spin_unlock(ptl);
@@ -231,19 +255,17 @@ int do_huge_pmd_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,
 	target = mpol_misplaced(page);
 	is_locked = trylock_page(page);
 	if (target < 0) {
-		if (is_locked && !kern()->numa_clear_holds_page_lock) {
+		if (!is_locked) {
 			spin_unlock(ptl);
-			clear_pmd_numa_unlocked(mm, vpn, pmdp, pmd, page, ptl);
-			return 0;
-		}
-		if (is_locked) {
+			wait_on_page_locked(page);
+		} else if (kern()->numa_clear_holds_page_lock) {
 			clear_pmd_numa(mm, vpn, pmdp, pmd);
 			spin_unlock(ptl);
 			unlock_page(page);
-			return 0;
+		} else {
+			spin_unlock(ptl);
+			clear_pmd_numa_unlocked(mm, vpn, pmdp, pmd, page, ptl);
 		}
-		spin_unlock(ptl);
-		wait_on_page_locked(page);
 		return 0;
 	}
 	get_page(page);
@@ -261,22 +283,5 @@ int do_huge_pmd_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,
 	if (kern()->thp_check == CHECK_UNDER_PTL)
 		numa_check_pending(mm, vpn);
 	spin_unlock(ptl);
-check:
-	if (kern()->reader_without_ptl && kern()->thp_check == CHECK_UNDER_PTL)
-		numa_check_pending(mm, vpn);
-	if (kern()->thp_check == CHECK_BEFORE_MIGRATE) {
-		smp_rmb();      /* with task_numa_work */
-		numa_check_pending(mm, vpn);
-	}
-	if (migrate_misplaced_transhuge_page(mm, vma, pmdp, pmd, vpn, page,
-					     (u32)target))
-		COUNT(NUMA_PAGES_MIGRATED, hpage_pages());
-	return 0;
-
-stays_unlocked:
-	spin_lock(ptl);
-	if (pte_load(pmdp) == pmd)
-		clear_pmd_numa(mm, vpn, pmdp, pmd);
-	spin_unlock(ptl);
-	return 0;
+	return migrate_huge(mm, vma, vpn, pmdp, pmd, page, (u32)target);
 }

@@ -164,9 +164,7 @@ void copy_page(struct page *dst, struct page *src)
 			if (the_sys->is_explored) {
 				step(&from[l], true, 0);
 				touch(&to[l], true);
-				NOTE("copy line %llu: frame %llu -> %llu",
-				     (unsigned long long)(i *
-				     mem->lines_per_frame + l),
+				NOTE("copy line %u: frame %llu -> %llu", l,
 				     (unsigned long long)(s + i),
 				     (unsigned long long)(d + i));
 				/* One line a frame in explored runs. */

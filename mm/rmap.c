@@ -65,7 +65,7 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 		     (unsigned long long)(vpn >> hpage_order()));
 		oracle_stale_from_now(mm, vpn, hpage_pages());
 		if (kern()->pmd_migration_flushes)
-			flush_tlb_range(mm, vpn, vpn + hpage_pages(), 0);
+			flush_tlb_huge(mm, vpn);
 	} else {
 		ptep_clear_flush(mm, vpn, 0, p, mig);
 		NOTE("PTE[%llu] := migration entry", (unsigned long long)vpn);
@@ -81,14 +81,10 @@ u32 try_to_migrate(struct page *page)
 	return READ_ONCE(page->mapcount);
 }
 
-struct restore {
-	struct page *new;
-};
-
 static void restore_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 			u64 *p, void *arg)
 {
-	struct page *new = ((struct restore *)arg)->new;
+	struct page *new = arg;
 	u64 e = pte_load(p), flags;
 
 	if (!(e & PTE_MIG) || pte_pfn(e) != pfn_of(page))
@@ -102,15 +98,11 @@ static void restore_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 	pte_store(vma->mm->root, vpn, level, p, pte_make(pfn_of(new), flags));
 	NOTE("%s[%llu] := frame %llu", level ? "PMD" : "PTE",
 	     (unsigned long long)vpn, (unsigned long long)pfn_of(new));
-	if (new != page)
-		oracle_moved(page);
 }
 
 void remove_migration_ptes(struct page *old, struct page *new)
 {
-	struct restore r = { .new = new };
-
-	rmap_walk(old, restore_one, &r);
+	rmap_walk(old, restore_one, new);
 	if (old != new)
 		oracle_moved(old);
 }

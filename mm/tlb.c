@@ -130,6 +130,11 @@ void flush_tlb_range(struct mm *mm, u64 start, u64 end, u32 order)
 	flush_tlb_req(mm, start, end, order, false);
 }
 
+void flush_tlb_huge(struct mm *mm, u64 vpn)
+{
+	flush_tlb_range(mm, vpn, vpn + hpage_pages(), 0);
+}
+
 void flush_tlb_page(struct mm *mm, u64 vpn)
 {
 	NOTE("flush_tlb_page %llu", (unsigned long long)vpn);

@@ -27,9 +27,7 @@ void envelope_retire(struct envelope *env, const struct tlb_entry *e)
 	while (at < env->n && compare(&env->e[at], e) < 0)
 		at++;
 	if (at < env->n && !compare(&env->e[at], e)) {
-		/* The same translation, younger: the flush under way need not
-		 * have removed this one. */
-		return;
+		return;         /* there already; a flush's mark stays on it */
 	}
 	if (env->n == ENVELOPE_MAX) {
 		env->overflowed = 1;

@@ -19,7 +19,6 @@ struct race_row {
 	u32 expected_oracles;   /* FAIL: one of these; 0 = any                */
 	u32 watch;              /* oracles that may fire, 0 = all             */
 	const char *tag;        /* evidence: [S], [D] ...                     */
-	const char *note;
 	const char *stage;      /* which stage of the race                    */
 };
 

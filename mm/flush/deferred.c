@@ -21,5 +21,4 @@ const struct flush_ops flush_deferred = {
 	.changed = flush_batch_add,
 	.unlock = nothing,
 	.finish = finish,
-	.is_deferred = true,
 };
