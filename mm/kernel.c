@@ -5,6 +5,8 @@
 /* What every kernel of these does; a mutation takes one away. */
 #define SOUND \
 	.thp_recheck_pmd = true, .thp_recheck_count = true, \
+	.isolation_is_exclusive = true, .thp_recheck_after_lock = true, \
+	.migrate_checks_count = true, \
 	.migrate_flushes = true, .protect_flushes = true, \
 	.pmd_migration_flushes = true
 
@@ -202,6 +204,12 @@ const struct kernel_switch kernel_switches[] = {
 	     "page unlocked before NUMA is cleared"),
 	PART("isolate-count", isolate_checks_count, 0,
 	     "a pinned huge page is isolated all the same"),
+	PART("isolate-exclusive", isolation_is_exclusive, 0,
+	     "isolating succeeds though another has isolated"),
+	PART("recheck-after-lock", thp_recheck_after_lock, 0,
+	     "no pmd_same once the page is locked"),
+	PART("migrate-count", migrate_checks_count, 0,
+	     "references are not counted before copying"),
 	PART("recheck-pmd", thp_recheck_pmd, 0,
 	     "no pmd_same before installing"),
 	PART("recheck-count", thp_recheck_count, 0,

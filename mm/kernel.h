@@ -48,6 +48,9 @@ struct kernel {
 	bool is_thp_migration_generic;  /* migration entries for PMDs         */
 	bool thp_install_flushes;       /* pmdp_clear_flush before the new PMD */
 	bool numa_clear_holds_page_lock;
+	bool isolation_is_exclusive;    /* only who cleared PG_lru has it     */
+	bool thp_recheck_after_lock;    /* pmd_same once the page is locked   */
+	bool migrate_checks_count;      /* generic: references before copying */
 	bool isolate_checks_count;      /* no pins when isolated, before copy */
 	bool thp_recheck_pmd;           /* pmd_same before installing         */
 	bool thp_recheck_count;         /* page_count before installing       */

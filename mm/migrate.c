@@ -166,7 +166,8 @@ bool migrate_page(struct page *page, u32 node)
 	new = alloc_page(node, order);
 	left = new ? try_to_migrate(page) : 1;
 	/* Somebody else holds it (GUP, another fault), or one mapping stayed. */
-	if (left || READ_ONCE(page->refcount) != 1) {
+	if (left || (kern()->migrate_checks_count &&
+		     READ_ONCE(page->refcount) != 1)) {
 		remove_migration_ptes(page, page);
 		unlock_page(page);
 		if (new)

@@ -274,7 +274,7 @@ int do_huge_pmd_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,
 		lock_page(page);
 
 	spin_lock(ptl);
-	if (pte_load(pmdp) != pmd) {
+	if (pte_load(pmdp) != pmd && kern()->thp_recheck_after_lock) {
 		spin_unlock(ptl);
 		unlock_page(page);
 		put_page(page);

@@ -124,7 +124,7 @@ void wait_on_page_locked(struct page *p)
 bool isolate_lru_page(struct page *p)
 {
 	charge(cost_of(COST_ISOLATE));
-	if (!xchg(&p->is_lru, 0))
+	if (!xchg(&p->is_lru, 0) && kern()->isolation_is_exclusive)
 		return false;
 	get_page(p);
 	return true;

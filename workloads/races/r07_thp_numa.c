@@ -80,7 +80,8 @@ static int stage(const struct race_row *row, const struct kernel *k,
 			rc = race_touch(WRITER, v, v >= H ? 1 : 0);
 	if (rc)
 		return rc;
-	if (!strcmp(row->stage, "clear") || !strcmp(row->stage, "gup")) {
+	if (!strcmp(row->stage, "clear") || !strcmp(row->stage, "gup") ||
+	    !strcmp(row->stage, "movers")) {
 		/* The scan is over, flush and all. */
 		this_cpu = &sys->cpu[WRITER];
 		change_protection(mm->first, H, 4, mm->first->flags, true);
@@ -96,7 +97,9 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	} else if (!rc) {
 		rc = race_task(TOUCHER, "B hint fault", mm, load_one, 0);
 	}
-	if (!rc && row->changers > 1)
+	if (!rc && !strcmp(row->stage, "movers"))
+		rc = race_task(FOURTH, "B2 hint fault", mm, load_one, 0);
+	else if (!rc && row->changers > 1)
 		rc = race_task(FOURTH, "A2 scanner", mm, scan, 0);
 	else if (!rc && !strncmp(row->stage, "gup", 3))
 		rc = race_task(FOURTH, "D device", mm, device, 0);
@@ -150,6 +153,8 @@ static const struct race_row rows[] = {
 	THP("V8", "v5.14", MEM_TSO, 1, PASS, 0, "S"),
 	THP("V8-2", "v5.14", MEM_TSO, 2, PASS, 0, "S"),
 	THP("V8-gen", "v6.1", MEM_TSO, 1, PASS, 0, "T"),
+	ROW("movers-V5", "v3.13", MEM_TSO, 1, PASS, 0, "D", "movers"),
+	ROW("movers-V8", "v6.1", MEM_TSO, 1, PASS, 0, "D", "movers"),
 	ROW("R07c", "v3.12", MEM_TSO, 1, FAIL, O12, "S", "4k-compaction"),
 	ROW("R07c-V2", "v3.12+numa_tlb_lazy", MEM_TSO, 1, FAIL, O12, "S", "4k-compaction"),
 	ROW("R07c-V3", "v3.13-rc+pending", MEM_TSO, 1, PASS, 0, "S", "4k-compaction"),
@@ -192,12 +197,12 @@ static const struct race_fix fixes[] = {
 	{ "v3.13-rc+barrier", { "gup-numa", "isolate-count", "recheck-count",
 				"recheck-count-after" } },
 	{ "v3.13", { "announce", "check", "check-in-time", "gup-numa",
-		     "page-lock" } },
+		     "page-lock", "isolate-exclusive", "recheck-after-lock" } },
 	{ "v4.13", { "count", "announce", "check" } },
 	{ "v4.14", { "count", "announce", "check", "check-in-time",
 		     "pte-accessible", "isolate-count", "gup-numa",
 		     "install-flush" } },
-	{ "v5.14", { "pmd-invalidate-flush" } },
+	{ "v5.14", { "pmd-invalidate-flush", "migrate-count" } },
 	{ "v6.1", { "announce", "pte-accessible", "pmd-invalidate-flush",
 		    "clear-flush", "protect-flush" } },
 	{ NULL, { NULL } }
@@ -210,6 +215,11 @@ static const struct race_harmless harmless[] = {
 	{ "v3.13-rc+barrier", "recheck-count-after",
 	  "no reference can be taken while the PMD is NUMA and flushed; the "
 	  "check before installing sees the older ones" },
+	{ "v3.13", "isolate-exclusive",
+	  "the page lock lets one mover in at a time, and the next one sees "
+	  "that the entry has changed" },
+	{ "v3.13", "recheck-after-lock",
+	  "a page that was moved is on no LRU, so isolating it fails" },
 	{ "v4.14", "install-flush",
 	  "the entry has been non-present since before the check's flush, so "
 	  "no TLB holds it" },
@@ -233,10 +243,10 @@ const struct race race_thp_numa = {
 	.id = "R07",
 	.summary = "THP NUMA migration loses writes while the scanner's flush is deferred",
 	.bounds = "4 CPUs on 2 nodes, one address space of 4 pages. Tasks: one "
-		  "scanner per changer with 1 scan (4k-rescan: 2; clear, gup: "
-		  "none, the scan is over), one hint fault by a load (4k-"
+		  "scanner per changer with 1 scan (4k-rescan: 2; clear, gup, "
+		  "movers: none, the scan is over), one hint fault by a load (4k-"
 		  "compaction: one compaction instead), one writer with 1 store "
-		  "(thp: 2), gup*: one device store. 16 frames of 1 word, 2-level "
+		  "(thp: 2), gup*: one device store, movers: a second hint fault. 16 frames of 1 word, 2-level "
 		  "tables of 2 entries; fills, evictions, interrupt and store "
 		  "delays unbounded",
 	.story = story,
