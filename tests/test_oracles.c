@@ -1,5 +1,6 @@
-/* Every oracle can fire: mprotect and munmap against a writer, on a kernel that
- * flushes and on ones that do not. Neighbours of the races in workloads/races/.
+/* Oracles O2 to O5 and O9 can fire: mprotect and munmap against a writer, on a
+ * kernel that flushes and on ones that do not. O1 and O16 fire in test_race.c,
+ * O13 in test_explore.c.
  */
 #include "tests/check.h"
 
@@ -54,6 +55,12 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	if (!rc)
 		rc = race_task(CHANGER, "changer", mm,
 			       is_unmap ? unmap : make_read_only, 0);
+	if (!rc && !strncmp(row->stage, "stray", 5)) {
+		u64 *p = pgtable_entry(mm, PAGE, 0);
+
+		/* Left behind: no migration is under way. */
+		*p = pte_make(pte_pfn(*p), PTE_MIG);
+	}
 	if (strstr(row->stage, "forgotten"))
 		mm->cpumask[0] &= ~(1ull << WRITER);
 	return rc;
@@ -130,6 +137,12 @@ static void test_o9_fires(void **state)
 	fires("munmap load forgotten", O9_FLUSH_DONE, NULL);
 }
 
+/* A migration entry whose page nobody has locked is met by a fault. */
+static void test_o5_fires(void **state)
+{
+	fires("stray load", O5_MIGENT, NULL);
+}
+
 /* Reading is no loss of rights by mprotect to read-only. */
 static void test_read_only_still_reads(void **state)
 {
@@ -143,6 +156,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_o4_fires),
 	cmocka_unit_test(test_o2_and_o3_fire),
 	cmocka_unit_test(test_o9_fires),
+	cmocka_unit_test(test_o5_fires),
 	cmocka_unit_test(test_read_only_still_reads),
 };
 TEST_MAIN(tests)
