@@ -34,6 +34,13 @@ enum tlb_repl {
 	NR_TLB_REPL
 };
 
+/* What an access is to a TLB, and bits of tlb_geometry.serves. */
+enum tlb_use { TLB_LOAD, TLB_STORE, TLB_FETCH, NR_TLB_USES };
+#define TLB_SERVES_LOAD (1u << TLB_LOAD)
+#define TLB_SERVES_STORE (1u << TLB_STORE)
+#define TLB_SERVES_FETCH (1u << TLB_FETCH)
+#define TLB_SERVES_DATA (TLB_SERVES_LOAD | TLB_SERVES_STORE)
+
 #define TLB_MAX_SETS 65536u
 #define TLB_MAX_WAYS 64u
 
@@ -47,6 +54,25 @@ struct tlb_geometry {
 	enum tlb_repl replacement;
 	u32 hit_cycles;         /* added to an access that hits here          */
 	char source[128];       /* where the shape is from, or "assumed: why" */
+	u8 level;               /* 1 or 2                                     */
+	u8 serves;              /* TLB_SERVES_*                               */
+	u8 coalesce;            /* log2 of the contiguous, aligned 4K pages that
+				 * one entry may map; 0: one page             */
+	bool is_smt_split;      /* each SMT thread has nr_sets / threads sets
+				 * of its own; else threads compete           */
+};
+
+/* The TLBs of one core: a list of arrays. At level 1 at most one array takes
+ * a given use and page size, at level 2 at most two (Ice Lake's pair A, B). */
+#define TLB_MAX_ARRAYS 12u
+
+struct tlb_design {
+	char name[64];
+	u32 nr_arrays;
+	struct tlb_geometry array[TLB_MAX_ARRAYS];
+	u32 pcid_slots;         /* address spaces that level 2 keeps apart per
+				 * thread, true LRU; 0: as many as there are  */
+	bool cr3_empties_l1d;   /* any MOV CR3 drops the data L1s             */
 };
 
 /* Entries in all: 0 when the machine has no such array. */
