@@ -19,7 +19,7 @@
  *          Bad contents are -EINVAL.
  * Threads: none; a reader or writer belongs to one thread. Any number of
  *          readers may have the same file open.
- * Format:  described at the top of trace_file.c.
+ * Format:  described at the top of trace_format.h.
  */
 #ifndef WORKLOADS_TRACE_FILE_H
 #define WORKLOADS_TRACE_FILE_H

@@ -1,0 +1,472 @@
+/* trace_read.c - read .tlbt files: check everything, trust nothing, and decode
+ * runs with a loop that cannot leave its buffers. */
+#include "workloads/trace_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "workloads/trace_format.h"
+
+#define CHUNK_RUNS 4096u                /* 96 KiB of runs: stays in the L2   */
+
+/* All of a run but its place. The first 16 bytes are those of struct run from
+ * stride on. It touches bytes va + first to va + last. */
+struct shape {
+	s64 stride;
+	u32 count;
+	u16 bytes;
+	u8 op;
+	u8 pad;
+	u64 accesses;           /* count                                      */
+	s64 advance;            /* to where the run would have gone on        */
+	s64 first, last;
+	u64 unused[2];          /* 64 bytes: a cache line                     */
+};
+
+#define RUN_TAIL_BYTES (sizeof(struct run) - offsetof(struct run, stride))
+_Static_assert(sizeof(struct run) == 24 && RUN_TAIL_BYTES == 16 &&
+	       offsetof(struct run, op) - offsetof(struct run, stride) ==
+	       offsetof(struct shape, op), "struct shape mirrors struct run");
+
+struct trace {
+	struct trace_info info;
+	char *path;
+	int fd;
+	int broken;             /* errno of the error that stopped reading    */
+
+	u64 off;                /* file offset of what is read next           */
+	u64 block_off;          /* file offset of the current block           */
+	u32 next_seq;
+	u64 sum_runs, sum_accesses;     /* of the blocks read so far          */
+
+	/* The current block: columns point into raw. */
+	u32 nr_runs, nr_shapes, shape_end, pos;
+	u64 block_accesses, seen_accesses;
+	const u8 *lo, *hi, *ctl, *delta, *delta_end;
+	u64 predicted[NR_STREAMS];
+
+	ZSTD_DCtx *dctx;
+	struct buf {
+		u8 *p;
+		size_t bytes;
+	} stored, columns;      /* as large as the largest block so far       */
+	struct shape *shape;    /* BLOCK_RUNS: any 16-bit number is in it     */
+	struct run runs[CHUNK_RUNS];
+};
+
+#define BAD(t, e, at, fmt, ...) \
+	trace_fail(t, err_set(e, -EINVAL, "%s: byte %llu: " fmt, (t)->path, \
+			      (unsigned long long)(at), __VA_ARGS__))
+
+static int trace_fail(struct trace *t, int ret)
+{
+	t->broken = -ret;
+	return ret;
+}
+
+/* Read @bytes, or what there is before the end of the file. */
+static int read_full(struct trace *t, void *buf, size_t bytes, size_t *got,
+		     struct err *e)
+{
+	*got = 0;
+	while (*got < bytes) {
+		ssize_t n = read(t->fd, (u8 *)buf + *got, bytes - *got);
+
+		if (n == 0)
+			break;
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return trace_fail(t, err_set(e, -errno,
+				"%s: cannot read at byte %llu: %s", t->path,
+				(unsigned long long)(t->off + *got),
+				strerror(errno)));
+		}
+		*got += n;
+	}
+	t->off += *got;
+	return 0;
+}
+
+static int read_header(struct trace *t, struct err *e)
+{
+	struct trace_info *in = &t->info;
+	u8 h[HEADER_BYTES];
+	struct stat st;
+	size_t got;
+	u64 ops = 0;
+	int ret;
+
+	ret = read_full(t, h, sizeof(h), &got, e);
+	if (ret)
+		return ret;
+	if (got < sizeof(magic))
+		return BAD(t, e, got, "not a .tlbt trace: it ends within the "
+			   "magic bytes (%zu of %zu)", got, sizeof(magic));
+	if (memcmp(h, magic, sizeof(magic)))
+		return BAD(t, e, 0, "not a .tlbt trace: expected the magic "
+			   "bytes 89 54 4c 42 54 0d 0a 1a, found %02x %02x %02x "
+			   "%02x %02x %02x %02x %02x", h[0], h[1], h[2], h[3],
+			   h[4], h[5], h[6], h[7]);
+	if (got < sizeof(h))
+		return BAD(t, e, got, "truncated: expected a header of %d "
+			   "bytes", HEADER_BYTES);
+	if (get32(h + 12) != ENDIAN_MARK)
+		return BAD(t, e, 12, "expected the byte-order mark %08x, found "
+			   "%08x", ENDIAN_MARK, get32(h + 12));
+	if (get32(h + 8) != VERSION)
+		return BAD(t, e, 8, "expected format version %u, found %u",
+			   VERSION, get32(h + 8));
+	if (get64(h + 16) != header_sum(h))
+		return BAD(t, e, 16, "damaged header: expected checksum "
+			   "%016llx, found %016llx",
+			   (unsigned long long)header_sum(h),
+			   (unsigned long long)get64(h + 16));
+
+	in->version = get32(h + 8);
+	in->file_bytes = get64(h + 24);
+	in->nr_runs = get64(h + 32);
+	in->nr_accesses = get64(h + 40);
+	in->nr_pages = get64(h + 48);
+	in->nr_blocks = get64(h + 56);
+	for (int i = 0; i < TRACE_NR_OPS; i++) {
+		in->nr_by_op[i] = get64(h + 64 + 8 * i);
+		ops += in->nr_by_op[i];
+	}
+	in->va_min = get64(h + 96);
+	in->va_last = get64(h + 104);
+	in->nr_splits = get64(h + 112);
+	memcpy(in->program, h + 128, TRACE_NAME_MAX);
+	if (in->program[TRACE_NAME_MAX - 1])
+		return BAD(t, e, 128, "expected a program name that ends "
+			   "within %d bytes", TRACE_NAME_MAX);
+	if (in->nr_runs > in->nr_accesses || in->nr_pages > in->nr_runs ||
+	    in->nr_splits > in->nr_accesses || ops != in->nr_accesses ||
+	    in->nr_blocks > in->nr_runs)
+		return BAD(t, e, 32, "counts that contradict each other: "
+			   "%llu runs, %llu accesses, %llu pages",
+			   (unsigned long long)in->nr_runs,
+			   (unsigned long long)in->nr_accesses,
+			   (unsigned long long)in->nr_pages);
+	if (!fstat(t->fd, &st) && S_ISREG(st.st_mode) &&
+	    (u64)st.st_size != in->file_bytes)
+		return BAD(t, e, st.st_size, "%s: expected %llu bytes",
+			   (u64)st.st_size < in->file_bytes ?
+			   "truncated" : "more after the end of the trace",
+			   (unsigned long long)in->file_bytes);
+	return 0;
+}
+
+int trace_open(struct trace **out, const char *path, struct err *e)
+{
+	struct trace *t = calloc(1, sizeof(*t));
+	int ret;
+
+	if (!t)
+		return err_set(e, -ENOMEM, "%s: out of memory", path);
+	t->fd = -1;
+	t->path = strdup(path);
+	t->dctx = ZSTD_createDCtx();
+	if (!t->path || !t->dctx) {
+		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
+		goto err_close;
+	}
+	t->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (t->fd < 0) {
+		ret = err_set(e, -errno, "%s: cannot open: %s", path,
+			      strerror(errno));
+		goto err_close;
+	}
+	ret = read_header(t, e);
+	if (ret)
+		goto err_close;
+	*out = t;
+	return 0;
+
+err_close:
+	trace_close(t);
+	return ret;
+}
+
+const struct trace_info *trace_info(const struct trace *t)
+{
+	return &t->info;
+}
+
+static int load_shapes(struct trace *t, const u8 *p, struct err *e)
+{
+	/* What a corrupt column can name without a bit above nr_shapes' top
+	 * one must not look like a run: see decode(). */
+	static const struct shape none = { .last = PAGE_BYTES };
+	u32 i;
+
+	for (i = 0; i < t->nr_shapes; i++, p += SHAPE_BYTES) {
+		struct shape *s = &t->shape[i];
+		s64 stride = (int32_t)get32(p);
+		u32 count = get32(p + 4);
+		u32 bytes = p[8] | p[9] << 8;
+		s64 span;
+
+		/* Any stride that leaves the page is too long; bounding it
+		 * first keeps the product small. */
+		if (!count || !bytes || bytes > PAGE_BYTES ||
+		    p[10] >= TRACE_NR_OPS || p[11] ||
+		    stride <= -(s64)PAGE_BYTES || stride >= (s64)PAGE_BYTES ||
+		    (count == 1 && stride))
+			return BAD(t, e, t->block_off, "block %u: shape %u is "
+				   "not a run within a page (stride %lld, "
+				   "count %u, bytes %u, op %u)",
+				   t->next_seq - 1, i, (long long)stride,
+				   count, bytes, p[10]);
+		span = stride * (s64)(count - 1);
+		if (span <= -(s64)PAGE_BYTES || span >= (s64)PAGE_BYTES)
+			return BAD(t, e, t->block_off, "block %u: shape %u "
+				   "spans %lld bytes, expected less than a "
+				   "page", t->next_seq - 1, i,
+				   (long long)span);
+		*s = (struct shape){
+			.stride = stride,
+			.count = count,
+			.bytes = bytes,
+			.op = p[10],
+			.accesses = count,
+			.advance = stride * (s64)count,
+			.first = span < 0 ? span : 0,
+			.last = (span > 0 ? span : 0) + bytes - 1,
+		};
+	}
+	for (; i & (i - 1); i++)
+		t->shape[i] = none;
+	t->shape_end = i;
+	return 0;
+}
+
+/* At the end of the blocks: does the file end, and did we see it all? */
+static int check_end(struct trace *t, struct err *e)
+{
+	const struct trace_info *in = &t->info;
+	size_t got;
+	u8 byte;
+	int ret;
+
+	ret = read_full(t, &byte, 1, &got, e);
+	if (ret)
+		return ret;
+	if (got || t->off != in->file_bytes)
+		return BAD(t, e, t->off - got, "expected the trace to end at "
+			   "byte %llu", (unsigned long long)in->file_bytes);
+	if (t->sum_runs != in->nr_runs || t->sum_accesses != in->nr_accesses)
+		return BAD(t, e, t->off, "the blocks hold %llu runs and %llu "
+			   "accesses, expected %llu and %llu",
+			   (unsigned long long)t->sum_runs,
+			   (unsigned long long)t->sum_accesses,
+			   (unsigned long long)in->nr_runs,
+			   (unsigned long long)in->nr_accesses);
+	return 0;
+}
+
+/* Old contents are lost. */
+static int grow(struct trace *t, struct buf *b, size_t bytes, struct err *e)
+{
+	if (bytes <= b->bytes)
+		return 0;
+	free(b->p);
+	b->p = malloc(bytes);
+	b->bytes = b->p ? bytes : 0;
+	return b->p ? 0 : trace_fail(t, err_set(e, -ENOMEM,
+						"%s: out of memory", t->path));
+}
+
+static int read_block(struct trace *t, struct err *e)
+{
+	u8 h[BLOCK_HEADER_BYTES];
+	u32 stored, raw, plain;
+	size_t got, fixed;
+	int ret;
+
+	t->block_off = t->off;
+	ret = read_full(t, h, sizeof(h), &got, e);
+	if (ret)
+		return ret;
+	if (got < sizeof(h))
+		return BAD(t, e, t->off, "truncated: expected the header of "
+			   "block %u of %llu", t->next_seq,
+			   (unsigned long long)t->info.nr_blocks);
+	stored = get32(h + 8);
+	raw = get32(h + 12);
+	plain = get32(h + 16);
+	t->nr_runs = get32(h + 20);
+	t->nr_shapes = get32(h + 24);
+	t->block_accesses = get64(h + 32);
+	if (get32(h) != BLOCK_MAGIC || get32(h + 4) != t->next_seq)
+		return BAD(t, e, t->block_off, "expected the start of block "
+			   "%u", t->next_seq);
+	fixed = (size_t)t->nr_shapes * SHAPE_BYTES + (size_t)t->nr_runs * 3;
+	if (!stored || stored > FRAME_MAX ||
+	    !t->nr_runs || t->nr_runs > BLOCK_RUNS ||
+	    !t->nr_shapes || t->nr_shapes > t->nr_runs ||
+	    raw < fixed ||
+	    (u64)raw + plain > fixed + (size_t)t->nr_runs * DELTA_MAX)
+		return BAD(t, e, t->block_off, "block %u: impossible sizes: "
+			   "%u bytes stored, %u decompressed, %u plain, %u runs, "
+			   "%u shapes", t->next_seq, stored, raw, plain,
+			   t->nr_runs, t->nr_shapes);
+	ret = grow(t, &t->stored, stored + plain, e);
+	if (!ret)
+		ret = read_full(t, t->stored.p, stored + plain, &got, e);
+	if (ret)
+		return ret;
+	if (got < stored + plain)
+		return BAD(t, e, t->off, "truncated: expected %u bytes more of "
+			   "block %u", (u32)(stored + plain - got),
+			   t->next_seq);
+	if (get64(h + 40) != block_sum(h, t->stored.p, stored + plain))
+		return BAD(t, e, t->block_off, "damaged block %u: expected "
+			   "checksum %016llx, found %016llx", t->next_seq,
+			   (unsigned long long)block_sum(h, t->stored.p,
+							 stored + plain),
+			   (unsigned long long)get64(h + 40));
+	/* The decoder takes DELTA_MAX bytes a run at most, and loads that many
+	 * where the last run begins: however wrong the control bytes are, it
+	 * stays within this. */
+	ret = grow(t, &t->columns, fixed + (t->nr_runs + 1ul) * DELTA_MAX, e);
+	if (ret)
+		return ret;
+	if (!t->shape)
+		t->shape = calloc(BLOCK_RUNS, sizeof(*t->shape));
+	if (!t->shape)
+		return trace_fail(t, err_set(e, -ENOMEM, "%s: out of memory",
+					     t->path));
+	got = ZSTD_decompressDCtx(t->dctx, t->columns.p, raw, t->stored.p,
+				  stored);
+	if (ZSTD_isError(got) || got != raw)
+		return BAD(t, e, t->block_off + BLOCK_HEADER_BYTES, "block %u: "
+			   "expected a zstd frame of %u bytes: %s",
+			   t->next_seq, raw, ZSTD_isError(got) ?
+			   ZSTD_getErrorName(got) : "found another length");
+	memcpy(t->columns.p + raw, t->stored.p + stored, plain);
+	t->next_seq++;
+	ret = load_shapes(t, t->columns.p, e);
+	if (ret)
+		return ret;
+
+	t->lo = t->columns.p + (size_t)t->nr_shapes * SHAPE_BYTES;
+	t->hi = t->lo + t->nr_runs;
+	t->ctl = t->hi + t->nr_runs;
+	t->delta = t->ctl + t->nr_runs;
+	t->delta_end = t->columns.p + raw + plain;
+	memset(t->predicted, 0, sizeof(t->predicted));
+	t->pos = 0;
+	t->seen_accesses = 0;
+	t->sum_runs += t->nr_runs;
+	t->sum_accesses += t->block_accesses;
+	return 0;
+}
+
+/* Decode @n runs at t->pos. Nothing in the columns can make it leave its
+ * buffers (each array covers every index a byte can form, and delta moves by
+ * DELTA_MAX at most), so contents are judged once, after the loop: @strays
+ * has bits above a page's when any run left its page, @shapes bits that no
+ * shape number has. */
+static int decode(struct trace *t, u32 n, struct err *e)
+{
+	const u8 *lo = t->lo + t->pos, *hi = t->hi + t->pos;
+	const u8 *ctl = t->ctl + t->pos, *delta = t->delta;
+	const struct shape *shape = t->shape;
+	struct run *out = t->runs;
+	u64 predicted[NR_STREAMS], accesses = 0, strays = 0;
+	u32 shapes = 0;
+
+	memcpy(predicted, t->predicted, sizeof(predicted));
+	for (u32 i = 0; i < n; i++) {
+		u32 nr = lo[i] | (u32)hi[i] << 8;
+		const struct delta_class *c = &class[ctl[i] >> 5];
+		const struct shape *s = &shape[nr];
+		u64 *p = &predicted[ctl[i] & (NR_STREAMS - 1)];
+		u64 va = *p - c->bias + (get64(delta) & c->mask);
+
+		delta += c->len;
+		*p = va + s->advance;
+		out[i].va = va;
+		memcpy(&out[i].stride, s, RUN_TAIL_BYTES);
+		accesses += s->accesses;
+		strays |= (va + s->first) ^ (va + s->last);
+		shapes |= nr;
+	}
+	memcpy(t->predicted, predicted, sizeof(predicted));
+	t->delta = delta;
+	t->pos += n;
+	t->seen_accesses += accesses;
+	if (strays >= PAGE_BYTES || shapes >= t->shape_end)
+		return BAD(t, e, t->block_off, "block %u: expected runs that "
+			   "stay within a page, of %u shapes",
+			   t->next_seq - 1, t->nr_shapes);
+	if (t->pos < t->nr_runs)
+		return 0;
+	if (t->delta != t->delta_end || t->seen_accesses != t->block_accesses)
+		return BAD(t, e, t->block_off, "block %u: expected %llu "
+			   "accesses, found %llu; %td bytes left over",
+			   t->next_seq - 1,
+			   (unsigned long long)t->block_accesses,
+			   (unsigned long long)t->seen_accesses,
+			   t->delta_end - t->delta);
+	return 0;
+}
+
+int trace_next(struct trace *t, const struct run **runs, size_t *n,
+	       struct err *e)
+{
+	u32 chunk;
+	int ret;
+
+	*n = 0;
+	*runs = t->runs;
+	if (t->broken)
+		return err_set(e, -t->broken, "%s: not readable after an "
+			       "earlier error", t->path);
+	if (t->pos == t->nr_runs) {
+		if (t->next_seq == t->info.nr_blocks)
+			return check_end(t, e);
+		ret = read_block(t, e);
+		if (ret)
+			return ret;
+	}
+	chunk = t->nr_runs - t->pos;
+	if (chunk > CHUNK_RUNS)
+		chunk = CHUNK_RUNS;
+	ret = decode(t, chunk, e);
+	if (!ret)
+		*n = chunk;
+	return ret;
+}
+
+int trace_rewind(struct trace *t, struct err *e)
+{
+	if (lseek(t->fd, HEADER_BYTES, SEEK_SET) < 0)
+		return err_set(e, -errno, "%s: cannot rewind: %s", t->path,
+			       strerror(errno));
+	t->off = HEADER_BYTES;
+	t->broken = 0;
+	t->next_seq = 0;
+	t->sum_runs = t->sum_accesses = 0;
+	t->nr_runs = t->pos = 0;
+	return 0;
+}
+
+void trace_close(struct trace *t)
+{
+	if (!t)
+		return;
+	if (t->fd >= 0)
+		close(t->fd);
+	ZSTD_freeDCtx(t->dctx);
+	free(t->stored.p);
+	free(t->columns.p);
+	free(t->shape);
+	free(t->path);
+	free(t);
+}
