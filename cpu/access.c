@@ -21,7 +21,7 @@ u32 cpu_invlpg(u64 vpn)
 	if (!s->env)
 		return tlb_array_invlpg(this_cpu->tlb, s->pcid, vpn);
 	touch(s->env, true);
-	return envelope_invlpg(s->env, s->pcid, vpn);
+	return envelope_invalidate(s->env, INVAL_PAGE_GLOBAL, s->pcid, vpn);
 }
 
 u32 cpu_flush_pcid(void)
@@ -31,7 +31,7 @@ u32 cpu_flush_pcid(void)
 	if (!s->env)
 		return tlb_array_flush_pcid(this_cpu->tlb, s->pcid);
 	touch(s->env, true);
-	return envelope_flush_pcid(s->env, s->pcid);
+	return envelope_invalidate(s->env, INVAL_ASID, s->pcid, 0);
 }
 
 /* Walk the tables for @vpn. The caller has stepped for the first load. Sets A,

@@ -646,12 +646,12 @@ static void test_arrays_are_within(void **state)
 		case 1:
 			if (rng_chance(&g, 1, 8)) {
 				tlb_array_flush_pcid(a, 0);
-				envelope_flush_pcid(&env, 0);
+				envelope_invalidate(&env, INVAL_ASID, 0, 0);
 				memset(since, 0, sizeof(since));
 				break;
 			}
 			tlb_array_invlpg(a, 0, vpn);
-			envelope_invlpg(&env, 0, vpn);
+			envelope_invalidate(&env, INVAL_PAGE_GLOBAL, 0, vpn);
 			since[vpn] = 0;
 			break;
 		default:

@@ -1,22 +1,29 @@
 /* arch.h - what an architecture lets its processors cache, and what each of
- * its invalidating operations must drop. Data: cpu/ and the envelope consult
- * it where architectures differ; profiles name one ([machine] arch = x86).
+ * its invalidating operations must drop. Data and predicates over it: cpu/ and
+ * the envelope consult them where architectures differ; a machine profile
+ * names one ([machine] arch = x86).
  *
- * Sources: Intel SDM vol. 3 "Caching Translation Information"; AMD APM vol. 2
- * (INVLPGB, EFER.TCE); Arm ARM DDI 0487 D8.16, D8.17; RISC-V privileged
- * specification (SFENCE.VMA, Svinval, Svadu, Svnapot, Svvptc).
+ * An operation is described by what it *must* drop. Every manual allows more:
+ * any entry may vanish at any time.
+ *
+ * Page-table entries keep the x86 format of cpu/memory.h on every architecture.
+ *
+ * Units:   vpn in 4 KiB pages.
+ * Sources: each row names its own.
  */
 #ifndef TLB_ARCH_H
 #define TLB_ARCH_H
 
-#include "base/types.h"
+#include "tlb/tlb.h"
 
+/* ORDER arch: arch_rules[]. */
 enum arch { ARCH_X86, ARCH_ARM, ARCH_RISCV, NR_ARCHS };
 
-/* What one operation drops, everywhere it reaches. */
+/* Which entries of the last level an operation names, with its operands asid
+ * and vpn. ORDER inval_scope: tlb/arch.c scopes[]. */
 enum inval_scope {
 	INVAL_PAGE,             /* one page, one address space, not globals   */
-	INVAL_PAGE_GLOBAL,      /* one page, one address space and globals    */
+	INVAL_PAGE_GLOBAL,      /* as that, and the page's globals            */
 	INVAL_PAGE_ALL,         /* one page, every address space, globals     */
 	INVAL_ASID,             /* one address space, not globals             */
 	INVAL_ALL_BUT_GLOBAL,
@@ -24,43 +31,65 @@ enum inval_scope {
 	NR_INVAL_SCOPES
 };
 
-/* What becomes of paging-structure-cache (intermediate walk) entries. */
+/* Which entries of the paging-structure caches (intermediate walk entries)
+ * go with them. */
 enum inval_walk {
-	INVAL_WALK_NONE,        /* leaf only: last-level TLBI forms           */
-	INVAL_WALK_PATH,        /* those that would translate the page        */
+	INVAL_WALK_NONE,        /* leaf-only forms                            */
+	INVAL_WALK_PATH,        /* those that would translate the page, of the
+				 * address spaces that the scope names        */
 	INVAL_WALK_ASID,        /* all of the address space                   */
 	INVAL_WALK_ALL,
 };
 
 struct inval_op {
-	const char *name;       /* "INVLPG", "TLBI VALE1IS", "SFENCE.VMA x,a" */
+	const char *name;       /* "INVLPG", "TLBI VALE1IS", ...              */
 	enum arch arch;
 	enum inval_scope scope;
 	enum inval_walk walk;
-	bool is_broadcast;      /* reaches every CPU of the domain without
-				 * their help; complete only after the
-				 * operation's barrier (DSB ISH, TLBSYNC)     */
-	const char *source;     /* manual and section                         */
+	bool is_broadcast;      /* reaches every CPU without its help; complete
+				 * only after the initiator's barrier (DSB ISH,
+				 * TLBSYNC)                                   */
+	const char *source;
 };
 
 extern const struct inval_op inval_ops[];       /* name NULL ends             */
+
+/* inval_op_find - by its exact name, NULL if there is none. */
 const struct inval_op *inval_op_find(const char *name);
+
+static inline bool inval_names_page(enum inval_scope scope)
+{
+	return scope <= INVAL_PAGE_ALL;
+}
+
+/* inval_drops - must an operation of @scope with operands @asid and @vpn drop
+ * @e? An entry is named by any page it covers. */
+bool inval_drops(enum inval_scope scope, u16 asid, u64 vpn,
+		 const struct tlb_entry *e);
+
+/* inval_drops_walk - must it drop a paging-structure-cache entry of address
+ * space @asid_of that covers [@vpn_of, @vpn_of + 2^@order)? */
+bool inval_drops_walk(const struct inval_op *op, u16 asid, u64 vpn,
+		      u16 asid_of, u64 vpn_of, u32 order);
 
 struct arch_rules {
 	const char *name;       /* "x86"                                      */
-	bool caches_invalid;    /* not-present entries may be cached (RISC-V) */
-	bool hw_sets_a;         /* else an access with A clear faults         */
-	bool hw_sets_d;
-	bool fault_drops_page;  /* a fault invalidates what caused it (x86)   */
-	bool needs_bbm;         /* break-before-make: going from one valid
-				 * entry to another without an invalid one
-				 * between and an invalidation is a violation
-				 * (Arm; not with FEAT_BBM level 2)           */
-	bool has_asid_across_cpus;      /* an ASID means the same everywhere  */
+	bool caches_invalid;    /* not-present entries may be cached          */
+	bool hw_sets_a;         /* else an access through A = 0 faults        */
+	bool hw_sets_d;         /* else a store through D = 0 faults          */
+	bool fault_drops_page;  /* a page fault drops the entries of its page */
+	bool needs_bbm;         /* from one valid entry to another that maps
+				 * elsewhere, or another size, only through an
+				 * invalid one and an invalidation            */
+	bool has_shared_asids;  /* an ASID names one address space on all CPUs;
+				 * broadcasts need it                         */
 	u8 asid_bits;
 	const char *source;
 };
 
 extern const struct arch_rules arch_rules[NR_ARCHS];
+
+/* arch_find - by name. Return: an enum arch, or -1. */
+int arch_find(const char *name);
 
 #endif

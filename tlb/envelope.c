@@ -69,20 +69,13 @@ void envelope_collapse(struct envelope *env, u16 pcid, u64 vpn, int keep)
 		}
 }
 
-u32 envelope_invlpg(struct envelope *env, u16 pcid, u64 vpn)
-{
-	u32 before = env->n;
-
-	envelope_collapse(env, pcid, vpn, -1);
-	return before - env->n;
-}
-
-u32 envelope_flush_pcid(struct envelope *env, u16 pcid)
+u32 envelope_invalidate(struct envelope *env, enum inval_scope scope, u16 pcid,
+			u64 vpn)
 {
 	u32 before = env->n;
 
 	for (u32 i = env->n; i-- > 0; )
-		if (env->e[i].pcid == pcid && !(env->e[i].flags & TLB_G))
+		if (inval_drops(scope, pcid, vpn, &env->e[i]))
 			drop(env, i);
 	return before - env->n;
 }

@@ -20,7 +20,7 @@
 #ifndef TLB_ENVELOPE_H
 #define TLB_ENVELOPE_H
 
-#include "tlb/tlb.h"
+#include "tlb/arch.h"
 
 #define ENVELOPE_MAX 8
 
@@ -42,7 +42,9 @@ u32 envelope_candidates(const struct envelope *env, u16 pcid, u64 vpn,
 /* The access used member @keep (or walked: -1): the page's others are gone. */
 void envelope_collapse(struct envelope *env, u16 pcid, u64 vpn, int keep);
 
-u32 envelope_invlpg(struct envelope *env, u16 pcid, u64 vpn);
-u32 envelope_flush_pcid(struct envelope *env, u16 pcid);
+/* envelope_invalidate - an operation of @scope completed on this CPU.
+ * Return: members dropped. */
+u32 envelope_invalidate(struct envelope *env, enum inval_scope scope, u16 pcid,
+			u64 vpn);
 
 #endif
