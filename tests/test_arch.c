@@ -4,6 +4,8 @@
 #include "tests/check.h"
 
 #include "base/rng.h"
+#include "cpu/bbm.h"
+#include "cpu/memory.h"
 #include "tlb/arch.h"
 #include "tlb/envelope.h"
 
@@ -173,10 +175,172 @@ static void test_rules(void **state)
 	assert_false(arch_rules[ARCH_RISCV].has_shared_asids);
 }
 
+/* ---- break-before-make ------------------------------------------------------ */
+
+enum { BBM_CPUS = 3, BBM_PAGES = 16, BBM_BITS = 2 };    /* huge: 4 pages */
+
+/* The rule said plainly: what each CPU may still hold is a list per entry. */
+struct held {
+	u64 vpn, pfn;
+	u32 pages, root;
+	bool by[BBM_CPUS];
+};
+
+struct plain {
+	u32 n;
+	struct held h[512];
+	u64 pte[2][BBM_PAGES], pmd[2][BBM_PAGES / 4];   /* [root - 1] */
+};
+
+static bool plain_changed(struct plain *p, u32 root, u64 vpn, u32 level,
+			  u64 old, u64 new, const u64 *may_hold)
+{
+	u32 pages = level ? 4 : 1;
+	bool was = old & PTE_P, is = new & PTE_P, is_bad = false;
+
+	if (was && is)
+		return old >> 12 != new >> 12 && *may_hold;
+	if (was) {
+		struct held h = { .vpn = vpn, .pfn = old >> 12,
+				  .pages = pages, .root = root };
+
+		for (u32 c = 0; c < BBM_CPUS; c++)
+			h.by[c] = *may_hold >> c & 1;
+		/* Another one of the same entry takes the first's place. */
+		for (u32 i = 0; i < p->n; i++)
+			if (p->h[i].root == root && p->h[i].vpn == vpn &&
+			    p->h[i].pages == pages)
+				p->h[i] = p->h[--p->n];
+		if (*may_hold)
+			p->h[p->n++] = h;
+		return false;
+	}
+	if (!is)
+		return false;
+	for (u32 i = p->n; i-- > 0; ) {
+		struct held *h = &p->h[i];
+
+		if (h->root != root || h->vpn >= vpn + pages ||
+		    vpn >= h->vpn + h->pages)
+			continue;
+		is_bad |= h->pages != pages || h->pfn != new >> 12;
+		*h = p->h[--p->n];
+	}
+	return is_bad;
+}
+
+static void plain_invalidated(struct plain *p, u32 cpu, u32 root, bool is_all,
+			      u64 vpn)
+{
+	for (u32 i = p->n; i-- > 0; ) {
+		struct held *h = &p->h[i];
+		bool is_held = false;
+
+		if (h->root != root)
+			continue;
+		if (is_all || (vpn >= h->vpn && vpn < h->vpn + h->pages))
+			h->by[cpu] = false;
+		for (u32 c = 0; c < BBM_CPUS; c++)
+			is_held |= h->by[c];
+		if (!is_held)
+			*h = p->h[--p->n];
+	}
+}
+
+static void test_bbm_equals_the_rule(void **state)
+{
+	static struct plain p;
+	u64 bad = 0, changes = 0, most = 0;
+	struct bbm *b;
+	struct rng g;
+
+	rng_init(&g, check_seed("bbm"));
+	memset(&p, 0, sizeof(p));
+	assert_int_equal(bbm_create(&b, BBM_CPUS, BBM_BITS), 0);
+	for (u32 i = 0; i < 400000; i++) {
+		u32 root = 1 + (u32)rng_below(&g, 2), level = rng_chance(&g, 1, 4);
+		u64 vpn = rng_below(&g, BBM_PAGES), mask = rng_below(&g, 8);
+		u64 *slot, new;
+
+		if (rng_chance(&g, 1, 3)) {
+			u32 cpu = (u32)rng_below(&g, BBM_CPUS);
+			bool is_all = rng_chance(&g, 1, 16);
+
+			plain_invalidated(&p, cpu, root, is_all, vpn);
+			if (is_all)
+				bbm_invalidated_all(b, cpu, root);
+			else
+				bbm_invalidated_page(b, cpu, root, vpn);
+		} else {
+			bool want;
+
+			if (level)
+				vpn &= ~3ull;
+			slot = level ? &p.pmd[root - 1][vpn / 4]
+				     : &p.pte[root - 1][vpn];
+			new = rng_chance(&g, 1, 2) ? 0 :
+				pte_make(1 + rng_below(&g, 3), PTE_P | PTE_PS);
+			want = plain_changed(&p, root, vpn, level, *slot, new,
+					     &mask);
+			assert_int_equal(want, bbm_changed(b, root, vpn, level,
+							   *slot, new, &mask));
+			*slot = new;
+			bad += want;
+			changes++;
+		}
+		assert_int_equal(p.n, bbm_nr_open(b));
+		if (p.n > most)
+			most = p.n;
+	}
+	bbm_destroy(b);
+	printf("# bbm: %llu changes, %llu violations, at most %llu open\n",
+	       (unsigned long long)changes, (unsigned long long)bad,
+	       (unsigned long long)most);
+	assert_true(bad > 1000 && most > 10);
+}
+
+/* R_DDMVT: each step left out is a violation, all three are none. A frame that
+ * comes back, or an entry nobody had loaded, needs none of them. */
+static void test_bbm_steps(void **state)
+{
+	const u64 a = pte_make(7, PTE_P | PTE_RW), c = pte_make(8, PTE_P);
+	const u64 both = 3, nobody = 0;
+	struct bbm *b;
+
+	assert_int_equal(bbm_create(&b, 2, 9), 0);
+	assert_true(bbm_changed(b, 1, 5, 0, a, c, &both));      /* no break */
+	assert_false(bbm_changed(b, 1, 5, 0, a, 0, &both));
+	assert_true(bbm_changed(b, 1, 5, 0, 0, c, &both));      /* no TLBI */
+	assert_false(bbm_changed(b, 1, 5, 0, c, 0, &both));
+	bbm_invalidated_page(b, 0, 1, 5);
+	assert_true(bbm_changed(b, 1, 5, 0, 0, a, &both));      /* half of it */
+	assert_false(bbm_changed(b, 1, 5, 0, a, 0, &both));
+	bbm_invalidated_page(b, 0, 1, 5);
+	bbm_invalidated_page(b, 1, 1, 5);
+	assert_false(bbm_changed(b, 1, 5, 0, 0, c, &both));     /* the rule */
+	assert_false(bbm_changed(b, 1, 5, 0, c, 0, &both));
+	assert_false(bbm_changed(b, 1, 5, 0, 0, c, &both));     /* came back */
+	assert_false(bbm_changed(b, 1, 5, 0, c, a, &nobody));
+	/* Rights alone may change in place. */
+	assert_false(bbm_changed(b, 1, 5, 0, a, a & ~PTE_RW, &both));
+	/* A huge page split at once, and with the steps. */
+	assert_true(bbm_changed(b, 1, 512, 1, pte_make(512, PTE_P | PTE_PS),
+				pte_make(9, PTE_P | PTE_RW), &both));
+	assert_false(bbm_changed(b, 1, 512, 1, pte_make(512, PTE_P | PTE_PS), 0,
+				 &both));
+	bbm_invalidated_all(b, 0, 1);
+	bbm_invalidated_all(b, 1, 1);
+	assert_int_equal(bbm_nr_open(b), 0);
+	assert_false(bbm_changed(b, 1, 700, 0, 0, pte_make(700, PTE_P), &both));
+	bbm_destroy(b);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_scopes),
 	cmocka_unit_test(test_table_is_whole),
 	cmocka_unit_test(test_rules),
+	cmocka_unit_test(test_bbm_steps),
+	cmocka_unit_test(test_bbm_equals_the_rule),
 };
 
 TEST_MAIN(tests)

@@ -1,0 +1,250 @@
+#include "cpu/bbm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/memory.h"
+
+/* Open addressing, linear probing. A slot is a struct rec and its CPUs. */
+struct rec {
+	u64 vpn;                /* first page of the entry                    */
+	u32 root;               /* 0: free slot                               */
+	u8 level;
+	u64 old;                /* the valid entry it was                     */
+	u64 cpus[];             /* still to invalidate                        */
+};
+
+struct bbm {
+	u32 nr_words;           /* of cpus[]                                  */
+	u32 bits;               /* log2 of entries per table                  */
+	size_t slot_bytes;
+	u64 nr, room;           /* room: a power of two                       */
+	u8 *slot;
+};
+
+#define FIRST_ROOM 64u
+#define MAX_LEVEL 2u            /* 1G leaves                              */
+
+static struct rec *slot_at(const struct bbm *b, u64 i)
+{
+	return (struct rec *)(void *)(b->slot + (i & (b->room - 1)) *
+				      b->slot_bytes);
+}
+
+static u64 home_of(u32 root, u64 vpn, u32 level)
+{
+	u64 x = (vpn ^ (u64)root << 40 ^ (u64)level << 60) *
+		0x9e3779b97f4a7c15ull;
+
+	return x ^ x >> 32;
+}
+
+static u64 first_vpn(const struct bbm *b, u64 vpn, u32 level)
+{
+	return vpn >> (b->bits * level) << (b->bits * level);
+}
+
+/* Where the record is, or would go. */
+static struct rec *find(const struct bbm *b, u32 root, u64 vpn, u32 level)
+{
+	u64 i = home_of(root, vpn, level);
+	struct rec *r;
+
+	for (;; i++) {
+		r = slot_at(b, i);
+		if (!r->root || (r->root == root && r->vpn == vpn &&
+				 r->level == level))
+			return r;
+	}
+}
+
+static bool grow(struct bbm *b)
+{
+	u8 *old = b->slot, *p = calloc(2 * b->room, b->slot_bytes);
+	u64 n = b->room;
+
+	if (!p)
+		return false;
+	b->slot = p;
+	b->room = 2 * n;
+	for (u64 i = 0; i < n; i++) {
+		struct rec *r = (struct rec *)(void *)(old + i * b->slot_bytes);
+
+		if (r->root)
+			memcpy(find(b, r->root, r->vpn, r->level), r,
+			       b->slot_bytes);
+	}
+	free(old);
+	return true;
+}
+
+/* Later members of a probe run move up, so that no hole splits it. */
+static void remove_rec(struct bbm *b, struct rec *r)
+{
+	u64 hole = (u64)((u8 *)r - b->slot) / b->slot_bytes;
+
+	for (u64 i = hole + 1;; i++) {
+		struct rec *next = slot_at(b, i);
+		u64 home;
+
+		if (!next->root)
+			break;
+		home = home_of(next->root, next->vpn, next->level);
+		if (((i - home) & (b->room - 1)) <
+		    ((i - hole) & (b->room - 1)))
+			continue;
+		memcpy(slot_at(b, hole), next, b->slot_bytes);
+		hole = i;
+	}
+	slot_at(b, hole)->root = 0;
+	b->nr--;
+}
+
+int bbm_create(struct bbm **out, u32 nr_cpus, u32 table_bits)
+{
+	struct bbm *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return -ENOMEM;
+	b->nr_words = (nr_cpus + 63) / 64;
+	b->bits = table_bits;
+	b->slot_bytes = sizeof(struct rec) + b->nr_words * sizeof(u64);
+	b->room = FIRST_ROOM;
+	b->slot = calloc(b->room, b->slot_bytes);
+	if (!b->slot) {
+		free(b);
+		return -ENOMEM;
+	}
+	*out = b;
+	return 0;
+}
+
+void bbm_destroy(struct bbm *b)
+{
+	if (!b)
+		return;
+	free(b->slot);
+	free(b);
+}
+
+u64 bbm_nr_open(const struct bbm *b)
+{
+	return b->nr;
+}
+
+static bool is_leaf(u64 pte, u32 level)
+{
+	return (pte & PTE_P) && (!level || pte & PTE_PS);
+}
+
+static bool is_any(const u64 *words, u32 n)
+{
+	for (u32 i = 0; i < n; i++)
+		if (words[i])
+			return true;
+	return false;
+}
+
+/* A host out of memory forgets the record: a violation may go uncounted. */
+static void note_old(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old,
+		     const u64 *may_hold)
+{
+	struct rec *r;
+
+	if (!is_any(may_hold, b->nr_words))
+		return;
+	if (2 * (b->nr + 1) > b->room && !grow(b))
+		return;
+	r = find(b, root, vpn, level);
+	if (!r->root)
+		b->nr++;
+	r->root = root;
+	r->vpn = vpn;
+	r->level = (u8)level;
+	r->old = old;
+	memcpy(r->cpus, may_hold, b->nr_words * sizeof(u64));
+}
+
+/* Take the record away. Return: there was one that maps other than @new. */
+static bool settle(struct bbm *b, u32 root, u64 vpn, u32 level, u64 new,
+		   bool is_same_size)
+{
+	struct rec *r = find(b, root, vpn, level);
+	bool differs;
+
+	if (!r->root)
+		return false;
+	differs = !is_same_size || pte_pfn(r->old) != pte_pfn(new);
+	remove_rec(b, r);
+	return differs;
+}
+
+/* A leaf of @level became valid: is one of another size still held there? */
+static bool is_other_size_open(struct bbm *b, u32 root, u64 vpn, u32 level,
+			       u64 new)
+{
+	bool is_open = false;
+
+	for (u32 above = level + 1; above <= MAX_LEVEL; above++)
+		is_open |= settle(b, root, first_vpn(b, vpn, above), above, new,
+				  false);
+	if (level == 1 && b->nr)
+		for (u64 i = 0; i < 1ull << b->bits; i++)
+			is_open |= settle(b, root, vpn + i, 0, new, false);
+	return is_open;
+}
+
+bool bbm_changed(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old, u64 new,
+		 const u64 *may_hold)
+{
+	bool was = is_leaf(old, level), is = is_leaf(new, level);
+	bool is_bad;
+
+	vpn = first_vpn(b, vpn, level);
+	if (was && is)
+		return pte_pfn(old) != pte_pfn(new) &&
+		       is_any(may_hold, b->nr_words);
+	/* From a leaf to a table at once: another size, nothing between. */
+	if (was && new & PTE_P)
+		return is_any(may_hold, b->nr_words);
+	if (was) {
+		note_old(b, root, vpn, level, old, may_hold);
+		return false;
+	}
+	if (!is || !b->nr)
+		return false;
+	is_bad = settle(b, root, vpn, level, new, true);
+	return is_other_size_open(b, root, vpn, level, new) || is_bad;
+}
+
+static void cpu_is_done(struct bbm *b, struct rec *r, u32 cpu)
+{
+	r->cpus[cpu / 64] &= ~(1ull << cpu % 64);
+	if (!is_any(r->cpus, b->nr_words))
+		remove_rec(b, r);
+}
+
+void bbm_invalidated_page(struct bbm *b, u32 cpu, u32 root, u64 vpn)
+{
+	for (u32 level = 0; b->nr && level <= MAX_LEVEL; level++) {
+		struct rec *r = find(b, root, first_vpn(b, vpn, level), level);
+
+		if (r->root)
+			cpu_is_done(b, r, cpu);
+	}
+}
+
+void bbm_invalidated_all(struct bbm *b, u32 cpu, u32 root)
+{
+	/* A removal may move a later record here: look at the slot again. */
+	for (u64 i = 0; b->nr && i < b->room; ) {
+		struct rec *r = slot_at(b, i);
+		u64 before = b->nr;
+
+		if (r->root == root)
+			cpu_is_done(b, r, cpu);
+		if (b->nr == before)
+			i++;
+	}
+}

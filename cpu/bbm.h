@@ -1,0 +1,39 @@
+/* bbm.h - break-before-make: on architectures that need it (Arm), replacing a
+ * valid page-table entry by a valid one that maps elsewhere, or another size,
+ * takes three steps: write an invalid entry, invalidate on every CPU that may
+ * hold the old one, write the new entry. Whoever skips one is counted.
+ *
+ * Timed runs only, on machines whose architecture has needs_bbm. For each
+ * entry that was valid once and is not yet invalidated everywhere, a record
+ * keeps the old entry and the CPUs still to invalidate: those that had the
+ * tables loaded when it was replaced.
+ *
+ * Not modelled: changes of memory type, FEAT_BBM levels 1 and 2, and that equal
+ * contents excuse a read-only entry that moves (contents are not compared).
+ *
+ * Source: Arm ARM DDI 0487, D8.17.1, R_WHZWS and R_DDMVT.
+ */
+#ifndef CPU_BBM_H
+#define CPU_BBM_H
+
+#include "base/types.h"
+
+struct bbm;
+
+int bbm_create(struct bbm **out, u32 nr_cpus, u32 table_bits);
+void bbm_destroy(struct bbm *b);
+
+/* bbm_changed - the entry of @level for @vpn under @root went from @old to
+ * @new; @may_hold (bit per CPU) have the tables loaded.
+ * Return: true for a violation. */
+bool bbm_changed(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old, u64 new,
+		 const u64 *may_hold);
+
+/* CPU @cpu invalidated @vpn, or everything, of the address space @root. */
+void bbm_invalidated_page(struct bbm *b, u32 cpu, u32 root, u64 vpn);
+void bbm_invalidated_all(struct bbm *b, u32 cpu, u32 root);
+
+/* Records kept: entries whose old translation some CPU may still hold. */
+u64 bbm_nr_open(const struct bbm *b);
+
+#endif
