@@ -194,9 +194,18 @@ void mm_load(struct mm *mm, u32 cpu);
 /* Set-up: a VMA without taking time or locks. */
 struct vma *vma_add(struct mm *mm, u64 start, u64 nr_pages, u32 flags);
 struct vma *find_vma(struct mm *mm, u64 vpn);
+/* The first VMA that ends above @vpn, whether it holds it or not. */
+struct vma *find_vma_above(struct mm *mm, u64 vpn);
+/* Split VMAs so that none crosses @start or @end. Return: 0, -ENOMEM. */
+int vma_isolate(struct mm *mm, u64 start, u64 end);
+/* Join VMAs of one anon_vma and the same rights that meet in [start, end]. */
+void vma_merge(struct mm *mm, u64 start, u64 end);
 
-/* System calls. */
+/* System calls. Ranges may begin and end anywhere in VMAs, and munmap's may
+ * have holes; mprotect of a hole is -ENOMEM and changes nothing. */
 u64 do_mmap(struct mm *mm, u64 nr_pages, u32 flags);
+/* MAP_FIXED: what was there is unmapped first. */
+int do_mmap_fixed(struct mm *mm, u64 start, u64 nr_pages, u32 flags);
 int do_munmap(struct mm *mm, u64 start, u64 nr_pages);
 int do_mprotect(struct mm *mm, u64 start, u64 nr_pages, u32 flags);
 

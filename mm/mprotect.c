@@ -98,29 +98,45 @@ u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
 	return pages;
 }
 
-/* Whole VMAs or a part inside one; rights are kept per VMA, so a part that
- * stays different would need a split: refused. */
+/* The VMAs of [start, end), which has been isolated, one by one. */
+static void protect_vmas(struct mm *mm, u64 start, u64 end, u32 flags)
+{
+	for (struct vma *v = find_vma_above(mm, start); v && v->start < end;
+	     v = v->next) {
+		touch(v, true);
+		v->flags = (v->flags & ~(u32)(VM_READ | VM_WRITE)) | flags;
+		change_protection(v, v->start, v->end, flags, false);
+		oracle_rights(mm, v->start, v->end, flags);
+	}
+}
+
+static bool is_all_mapped(struct mm *mm, u64 start, u64 end)
+{
+	struct vma *v = find_vma_above(mm, start);
+
+	for (; v && v->start <= start && start < end; v = v->next)
+		start = v->end;
+	return start >= end;
+}
+
 int do_mprotect(struct mm *mm, u64 start, u64 nr_pages, u32 flags)
 {
 	enum cycle_cat cat = cat_enter(CYC_KERNEL);
 	u64 end = start + nr_pages;
-	struct vma *v;
 	int rc = 0;
 
 	COUNT(MPROTECT_CALLS, 1);
 	charge(cost_of(COST_SYSCALL));
 	down_write(&mm->mmap_lock);
 	touch(mm, false);
-	v = find_vma(mm, start);
-	if (!v || v->start != start || v->end != end) {
-		rc = -EINVAL;
-		goto out;
+	if (!is_all_mapped(mm, start, end))
+		rc = -ENOMEM;
+	else
+		rc = vma_isolate(mm, start, end);
+	if (!rc) {
+		protect_vmas(mm, start, end, flags);
+		vma_merge(mm, start, end);
 	}
-	touch(v, true);
-	v->flags = (v->flags & ~(u32)(VM_READ | VM_WRITE)) | flags;
-	change_protection(v, start, end, flags, false);
-	oracle_rights(mm, start, end, flags);
-out:
 	up_write(&mm->mmap_lock);
 	cat_leave(cat);
 	return rc;

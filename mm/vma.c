@@ -62,6 +62,87 @@ struct vma *vma_add(struct mm *mm, u64 start, u64 nr_pages, u32 flags)
 	return v;
 }
 
+/* Cut @v at @vpn, inside it: what is above becomes a VMA of its own. Pages
+ * keep their anon_vma, so both parts are on its list. */
+static struct vma *split_vma(struct vma *v, u64 vpn)
+{
+	struct vma *high = arena_alloc(&the_sys->arena, sizeof(*high));
+
+	if (!high)
+		return NULL;
+	spin_lock(&v->anon_vma->lock);
+	touch(v, true);
+	high->start = vpn;
+	high->end = v->end;
+	high->flags = v->flags;
+	high->mm = v->mm;
+	high->anon_vma = v->anon_vma;
+	high->next = v->next;
+	high->anon_next = v->anon_next;
+	v->end = vpn;
+	v->next = high;
+	v->anon_next = high;
+	spin_unlock(&v->anon_vma->lock);
+	return high;
+}
+
+struct vma *find_vma_above(struct mm *mm, u64 vpn)
+{
+	struct vma *v = mm->first;
+
+	while (v && v->end <= vpn)
+		v = v->next;
+	return v;
+}
+
+int vma_isolate(struct mm *mm, u64 start, u64 end)
+{
+	struct vma *v = find_vma_above(mm, start);
+
+	if (v && v->start < start && !split_vma(v, start))
+		return -ENOMEM;
+	v = find_vma_above(mm, end);
+	if (v && v->start < end && !split_vma(v, end))
+		return -ENOMEM;
+	return 0;
+}
+
+/* Out of its anon_vma's list: no rmap walk may meet it. */
+static void anon_vma_unlink(struct vma *v)
+{
+	struct vma **p = &v->anon_vma->first;
+
+	spin_lock(&v->anon_vma->lock);
+	touch(v, true);
+	while (*p != v)
+		p = &(*p)->anon_next;
+	*p = v->anon_next;
+	spin_unlock(&v->anon_vma->lock);
+}
+
+static bool can_merge(const struct vma *low, const struct vma *high)
+{
+	return high && low->end == high->start && low->flags == high->flags &&
+	       low->anon_vma == high->anon_vma;
+}
+
+void vma_merge(struct mm *mm, u64 start, u64 end)
+{
+	struct vma *v = find_vma_above(mm, start ? start - 1 : 0);
+
+	while (v && v->start <= end) {
+		struct vma *high = v->next;
+
+		if (!can_merge(v, high)) {
+			v = high;
+			continue;
+		}
+		anon_vma_unlink(high);
+		v->end = high->end;
+		v->next = high->next;
+	}
+}
+
 u64 do_mmap(struct mm *mm, u64 nr_pages, u32 flags)
 {
 	u64 start, align = flags & VM_HUGE ? hpage_pages() : 1;
@@ -154,39 +235,62 @@ static void zap_range(struct flush_batch *b, u64 start, u64 end)
 				release_zapped(b);
 		}
 	}
-	mms()->flush->finish(b);
-	release_zapped(b);
 }
 
-/* Only whole VMAs, or a tail of one: what the workloads need. */
-int do_munmap(struct mm *mm, u64 start, u64 nr_pages)
+/* Take [start, end) out of @mm, which is locked for writing: the VMAs and
+ * parts of VMAs in it, with one flush for all. */
+static int unmap_region(struct mm *mm, u64 start, u64 end)
+{
+	struct vma **p = &mm->first, *v;
+	struct flush_batch b;
+	int rc = vma_isolate(mm, start, end);
+
+	if (rc)
+		return rc;
+	while ((v = *p) && v->start < start)
+		p = &v->next;
+	if (!v || v->start >= end)
+		return 0;
+	flush_batch_begin(&b, mm);
+	set_tlb_flush_pending(mm);
+	for (v = *p; v && v->start < end; v = v->next)
+		zap_range(&b, v->start, v->end);
+	mms()->flush->finish(&b);
+	release_zapped(&b);
+	clear_tlb_flush_pending(mm);
+	for (v = *p; v && v->start < end; v = *p) {
+		oracle_rights(mm, v->start, v->end, 0);
+		anon_vma_unlink(v);
+		*p = v->next;
+	}
+	return 0;
+}
+
+int do_mmap_fixed(struct mm *mm, u64 start, u64 nr_pages, u32 flags)
 {
 	enum cycle_cat cat = cat_enter(CYC_KERNEL);
-	u64 end = start + nr_pages;
-	struct flush_batch b;
-	struct vma **p, *v;
-	int rc = 0;
+	int rc;
 
 	charge(cost_of(COST_SYSCALL));
 	down_write(&mm->mmap_lock);
 	touch(mm, true);
-	for (p = &mm->first; (v = *p) && v->end <= start; p = &v->next)
-		;
-	if (!v || v->start > start || v->end != end) {
-		rc = -EINVAL;
-		goto out;
-	}
-	flush_batch_begin(&b, mm);
-	set_tlb_flush_pending(mm);
-	zap_range(&b, start, end);
-	clear_tlb_flush_pending(mm);
-	oracle_rights(mm, start, end, 0);
-	touch(v, true);
-	if (v->start == start)
-		*p = v->next;
-	else
-		v->end = start;
-out:
+	rc = unmap_region(mm, start, start + nr_pages);
+	if (!rc && !vma_add(mm, start, nr_pages, flags))
+		rc = -ENOMEM;
+	up_write(&mm->mmap_lock);
+	cat_leave(cat);
+	return rc;
+}
+
+int do_munmap(struct mm *mm, u64 start, u64 nr_pages)
+{
+	enum cycle_cat cat = cat_enter(CYC_KERNEL);
+	int rc;
+
+	charge(cost_of(COST_SYSCALL));
+	down_write(&mm->mmap_lock);
+	touch(mm, true);
+	rc = unmap_region(mm, start, start + nr_pages);
 	up_write(&mm->mmap_lock);
 	cat_leave(cat);
 	return rc;
