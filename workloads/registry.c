@@ -3,11 +3,11 @@
 #include "workloads/workload.h"
 
 extern const struct workload workload_numa_migrate, workload_mprotect_storm,
-	workload_replay;
+	workload_replay, workload_chase;
 
 const struct workload *const workloads[] = {
 	&workload_numa_migrate, &workload_mprotect_storm, &workload_replay,
-	NULL
+	&workload_chase, NULL
 };
 
 const struct workload *workload_find(const char *name)

@@ -9,12 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "workloads/trace_file.h"
+#include "workloads/footprint.h"
 #include "workloads/workload.h"
 
 /* Runs between two looks at the timer. */
 #define BATCH 256u
-#define PIECE_SHIFT 21u
 
 enum as { AS_THREADS, AS_PROCESSES };
 static const char *const as_names[] = { "threads", "processes", NULL };
@@ -22,6 +21,8 @@ static const char *const as_names[] = { "threads", "processes", NULL };
 struct cfg {
 	int as;
 	u32 loops;
+	u32 huge_from;
+	bool is_prefaulted;
 };
 
 #define FIELD(f) .offset = offsetof(struct cfg, f), .group = "workload"
@@ -32,6 +33,14 @@ static const struct opt params[] = {
 	  FIELD(as) },
 	{ .name = "loops", .kind = OPT_U32, .def = "1", .min = 1,
 	  .help = "times each trace is played", FIELD(loops) },
+	{ .name = "prefault", .kind = OPT_BOOL,
+	  .help = "every page of the traces is mapped and dirty before the "
+		  "clock starts, and the TLBs are empty: no faults",
+	  FIELD(is_prefaulted) },
+	{ .name = "huge-from", .kind = OPT_U32, .def = "1", .min = 1,
+	  .max = PIECE_PAGES, .unit = "pages",
+	  .help = "with --thp, huge pages only where a trace touches so many "
+		  "4K pages of the 2M", FIELD(huge_from) },
 };
 
 struct state {
@@ -39,84 +48,42 @@ struct state {
 	u32 nr;
 };
 
-struct pieces {
-	u64 *v;
-	size_t n, room;
-};
-
-static int piece_add(struct pieces *p, u64 piece)
+/* Adjoining pieces that are all worth a huge page, or all not, are one VMA. */
+static int map(struct mm *mm, struct footprint *f, u32 huge_from,
+	       struct err *e)
 {
-	/* Programs stay where they are for a while. */
-	for (size_t i = p->n; i-- > 0 && i + 8 >= p->n; )
-		if (p->v[i] == piece)
-			return 0;
-	if (p->n == p->room) {
-		size_t room = p->room ? 2 * p->room : 1024;
-		u64 *v = realloc(p->v, room * sizeof(*v));
+	const u32 flags = VM_READ | VM_WRITE | VM_MIGRATABLE;
+	struct piece *p = f->piece;
 
-		if (!v)
-			return -ENOMEM;
-		p->v = v;
-		p->room = room;
-	}
-	p->v[p->n++] = piece;
-	return 0;
-}
+	footprint_sort(f);
+	for (u32 i = 0, k; i < f->nr; i = k) {
+		bool is_huge = piece_pages(&p[i]) >= huge_from;
 
-static int by_value(const void *a, const void *b)
-{
-	u64 x = *(const u64 *)a, y = *(const u64 *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static void pieces_sort(struct pieces *p)
-{
-	size_t n = 0;
-
-	qsort(p->v, p->n, sizeof(*p->v), by_value);
-	for (size_t i = 0; i < p->n; i++)
-		if (!n || p->v[n - 1] != p->v[i])
-			p->v[n++] = p->v[i];
-	p->n = n;
-}
-
-static int pieces_of(struct trace *t, const char *path, struct pieces *p,
-		     struct err *e)
-{
-	const struct run *r;
-	size_t n;
-	int rc;
-
-	while (!(rc = trace_next(t, &r, &n, e)) && n) {
-		for (size_t i = 0; i < n; i++) {
-			if (r[i].va >> 47)
-				return err_set(e, -EINVAL, "%s: address 0x%llx "
-					       "is not a user address (below "
-					       "2^47)", path,
-					       (unsigned long long)r[i].va);
-			if (piece_add(p, r[i].va >> PIECE_SHIFT))
-				return err_set(e, -ENOMEM, "out of memory");
-		}
-		if (p->n > 1u << 20)
-			pieces_sort(p);
-	}
-	return rc ? rc : trace_rewind(t, e);
-}
-
-static int map(struct mm *mm, struct pieces *p, struct err *e)
-{
-	u64 per = 1ull << (PIECE_SHIFT - PAGE_SHIFT);
-
-	pieces_sort(p);
-	for (size_t i = 0, k; i < p->n; i = k) {
-		for (k = i + 1; k < p->n && p->v[k] == p->v[k - 1] + 1; k++)
-			;
-		if (!vma_add(mm, p->v[i] * per, (k - i) * per, VM_READ |
-			     VM_WRITE | VM_HUGE | VM_MIGRATABLE))
+		for (k = i + 1; k < f->nr; k++)
+			if (p[k].vpn != p[k - 1].vpn + PIECE_PAGES ||
+			    (piece_pages(&p[k]) >= huge_from) != is_huge)
+				break;
+		if (!vma_add(mm, p[i].vpn, (u64)(k - i) * PIECE_PAGES,
+			     flags | (is_huge ? VM_HUGE : 0)))
 			return err_set(e, -ENOMEM, "out of memory");
 	}
 	return 0;
+}
+
+/* Thread @i stores once to each page; what is there already stays. */
+static int prefault(struct wl *w, u32 i, const struct footprint *f,
+		    struct err *e)
+{
+	int rc = 0;
+
+	for (u32 k = 0; k < f->nr && !rc; k++)
+		for (u32 page = 0; page < PIECE_PAGES && !rc; page++)
+			if (piece_has(&f->piece[k], page))
+				rc = wl_populate(w, i, f->piece[k].vpn + page,
+						 1, e);
+	this_cpu = &the_sys->cpu[w->cpu_of[i]];
+	cpu_load_cr3(this_cpu->s->root, this_cpu->s->pcid, true);
+	return rc;
 }
 
 static int open_traces(struct wl *w, struct state *st, struct err *e)
@@ -134,44 +101,71 @@ static int open_traces(struct wl *w, struct state *st, struct err *e)
 	return 0;
 }
 
+/* An address space of its own for each trace. */
+static int setup_processes(struct wl *w, struct state *st, struct err *e)
+{
+	const struct cfg *cfg = w->cfg;
+	int rc = 0;
+
+	for (u32 i = 0; i < w->nr_threads && !rc; i++) {
+		struct footprint f = { 0 };
+		struct mm *mm = mm_create();
+
+		rc = mm ? wl_start(w, i, mm, e)
+			: err_set(e, -ENOMEM, "out of memory");
+		if (!rc)
+			rc = footprint_add_trace(&f, st->trace[i],
+						 w->files[i % w->nr_files], e);
+		if (!rc)
+			rc = map(mm, &f, cfg->huge_from, e);
+		if (!rc && cfg->is_prefaulted)
+			rc = prefault(w, i, &f, e);
+		footprint_release(&f);
+	}
+	return rc;
+}
+
+/* One for all; each file is read once. With prefaults thread 0 touches all of
+ * it first, so it all lies on that thread's node while there is room. */
+static int setup_threads(struct wl *w, struct state *st, struct err *e)
+{
+	const struct cfg *cfg = w->cfg;
+	struct footprint f = { 0 };
+	struct mm *mm = mm_create();
+	int rc = mm ? 0 : err_set(e, -ENOMEM, "out of memory");
+
+	for (u32 i = 0; i < w->nr_threads && !rc; i++) {
+		rc = wl_start(w, i, mm, e);
+		if (!rc && i < w->nr_files)
+			rc = footprint_add_trace(&f, st->trace[i], w->files[i],
+						 e);
+	}
+	if (!rc)
+		rc = map(mm, &f, cfg->huge_from, e);
+	if (!rc && cfg->is_prefaulted)
+		rc = prefault(w, 0, &f, e);
+	footprint_release(&f);
+	return rc;
+}
+
 static int setup(struct wl *w, struct err *e)
 {
 	const struct cfg *cfg = w->cfg;
 	struct state *st = calloc(1, sizeof(*st));
-	struct pieces p = { 0 };
-	struct mm *mm = NULL;
 	int rc;
 
 	w->priv = st;
+	w->unit = "accesses";
 	if (!st)
 		return err_set(e, -ENOMEM, "out of memory");
 	rc = wl_thread_count(w, w->nr_files, e);
 	if (rc > 0)
 		rc = open_traces(w, st, e);
-	for (u32 i = 0; i < w->nr_threads && !rc; i++) {
-		/* Threads share one set of pieces, each file read once. */
-		if (cfg->as == AS_PROCESSES)
-			p.n = 0;
-		if (cfg->as == AS_PROCESSES || i < w->nr_files)
-			rc = pieces_of(st->trace[i], w->files[i % w->nr_files],
-				       &p, e);
-		if (!rc && (!mm || cfg->as == AS_PROCESSES)) {
-			mm = mm_create();
-			if (!mm)
-				rc = err_set(e, -ENOMEM, "out of memory");
-		}
-		if (!rc && cfg->as == AS_PROCESSES)
-			rc = map(mm, &p, e);
-		if (!rc)
-			rc = wl_start(w, i, mm, e);
-		if (!rc)
-			w->total += trace_info(st->trace[i])->nr_accesses *
-				cfg->loops;
-	}
-	if (!rc && cfg->as == AS_THREADS)
-		rc = map(mm, &p, e);
-	w->unit = "accesses";
-	free(p.v);
+	if (!rc)
+		rc = cfg->as == AS_PROCESSES ? setup_processes(w, st, e)
+					     : setup_threads(w, st, e);
+	for (u32 i = 0; i < st->nr && !rc; i++)
+		w->total += trace_info(st->trace[i])->nr_accesses * cfg->loops;
 	return rc;
 }
 
