@@ -3,37 +3,6 @@
 
 #include "cpu/step.h"
 
-void cpu_load_cr3(u32 root, u16 pcid, bool flush)
-{
-	struct cpu_state *s = this_cpu->s;
-
-	touch(&s->root, true);
-	s->root = root;
-	s->pcid = pcid;
-	if (flush)
-		cpu_flush_pcid();
-}
-
-u32 cpu_invlpg(u64 vpn)
-{
-	struct cpu_state *s = this_cpu->s;
-
-	if (!s->env)
-		return tlb_array_invlpg(this_cpu->tlb, s->pcid, vpn);
-	touch(s->env, true);
-	return envelope_invalidate(s->env, INVAL_PAGE_GLOBAL, s->pcid, vpn);
-}
-
-u32 cpu_flush_pcid(void)
-{
-	struct cpu_state *s = this_cpu->s;
-
-	if (!s->env)
-		return tlb_array_flush_pcid(this_cpu->tlb, s->pcid);
-	touch(s->env, true);
-	return envelope_invalidate(s->env, INVAL_ASID, s->pcid, 0);
-}
-
 /* Walk the tables for @vpn. The caller has stepped for the first load. Sets A,
  * and D for a store, in the leaf with a locked update in the step that read
  * it. Source: Intel SDM vol. 3, "Accessed and Dirty Flags".

@@ -260,7 +260,10 @@ int cpu_run_many(const struct run *runs, size_t n);
 /* Load a root table: MOV CR3 without NOFLUSH when @flush. */
 void cpu_load_cr3(u32 root, u16 pcid, bool flush);
 
-/* Invalidations on this CPU. vpn in 4 KiB pages. Return: entries dropped. */
+/* Invalidations on this CPU (inval.c). vpn in 4 KiB pages. Return: entries
+ * dropped. cpu_invalidate: any operation of tlb/arch.h, done here whether it is
+ * a broadcast or not; invlpg and flush_pcid are those of the current PCID. */
+u32 cpu_invalidate(const struct inval_op *op, u16 asid, u64 vpn);
 u32 cpu_invlpg(u64 vpn);
 u32 cpu_flush_pcid(void);
 

@@ -1,0 +1,57 @@
+/* Invalidations on this CPU: what an operation must drop, and no more. */
+#include "cpu/step.h"
+
+/* Drop what @op names from the translation caches of @c. */
+static u32 drop(struct cpu *c, const struct inval_op *op, u16 asid, u64 vpn)
+{
+	struct cpu_state *s = c->s;
+
+	if (s->env) {
+		touch(s->env, true);
+		return envelope_invalidate(s->env, op->scope, asid, vpn);
+	}
+	switch (op->scope) {
+	case INVAL_PAGE:
+	case INVAL_PAGE_GLOBAL:
+	case INVAL_PAGE_ALL:
+		return tlb_array_invlpg(c->tlb, asid, vpn);
+	case INVAL_ASID:
+		return tlb_array_flush_pcid(c->tlb, asid);
+	default:
+		return tlb_array_flush_all(c->tlb);
+	}
+}
+
+u32 cpu_invalidate(const struct inval_op *op, u16 asid, u64 vpn)
+{
+	return drop(this_cpu, op, asid, vpn);
+}
+
+static const struct inval_op invlpg = {
+	"INVLPG", ARCH_X86, INVAL_PAGE_GLOBAL, INVAL_WALK_ASID, false, ""
+};
+
+static const struct inval_op mov_cr3 = {
+	"MOV CR3", ARCH_X86, INVAL_ASID, INVAL_WALK_ASID, false, ""
+};
+
+void cpu_load_cr3(u32 root, u16 pcid, bool flush)
+{
+	struct cpu_state *s = this_cpu->s;
+
+	touch(&s->root, true);
+	s->root = root;
+	s->pcid = pcid;
+	if (flush)
+		cpu_flush_pcid();
+}
+
+u32 cpu_invlpg(u64 vpn)
+{
+	return drop(this_cpu, &invlpg, this_cpu->s->pcid, vpn);
+}
+
+u32 cpu_flush_pcid(void)
+{
+	return drop(this_cpu, &mov_cr3, this_cpu->s->pcid, 0);
+}
