@@ -22,7 +22,8 @@
 /* ORDER tlb_index, ORDER tlb_repl */
 static const char *const index_names[] = { "linear", "xor", NULL };
 static const char *const repl_names[] = {
-	"tree-plru", "mru1-3plru4", "lru", "fifo", "random", "nru", NULL
+	"tree-plru", "mru1-3plru4", "lru", "fifo", "random", "nru",
+	"lru-3plru4", NULL
 };
 _Static_assert(ARRAY_LEN(index_names) == NR_TLB_INDEX + 1, "ORDER tlb_index");
 _Static_assert(ARRAY_LEN(repl_names) == NR_TLB_REPL + 1, "ORDER tlb_repl");
@@ -328,7 +329,8 @@ static void set_replacement(struct parse *ps, struct tlb_geometry *geo)
 
 	if (repl < 0)
 		FAIL(ps, ps->key_line, "replacement: '%s' is not one of "
-		     "tree-plru, mru1-3plru4, lru, fifo, random, nru%s",
+		     "tree-plru, mru1-3plru4, lru, fifo, random, nru, "
+		     "lru-3plru4%s",
 		     ps->value,
 		     suggest_text(ps->value, repl_names, hint, sizeof(hint)));
 	else
@@ -348,7 +350,7 @@ static void set_tlb(struct parse *ps, enum profile_tlb which)
 		return;
 	switch ((enum tlb_key)key) {
 	case KEY_ENTRIES:
-		set_count(ps, TLB_MAX_SETS * TLB_MAX_WAYS,
+		set_count(ps, TLB_MAX_ENTRIES,
 			  &ps->tlb_entries[which]);
 		break;
 	case KEY_WAYS:
@@ -479,7 +481,7 @@ static void check_tlb(struct parse *ps, enum profile_tlb which)
 	if (!tlb_geometry_is_valid(geo))
 		FAIL(ps, line[KEY_REPLACEMENT], "[%s] replacement = %s does not "
 		     "work with %u ways; tree-plru takes a power of two, "
-		     "mru1-3plru4 takes 12", section,
+		     "mru1-3plru4 and lru-3plru4: each takes 12", section,
 		     repl_names[geo->replacement], geo->nr_ways);
 }
 

@@ -23,14 +23,14 @@ struct ref_way {
 };
 
 struct ref_set {
-	struct ref_way way[TLB_MAX_WAYS];
+	struct ref_way way[TLB_MAX_BIT_WAYS];
 	/* Ways, the one used (LRU) or filled (FIFO) last first. */
-	u32 order[TLB_MAX_WAYS];
+	u32 order[TLB_MAX_BIT_WAYS];
 	u32 nr_order;
-	bool referenced[TLB_MAX_WAYS];
+	bool referenced[TLB_MAX_BIT_WAYS];
 	/* Per tree (three for 3PLRU4) and node (children 2n, 2n+1; root 1):
 	 * is the right half next to go? */
-	bool right_is_next[3][TLB_MAX_WAYS];
+	bool right_is_next[3][TLB_MAX_BIT_WAYS];
 	u32 last_group;
 };
 

@@ -225,7 +225,10 @@ static int unit_init(struct tlb_unit *u, const struct tlb_geometry *geo)
 	size_t nr_padded, nr_ways = geo->nr_ways;
 	bool has_stamps;
 
-	if (nr_ways && !tlb_geometry_is_valid(geo))
+	if (nr_ways && (!tlb_geometry_is_valid(geo) ||
+			nr_ways > TLB_MAX_BIT_WAYS ||
+			geo->nr_sets != 1u << geo->index_bits ||
+			geo->replacement == TLB_REPL_LRU_3PLRU4))
 		return -EINVAL;
 	u->geo = *geo;
 	/* An array that is absent is one empty set, so that a lookup need not

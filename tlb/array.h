@@ -84,7 +84,7 @@ struct tlb_unit {
 	u32 nr_live;            /* entries that can match                     */
 	u32 nr_slots;           /* nr_sets * nr_ways                          */
 	u32 id;                 /* enum tlb_unit_id                           */
-	struct tlb_touch touch[TLB_MAX_WAYS];   /* [way]                      */
+	struct tlb_touch touch[TLB_MAX_BIT_WAYS];   /* [way]                      */
 	u8 victim[TLB_MAX_VICTIM];      /* [state], if is_tabled              */
 	bool is_tabled;
 	struct rng rng;

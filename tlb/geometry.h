@@ -1,7 +1,8 @@
-/* geometry.h - the shape of one TLB array, as a machine profile states it.
+/* geometry.h - the shape of one TLB array, and of a core's whole hierarchy, as
+ * a machine profile states them.
  *
- * Plain data: read by cpu/machine.c from a profile, checked by
- * tlb_geometry_is_valid(), handed to whoever builds a TLB from it.
+ * Plain data: read by cpu/profile.c, checked here, handed to
+ * tlb_array_create().
  *
  * An array that a machine does not have keeps nr_ways == 0.
  */
@@ -10,27 +11,31 @@
 
 #include "base/types.h"
 
-/* Bits of tlb_geometry.page_sizes: what leaf sizes the array may hold. */
+/* Bits of tlb_geometry.page_sizes: what leaf sizes the array holds whole. */
 #define TLB_HOLDS_4K (1u << 0)
 #define TLB_HOLDS_2M (1u << 1)
 #define TLB_HOLDS_1G (1u << 2)
+#define TLB_NR_SIZES 3u
 
-/* How a page number picks its set, with n = index_bits and vpn counted in
- * pages of the entry's own size:
- *   linear  set = vpn[n-1:0]
- *   xor     set = vpn[n-1:0] ^ vpn[2n-1:n]                                  */
+/* How a page number picks its set, with vpn counted in pages of the entry's
+ * own size:
+ *   linear  set = vpn mod nr_sets, any number of sets
+ *   xor     set = vpn[k-1:0] ^ vpn[2k-1:k], k = index_bits, 2^k sets        */
 enum tlb_index { TLB_INDEX_LINEAR, TLB_INDEX_XOR, NR_TLB_INDEX };
 
-/* ORDER tlb_repl: cpu/profile.c spells these for profiles. */
+/* ORDER tlb_repl: cpu/profile.c spells these for profiles.
+ * What each does exactly is in repl.h. */
 enum tlb_repl {
-	TLB_REPL_TREE_PLRU,     /* ways: a power of two                       */
+	TLB_REPL_TREE_PLRU,     /* ways: a power of two, at most 64           */
 	TLB_REPL_MRU1_3PLRU4,   /* (MRU+1)%3PLRU4, 12 ways: three PLRU trees of
 				 * four, victim from the group after the one
 				 * used last                                  */
-	TLB_REPL_LRU,
-	TLB_REPL_FIFO,
-	TLB_REPL_RANDOM,
-	TLB_REPL_NRU,
+	TLB_REPL_LRU,           /* true LRU, any ways                         */
+	TLB_REPL_FIFO,          /* any ways                                   */
+	TLB_REPL_RANDOM,        /* any ways                                   */
+	TLB_REPL_NRU,           /* bit-PLRU, at most 64 ways                  */
+	TLB_REPL_LRU_3PLRU4,    /* LRU3PLRU4, 12 ways: victim from the group
+				 * used longest ago                           */
 	NR_TLB_REPL
 };
 
@@ -40,30 +45,48 @@ enum tlb_use { TLB_LOAD, TLB_STORE, TLB_FETCH, NR_TLB_USES };
 #define TLB_SERVES_STORE (1u << TLB_STORE)
 #define TLB_SERVES_FETCH (1u << TLB_FETCH)
 #define TLB_SERVES_DATA (TLB_SERVES_LOAD | TLB_SERVES_STORE)
+#define TLB_SERVES_ALL (TLB_SERVES_DATA | TLB_SERVES_FETCH)
+
+/* How the threads of a core share an array. Only a core whose threads are on
+ * (more than one) shares anything. */
+enum tlb_smt {
+	TLB_SMT_COMPETE,        /* all sets and ways are everyone's           */
+	TLB_SMT_SPLIT,          /* each thread has nr_sets / threads sets; with
+				 * one set, nr_ways / threads ways            */
+	TLB_SMT_PRIVATE,        /* each thread has an array of this shape     */
+	NR_TLB_SMT
+};
 
 #define TLB_MAX_SETS 65536u
-#define TLB_MAX_WAYS 64u
+#define TLB_MAX_WAYS 32768u     /* LRU, FIFO, random                          */
+#define TLB_MAX_BIT_WAYS 64u    /* policies whose state is bits               */
+#define TLB_MAX_ENTRIES (1u << 20)
 
 struct tlb_geometry {
 	char name[32];          /* "stlb": prefix of its counters             */
-	u32 nr_sets;            /* power of two, 1..TLB_MAX_SETS              */
+	u32 nr_sets;            /* 1..TLB_MAX_SETS; xor: 2^index_bits         */
 	u32 nr_ways;            /* 1..TLB_MAX_WAYS; 0: there is no such array */
 	u32 page_sizes;         /* TLB_HOLDS_*                                */
 	enum tlb_index index;
-	u32 index_bits;         /* log2(nr_sets)                              */
+	u32 index_bits;         /* xor: k; linear: not used                   */
 	enum tlb_repl replacement;
 	u32 hit_cycles;         /* added to an access that hits here          */
 	char source[128];       /* where the shape is from, or "assumed: why" */
 	u8 level;               /* 1 or 2                                     */
 	u8 serves;              /* TLB_SERVES_*                               */
 	u8 coalesce;            /* log2 of the contiguous, aligned 4K pages that
-				 * one entry may map; 0: one page             */
-	bool is_smt_split;      /* each SMT thread has nr_sets / threads sets
-				 * of its own; else threads compete           */
+				 * one entry may map (AMD 2, Arm contiguous 4);
+				 * 0: one page. Needs TLB_HOLDS_4K            */
+	u8 smt;                 /* enum tlb_smt                               */
+	bool takes_pieces;      /* of a larger page than it holds, keeps the
+				 * accessed piece of its own largest size (1G
+				 * as 2M in AMD Zen 2's level 2)              */
 };
 
 /* The TLBs of one core: a list of arrays. At level 1 at most one array takes
- * a given use and page size, at level 2 at most two (Ice Lake's pair A, B). */
+ * a given use and page size whole, at level 2 at most two (Ice Lake's pair A,
+ * B; which of them takes a page is the next bit of its number above those that
+ * index the first: assumed, no published measurement). */
 #define TLB_MAX_ARRAYS 12u
 
 struct tlb_design {
@@ -71,9 +94,18 @@ struct tlb_design {
 	u32 nr_arrays;
 	struct tlb_geometry array[TLB_MAX_ARRAYS];
 	u32 pcid_slots;         /* address spaces that level 2 keeps apart per
-				 * thread, true LRU; 0: as many as there are  */
-	bool cr3_empties_l1d;   /* any MOV CR3 drops the data L1s             */
+				 * thread, true LRU; 0: as many as there are.
+				 * Skylake 4 (TLB;DR)                         */
+	u32 pcid_slots_l1i;     /* the same of the level-1 arrays that serve
+				 * fetches alone. Skylake 1                   */
+	bool cr3_empties_l1d;   /* any MOV CR3 drops the thread's entries, but
+				 * not global ones, in the level-1 arrays that
+				 * serve data. Skylake: true                  */
+	bool is_inclusive;      /* what level 2 evicts leaves level 1 too     */
 };
+
+#define TLB_MAX_PCID_SLOTS 64u
+#define TLB_MAX_THREADS 8u      /* hardware threads of one core               */
 
 /* Entries in all: 0 when the machine has no such array. */
 static inline u32 tlb_geometry_entries(const struct tlb_geometry *geo)
@@ -81,22 +113,20 @@ static inline u32 tlb_geometry_entries(const struct tlb_geometry *geo)
 	return geo->nr_sets * geo->nr_ways;
 }
 
-/* Could a TLB be built from @geo? One test for profiles and for tlb_create. */
+/* tlb_geometry_error - could an array be built from @geo? Level and uses are
+ * the design's business. Return: NULL, or what is wrong, a static text that
+ * goes on after "NAME: ". */
+const char *tlb_geometry_error(const struct tlb_geometry *geo);
+
+/* tlb_design_error - could a core be built from @d, with @nr_threads threads?
+ * @array: which array the text is about; -1: the design as a whole. NULL when
+ * nobody asks. Return: as above. */
+const char *tlb_design_error(const struct tlb_design *d, u32 nr_threads,
+			     int *array);
+
 static inline bool tlb_geometry_is_valid(const struct tlb_geometry *geo)
 {
-	if (geo->nr_ways < 1 || geo->nr_ways > TLB_MAX_WAYS)
-		return false;
-	if (geo->nr_sets < 1 || geo->nr_sets > TLB_MAX_SETS ||
-	    geo->index_bits > 16 || geo->nr_sets != 1u << geo->index_bits)
-		return false;
-	if (!geo->page_sizes || geo->page_sizes > 7)
-		return false;
-	if (geo->index >= NR_TLB_INDEX || geo->replacement >= NR_TLB_REPL)
-		return false;
-	if (geo->replacement == TLB_REPL_TREE_PLRU &&
-	    (geo->nr_ways & (geo->nr_ways - 1)))
-		return false;
-	return geo->replacement != TLB_REPL_MRU1_3PLRU4 || geo->nr_ways == 12;
+	return !tlb_geometry_error(geo);
 }
 
 #endif
