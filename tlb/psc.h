@@ -9,7 +9,12 @@
  * @table, and the path to it allows @rights. Levels count from the leaf: a
  * PDE-cache entry has level 1 and names a page-table page.
  *
+ * The threads of a core share the caches; each has PCIDs of its own. So what
+ * an entry belongs to is a *space*, a thread and a PCID.
+ *
  * Units:   vpn in 4 KiB pages, @table a pfn.
+ * Cost:    every operation on one page is O(1) whatever the shape; dropping a
+ *          space looks at every entry.
  * Source:  Intel SDM vol. 3, "Paging-Structure Caches".
  */
 #ifndef TLB_PSC_H
@@ -19,6 +24,7 @@
 #include "tlb/geometry.h"
 
 #define PSC_MAX_LEVELS 5        /* [level]: 1 PDE, 2 PDPTE, 3 PML4E, 4 PML5E  */
+#define PSC_MAX_ENTRIES 4096u   /* per level                                  */
 
 struct psc_geometry {
 	u32 nr_sets[PSC_MAX_LEVELS];    /* [level]; [0] unused                */
@@ -34,24 +40,34 @@ struct psc_hit {
 	u64 rights;             /* as filled                                  */
 };
 
-/* psc_create - empty; true LRU. @bits: log2 of entries per table (x86-64: 9).
+static inline u32 psc_space(u32 thread, u16 pcid)
+{
+	return thread << 12 | pcid;
+}
+
+/* psc_create - empty; true LRU in each set. @bits: log2 of entries per table
+ * (x86-64: 9); the set is the page number at the level modulo nr_sets.
  * Return: 0, -EINVAL (bad shape), -ENOMEM. */
 int psc_create(struct psc **out, const struct psc_geometry *geo, u32 bits);
 void psc_destroy(struct psc *p);
 
-/* psc_lookup - the lowest level that is cached: PDE first, then up.
+/* psc_lookup - the lowest level that is cached: PDE first, then up; what is
+ * found becomes the youngest of its set, nothing else changes.
  * Return: false when the walk starts at the root. */
-bool psc_lookup(struct psc *p, u16 pcid, u64 vpn, struct psc_hit *hit);
+bool psc_lookup(struct psc *p, u32 space, u64 vpn, struct psc_hit *hit);
 
 /* psc_fill - a walk read the entry of @level (present, not a leaf, A set). */
-void psc_fill(struct psc *p, u16 pcid, u64 vpn, u32 level, u64 table,
+void psc_fill(struct psc *p, u32 space, u64 vpn, u32 level, u64 table,
 	      u64 rights);
 
-/* Invalidations. Return: entries dropped. psc_invlpg_one is what a fault, or
- * INVLPG under EFER.TCE, drops: only those that would translate @vpn. */
-u32 psc_flush_pcid(struct psc *p, u16 pcid);
+/* Invalidations. Return: entries dropped. INVLPG drops all of a space
+ * (psc_flush_space). psc_invlpg_one is what a fault, or INVLPG under AMD's
+ * EFER.TCE, drops: only those that would translate @vpn. */
+u32 psc_flush_space(struct psc *p, u32 space);
 u32 psc_flush_all(struct psc *p);
-u32 psc_invlpg_one(struct psc *p, u16 pcid, u64 vpn);
+u32 psc_invlpg_one(struct psc *p, u32 space, u64 vpn);
+
+u32 psc_nr_live(const struct psc *p);
 
 /* For tests: NULL, or which invariant is broken. */
 const char *psc_check(const struct psc *p);
