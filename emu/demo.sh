@@ -163,11 +163,11 @@ record() {
 	awk 'BEGIN { for (i = 0; i < 500; i++) {
 		x = (x * 7919 + 104729) % 1000003; print x } }' > "$out/numbers"
 	say "\$ valgrind --tool=lackey --trace-mem=yes --log-fd=9 sort -n numbers" \
-	    "9>&1 >/dev/null | tlbemu trace import -o sort.tlbt -"
-	report "command valgrind --tool=lackey --trace-mem=yes --log-fd=9 sort -n numbers 9>&1 >/dev/null | tlbemu trace import -o sort.tlbt -"
+	    "9>&1 >/dev/null | tlbemu trace import --no-fetch -o sort.tlbt -"
+	report "command valgrind --tool=lackey --trace-mem=yes --log-fd=9 sort -n numbers 9>&1 >/dev/null | tlbemu trace import --no-fetch -o sort.tlbt -"
 	timeout 60 "$valgrind" --tool=lackey --trace-mem=yes --log-fd=9 \
 		sort -n "$out/numbers" 9>&1 > /dev/null |
-		"$tlbemu" trace import --progress never -o "$out/sort.tlbt" -
+		"$tlbemu" trace import --no-fetch --progress never -o "$out/sort.tlbt" -
 }
 
 trace() {

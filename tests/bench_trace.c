@@ -9,7 +9,7 @@
 
 #include "base/rng.h"
 #include "base/types.h"
-#include "emu/import_lackey.h"
+#include "emu/import.h"
 #include "workloads/trace_file.h"
 
 static struct err err;
@@ -101,8 +101,10 @@ static void bench_pattern(enum pattern p, u64 nr)
 static void bench_import(void)
 {
 	enum { NR = 4000000 };
-	struct lackey_cfg cfg = { .name = "bench" };
-	struct lackey_result res;
+	struct import_cfg cfg = { .name = "bench", .without_fetch = true };
+	const struct import_access *a;
+	struct import *im;
+	size_t n;
 	struct trace_writer *w;
 	char text[] = "/tmp/bench_trace_text.XXXXXX";
 	int fd = mkstemp(text);
@@ -125,10 +127,19 @@ static void bench_import(void)
 	lseek(fd, 0, SEEK_SET);
 	check(trace_writer_create(&w, path, &err));
 	start = host_seconds();
-	check(lackey_import(fd, &cfg, w, &res, &err));
+	check(import_open(&im, fd, &cfg, &err));
+	for (;;) {
+		check(import_next(im, &a, &n, &err));
+		if (!n)
+			break;
+		for (size_t i = 0; i < n; i++)
+			check(trace_writer_append(w, a[i].va, a[i].bytes,
+						  a[i].op, &err));
+	}
 	check(trace_writer_close(w, &err));
 	printf("trace_import_lackey %.1f Mlines/s\n",
-	       res.nr_lines / (host_seconds() - start) / 1e6);
+	       import_stats(im)->nr_records / (host_seconds() - start) / 1e6);
+	import_close(im);
 	fclose(f);
 }
 

@@ -19,7 +19,7 @@
 
 #include "base/rng.h"
 #include "base/types.h"
-#include "emu/import_lackey.h"
+#include "emu/import.h"
 #include "workloads/trace_file.h"
 
 struct access {
@@ -679,24 +679,46 @@ static void test_appears_by_rename(void **state)
 
 /* ---- lackey ---- */
 
+/* @left accesses of @fd, or all, into a trace at @path. */
+static int import_fd(int fd, const char *path, const struct import_cfg *cfg,
+		     u64 left, struct import_stats *stats)
+{
+	const struct import_access *a;
+	struct trace_writer *w;
+	struct import *im;
+	size_t n;
+	int ret = import_open(&im, fd, cfg, &err);
+
+	if (ret)
+		return ret;
+	OK(trace_writer_create(&w, path, &err));
+	while (left && !(ret = import_next(im, &a, &n, &err)) && n)
+		for (size_t i = 0; i < n && left; i++, left--)
+			OK(trace_writer_append(w, a[i].va, a[i].bytes, a[i].op,
+					       &err));
+	*stats = *import_stats(im);
+	import_close(im);
+	if (left && ret)
+		trace_writer_abort(w);
+	else
+		OK(trace_writer_close(w, &err));
+	return left ? ret : 0;
+}
+
 static int import_text(const char *text, size_t bytes, const char *path,
-		       struct lackey_cfg cfg, struct lackey_result *res)
+		       struct import_cfg cfg, u64 limit,
+		       struct import_stats *stats)
 {
 	const char *in = in_dir("in.lackey");
-	struct trace_writer *w;
 	int fd, ret;
 
 	spill(in, text, bytes);
 	fd = open(in, O_RDONLY);
 	assert_true(fd >= 0);
-	OK(trace_writer_create(&w, path, &err));
 	cfg.name = "in.lackey";
-	ret = lackey_import(fd, &cfg, w, res, &err);
+	cfg.format = "lackey";
+	ret = import_fd(fd, path, &cfg, limit ? limit : ~0ull, stats);
 	close(fd);
-	if (ret)
-		trace_writer_abort(w);
-	else
-		OK(trace_writer_close(w, &err));
 	return ret;
 }
 
@@ -731,12 +753,12 @@ static void test_lackey_lines(void **state)
 		{ " \n", "column 1" },
 		{ "I\n", "column 1" },
 	};
-	struct lackey_result res;
+	struct import_stats res;
 
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
 		int ret = import_text(row[i].text, strlen(row[i].text),
 				      in_dir("l.tlbt"),
-				      (struct lackey_cfg){ 0 }, &res);
+				      (struct import_cfg){ 0 }, 0, &res);
 
 		if (!row[i].want) {
 			assert_int_equal(ret, 0);
@@ -761,11 +783,12 @@ static void test_lackey_options(void **state)
 		{ 0x1ffc, 4, RUN_WRITE }, { 0x2000, 4, RUN_WRITE },
 		{ 0x4001003, 2, RUN_FETCH }, { 0x2000, 4, RUN_MODIFY },
 	};
-	struct lackey_cfg cfg = { .is_partial_ok = true };
-	struct lackey_result res;
+	struct import_cfg cfg = { .is_partial_ok = true, .without_fetch = true };
+	struct import_stats res;
 	struct seq got = { 0 }, want = { 0 };
+	u64 limit = 0;
 
-	OK(import_text(text, strlen(text), path, cfg, &res));
+	OK(import_text(text, strlen(text), path, cfg, limit, &res));
 	assert_int_equal(res.nr_accesses, 3);
 	assert_int_equal(res.nr_fetches_skipped, 2);
 	assert_string_equal(res.command, "/bin/x -y");
@@ -776,18 +799,18 @@ static void test_lackey_options(void **state)
 	expect_same(&want, &got);
 	expect_info(path, &want, 1);
 
-	cfg.with_fetch = true;
+	cfg.without_fetch = false;
 	want.nr = got.nr = 0;
-	OK(import_text(text, strlen(text), path, cfg, &res));
+	OK(import_text(text, strlen(text), path, cfg, limit, &res));
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		seq_add(&want, all[i].va, all[i].bytes, all[i].op);
 	OK(read_path(path, &got, &err));
 	expect_same(&want, &got);
 
-	cfg.limit = 2;
+	limit = 2;
 	want.nr = 2;
 	got.nr = 0;
-	OK(import_text(text, strlen(text), path, cfg, &res));
+	OK(import_text(text, strlen(text), path, cfg, limit, &res));
 	OK(read_path(path, &got, &err));
 	expect_same(&want, &got);
 	seq_free(&got);
@@ -800,7 +823,7 @@ static void test_lackey_mutation(void **state)
 	static const char good[] =
 		"==7== Command: x\nI  04001000,3\n L 1ffefff0,8\n S 30,16\n"
 		" M 2000,4\n--7-- note\n L 3000,8\n";
-	struct lackey_result res;
+	struct import_stats res;
 	size_t refused = 0;
 	struct rng r;
 
@@ -815,7 +838,7 @@ static void test_lackey_mutation(void **state)
 		if (rng_chance(&r, 1, 4))
 			n = rng_below(&r, n + 1);
 		refused += import_text(text, n, in_dir("m.tlbt"),
-				       (struct lackey_cfg){ 0 }, &res) != 0;
+				       (struct import_cfg){ 0 }, 0, &res) != 0;
 	}
 	assert_true(refused > 0);
 }
@@ -827,9 +850,8 @@ static void test_real_program(void **state)
 	const char *log = in_dir("true.lackey"), *path = in_dir("true.tlbt");
 	char cmd[256], line[256];
 	struct seq in = { 0 }, want = { 0 }, got = { 0 };
-	struct lackey_cfg cfg = { .name = "true", .with_fetch = true };
-	struct lackey_result res;
-	struct trace_writer *w;
+	struct import_cfg cfg = { .name = "true" };
+	struct import_stats res;
 	FILE *f;
 
 	if (system("command -v valgrind >/dev/null 2>&1")) {
@@ -861,9 +883,7 @@ static void test_real_program(void **state)
 	snprintf(cmd, sizeof(cmd), "cat %s", log);
 	f = popen(cmd, "r");
 	assert_non_null(f);
-	OK(trace_writer_create(&w, path, &err));
-	OK(lackey_import(fileno(f), &cfg, w, &res, &err));
-	OK(trace_writer_close(w, &err));
+	OK(import_fd(fileno(f), path, &cfg, ~0ull, &res));
 	pclose(f);
 	assert_string_equal(res.command, "/bin/true");
 	assert_int_equal(res.nr_accesses, in.nr);
