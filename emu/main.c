@@ -9,6 +9,7 @@
 #include "emu/cmd_race.h"
 #include "emu/cmd_report.h"
 #include "emu/cmd_run.h"
+#include "emu/cmd_tlb.h"
 #include "emu/cmd_trace.h"
 #include "emu/version.h"
 
@@ -36,6 +37,9 @@ static const struct command commands[] = {
 	  cmd_list },
 	{ "trace", "import|info|head", "memory traces of real programs",
 	  cmd_trace },
+	{ "tlb", "TRACE --tlb A,B",
+	  "traces through TLB designs side by side, and what-if sweeps",
+	  cmd_tlb },
 	{ "report", "DIR", "tables, figures and texts of DIR as one HTML page",
 	  cmd_report },
 	{ "help", "[COMMAND]", "this text, or a command's", cmd_help },

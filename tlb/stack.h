@@ -29,7 +29,7 @@
 #include "base/types.h"
 #include "tlb/geometry.h"
 
-#define STACK_MAX_MEMBERS 32u
+#define STACK_MAX_MEMBERS 256u
 
 struct stack_member {
 	u32 nr_sets;            /* 1..TLB_MAX_SETS; 1: fully associative      */
