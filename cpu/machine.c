@@ -2,6 +2,7 @@
  */
 #include "cpu/machine.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,28 +27,19 @@ _Static_assert(COST_LINE_TRANSFER_REMOTE - COST_LINE_TRANSFER_SELF ==
 _Static_assert(COST_IPI_DELIVER_REMOTE - COST_IPI_DELIVER_SELF ==
 	       HOP_REMOTE - HOP_SELF, "ORDER hop");
 
-static const struct {
-	double value;
-	const char *source;
-} default_cost[NR_COSTS] = {
-#define COST(id, name, unit, value, source) { value, source },
-#include "cpu/costs.def"
-#undef COST
-};
-
 const char *machine_hop_name(enum hop hop)
 {
 	return hop_names[hop];
 }
 
-static bool is_assumed(const char *source)
+bool machine_is_assumed(const char *source)
 {
 	return !strncmp(source, "assumed", strlen("assumed"));
 }
 
 bool machine_cost_is_assumed(const struct machine *m, enum cost cost)
 {
-	return is_assumed(m->cost_source[cost]);
+	return machine_is_assumed(m->cost_source[cost]);
 }
 
 u64 machine_lookahead_cycles(const struct machine *m)
@@ -59,6 +51,77 @@ u64 machine_lookahead_cycles(const struct machine *m)
 		    m->cost[COST_IPI_DELIVER_SELF + hop] < least)
 			least = m->cost[COST_IPI_DELIVER_SELF + hop];
 	return least;
+}
+
+/* --- features ------------------------------------------------------------ */
+
+static bool *feature_flag(struct machine *m, enum machine_feature feature)
+{
+	switch (feature) {
+	case FEATURE_PCID: return &m->has_pcid;
+	case FEATURE_INVPCID: return &m->has_invpcid;
+	case FEATURE_INVLPGB: return &m->has_invlpgb;
+	case FEATURE_TCE: return &m->has_tce;
+	case FEATURE_LA57: return &m->has_la57;
+	case FEATURE_TLBI_RANGE: return &m->has_tlbi_range;
+	case FEATURE_SVINVAL: return &m->has_svinval;
+	case FEATURE_SVNAPOT: return &m->has_svnapot;
+	case NR_MACHINE_FEATURES: break;
+	}
+	assert(!"a feature");
+	return NULL;
+}
+
+bool machine_has(const struct machine *m, enum machine_feature feature,
+		 struct err *e)
+{
+	const char *name = machine_feature_name(feature);
+	const char *why = "its profile does not name it";
+
+	if (*feature_flag((struct machine *)m, feature))
+		return true;
+	for (u32 i = 0; i < m->nr_values; i++)
+		if (m->value[i].part == PART_MACHINE &&
+		    !strcmp(m->value[i].key, name))
+			why = m->value[i].source;
+	err_set(e, -ENOTSUP, "machine '%s' has no %s (%s)", m->name, name, why);
+	return false;
+}
+
+/* --- what is assumed ------------------------------------------------------- */
+
+static bool is_used(const struct machine_value *v,
+		    const struct machine_use *use)
+{
+	switch (v->part) {
+	case PART_MACHINE:
+		return !strcmp(v->key, "topology") || !strcmp(v->key, "hz");
+	case PART_TLB:
+		return v->index == TLB_MAX_ARRAYS ? use->tlb != 0
+						  : use->tlb >> v->index & 1;
+	case PART_PSC:
+		return use->psc >> v->index & 1;
+	case PART_WALKER:
+		return use->walker;
+	case PART_CACHE:
+		return use->cache >> v->index & 1;
+	case PART_COST:
+		return use->cost[v->index];
+	case NR_MACHINE_PARTS:
+		break;
+	}
+	return false;
+}
+
+u32 machine_count_assumed(const struct machine *m,
+			  const struct machine_use *use)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < m->nr_values; i++)
+		n += machine_is_assumed(m->value[i].source) &&
+			is_used(&m->value[i], use);
+	return n;
 }
 
 /* --- creation ------------------------------------------------------------ */
@@ -111,33 +174,73 @@ static void find_hops(struct machine *m)
 			m->hops_present |= 1u << machine_hop(m, a, b);
 }
 
-/* Takes over the texts of @p that @m keeps. */
-static void use_profile(struct machine *m, struct profile *p)
+/* The array of @level for loads of pages of @size (a bit), or an absent one. */
+static struct tlb_geometry data_array(const struct tlb_design *d, u32 level,
+				      u32 size)
 {
-	memcpy(m->name, p->name, sizeof(m->name));
-	memcpy(m->summary, p->summary, sizeof(m->summary));
-	m->hz = p->hz;
-	m->hz_source = p->hz_source;
-	p->hz_source = NULL;
-	m->l1d_4k = p->tlb[PROFILE_L1D_4K];
-	m->l1d_2m = p->tlb[PROFILE_L1D_2M];
-	m->stlb = p->tlb[PROFILE_STLB];
+	for (u32 i = 0; i < d->nr_arrays; i++)
+		if (d->array[i].level == level &&
+		    d->array[i].serves & TLB_SERVES_LOAD &&
+		    d->array[i].page_sizes & size)
+			return d->array[i];
+	return (struct tlb_geometry){ .nr_ways = 0 };
+}
 
+static void use_costs(struct machine *m, const struct profile *p)
+{
 	for (u32 i = 0; i < NR_COSTS; i++) {
-		struct profile_cost *c = &p->cost[i];
-		bool own = c->source != NULL;
-		double v = own ? c->value : default_cost[i].value;
+		double v = p->cost[i];
 
 		m->cost_given[i] = v;
 		if (!strcmp(machine_cost_unit((enum cost)i), "ns"))
 			v = v * (double)m->hz / 1e9;
 		m->cost[i] = (u64)(v + 0.5);
-		m->is_cost_owned[i] = own;
-		m->cost_source[i] = own ? c->source : default_cost[i].source;
-		c->source = NULL;
-		m->nr_assumed_costs += is_assumed(m->cost_source[i]);
 	}
-	m->stlb.hit_cycles = (u32)m->cost[COST_STLB_HIT];
+}
+
+static void use_features(struct machine *m, const struct profile *p)
+{
+	m->arch = p->arch;
+	for (u32 i = 0; i < NR_MACHINE_FEATURES; i++)
+		*feature_flag(m, (enum machine_feature)i) = p->feature[i] != 0;
+	m->invlpgb_max_pages = p->feature[FEATURE_INVLPGB];
+}
+
+/* Takes over the values of @p. */
+static void use_values(struct machine *m, struct profile *p)
+{
+	m->value = p->value;
+	m->nr_values = p->nr_values;
+	p->value = NULL;
+	p->nr_values = 0;
+	for (u32 i = 0; i < m->nr_values; i++) {
+		const struct machine_value *v = &m->value[i];
+
+		m->nr_assumed += machine_is_assumed(v->source);
+		if (v->part == PART_COST)
+			m->cost_source[v->index] = v->source;
+		if (!strcmp(v->key, "hz"))
+			m->hz_source = v->source;
+	}
+}
+
+static void use_profile(struct machine *m, struct profile *p)
+{
+	memcpy(m->name, p->name, sizeof(m->name));
+	memcpy(m->summary, p->summary, sizeof(m->summary));
+	m->hz = p->hz;
+	m->tlb = p->tlb;
+	m->psc = p->psc;
+	m->nr_walkers = p->nr_walkers;
+	memcpy(m->cache, p->cache, sizeof(m->cache));
+	m->l1d_4k = data_array(&m->tlb, 1, TLB_HOLDS_4K);
+	m->l1d_2m = data_array(&m->tlb, 1, TLB_HOLDS_2M);
+	if (!strcmp(m->l1d_2m.name, m->l1d_4k.name))
+		m->l1d_2m.nr_ways = 0;
+	m->stlb = data_array(&m->tlb, 2, TLB_HOLDS_4K);
+	use_features(m, p);
+	use_costs(m, p);
+	use_values(m, p);
 }
 
 int machine_create(struct machine **out, const char *spec, const char *profile,
@@ -194,10 +297,9 @@ void machine_destroy(struct machine *m)
 {
 	if (!m)
 		return;
-	for (u32 i = 0; i < NR_COSTS; i++)
-		if (m->is_cost_owned[i])
-			free((char *)m->cost_source[i]);
-	free((char *)m->hz_source);
+	for (u32 i = 0; i < m->nr_values; i++)
+		free(m->value[i].source);
+	free(m->value);
 	topology_unload(m);
 	free(m);
 }
@@ -285,27 +387,35 @@ static void describe_tlb(struct describe *d, const struct tlb_geometry *geo)
 	    tlb_repl_name(geo->replacement));
 }
 
+static void describe_values(struct describe *d, const struct machine *m)
+{
+	const struct machine_value *before = NULL;
+
+	for (u32 i = 0; i < m->nr_values; before = &m->value[i++]) {
+		const struct machine_value *v = &m->value[i];
+
+		/* The topology as built has rows already. */
+		if (!strcmp(v->key, "topology"))
+			continue;
+		if (v->part == PART_TLB && v->index < TLB_MAX_ARRAYS &&
+		    (!before || before->part != PART_TLB ||
+		     before->index != v->index))
+			describe_tlb(d, &m->tlb.array[v->index]);
+		row(d, v->key, v->unit, v->source, "%s", v->text);
+	}
+}
+
 int machine_describe(const struct machine *m,
 		     int (*fn)(void *arg, const struct machine_row *row),
 		     void *arg)
 {
 	struct describe d = { .fn = fn, .arg = arg };
-	char number[UNITS_MAX_TEXT];
 
 	row(&d, "name", "", "", "%s", m->name);
 	row(&d, "summary", "", "", "%s", m->summary);
-	row(&d, "hz", "Hz", m->hz_source, "%s",
-	    units_format(UNIT_HZ, m->hz, number));
+	row(&d, "assumed", "", "", "%u of %u", m->nr_assumed, m->nr_values);
 	describe_topology(&d, m);
-	describe_tlb(&d, &m->l1d_4k);
-	describe_tlb(&d, &m->l1d_2m);
-	describe_tlb(&d, &m->stlb);
-	row(&d, "assumed_costs", "", "", "%u of %u", m->nr_assumed_costs,
-	    (u32)NR_COSTS);
-	for (u32 i = 0; i < NR_COSTS; i++)
-		row(&d, machine_cost_name((enum cost)i),
-		    machine_cost_unit((enum cost)i), m->cost_source[i], "%s",
-		    units_format_double(m->cost_given[i], number));
+	describe_values(&d, m);
 	return d.stop;
 }
 

@@ -18,7 +18,10 @@
 #define CPU_MACHINE_H
 
 #include "base/types.h"
+#include "cpu/cache.h"
+#include "tlb/arch.h"
 #include "tlb/geometry.h"
+#include "tlb/psc.h"
 
 struct err;
 
@@ -43,6 +46,40 @@ enum cost {
 #include "cpu/costs.def"
 #undef COST
 	NR_COSTS
+};
+
+/* What a processor may be able to do. ORDER machine_feature: machine.c */
+enum machine_feature {
+	FEATURE_PCID,           /* x86: address-space tags, CR4.PCIDE         */
+	FEATURE_INVPCID,
+	FEATURE_INVLPGB,        /* AMD: INVLPGB and TLBSYNC                   */
+	FEATURE_TCE,            /* AMD: EFER.TCE                              */
+	FEATURE_LA57,           /* x86: five levels of tables                 */
+	FEATURE_TLBI_RANGE,     /* Arm: FEAT_TLBIRANGE                        */
+	FEATURE_SVINVAL,        /* RISC-V                                     */
+	FEATURE_SVNAPOT,        /* RISC-V                                     */
+	NR_MACHINE_FEATURES
+};
+
+/* The parts of a machine that a result may lean on. */
+enum machine_part {
+	PART_MACHINE,           /* topology, clock, features                  */
+	PART_TLB,               /* [index]: of tlb.array; NR_..: all of it    */
+	PART_PSC,               /* [index]: level                             */
+	PART_WALKER,
+	PART_CACHE,             /* [index]: enum cache_level                  */
+	PART_COST,              /* [index]: enum cost                         */
+	NR_MACHINE_PARTS
+};
+
+/* One number of the machine, as its profile gives it. */
+struct machine_value {
+	char key[48];           /* "tlb.stlb.ways", "dram_local_ns"           */
+	char text[256];
+	const char *unit;       /* "" when not apt                            */
+	char *source;
+	enum machine_part part;
+	u32 index;
 };
 
 /* All ids count from 0 over the whole machine. */
@@ -72,16 +109,30 @@ struct machine {
 	u64 hz;                 /* cycles per second of every core            */
 	const char *hz_source;
 
+	enum arch arch;
+	bool has_pcid, has_invpcid, has_invlpgb, has_tce, has_la57;
+	bool has_tlbi_range, has_svinval, has_svnapot;
+	u32 invlpgb_max_pages;          /* per instruction                    */
+
+	struct tlb_design tlb;
+	struct psc_geometry psc;
+	u32 nr_walkers;                 /* walks that a core does at a time   */
+	struct cache_geometry cache[NR_CACHE_LEVELS];   /* bytes 0: none      */
+
+	/* The data side of @tlb, as three arrays. */
 	struct tlb_geometry l1d_4k;
 	struct tlb_geometry l1d_2m;     /* nr_ways 0: l1d_4k holds all sizes  */
-	struct tlb_geometry stlb;       /* hit_cycles is COST_STLB_HIT        */
+	struct tlb_geometry stlb;
 
 	u64 cost[NR_COSTS];             /* cycles                             */
 	double cost_given[NR_COSTS];    /* before rounding, in
 					 * machine_cost_unit()                */
 	const char *cost_source[NR_COSTS];
-	bool is_cost_owned[NR_COSTS];   /* the text is freed with the machine */
-	u32 nr_assumed_costs;
+
+	/* Every number of the profile; the costs come last, all of them. */
+	struct machine_value *value;
+	u32 nr_values;
+	u32 nr_assumed;                 /* of those, see machine_is_assumed() */
 };
 
 /* machine_create - build the machine that @spec and @profile describe.
@@ -160,6 +211,28 @@ const char *machine_hop_name(enum hop hop);
 const char *machine_cost_name(enum cost cost);
 const char *machine_cost_unit(enum cost cost);  /* of the key, not of cost[]  */
 bool machine_cost_is_assumed(const struct machine *m, enum cost cost);
+const char *machine_feature_name(enum machine_feature feature);
+
+/* Was a number with this source chosen, not measured or published? */
+bool machine_is_assumed(const char *source);
+
+/* machine_has - can this machine do that?
+ * Return: true; false, with "INVLPGB: not on skylake-sp (...)" in @e. */
+bool machine_has(const struct machine *m, enum machine_feature feature,
+		 struct err *e);
+
+/* What a result leans on: bits are indexes as in enum machine_part. */
+struct machine_use {
+	u32 tlb, psc, cache;
+	bool walker;
+	const bool *cost;               /* [NR_COSTS]                         */
+};
+
+/* machine_count_assumed - how many of the machine's assumed numbers @use takes
+ * in. Topology and clock always count, features do not. */
+u32 machine_count_assumed(const struct machine *m,
+			  const struct machine_use *use);
+
 const char *tlb_index_name(enum tlb_index index);
 const char *tlb_repl_name(enum tlb_repl repl);
 

@@ -1,32 +1,30 @@
-/* profile.c - machines/NAME.ini: finding it and reading it, with the line of
- * every mistake.
+/* profile.c - machines/NAME.ini: reading it, with the line of every mistake.
  */
 #include "cpu/profile.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <ini.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/suggest.h"
 #include "base/units.h"
-#include "cpu/profile_builtin.h"
+#include "cpu/profile_parse.h"
 
-#define MAX_FILE_BYTES (1u << 20)
 #define MAX_COST 1e9            /* in the cost's own unit                     */
+#define MAX_KEYS 1024u          /* in one profile                             */
 
-/* ORDER tlb_index, ORDER tlb_repl */
-static const char *const index_names[] = { "linear", "xor", NULL };
-static const char *const repl_names[] = {
-	"tree-plru", "mru1-3plru4", "lru", "fifo", "random", "nru",
-	"lru-3plru4", NULL
+static const struct {
+	const char *name, *unit, *source;
+	double value;
+} cost_info[NR_COSTS] = {
+#define COST(id, name, unit, value, source) { name, unit, source, value },
+#include "cpu/costs.def"
+#undef COST
 };
-_Static_assert(ARRAY_LEN(index_names) == NR_TLB_INDEX + 1, "ORDER tlb_index");
-_Static_assert(ARRAY_LEN(repl_names) == NR_TLB_REPL + 1, "ORDER tlb_repl");
 
 static const char *const cost_names[] = {
 #define COST(id, name, unit, value, source) name,
@@ -35,76 +33,192 @@ static const char *const cost_names[] = {
 	NULL
 };
 
-static const char *const cost_units[] = {
-#define COST(id, name, unit, value, source) unit,
-#include "cpu/costs.def"
-#undef COST
-};
-
-static const char *const sections[] = {
-	"machine", "cost", "tlb.l1d_4k", "tlb.l1d_2m", "tlb.stlb", NULL
-};
-#define TLB_SECTION 2           /* the first of them, ORDER profile_tlb       */
-
-enum machine_key { KEY_NAME, KEY_SUMMARY, KEY_TOPOLOGY, KEY_HZ,
-		   NR_MACHINE_KEYS };
+enum machine_key { KEY_NAME, KEY_SUMMARY, KEY_TOPOLOGY, KEY_HZ, KEY_ARCH,
+		   KEY_FEATURES };
+/* The features follow, ORDER machine_feature. */
 static const char *const machine_keys[] = {
-	"name", "summary", "topology", "hz", NULL
+	"name", "summary", "topology", "hz", "arch",
+	"pcid", "invpcid", "invlpgb", "tce", "la57", "tlbi_range", "svinval",
+	"svnapot", NULL
 };
+_Static_assert(ARRAY_LEN(machine_keys) == KEY_FEATURES + NR_MACHINE_FEATURES + 1,
+	       "ORDER machine_feature");
 
-enum tlb_key { KEY_ENTRIES, KEY_WAYS, KEY_SETS, KEY_SIZES, KEY_INDEX,
-	       KEY_REPLACEMENT, KEY_SOURCE, NR_TLB_KEYS };
-static const char *const tlb_keys[] = {
-	"entries", "ways", "sets", "sizes", "index", "replacement", "source",
-	NULL
-};
-
-const char *tlb_index_name(enum tlb_index index)
-{
-	return index_names[index];
-}
-
-const char *tlb_repl_name(enum tlb_repl repl)
-{
-	return repl_names[repl];
-}
+/* ORDER arch */
+static const char *const arch_names[] = { "x86", "arm", "riscv", NULL };
+_Static_assert(ARRAY_LEN(arch_names) == NR_ARCHS + 1, "ORDER arch");
 
 const char *machine_cost_name(enum cost cost)
 {
-	return cost_names[cost];
+	return cost_info[cost].name;
 }
 
 const char *machine_cost_unit(enum cost cost)
 {
-	return cost_units[cost];
+	return cost_info[cost].unit;
+}
+
+const char *machine_feature_name(enum machine_feature feature)
+{
+	return machine_keys[KEY_FEATURES + feature];
+}
+
+/* --- shared with the files of the sections --------------------------------- */
+
+void parse_fail(struct parse *ps, u32 line, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (ps->err)
+		return;
+	ps->err = -EINVAL;
+	ps->err_line = line;
+	va_start(ap, fmt);
+	vsnprintf(ps->e.text, sizeof(ps->e.text), fmt, ap);
+	va_end(ap);
+}
+
+int parse_find(const char *const *names, const char *word)
+{
+	for (int i = 0; names[i]; i++)
+		if (!strcmp(names[i], word))
+			return i;
+	return -1;
+}
+
+void parse_unknown_key(struct parse *ps, const char *const *names)
+{
+	char hint[128];
+
+	parse_fail(ps, ps->key_line, "[%s] has no key '%s'%s", ps->section,
+		   ps->key, suggest_text(ps->key, names, hint, sizeof(hint)));
+}
+
+u32 parse_line_of(const struct parse *ps, const char *section, const char *key)
+{
+	for (u32 i = 0; i < ps->nr_given; i++)
+		if (!strcmp(ps->given[i].section, section) &&
+		    !strcmp(ps->given[i].key, key))
+			return ps->given[i].line;
+	return 0;
+}
+
+u32 parse_last_line(const struct parse *ps, const char *section)
+{
+	u32 last = 0;
+
+	for (u32 i = 0; i < ps->nr_given; i++)
+		if (!strcmp(ps->given[i].section, section))
+			last = ps->given[i].line;
+	return last;
+}
+
+bool parse_u32(struct parse *ps, u32 min, u32 max, u32 *out)
+{
+	u64 v;
+
+	if (units_parse_in(UNIT_COUNT, ps->value, min, max, &v, NULL)) {
+		parse_fail(ps, ps->key_line, "%s: '%s' is not a whole number "
+			   "from %u to %u", ps->key, ps->value, min, max);
+		return false;
+	}
+	*out = (u32)v;
+	return true;
+}
+
+bool parse_bool(struct parse *ps, bool *out)
+{
+	if (!units_parse_bool(ps->value, out, NULL))
+		return true;
+	parse_fail(ps, ps->key_line, "%s: '%s' is neither yes nor no", ps->key,
+		   ps->value);
+	return false;
+}
+
+static struct machine_value *new_value(struct parse *ps)
+{
+	struct profile *p = ps->p;
+	struct machine_value *v;
+
+	/* Grown by doubling: at 0, 1, 2, 4 ... */
+	if (!(p->nr_values & (p->nr_values - 1))) {
+		size_t n = p->nr_values ? 2 * (size_t)p->nr_values : 1;
+
+		v = realloc(p->value, n * sizeof(*v));
+		if (!v) {
+			ps->err = -ENOMEM;
+			return NULL;
+		}
+		p->value = v;
+	}
+	v = &p->value[p->nr_values++];
+	memset(v, 0, sizeof(*v));
+	return v;
+}
+
+static bool has_sections_name(const char *section)
+{
+	return strcmp(section, "machine") && strcmp(section, "cost");
+}
+
+void parse_keep(struct parse *ps, enum machine_part part, u32 index,
+		const char *unit)
+{
+	struct machine_value *v = ps->err ? NULL : new_value(ps);
+
+	if (!v)
+		return;
+	if (has_sections_name(ps->section))
+		snprintf(v->key, sizeof(v->key), "%.28s.%.18s", ps->section,
+			 ps->key);
+	else
+		snprintf(v->key, sizeof(v->key), "%.47s", ps->key);
+	snprintf(v->text, sizeof(v->text), "%.255s", ps->value);
+	v->part = part;
+	v->index = index;
+	v->unit = unit;
+	if (!ps->source)
+		return;
+	v->source = strdup(ps->source);
+	if (!v->source)
+		ps->err = -ENOMEM;
+}
+
+void parse_default(struct parse *ps, enum machine_part part, u32 index,
+		   const char *key, const char *text, const char *unit,
+		   const char *source)
+{
+	struct machine_value *v = ps->err ? NULL : new_value(ps);
+
+	if (!v)
+		return;
+	snprintf(v->key, sizeof(v->key), "%s", key);
+	snprintf(v->text, sizeof(v->text), "%s", text);
+	v->part = part;
+	v->index = index;
+	v->unit = unit;
+	v->source = strdup(source);
+	if (!v->source)
+		ps->err = -ENOMEM;
+}
+
+const char *parse_source_of(const struct parse *ps, const char *section,
+			    const char *key)
+{
+	const struct profile *p = ps->p;
+	size_t len = strlen(section);
+
+	for (u32 i = 0; i < p->nr_values; i++) {
+		const struct machine_value *v = &p->value[i];
+
+		if (!strncmp(v->key, section, len) && v->key[len] == '.' &&
+		    !strcmp(v->key + len + 1, key))
+			return v->source ? v->source : "";
+	}
+	return "";
 }
 
 /* --- reading ------------------------------------------------------------- */
-
-struct parse {
-	struct profile *p;
-	const char *label;
-	const char *text, *end; /* what is left to read                       */
-	u32 line;               /* of the line read last, from 1              */
-	bool is_indented;       /* it began with a blank                      */
-
-	/* inih hands a continuation over as one more value of the same key;
-	 * a value is complete only when the next key comes. */
-	char section[64], key[64], value[1024];
-	u32 key_line;           /* 0: nothing pending                         */
-
-	/* Line that gave a key, 0: not given. */
-	u32 machine_line[NR_MACHINE_KEYS];
-	u32 tlb_line[NR_PROFILE_TLBS][NR_TLB_KEYS];
-	u32 tlb_entries[NR_PROFILE_TLBS];
-
-	int err;
-	u32 err_line;
-	struct err e;
-};
-
-#define FAIL(ps, at, ...) \
-	((ps)->err_line = (at), (ps)->err = err_set(&(ps)->e, -EINVAL, __VA_ARGS__))
 
 static char *trim(char *s)
 {
@@ -130,12 +244,13 @@ static char *read_line(char *buf, int size, void *arg)
 	nl = memchr(ps->text, '\n', left);
 	len = nl ? (size_t)(nl - ps->text) : left;
 	if (len > PROFILE_MAX_LINE || len + 2 > (size_t)size) {
-		FAIL(ps, ps->line, "the line has %zu bytes, at most %d are read; "
-		     "continue it on an indented line", len, PROFILE_MAX_LINE);
+		parse_fail(ps, ps->line, "the line has %zu bytes, at most %d "
+			   "are read; continue it on an indented line", len,
+			   PROFILE_MAX_LINE);
 		return NULL;
 	}
 	if (memchr(ps->text, '\0', len)) {
-		FAIL(ps, ps->line, "a NUL byte: this is not a text file");
+		parse_fail(ps, ps->line, "a NUL byte: this is not a text file");
 		return NULL;
 	}
 	ps->is_indented = len && isspace((unsigned char)*ps->text);
@@ -145,30 +260,25 @@ static char *read_line(char *buf, int size, void *arg)
 	return buf;
 }
 
-static int find_name(const char *const *names, const char *word)
+/* Remember that the key was given; false: it was already, or no memory. */
+static bool is_first(struct parse *ps)
 {
-	for (int i = 0; names[i]; i++)
-		if (!strcmp(names[i], word))
-			return i;
-	return -1;
-}
+	u32 before = parse_line_of(ps, ps->section, ps->key);
+	struct parse_given *g;
 
-static void unknown_key(struct parse *ps, const char *const *names)
-{
-	char hint[128];
-
-	FAIL(ps, ps->key_line, "[%s] has no key '%s'%s", ps->section, ps->key,
-	     suggest_text(ps->key, names, hint, sizeof(hint)));
-}
-
-static bool is_first(struct parse *ps, u32 *line)
-{
-	if (*line) {
-		FAIL(ps, ps->key_line, "'%s' was given in line %u already",
-		     ps->key, *line);
+	if (before) {
+		parse_fail(ps, ps->key_line, "'%s' was given in line %u already",
+			   ps->key, before);
 		return false;
 	}
-	*line = ps->key_line;
+	if (ps->nr_given == MAX_KEYS) {
+		parse_fail(ps, ps->key_line, "more than %u keys", MAX_KEYS);
+		return false;
+	}
+	g = &ps->given[ps->nr_given++];
+	memcpy(g->section, ps->section, sizeof(g->section));
+	memcpy(g->key, ps->key, sizeof(g->key));
+	g->line = ps->key_line;
 	return true;
 }
 
@@ -176,224 +286,202 @@ static void copy_text(struct parse *ps, char *to, size_t size)
 {
 	size_t len = strlen(ps->value);
 
-	if (!len)
-		FAIL(ps, ps->key_line, "'%s' is empty", ps->key);
-	else if (len >= size)
-		FAIL(ps, ps->key_line, "'%s' has %zu bytes; at most %zu fit",
-		     ps->key, len, size - 1);
+	if (len >= size)
+		parse_fail(ps, ps->key_line, "'%s' has %zu bytes; at most %zu "
+			   "fit", ps->key, len, size - 1);
 	else
 		memcpy(to, ps->value, len + 1);
 }
 
-/* "VALUE | source text": NULL when either is missing. */
-static char *split_source(struct parse *ps, char **value)
+/* One source speaks for one value: "published: A; assumed: B" would hide B. */
+static void check_source(struct parse *ps, const char *source)
 {
-	char *bar = strchr(ps->value, '|');
-	char *source = NULL;
+	const char *more = strstr(source, "assumed:");
 
+	if (more && more != source)
+		parse_fail(ps, ps->key_line, "'%s': a source that holds "
+			   "'assumed:' must begin with it; what is assumed "
+			   "needs a '| assumed: why' of its own", ps->key);
+}
+
+/* "VALUE | source text", both parts in ps; the source may be left out. */
+static void split_source(struct parse *ps)
+{
+	char *bar = strchr(ps->whole, '|');
+
+	ps->source = NULL;
 	if (bar) {
 		*bar = '\0';
-		source = trim(bar + 1);
+		ps->source = trim(bar + 1);
 	}
-	*value = trim(ps->value);
-	if (!source || !*source || !**value) {
-		FAIL(ps, ps->key_line, "'%s' needs 'VALUE | where the value is "
-		     "from', or '| assumed: why'", ps->key);
-		return NULL;
-	}
-	return source;
+	ps->value = trim(ps->whole);
+	if (bar && (!*ps->source || !*ps->value))
+		parse_fail(ps, ps->key_line, "'%s' needs 'VALUE | where the "
+			   "value is from', or '| assumed: why'", ps->key);
+	else if (bar)
+		check_source(ps, ps->source);
+}
+
+static void need_source(struct parse *ps)
+{
+	if (!ps->source)
+		parse_fail(ps, ps->key_line, "'%s' needs 'VALUE | where the "
+			   "value is from', or '| assumed: why'", ps->key);
+}
+
+static void set_arch(struct parse *ps)
+{
+	int arch = parse_find(arch_names, ps->value);
+
+	if (arch < 0)
+		parse_fail(ps, ps->key_line, "arch: '%s' is not one of x86, arm, "
+			   "riscv", ps->value);
+	else
+		ps->p->arch = (enum arch)arch;
+}
+
+static void set_feature(struct parse *ps, enum machine_feature feature)
+{
+	bool yes = false;
+
+	if (feature == FEATURE_INVLPGB)
+		parse_u32(ps, 0, 65536, &ps->p->feature[feature]);
+	else if (parse_bool(ps, &yes))
+		ps->p->feature[feature] = yes;
+	parse_keep(ps, PART_MACHINE, KEY_FEATURES + feature,
+		   feature == FEATURE_INVLPGB ? "pages" : "");
 }
 
 static void set_machine(struct parse *ps)
 {
 	struct profile *p = ps->p;
-	int key = find_name(machine_keys, ps->key);
-	char *value, *source;
+	int key = parse_find(machine_keys, ps->key);
 
 	if (key < 0) {
-		unknown_key(ps, machine_keys);
+		parse_unknown_key(ps, machine_keys);
 		return;
 	}
-	if (!is_first(ps, &ps->machine_line[key]))
+	if (key == KEY_NAME || key == KEY_SUMMARY) {
+		copy_text(ps, key == KEY_NAME ? p->name : p->summary,
+			  key == KEY_NAME ? sizeof(p->name)
+					  : sizeof(p->summary));
 		return;
-	switch ((enum machine_key)key) {
-	case KEY_NAME:
-		copy_text(ps, p->name, sizeof(p->name));
-		break;
-	case KEY_SUMMARY:
-		copy_text(ps, p->summary, sizeof(p->summary));
-		break;
-	case KEY_TOPOLOGY:
+	}
+	need_source(ps);
+	if (ps->err)
+		return;
+	if (key >= KEY_FEATURES) {
+		set_feature(ps, (enum machine_feature)(key - KEY_FEATURES));
+		return;
+	}
+	if (key == KEY_TOPOLOGY)
 		copy_text(ps, p->topology, sizeof(p->topology));
-		break;
-	case KEY_HZ:
-		source = split_source(ps, &value);
-		if (!source)
-			return;
-		if (units_parse_in(UNIT_HZ, value, 1000000, 100000000000,
-				   &p->hz, NULL)) {
-			FAIL(ps, ps->key_line, "hz: '%s' is not a frequency "
-			     "from 1MHz to 100GHz", value);
-			return;
-		}
-		p->hz_source = strdup(source);
-		if (!p->hz_source)
-			ps->err = -ENOMEM;
-		break;
-	case NR_MACHINE_KEYS:
-		break;
-	}
+	else if (key == KEY_ARCH)
+		set_arch(ps);
+	else if (units_parse_in(UNIT_HZ, ps->value, 1000000, 100000000000,
+				&p->hz, NULL))
+		parse_fail(ps, ps->key_line, "hz: '%s' is not a frequency from "
+			   "1MHz to 100GHz", ps->value);
+	parse_keep(ps, PART_MACHINE, (u32)key, "");
 }
 
 static void set_cost(struct parse *ps)
 {
-	int id = find_name(cost_names, ps->key);
-	struct profile_cost *c;
-	char *value, *source;
+	int id = parse_find(cost_names, ps->key);
+	double *cost;
 
 	if (id < 0) {
-		unknown_key(ps, cost_names);
+		parse_unknown_key(ps, cost_names);
 		return;
 	}
-	c = &ps->p->cost[id];
-	if (c->source) {
-		FAIL(ps, ps->key_line, "'%s' was given already", ps->key);
+	need_source(ps);
+	if (ps->err)
 		return;
-	}
-	source = split_source(ps, &value);
-	if (!source)
-		return;
-	if (units_parse_double(value, &c->value, NULL) ||
-	    !(c->value >= 0 && c->value <= MAX_COST)) {
-		FAIL(ps, ps->key_line, "%s: '%s' is not a number from 0 to %.0f "
-		     "%s", ps->key, value, MAX_COST, cost_units[id]);
-		return;
-	}
-	c->source = strdup(source);
-	if (!c->source)
+	cost = &ps->p->cost[id];
+	if (units_parse_double(ps->value, cost, NULL) ||
+	    !(*cost >= 0 && *cost <= MAX_COST))
+		parse_fail(ps, ps->key_line, "%s: '%s' is not a number from 0 "
+			   "to %.0f %s", ps->key, ps->value, MAX_COST,
+			   cost_info[id].unit);
+	ps->cost_source[id] = strdup(ps->source);
+	if (!ps->cost_source[id])
 		ps->err = -ENOMEM;
 }
 
-static void set_count(struct parse *ps, u32 max, u32 *out)
+/* The source of all keys of the section that have none of their own. */
+static void set_section_source(struct parse *ps)
 {
-	u64 v;
-
-	if (units_parse_in(UNIT_COUNT, ps->value, 1, max, &v, NULL))
-		FAIL(ps, ps->key_line, "%s: '%s' is not a whole number from 1 to "
-		     "%u", ps->key, ps->value, max);
-	else
-		*out = (u32)v;
-}
-
-static void set_sizes(struct parse *ps, u32 *mask)
-{
-	static const char *const names[] = { "4k", "2m", "1g", NULL };
-	char *save, *word;
-
-	for (word = strtok_r(ps->value, ", \t", &save); word;
-	     word = strtok_r(NULL, ", \t", &save)) {
-		int bit = find_name(names, word);
-
-		if (bit < 0) {
-			FAIL(ps, ps->key_line, "sizes: '%s' is not one of 4k, "
-			     "2m, 1g", word);
-			return;
-		}
-		*mask |= 1u << bit;
+	ps->value = trim(ps->whole);
+	if (!*ps->value) {
+		parse_fail(ps, ps->key_line, "'source' is empty");
+		return;
 	}
-	if (!*mask)
-		FAIL(ps, ps->key_line, "sizes: expected some of 4k, 2m, 1g");
+	check_source(ps, ps->value);
+	ps->given[ps->nr_given - 1].source = strdup(ps->value);
+	if (!ps->given[ps->nr_given - 1].source)
+		ps->err = -ENOMEM;
 }
 
-static void set_index(struct parse *ps, struct tlb_geometry *geo)
+static void (*section_of(const char *name))(struct parse *)
 {
-	u64 bits;
+	static const struct {
+		const char *name;
+		void (*set)(struct parse *);
+	} sections[] = {
+		{ "machine", set_machine }, { "cost", set_cost },
+		{ "tlb", parse_tlb_design }, { "psc", parse_psc },
+		{ "walker", parse_walker }, { "cache.l1d", parse_cache },
+		{ "cache.l2", parse_cache }, { "cache.llc", parse_cache },
+	};
 
-	if (!strcmp(ps->value, "linear")) {
-		geo->index = TLB_INDEX_LINEAR;
-	} else if (!strncmp(ps->value, "xor-", 4) &&
-		   !units_parse_in(UNIT_COUNT, ps->value + 4, 1, 16, &bits,
-				   NULL)) {
-		geo->index = TLB_INDEX_XOR;
-		geo->index_bits = (u32)bits;
-	} else {
-		FAIL(ps, ps->key_line, "index: '%s' is neither linear nor xor-N "
-		     "with N from 1 to 16", ps->value);
-	}
+	if (!strncmp(name, "tlb.", 4))
+		return parse_tlb_array;
+	for (size_t i = 0; i < ARRAY_LEN(sections); i++)
+		if (!strcmp(name, sections[i].name))
+			return sections[i].set;
+	return NULL;
 }
 
-static void set_replacement(struct parse *ps, struct tlb_geometry *geo)
+static void unknown_section(struct parse *ps)
 {
-	int repl = find_name(repl_names, ps->value);
+	static const char *const names[] = {
+		"machine", "cost", "tlb", "tlb.NAME", "psc", "walker",
+		"cache.l1d", "cache.l2", "cache.llc", NULL
+	};
 	char hint[128];
 
-	if (repl < 0)
-		FAIL(ps, ps->key_line, "replacement: '%s' is not one of "
-		     "tree-plru, mru1-3plru4, lru, fifo, random, nru, "
-		     "lru-3plru4%s",
-		     ps->value,
-		     suggest_text(ps->value, repl_names, hint, sizeof(hint)));
-	else
-		geo->replacement = (enum tlb_repl)repl;
+	parse_fail(ps, ps->key_line, "no section [%s] in a machine profile%s",
+		   ps->section,
+		   suggest_text(ps->section, names, hint, sizeof(hint)));
 }
 
-static void set_tlb(struct parse *ps, enum profile_tlb which)
+static void set_value(struct parse *ps, void (*set)(struct parse *))
 {
-	struct tlb_geometry *geo = &ps->p->tlb[which];
-	int key = find_name(tlb_keys, ps->key);
-
-	if (key < 0) {
-		unknown_key(ps, tlb_keys);
-		return;
-	}
-	if (!is_first(ps, &ps->tlb_line[which][key]))
-		return;
-	switch ((enum tlb_key)key) {
-	case KEY_ENTRIES:
-		set_count(ps, TLB_MAX_ENTRIES,
-			  &ps->tlb_entries[which]);
-		break;
-	case KEY_WAYS:
-		set_count(ps, TLB_MAX_WAYS, &geo->nr_ways);
-		break;
-	case KEY_SETS:
-		set_count(ps, TLB_MAX_SETS, &geo->nr_sets);
-		break;
-	case KEY_SIZES:
-		set_sizes(ps, &geo->page_sizes);
-		break;
-	case KEY_INDEX:
-		set_index(ps, geo);
-		break;
-	case KEY_REPLACEMENT:
-		set_replacement(ps, geo);
-		break;
-	case KEY_SOURCE:
-		copy_text(ps, geo->source, sizeof(geo->source));
-		break;
-	case NR_TLB_KEYS:
-		break;
-	}
+	/* The one text that may hold anything. */
+	if (!strcmp(ps->section, "machine") && !strcmp(ps->key, "summary"))
+		ps->value = trim(ps->whole);
+	else
+		split_source(ps);
+	if (!*ps->value)
+		parse_fail(ps, ps->key_line, "'%s' is empty", ps->key);
+	if (!ps->err)
+		set(ps);
 }
 
 /* The pending key has all of its text. */
 static void finish_key(struct parse *ps)
 {
-	int section = find_name(sections, ps->section);
-	char hint[128];
+	void (*set)(struct parse *) = section_of(ps->section);
 
 	if (!ps->key_line || ps->err)
 		return;
-	if (section < 0)
-		FAIL(ps, ps->key_line, "no section [%s] in a machine profile%s",
-		     ps->section,
-		     suggest_text(ps->section, sections, hint, sizeof(hint)));
-	else if (section >= TLB_SECTION)
-		set_tlb(ps, (enum profile_tlb)(section - TLB_SECTION));
-	else if (section == 0)
-		set_machine(ps);
-	else
-		set_cost(ps);
+	if (!set)
+		unknown_section(ps);
+	else if (is_first(ps) && has_sections_name(ps->section) &&
+		 !strcmp(ps->key, "source"))
+		set_section_source(ps);
+	else if (!ps->err)
+		set_value(ps, set);
 	ps->key_line = 0;
 }
 
@@ -401,146 +489,157 @@ static int handle_key(void *arg, const char *section, const char *key,
 		      const char *value)
 {
 	struct parse *ps = arg;
-	size_t len = strlen(ps->value);
+	size_t len = strlen(ps->whole);
 
 	if (ps->err)
 		return 1;
 	if (ps->key_line && ps->is_indented && !strcmp(ps->section, section) &&
 	    !strcmp(ps->key, key)) {
-		if (len + strlen(value) + 2 > sizeof(ps->value))
-			FAIL(ps, ps->line, "'%s' is longer than %zu bytes", key,
-			     sizeof(ps->value) - 1);
+		if (len + strlen(value) + 2 > sizeof(ps->whole))
+			parse_fail(ps, ps->line, "'%s' is longer than %zu bytes",
+				   key, sizeof(ps->whole) - 1);
 		else
-			snprintf(ps->value + len, sizeof(ps->value) - len,
+			snprintf(ps->whole + len, sizeof(ps->whole) - len,
 				 " %s", value);
 		return 1;
 	}
 	finish_key(ps);
 	snprintf(ps->section, sizeof(ps->section), "%s", section);
 	snprintf(ps->key, sizeof(ps->key), "%s", key);
-	snprintf(ps->value, sizeof(ps->value), "%s", value);
+	snprintf(ps->whole, sizeof(ps->whole), "%s", value);
 	ps->key_line = ps->line;
 	return 1;
 }
 
 /* --- checks on the whole ------------------------------------------------- */
 
-static u32 log2_u32(u32 v)
+/* [SECTION] of "SECTION.KEY", and its key "source". */
+static const char *section_source(const struct parse *ps, const char *key)
 {
-	u32 bits = 0;
+	size_t len = (size_t)(strrchr(key, '.') - key);
 
-	while (v >>= 1)
-		bits++;
-	return bits;
+	for (u32 i = 0; i < ps->nr_given; i++)
+		if (ps->given[i].source && !strncmp(ps->given[i].section, key, len) &&
+		    !ps->given[i].section[len])
+			return ps->given[i].source;
+	return NULL;
 }
 
-static void check_tlb(struct parse *ps, enum profile_tlb which)
+/* Values without a source take that of their section. */
+static void fill_sources(struct parse *ps)
 {
-	static const enum tlb_key needed[] = {
-		KEY_ENTRIES, KEY_WAYS, KEY_SIZES, KEY_REPLACEMENT, KEY_SOURCE
-	};
-	struct tlb_geometry *geo = &ps->p->tlb[which];
-	const char *section = sections[TLB_SECTION + which];
-	const u32 *line = ps->tlb_line[which];
-	u32 entries = ps->tlb_entries[which], last = 0;
+	for (u32 i = 0; i < ps->p->nr_values && !ps->err; i++) {
+		struct machine_value *v = &ps->p->value[i];
+		const char *dot = strrchr(v->key, '.'), *source;
+		char section[48];
 
-	for (u32 i = 0; i < NR_TLB_KEYS; i++)
-		last = line[i] > last ? line[i] : last;
-	if (!last)
-		return;                 /* the machine has no such array */
-	for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
-		if (line[needed[i]])
+		if (v->source)
 			continue;
-		FAIL(ps, last, "[%s] ends without '%s'", section,
-		     tlb_keys[needed[i]]);
-		return;
+		source = section_source(ps, v->key);
+		snprintf(section, sizeof(section), "%.*s", (int)(dot - v->key),
+			 v->key);
+		if (!source) {
+			parse_fail(ps, parse_line_of(ps, section, dot + 1),
+				   "[%s] ends without 'source', and '%s' has no "
+				   "'| where the value is from'", section,
+				   dot + 1);
+			return;
+		}
+		v->source = strdup(source);
+		if (!v->source)
+			ps->err = -ENOMEM;
 	}
-	if (!line[KEY_SETS])
-		geo->nr_sets = entries / geo->nr_ways;
-	if ((u64)geo->nr_sets * geo->nr_ways != entries) {
-		FAIL(ps, line[KEY_ENTRIES], "[%s] entries = %u is not sets * "
-		     "ways (%u ways%s)", section, entries, geo->nr_ways,
-		     line[KEY_SETS] ? ", and sets as given" : "");
-		return;
+}
+
+/* The costs come last, and all of them. */
+static void fill_costs(struct parse *ps)
+{
+	struct profile *p = ps->p;
+
+	for (u32 i = 0; i < NR_COSTS && !ps->err; i++) {
+		const char *source = ps->cost_source[i];
+		char number[UNITS_MAX_TEXT];
+
+		if (!source)
+			p->cost[i] = cost_info[i].value;
+		units_format_double(p->cost[i], number);
+		parse_default(ps, PART_COST, i, cost_names[i], number,
+			      cost_info[i].unit,
+			      source ? source : cost_info[i].source);
 	}
-	if (geo->nr_sets > TLB_MAX_SETS || geo->nr_sets & (geo->nr_sets - 1)) {
-		FAIL(ps, line[KEY_ENTRIES], "[%s] makes %u sets; expected a "
-		     "power of two from 1 to %u", section, geo->nr_sets,
-		     TLB_MAX_SETS);
-		return;
-	}
-	if (geo->index == TLB_INDEX_XOR &&
-	    geo->index_bits != log2_u32(geo->nr_sets)) {
-		FAIL(ps, line[KEY_INDEX], "[%s] index = xor-%u does not fit %u "
-		     "sets; expected xor-%u", section, geo->index_bits,
-		     geo->nr_sets, log2_u32(geo->nr_sets));
-		return;
-	}
-	geo->index_bits = log2_u32(geo->nr_sets);
-	snprintf(geo->name, sizeof(geo->name), "%s", section + strlen("tlb."));
-	if (!tlb_geometry_is_valid(geo))
-		FAIL(ps, line[KEY_REPLACEMENT], "[%s] replacement = %s does not "
-		     "work with %u ways; tree-plru takes a power of two, "
-		     "mru1-3plru4 and lru-3plru4: each takes 12", section,
-		     repl_names[geo->replacement], geo->nr_ways);
 }
 
 static void check_whole(struct parse *ps)
 {
-	const struct tlb_geometry *tlb = ps->p->tlb;
+	for (int i = 0; i < KEY_FEATURES && !ps->err; i++)
+		if (!parse_line_of(ps, "machine", machine_keys[i]))
+			parse_fail(ps, ps->line, "the file ends and [machine] "
+				   "has no '%s'", machine_keys[i]);
+	if (!ps->err)
+		fill_sources(ps);
+	if (!ps->err)
+		parse_check_tlbs(ps);
+	if (!ps->err)
+		parse_check_walks(ps);
+	if (!ps->err)
+		fill_costs(ps);
+}
 
-	for (int i = 0; i < NR_MACHINE_KEYS && !ps->err; i++)
-		if (!ps->machine_line[i])
-			FAIL(ps, ps->line, "the file ends and [machine] has no "
-			     "'%s'", machine_keys[i]);
-	for (int i = 0; i < NR_PROFILE_TLBS && !ps->err; i++)
-		check_tlb(ps, (enum profile_tlb)i);
-	if (ps->err)
-		return;
-	if (!(tlb[PROFILE_L1D_4K].page_sizes & TLB_HOLDS_4K))
-		FAIL(ps, ps->line, "the file ends without a [tlb.l1d_4k] that "
-		     "holds 4k pages");
-	else if (!((tlb[PROFILE_L1D_4K].page_sizes |
-		    tlb[PROFILE_L1D_2M].page_sizes) & TLB_HOLDS_2M))
-		FAIL(ps, ps->line, "the file ends and neither [tlb.l1d_2m] nor "
-		     "[tlb.l1d_4k] holds 2m pages");
-	else if (!tlb[PROFILE_STLB].nr_ways)
-		FAIL(ps, ps->line, "the file ends without a [tlb.stlb]");
+static void parse_free(struct parse *ps)
+{
+	for (u32 i = 0; i < ps->nr_given; i++)
+		free(ps->given[i].source);
+	for (u32 i = 0; i < NR_COSTS; i++)
+		free(ps->cost_source[i]);
+	free(ps->given);
+	free(ps);
+}
+
+static void parse_all(struct parse *ps)
+{
+	int syntax = ini_parse_stream(read_line, ps, handle_key, ps);
+
+	finish_key(ps);
+	if (syntax > 0 && (!ps->err || (u32)syntax < ps->err_line)) {
+		ps->err = 0;
+		parse_fail(ps, (u32)syntax, "expected '[section]' or "
+			   "'KEY = VALUE'");
+	} else if (syntax < 0 && !ps->err) {
+		ps->err = -ENOMEM;
+	}
+	if (!ps->err)
+		check_whole(ps);
 }
 
 int profile_parse(struct profile **out, const char *label, const char *text,
 		  size_t len, struct err *e)
 {
 	struct parse *ps = calloc(1, sizeof(*ps));
-	int syntax, err;
+	struct profile *p = calloc(1, sizeof(*p));
+	struct parse_given *given = calloc(MAX_KEYS, sizeof(*given));
+	int err;
 
-	if (ps)
-		ps->p = calloc(1, sizeof(*ps->p));
-	if (!ps || !ps->p) {
+	if (!ps || !p || !given) {
 		free(ps);
+		free(p);
+		free(given);
 		return err_set(e, -ENOMEM, "%s: out of memory", label);
 	}
+	ps->p = p;
+	ps->given = given;
 	ps->text = text;
 	ps->end = text + len;
-	syntax = ini_parse_stream(read_line, ps, handle_key, ps);
-	finish_key(ps);
-	if (syntax > 0 && (!ps->err || (u32)syntax < ps->err_line))
-		FAIL(ps, (u32)syntax, "expected '[section]' or 'KEY = VALUE'");
-	else if (syntax < 0 && !ps->err)
-		ps->err = -ENOMEM;
-	if (!ps->err)
-		check_whole(ps);
-
+	parse_all(ps);
 	err = ps->err;
 	if (err == -ENOMEM)
 		err_set(e, err, "%s: out of memory", label);
 	else if (err)
 		err_set(e, err, "%s:%u: %s", label, ps->err_line, ps->e.text);
 	if (err)
-		profile_free(ps->p);
+		profile_free(p);
 	else
-		*out = ps->p;
-	free(ps);
+		*out = p;
+	parse_free(ps);
 	return err;
 }
 
@@ -548,189 +647,8 @@ void profile_free(struct profile *p)
 {
 	if (!p)
 		return;
-	for (u32 i = 0; i < NR_COSTS; i++)
-		free(p->cost[i].source);
-	free(p->hz_source);
+	for (u32 i = 0; i < p->nr_values; i++)
+		free(p->value[i].source);
+	free(p->value);
 	free(p);
-}
-
-/* --- finding ------------------------------------------------------------- */
-
-static bool is_path(const char *name)
-{
-	size_t len = strlen(name);
-
-	return strchr(name, '/') ||
-	       (len > 4 && !strcmp(name + len - 4, ".ini"));
-}
-
-#define NR_DIRS 4
-
-/* The @i-th folder to look in, "" when it does not apply. */
-static const char *search_dir(u32 i, char *buf, size_t size)
-{
-	const char *env = getenv("TLBEMU_MACHINES");
-	ssize_t len;
-
-	buf[0] = '\0';
-	switch (i) {
-	case 0:
-		snprintf(buf, size, "%s", env ? env : "");
-		break;
-	case 1:
-		snprintf(buf, size, "machines");
-		break;
-	default:
-		len = readlink("/proc/self/exe", buf, size - 1);
-		if (len <= 0)
-			break;
-		buf[len] = '\0';
-		/* build/tlbemu: build/machines, then machines. */
-		for (u32 up = 1; up < i; up++) {
-			char *slash = strrchr(buf, '/');
-
-			*(slash ? slash : buf) = '\0';
-		}
-		len = (ssize_t)strlen(buf);
-		snprintf(buf + len, size - (size_t)len, "/machines");
-	}
-	return buf;
-}
-
-static int parse_file(struct profile **out, const char *path, struct err *e)
-{
-	char *text;
-	size_t len;
-	FILE *f = fopen(path, "r");
-	int err;
-
-	if (!f)
-		return err_set(e, -errno, "%s: %s", path, strerror(errno));
-	text = malloc(MAX_FILE_BYTES + 1);
-	if (!text) {
-		fclose(f);
-		return err_set(e, -ENOMEM, "%s: out of memory", path);
-	}
-	errno = 0;
-	len = fread(text, 1, MAX_FILE_BYTES + 1, f);
-	if (ferror(f))
-		err = err_set(e, errno ? -errno : -EIO, "%s: %s", path,
-			      strerror(errno ? errno : EIO));
-	else if (len > MAX_FILE_BYTES)
-		err = err_set(e, -EINVAL, "%s: larger than 1 MiB: not a machine "
-			      "profile", path);
-	else
-		err = profile_parse(out, path, text, len, e);
-	fclose(f);
-	free(text);
-	return err;
-}
-
-/* The file that @name stands for, or "". */
-static const char *find_file(const char *name, char *path, size_t size)
-{
-	char dir[3000];
-
-	for (u32 i = 0; i < NR_DIRS; i++) {
-		if (!*search_dir(i, dir, sizeof(dir)))
-			continue;
-		if ((size_t)snprintf(path, size, "%s/%s.ini", dir, name) < size &&
-		    access(path, F_OK) == 0)
-			return path;
-	}
-	path[0] = '\0';
-	return path;
-}
-
-static const struct profile_builtin *find_builtin(const char *name)
-{
-	for (size_t i = 0; i < nr_profile_builtin; i++)
-		if (!strcmp(profile_builtin[i].name, name))
-			return &profile_builtin[i];
-	return NULL;
-}
-
-bool profile_exists(const char *name)
-{
-	char path[4096];
-
-	if (!*name || strchr(name, '/'))
-		return false;
-	return *find_file(name, path, sizeof(path)) || find_builtin(name);
-}
-
-int profile_load(struct profile **out, const char *name, struct err *e)
-{
-	const struct profile_builtin *b;
-	char path[4096], hint[128];
-	char **names;
-
-	if (is_path(name))
-		return parse_file(out, name, e);
-	if (*find_file(name, path, sizeof(path)))
-		return parse_file(out, path, e);
-	b = find_builtin(name);
-	if (b) {
-		snprintf(path, sizeof(path), "built-in %s.ini", name);
-		return profile_parse(out, path, b->start,
-				     (size_t)(b->end - b->start), e);
-	}
-	names = profile_names();
-	err_set(e, -ENOENT, "no machine profile '%s'%s", name,
-		names ? suggest_text(name, (const char *const *)names, hint,
-				     sizeof(hint)) : "");
-	free(names);
-	return -ENOENT;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-#define MAX_NAMES 256
-#define MAX_NAME 64
-
-static void add_name(char **names, u32 *nr, const char *name, size_t len)
-{
-	char *to;
-
-	if (!len || len >= MAX_NAME || *nr == MAX_NAMES)
-		return;
-	for (u32 i = 0; i < *nr; i++)
-		if (strlen(names[i]) == len && !memcmp(names[i], name, len))
-			return;
-	to = (char *)(names + MAX_NAMES + 1) + (size_t)*nr * MAX_NAME;
-	memcpy(to, name, len);
-	to[len] = '\0';
-	names[(*nr)++] = to;
-}
-
-char **profile_names(void)
-{
-	char **names = calloc(1, (MAX_NAMES + 1) * sizeof(*names) +
-				 MAX_NAMES * MAX_NAME);
-	char path[4096];
-	u32 nr = 0;
-
-	if (!names)
-		return NULL;
-	for (size_t i = 0; i < nr_profile_builtin; i++)
-		add_name(names, &nr, profile_builtin[i].name,
-			 strlen(profile_builtin[i].name));
-	for (u32 i = 0; i < NR_DIRS; i++) {
-		struct dirent *d;
-		DIR *dir = opendir(search_dir(i, path, sizeof(path)));
-
-		while (dir && (d = readdir(dir))) {
-			size_t len = strlen(d->d_name);
-
-			if (len > 4 && !strcmp(d->d_name + len - 4, ".ini"))
-				add_name(names, &nr, d->d_name, len - 4);
-		}
-		if (dir)
-			closedir(dir);
-	}
-	qsort(names, nr, sizeof(*names), compare_names);
-	return names;
 }

@@ -1,20 +1,46 @@
 /* profile.h - a machine profile: the text file machines/NAME.ini, parsed.
+ * docs/machines.md shows how to write one.
  *
  *	[machine]
  *	name = NAME             as it is asked for
  *	summary = one line
- *	topology = an hwloc synthetic string
+ *	topology = an hwloc synthetic string | source
  *	hz = 2.5GHz | source
- *	[tlb.l1d_4k]            also tlb.l1d_2m, tlb.stlb; a missing section
- *	entries = 64            means that the machine has no such array
- *	ways = 4
- *	sets = 16               optional, entries / ways
+ *	arch = x86 | source     also arm, riscv
+ *	pcid = yes | source     also invpcid, tce, la57, tlbi_range, svinval,
+ *	                        svnapot; no when missing
+ *	invlpgb = 8 | source    pages per instruction; 0, or missing: none
+ *	[tlb]
+ *	pcid_slots = 4          address spaces kept apart; 0, or missing: all
+ *	pcid_slots_l1i = 1      the same in level 1 for fetches
+ *	cr3_empties_l1d = yes
+ *	inclusive = yes         what level 2 evicts leaves level 1, too
+ *	[tlb.NAME]              one for each array, any name
+ *	level = 1
+ *	serves = load, store    also fetch; data is load and store
+ *	entries = 64
+ *	ways = 4                or full; sets = entries / ways, or as given
  *	sizes = 4k, 2m, 1g
- *	index = linear | xor-7  xor-N: N = log2(sets)
- *	replacement = tree-plru | mru1-3plru4 | lru | fifo | random | nru
- *	source = where it is from, or "assumed: why"
+ *	index = linear          or xor-N, N = log2(sets); not with one set
+ *	replacement = tree-plru mru1-3plru4 lru fifo random nru lru-3plru4
+ *	hit_cycles = 9          level 2: added to an access that hits here
+ *	coalesce = 16k          one entry may map so much contiguous memory
+ *	smt = shared            threads compete; or split, or private
+ *	pieces = yes            of larger pages than it holds
+ *	[psc]
+ *	pde = 32x4              entries x ways; also pdpte, pml4e, pml5e
+ *	[walker]
+ *	count = 2
+ *	[cache.l1d]             also cache.l2, cache.llc
+ *	bytes = 32K
+ *	ways = 8
+ *	latency = 4             cycles of a load that hits
  *	[cost]                  names and units: cpu/costs.def
  *	dram_local_ns = 81.4 | source
+ *
+ * Every value ends in "| source". In [tlb*], [psc], [walker] and [cache.*] the
+ * key "source" stands for those that do not. A source that begins with
+ * "assumed" was chosen.
  *
  * Lines are at most PROFILE_MAX_LINE bytes; an indented line continues the text
  * of the one above. ';' and '#' at the start of a line begin a comment.
@@ -27,22 +53,24 @@
 
 #define PROFILE_MAX_LINE 190
 
-enum profile_tlb { PROFILE_L1D_4K, PROFILE_L1D_2M, PROFILE_STLB,
-		   NR_PROFILE_TLBS };
-
-struct profile_cost {
-	double value;           /* in the cost's own unit                     */
-	char *source;           /* NULL: the default of costs.def holds       */
-};
-
 struct profile {
 	char name[64];
 	char summary[160];
 	char topology[256];
 	u64 hz;
-	char *hz_source;
-	struct tlb_geometry tlb[NR_PROFILE_TLBS];
-	struct profile_cost cost[NR_COSTS];
+	enum arch arch;
+	u32 feature[NR_MACHINE_FEATURES];       /* INVLPGB: pages; else 0, 1  */
+
+	/* @source of a geometry is that of its entries, cut to fit; @value has
+	 * each key's own. */
+	struct tlb_design tlb;
+	struct psc_geometry psc;
+	u32 nr_walkers;
+	struct cache_geometry cache[NR_CACHE_LEVELS];
+	double cost[NR_COSTS];                  /* in the cost's own unit     */
+
+	struct machine_value *value;    /* of all of the above; costs last    */
+	u32 nr_values;
 };
 
 /* profile_parse - @text as a profile; errors begin "LABEL:LINE: ".

@@ -285,7 +285,7 @@ static void notes(struct emit *em, const struct experiment *x,
 	emit_note(em, "\n ratio: against the first row; elapsed: until the last "
 		  "thread was done; busy: all cycles but idle; per_flush: the "
 		  "initiator's");
-	emit_note(em, " leans on at most %u of %u assumed costs of profile %s "
+	emit_note(em, " leans on at most %u of %u assumed numbers of profile %s "
 		  "('tlbemu list machines %s')", most, r->nr_assumed,
 		  r->profile, r->profile);
 }

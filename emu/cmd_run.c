@@ -170,7 +170,7 @@ static void summary(struct emit *em, const struct experiment *x,
 		emit_note(em, "%11.1f cycles (%.0f ns) of the initiator per "
 			  "flush: sending, its own flush, waiting", per,
 			  per / (double)r->hz * 1e9);
-	emit_note(em, "%11s leans on %u of %u assumed costs of profile %s "
+	emit_note(em, "%11s leans on %u of %u assumed numbers of profile %s "
 		  "('tlbemu list machines %s')", "", r->nr_assumed_used,
 		  r->nr_assumed, r->profile, r->profile);
 	if (r->is_checked)
@@ -191,8 +191,8 @@ static void metas(struct emit *em, const struct timed_result *r)
 	emit_meta_str(em, "machine", "profile", r->profile);
 	emit_meta_u64(em, "machine", "cpus", r->nr_cpus);
 	emit_meta_u64(em, "machine", "hz", r->hz);
-	emit_meta_u64(em, "machine", "assumed_costs", r->nr_assumed);
-	emit_meta_u64(em, "result", "assumed_costs_used", r->nr_assumed_used);
+	emit_meta_u64(em, "machine", "assumed_numbers", r->nr_assumed);
+	emit_meta_u64(em, "result", "assumed_numbers_used", r->nr_assumed_used);
 	emit_meta_u64(em, "result", "threads", r->nr_threads);
 	emit_meta_u64(em, "result", "elapsed_cycles", r->elapsed_cycles);
 	emit_meta_double(em, "result", "elapsed_ms",

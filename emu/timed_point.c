@@ -213,20 +213,30 @@ static void say_modelled(struct timed_result *r, bool is_checked)
 		r->modelled.word[checked[i] / 64] &= ~(1ull << checked[i] % 64);
 }
 
-static void count_costs(struct sys *sys, struct timed_result *r)
+/* Arrays that an access asked: level 1 if there were any, level 2 if one of
+ * those hit there or walked. */
+static u32 arrays_used(const struct machine *m, const struct counters *c)
 {
-	const struct counters *c = &r->count;
+	bool is_deep = c->v[CTR_STLB_HIT_LOAD] || c->v[CTR_STLB_HIT_STORE] ||
+		c->v[CTR_WALK_LOAD] || c->v[CTR_WALK_STORE];
+	u32 mask = 0;
 
-	/* Inside the arrays, which know only cycles. */
-	sys->cost_used[COST_STLB_HIT] = c->v[CTR_STLB_HIT_LOAD] ||
-		c->v[CTR_STLB_HIT_STORE];
-	r->nr_costs = NR_COSTS;
-	for (u32 i = 0; i < NR_COSTS; i++) {
-		bool is_assumed = machine_cost_is_assumed(sys->m, (enum cost)i);
+	for (u32 i = 0; i < m->tlb.nr_arrays; i++)
+		if (m->tlb.array[i].serves & TLB_SERVES_DATA &&
+		    (m->tlb.array[i].level == 1 || is_deep))
+			mask |= 1u << i;
+	return mask;
+}
 
-		r->nr_assumed += is_assumed;
-		r->nr_assumed_used += is_assumed && sys->cost_used[i];
-	}
+static void count_assumed(struct sys *sys, struct timed_result *r)
+{
+	const struct machine_use use = {
+		.tlb = arrays_used(sys->m, &r->count),
+		.cost = sys->cost_used,
+	};
+
+	r->nr_assumed = sys->m->nr_assumed;
+	r->nr_assumed_used = machine_count_assumed(sys->m, &use);
 }
 
 static void gather(struct sys *sys, const struct wl *w, struct timed_result *r)
@@ -255,7 +265,7 @@ static void gather(struct sys *sys, const struct wl *w, struct timed_result *r)
 	for (u32 n = 0; n < sys->m->nr_nodes; n++)
 		r->frames += mms()->node[n].next - n * mms()->frames_per_node;
 	say_modelled(r, sys->is_checked);
-	count_costs(sys, r);
+	count_assumed(sys, r);
 }
 
 /* ---- the run ------------------------------------------------------------------- */

@@ -54,7 +54,7 @@ struct timed_result {
 	u64 hz;
 	u64 host_ns;
 	u32 nr_cpus, nr_threads;
-	u32 nr_costs, nr_assumed, nr_assumed_used;
+	u32 nr_assumed, nr_assumed_used;        /* numbers of the machine     */
 	u64 frames;                     /* 4K frames ever handed out          */
 	bool is_checked;
 	struct window_stat window;

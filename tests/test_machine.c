@@ -341,14 +341,18 @@ static void check_profile(const char *name)
 		assert_int_equal(!strcmp(machine_cost_unit((enum cost)i), "ns"),
 				 end > key && !strcmp(end, "_ns"));
 	}
-	assert_int_equal(assumed, m->nr_assumed_costs);
 	assert_true(assumed > 0 && assumed < NR_COSTS);
+	assumed = 0;
+	for (u32 i = 0; i < m->nr_values; i++) {
+		expect_sourced(m, m->value[i].key, m->value[i].source);
+		assumed += machine_is_assumed(m->value[i].source);
+	}
+	assert_int_equal(assumed, m->nr_assumed);
+	for (u32 i = 0; i < m->tlb.nr_arrays; i++)
+		assert_true(tlb_geometry_is_valid(&m->tlb.array[i]));
 	assert_true(tlb_geometry_is_valid(&m->l1d_4k));
-	assert_true(tlb_geometry_is_valid(&m->stlb));
+	assert_true(!m->stlb.nr_ways || tlb_geometry_is_valid(&m->stlb));
 	assert_true(!m->l1d_2m.nr_ways || tlb_geometry_is_valid(&m->l1d_2m));
-	expect_sourced(m, "l1d_4k", m->l1d_4k.source);
-	expect_sourced(m, "stlb", m->stlb.source);
-	assert_int_equal(m->cost[COST_STLB_HIT], m->stlb.hit_cycles);
 
 	/* Farther is never cheaper; a modified line, DRAM and IPIs alike. */
 	for (u32 h = HOP_SELF; h < HOP_REMOTE; h++) {
@@ -497,81 +501,175 @@ static const char good[] =
 	"[machine]\n"                                   /*  1 */
 	"name = tiny\n"
 	"summary = a test\n"
-	"topology = pack:2 core:1 pu:1\n"
+	"topology = pack:2 core:1 pu:1 | assumed: small\n"
 	"hz = 1GHz | assumed: round number\n"           /*  5 */
-	"[tlb.l1d_4k]\n"
+	"arch = x86 | assumed: why not\n"
+	"invlpgb = 8 | assumed: all have it\n"
+	"[tlb]\n"
+	"pcid_slots = 4 | assumed: four\n"
+	"[tlb.l1d_4k]\n"                                /* 10 */
+	"level = 1\n"
+	"serves = data\n"
 	"entries = 16\n"
 	"ways = 4\n"
-	"sizes = 4k, 2m\n"
-	"replacement = lru\n"                           /* 10 */
+	"sizes = 4k, 2m\n"                              /* 15 */
+	"index = linear\n"
+	"replacement = lru | assumed: it is the best\n"
 	"source = assumed: small\n"
 	"[tlb.stlb]\n"
+	"level = 2\n"                                   /* 20 */
+	"serves = load, store, fetch\n"
 	"entries = 1536\n"
 	"ways = 12\n"
-	"sets = 128\n"                                  /* 15 */
-	"sizes = 4k, 2m\n"
+	"sets = 128\n"
+	"sizes = 4k, 2m\n"                              /* 25 */
 	"index = xor-7\n"
 	"replacement = mru1-3plru4\n"
+	"hit_cycles = 9\n"
+	"coalesce = 16k\n"
+	"smt = split\n"                                 /* 30 */
 	"source = assumed: large\n"
-	"[cost]\n"                                      /* 20 */
+	"[psc]\n"
+	"pde = 32x4\n"
+	"pdpte = 3 | assumed: odd\n"
+	"source = assumed: psc\n"                       /* 35 */
+	"[walker]\n"
+	"count = 2 | assumed: two\n"
+	"[cache.l2]\n"
+	"bytes = 1M\n"
+	"ways = 16\n"                                   /* 40 */
+	"latency = 14\n"
+	"source = assumed: cache\n"
+	"[cost]\n"
 	"invlpg = 100 | assumed: round\n"
-	"dram_local_ns = 80.5 | assumed: two\n"
+	"dram_local_ns = 80.5 | assumed: two\n"         /* 45 */
 	"  lines of text\n";
 
 static const struct {
 	const char *from, *to;  /* edit of the good text                      */
 	const char *want, *also;        /* parts of the error                 */
 } bad[] = {
-	{ "invlpg = 100", "invlgp = 100", "p:21: [cost] has no key 'invlgp'",
+	/* [machine] and [cost] */
+	{ "invlpg = 100", "invlgp = 100", "p:44: [cost] has no key 'invlgp'",
 	  "did you mean 'invlpg'?" },
-	{ "invlpg = 100", "invlpg = -1", "p:21: invlpg: '-1'",
+	{ "invlpg = 100", "invlpg = -1", "p:44: invlpg: '-1'",
 	  "from 0 to 1000000000 cycles" },
-	{ "invlpg = 100", "invlpg = nan", "p:21: invlpg: 'nan'", "from 0 to" },
-	{ "invlpg = 100", "invlpg = 2e9", "p:21: invlpg: '2e9'", "from 0 to" },
-	{ "invlpg = 100", "invlpg = 10q", "p:21: invlpg: '10q'", "from 0 to" },
-	{ "= 80.5", "= much", "p:22: dram_local_ns: 'much'",
+	{ "invlpg = 100", "invlpg = nan", "p:44: invlpg: 'nan'", "from 0 to" },
+	{ "invlpg = 100", "invlpg = 2e9", "p:44: invlpg: '2e9'", "from 0 to" },
+	{ "invlpg = 100", "invlpg = 10q", "p:44: invlpg: '10q'", "from 0 to" },
+	{ "= 80.5", "= much", "p:45: dram_local_ns: 'much'",
 	  "from 0 to 1000000000 ns" },
-	{ "100 | assumed: round", "100", "p:21: 'invlpg' needs",
+	{ "100 | assumed: round", "100", "p:44: 'invlpg' needs",
 	  "VALUE | where" },
-	{ "100 | assumed: round", "100 |", "p:21: 'invlpg' needs", "assumed" },
-	{ "dram_local_ns", "invlpg", "p:22: 'invlpg' was given", "" },
-	{ "dram_local_ns = 80.5 | assumed: two", "dram_local_ns 80.5", "p:22: ",
+	{ "100 | assumed: round", "100 |", "p:44: 'invlpg' needs", "assumed" },
+	{ "100 | assumed: round", "| assumed: round", "p:44: 'invlpg' needs",
+	  "VALUE | where" },
+	{ "100 | assumed: round", "100 | published: x; assumed: y",
+	  "p:44: 'invlpg': a source that holds 'assumed:' must begin", "own" },
+	{ "dram_local_ns", "invlpg", "p:45: 'invlpg' was given in line 44", "" },
+	{ "dram_local_ns = 80.5 | assumed: two", "dram_local_ns 80.5", "p:45: ",
 	  "'KEY = VALUE'" },
-	{ "[cost]", "[costs]", "p:21: no section [costs]",
+	{ "[cost]", "[costs]", "p:44: no section [costs]",
 	  "did you mean 'cost'?" },
-	{ "[cost]", "[cost", "p:20: ", "'[section]'" },
+	{ "[cost]", "[cost", "p:43: ", "'[section]'" },
 	{ "1GHz", "1kHz", "p:5: hz: '1kHz'", "from 1MHz to 100GHz" },
 	{ "1GHz", "fast", "p:5: hz: 'fast'", "from 1MHz to 100GHz" },
+	{ "1GHz | assumed: round number", "1GHz", "p:5: 'hz' needs", "VALUE" },
+	{ "pu:1 | assumed: small", "pu:1", "p:4: 'topology' needs", "VALUE" },
 	{ "name = tiny\n", "", "the file ends and [machine] has no 'name'",
-	  "p:22:" },
+	  "p:45:" },
+	{ "arch = x86 | assumed: why not\n", "",
+	  "the file ends and [machine] has no 'arch'", "p:45:" },
 	{ "name = tiny", "nmae = tiny", "p:2: [machine] has no key 'nmae'",
 	  "'name'" },
 	{ "summary = a test", "summary =", "p:3: 'summary' is empty", "" },
-	{ "ways = 4", "ways = 32769", "p:8: ways: '32769'",
+	{ "= x86", "= x68", "p:6: arch: 'x68'", "x86, arm, riscv" },
+	{ "invlpgb = 8", "invlpgb = -1", "p:7: invlpgb: '-1'",
+	  "from 0 to 65536" },
+	{ "invlpgb = 8", "pcid = perhaps", "p:7: pcid: 'perhaps'",
+	  "yes nor no" },
+	{ "invlpgb = 8", "invplgb = 8", "[machine] has no key 'invplgb'",
+	  "did you mean 'invlpgb'?" },
+	/* [tlb] and [tlb.NAME] */
+	{ "pcid_slots = 4", "pcid_slots = 65", "p:9: pcid_slots: '65'",
+	  "from 0 to 64" },
+	{ "pcid_slots = 4", "pcid_slot = 4", "p:9: [tlb] has no key",
+	  "did you mean 'pcid_slots'?" },
+	{ "pcid_slots = 4 | assumed: four", "pcid_slots = 4",
+	  "p:9: [tlb] ends without 'source'", "'pcid_slots' has no" },
+	{ "level = 1", "level = 3", "p:11: level: '3'", "from 1 to 2" },
+	{ "= data", "= loads", "p:12: serves: 'loads'", "did you mean 'load'?" },
+	{ "= data", "= load", "level 1 that serves a store and holds 4k", "p:46" },
+	{ "[tlb.l1d_4k]", "[tlb.L1]", "[tlb.L1]: a name has 1 to 24 of a-z",
+	  "p:11" },
+	{ "[tlb.l1d_4k]", "[tlb.]", "[tlb.]: a name has 1 to 24", "p:11" },
+	{ "ways = 4\n", "ways = 32769\n", "p:14: ways: '32769'",
 	  "from 1 to 32768" },
-	{ "ways = 4", "ways = 0", "p:8: ways: '0'", "from 1 to 32768" },
-	{ "ways = 4", "ways = 5", "p:7: [tlb.l1d_4k] entries = 16",
+	{ "ways = 4\n", "ways = 0\n", "p:14: ways: '0'", "from 1 to 32768" },
+	{ "ways = 4\n", "ways = 5\n", "p:13: [tlb.l1d_4k] entries = 16",
 	  "sets * ways" },
-	{ "entries = 16\n", "entries = 12\n", "makes 3 sets",
-	  "power of two from 1 to 65536" },
-	{ "sets = 128", "sets = 64", "p:13: [tlb.stlb] entries = 1536", "" },
-	{ "xor-7", "xor-6", "p:17: [tlb.stlb] index = xor-6",
+	{ "ways = 4\n", "", "p:17: [tlb.l1d_4k] ends without 'ways'", "" },
+	{ "ways = 4\n", "wasy = 4\n", "p:14: [tlb.l1d_4k] has no key 'wasy'",
+	  "did you mean 'ways'?" },
+	{ "sets = 128", "sets = 64", "p:22: [tlb.stlb] entries = 1536", "" },
+	{ "xor-7", "xor-6", "p:26: [tlb.stlb] index = xor-6",
 	  "expected xor-7" },
-	{ "xor-7", "xor", "p:17: index: 'xor'", "N from 1 to 16" },
-	{ "= lru", "= mru1-3plru4", "p:10: [tlb.l1d_4k] replacement",
-	  "takes 12" },
-	{ "= mru1-3plru4", "= tree-plru", "p:18: [tlb.stlb] replacement",
+	{ "xor-7", "xor", "p:26: index: 'xor'", "N from 1 to 16" },
+	{ "= lru", "= mru1-3plru4", "p:17: [tlb.l1d_4k] replacement",
+	  "take 12" },
+	{ "= lru", "= lru-3plru4", "p:17: [tlb.l1d_4k] replacement",
+	  "take 12" },
+	{ "= mru1-3plru4", "= tree-plru", "p:27: [tlb.stlb] replacement",
 	  "power of two" },
-	{ "= lru", "= fifi", "p:10: replacement: 'fifi'",
+	{ "= lru", "= fifi", "p:17: replacement: 'fifi'",
 	  "did you mean 'fifo'?" },
-	{ "4k, 2m\nreplacement = lru", "4k, 3m\nreplacement = lru",
-	  "p:9: sizes: '3m'", "4k, 2m, 1g" },
-	{ "4k, 2m\nreplacement = lru", "4k\nreplacement = lru",
-	  "holds 2m pages", "" },
-	{ "replacement = lru\n", "", "p:10: [tlb.l1d_4k] ends without",
-	  "'replacement'" },
-	{ "source = assumed: large\n", "", "[tlb.stlb] ends without",
-	  "'source'" },
+	{ "4k, 2m\nindex = linear", "4k, 3m\nindex = linear",
+	  "p:15: sizes: '3m'", "4k, 2m, 1g" },
+	{ "4k, 2m\nindex = linear", "4k\nindex = linear",
+	  "serves a load and holds 2m pages", "p:46" },
+	{ "index = linear\n", "", "p:17: [tlb.l1d_4k] ends without 'index'",
+	  "4 sets" },
+	{ "replacement = lru | assumed: it is the best\n", "",
+	  "p:17: [tlb.l1d_4k] ends without", "'replacement'" },
+	{ "source = assumed: large\n", "",
+	  "p:20: [tlb.stlb] ends without 'source'", "'level' has no" },
+	{ "hit_cycles = 9\n", "", "p:30: [tlb.stlb] ends without 'hit_cycles'",
+	  "" },
+	{ "index = linear", "index = linear\nhit_cycles = 1",
+	  "p:17: [tlb.l1d_4k] hit_cycles is for level 2", "" },
+	{ "coalesce = 16k", "coalesce = 12k", "p:29: coalesce: '12k'",
+	  "power of two from 4k to 1m" },
+	{ "smt = split", "smt = divided", "p:30: smt: 'divided'",
+	  "shared, split, private" },
+	{ "level = 2\n", "level = 1\n",
+	  "p:28: [tlb.stlb] hit_cycles is for level 2", "" },
+	{ "[psc]", "[tlb.x]\nlevel = 1\nserves = load\nentries = 4\n"
+	  "ways = full\nsizes = 4k\nreplacement = lru\nsource = assumed: x\n"
+	  "[psc]", "p:39: [tlb.x] is one array too many of level 1 for a load "
+	  "of 4k pages", "" },
+	/* [psc], [walker], [cache.NAME] */
+	{ "32x4", "32x5", "p:33: pde: '32x5'", "divisor" },
+	{ "32x4", "0", "p:33: pde: '0'", "1 to 4096 entries" },
+	{ "32x4", "4097", "p:33: pde: '4097'", "1 to 4096 entries" },
+	{ "32x4", "32x", "p:33: pde: '32x'", "ENTRIESxWAYS" },
+	{ "pde", "pdee", "p:33: [psc] has no key 'pdee'",
+	  "did you mean 'pde'?" },
+	{ "count = 2", "count = 0", "p:37: count: '0'", "from 1 to 64" },
+	{ "count = 2", "counts = 2", "p:37: [walker] has no key 'counts'",
+	  "did you mean 'count'?" },
+	{ "[walker]\ncount = 2 | assumed: two\n", "",
+	  "the file ends without 'count' in [walker]", "" },
+	{ "bytes = 1M", "bytes = 1", "p:39: bytes: '1'", "from 64 to 16G" },
+	{ "bytes = 1M", "bytes = 1000", "p:39: [cache.l2] bytes",
+	  "whole number of sets of 16 ways" },
+	{ "latency = 14\n", "", "p:41: [cache.l2] ends without 'latency'", "" },
+	{ "latency = 14", "latency = 0", "p:41: latency: '0'", "from 1 to" },
+	{ "[cache.l2]", "[cache.l4]", "p:39: no section [cache.l4]",
+	  "did you mean 'cache.l2'?" },
+	{ "[cache.l2]", "[cache.l1d]\nbytes = 32K\nways = 8\nlatency = 15\n"
+	  "source = assumed: slow\n[cache.l2]",
+	  "p:46: [cache.l2] latency = 14 is below that of the level before",
+	  "15" },
 };
 
 static char *edited(const char *from, const char *to)
@@ -602,6 +700,15 @@ static void test_malformed_profiles(void **state)
 	}
 }
 
+static const char *value_source(const struct profile *p, const char *key)
+{
+	for (u32 i = 0; i < p->nr_values; i++)
+		if (!strcmp(p->value[i].key, key))
+			return p->value[i].source;
+	fail_msg("no value '%s'", key);
+	return NULL;
+}
+
 static void test_good_profile(void **state)
 {
 	struct profile *p = NULL;
@@ -609,12 +716,37 @@ static void test_good_profile(void **state)
 
 	assert_int_equal(0, profile_parse(&p, "p", good, strlen(good), &e));
 	assert_int_equal(1000000000, p->hz);
-	assert_int_equal(4, p->tlb[PROFILE_L1D_4K].nr_sets);
-	assert_int_equal(0, p->tlb[PROFILE_L1D_2M].nr_ways);
+	assert_int_equal(ARCH_X86, p->arch);
+	assert_int_equal(8, p->feature[FEATURE_INVLPGB]);
+	assert_int_equal(0, p->feature[FEATURE_PCID]);
+	assert_int_equal(4, p->tlb.pcid_slots);
+	assert_int_equal(2, p->tlb.nr_arrays);
+	assert_int_equal(4, p->tlb.array[0].nr_sets);
+	assert_int_equal(TLB_SERVES_DATA, p->tlb.array[0].serves);
+	assert_int_equal(TLB_SERVES_ALL, p->tlb.array[1].serves);
+	assert_int_equal(9, p->tlb.array[1].hit_cycles);
+	assert_int_equal(2, p->tlb.array[1].coalesce);
+	assert_int_equal(TLB_SMT_SPLIT, p->tlb.array[1].smt);
+	assert_int_equal(8, p->psc.nr_sets[1]);
+	assert_int_equal(4, p->psc.nr_ways[1]);
+	assert_int_equal(1, p->psc.nr_sets[2]);
+	assert_int_equal(3, p->psc.nr_ways[2]);
+	assert_int_equal(0, p->psc.nr_ways[3]);
+	assert_int_equal(2, p->nr_walkers);
+	assert_int_equal(0, p->cache[CACHE_L1D].bytes);
+	assert_int_equal(1 << 20, p->cache[CACHE_L2].bytes);
+	assert_int_equal(14, p->cache[CACHE_L2].hit_cycles);
 	assert_string_equal("assumed: two lines of text",
-			    p->cost[COST_DRAM_LOCAL].source);
-	assert_true(p->cost[COST_DRAM_LOCAL].value == 80.5);
-	assert_null(p->cost[COST_DRAM_REMOTE].source);
+			    value_source(p, "dram_local_ns"));
+	assert_string_equal("assumed: it is the best",
+			    value_source(p, "tlb.l1d_4k.replacement"));
+	assert_string_equal("assumed: small",
+			    value_source(p, "tlb.l1d_4k.entries"));
+	assert_string_equal("assumed: odd", value_source(p, "psc.pdpte"));
+	assert_true(p->cost[COST_DRAM_LOCAL] == 80.5);
+	/* What is not given is costs.def's. */
+	assert_true(p->cost[COST_DRAM_REMOTE] == 131.1);
+	assert_non_null(strstr(value_source(p, "dram_remote_ns"), "Skylake"));
 	profile_free(p);
 }
 
@@ -736,6 +868,8 @@ static int see(void *arg, const struct machine_row *row)
 		assert_string_equal(machine_cost_unit((enum cost)i), row->unit);
 		assert_true(*row->source);
 	}
+	if (!strcmp(row->key, "tlb.stlb.hit_cycles"))
+		assert_string_equal("9", row->value);
 	if (!strcmp(row->key, "dram_local_ns"))
 		assert_string_equal("81.4", row->value);
 	if (!strcmp(row->key, "tlb.stlb")) {
