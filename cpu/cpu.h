@@ -83,6 +83,11 @@ struct cpu {
 	u64 run_until;          /* private work may proceed below this        */
 	u64 irq_at;             /* earliest queued interrupt, UINT64_MAX none */
 	u64 *ipi_at;            /* arrival of ipi_from[i]                     */
+	u64 bcast_at;           /* earliest broadcast under way to this CPU,
+				 * UINT64_MAX none                            */
+	struct bcast *bcast;    /* [nr_bcasts] in order of arrival            */
+	u32 nr_bcasts, room_bcasts;
+	u64 bcast_done_at;      /* when all that this CPU started are done    */
 	enum cycle_cat cat;     /* what the kernel is doing                   */
 	u64 cycles[NR_CYCLE_CATS];
 	struct tlb_array *tlb;
@@ -129,6 +134,9 @@ struct driver {
 	u32 (*choose)(u32 n);
 	/* A request was queued for @target. */
 	void (*ipi_posted)(struct cpu *target);
+	/* A broadcast is on its way to @target, to->bcast_at is up to date.
+	 * Timed only. */
+	void (*broadcast_posted)(struct cpu *target);
 	/* Text for the table of a counterexample; NULL when nobody reads. */
 	void (*note)(const char *text);
 	/* An oracle fired. Does not return in explored runs. */
@@ -155,6 +163,7 @@ struct sys {
 	u8 *loads;
 	bool loads_grew;
 	u64 seed;
+	bool has_broadcasts;    /* timed: somebody may use them               */
 	u64 end_cycles;         /* timed: programs stop here, 0 = never       */
 	bool cost_used[NR_COSTS];       /* the result depends on these        */
 	void *os_state;         /* mm/'s                                      */
@@ -180,6 +189,7 @@ struct sys_config {
 	u32 lines_per_frame;            /* modelled contents; 0 in timed runs
 					 * without --check                   */
 	u64 frames_per_node;            /* 0: from the machine                */
+	bool has_broadcasts;            /* timed: cpu_broadcast() may be used */
 	u64 seed;
 };
 
@@ -245,6 +255,27 @@ static inline bool cpu_irq_is_due(const struct cpu *c)
 	return c->s->nr_ipis && !c->s->irq_off;
 }
 
+/* ---- broadcast invalidations (broadcast.c) ------------------------------ */
+
+/* Invalidations that reach the other CPUs without interrupting them: Arm's
+ * TLBI ...IS completed by DSB, AMD's INVLPGB completed by TLBSYNC.
+ *
+ * cpu_broadcast - start @op on all CPUs, this one included, for @nr_pages
+ * operands from @vpn, 2^@order pages apart (one, for scopes without a page).
+ * Ordered after earlier stores only by a barrier of the caller's.
+ * cpu_broadcast_sync - on return all CPUs have performed all that *this* CPU
+ * started; others' are not waited for.
+ * Source: Arm ARM DDI 0487 D8.17; Linux arch/x86/include/asm/tlb.h (6.15). */
+void cpu_broadcast(const struct inval_op *op, u16 asid, u64 vpn, u64 nr_pages,
+		   u32 order);
+void cpu_broadcast_sync(void);
+
+/* Timed driver: perform on @c what has arrived by @c->now. */
+void cpu_take_broadcasts(struct cpu *c);
+
+/* The shortest flight of a broadcast on this machine, in cycles. */
+u64 cpu_broadcast_lookahead(const struct machine *m);
+
 /* ---- accesses by programs (access.c) ----------------------------------- */
 
 /* cpu_access - one store of @value to, or load from, word @line of page @vpn,
@@ -266,5 +297,9 @@ void cpu_load_cr3(u32 root, u16 pcid, bool flush);
 u32 cpu_invalidate(const struct inval_op *op, u16 asid, u64 vpn);
 u32 cpu_invlpg(u64 vpn);
 u32 cpu_flush_pcid(void);
+
+/* As cpu_invalidate(), on @c's caches: for what comes from elsewhere. */
+u32 cpu_invalidate_on(struct cpu *c, const struct inval_op *op, u16 asid,
+		      u64 vpn);
 
 #endif

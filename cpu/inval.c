@@ -1,8 +1,8 @@
 /* Invalidations on this CPU: what an operation must drop, and no more. */
 #include "cpu/step.h"
 
-/* Drop what @op names from the translation caches of @c. */
-static u32 drop(struct cpu *c, const struct inval_op *op, u16 asid, u64 vpn)
+u32 cpu_invalidate_on(struct cpu *c, const struct inval_op *op, u16 asid,
+		      u64 vpn)
 {
 	struct cpu_state *s = c->s;
 
@@ -24,7 +24,7 @@ static u32 drop(struct cpu *c, const struct inval_op *op, u16 asid, u64 vpn)
 
 u32 cpu_invalidate(const struct inval_op *op, u16 asid, u64 vpn)
 {
-	return drop(this_cpu, op, asid, vpn);
+	return cpu_invalidate_on(this_cpu, op, asid, vpn);
 }
 
 static const struct inval_op invlpg = {
@@ -48,10 +48,10 @@ void cpu_load_cr3(u32 root, u16 pcid, bool flush)
 
 u32 cpu_invlpg(u64 vpn)
 {
-	return drop(this_cpu, &invlpg, this_cpu->s->pcid, vpn);
+	return cpu_invalidate_on(this_cpu, &invlpg, this_cpu->s->pcid, vpn);
 }
 
 u32 cpu_flush_pcid(void)
 {
-	return drop(this_cpu, &mov_cr3, this_cpu->s->pcid, 0);
+	return cpu_invalidate_on(this_cpu, &mov_cr3, this_cpu->s->pcid, 0);
 }

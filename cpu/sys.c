@@ -46,6 +46,7 @@ static int cpu_create(struct sys *sys, struct cpu *c, u32 id)
 	c->id = id;
 	c->node = m->cpu[id].node;
 	c->irq_at = UINT64_MAX;
+	c->bcast_at = UINT64_MAX;
 	c->cat = CYC_USER;
 	c->s = arena_alloc(a, sizeof(*c->s));
 	if (!c->s)
@@ -89,6 +90,7 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 	sys->is_checked = cfg->is_checked;
 	sys->may_speculate = cfg->may_speculate;
 	sys->may_evict = cfg->may_evict;
+	sys->has_broadcasts = cfg->has_broadcasts;
 	sys->seed = cfg->seed;
 	sys->cpu = calloc(cfg->nr_cpus, sizeof(*sys->cpu));
 	if (!sys->cpu || arena_create(&sys->arena, cfg->arena_bytes))
@@ -119,6 +121,7 @@ void sys_destroy(struct sys *sys)
 			tlb_array_destroy(sys->cpu[i].tlb);
 		free(sys->cpu[i].fiber.stack);
 		free(sys->cpu[i].ipi_at);
+		free(sys->cpu[i].bcast);
 	}
 	free(sys->cpu);
 	arena_destroy(&sys->arena);

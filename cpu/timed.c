@@ -132,6 +132,8 @@ static void set_horizon(struct cpu *c)
 			ahead++;
 	}
 	c->run_until = ahead < c->irq_at ? ahead : c->irq_at;
+	if (c->bcast_at < c->run_until)
+		c->run_until = c->bcast_at;
 }
 
 static void go(struct fiber *from)
@@ -177,6 +179,8 @@ static void catch_up(struct cpu *c)
 	for (;;) {
 		if (T.nr_heap && earlier(T.heap[0], c))
 			yield(c);
+		else if (c->bcast_at <= c->now)
+			cpu_take_broadcasts(c);
 		else if (c->irq_at <= c->now && !c->s->irq_off)
 			take_due_irqs(c);
 		else
@@ -391,6 +395,12 @@ static void timed_ipi_posted(struct cpu *to)
 	heap_push(to);
 }
 
+static void timed_broadcast_posted(struct cpu *to)
+{
+	if (to->bcast_at < to->run_until)
+		to->run_until = to->bcast_at;
+}
+
 static void timed_touch(const void *obj, bool is_write)
 {
 }
@@ -422,6 +432,8 @@ int timed_install(struct sys *sys)
 		T.sc[i].heap_at = ASLEEP;
 	}
 	T.lookahead = sys->is_checked ? 0 : machine_lookahead_cycles(sys->m);
+	if (sys->has_broadcasts && cpu_broadcast_lookahead(sys->m) < T.lookahead)
+		T.lookahead = cpu_broadcast_lookahead(sys->m);
 	sys->drv = (struct driver){
 		.step = timed_step,
 		.wait = timed_wait,
@@ -429,6 +441,7 @@ int timed_install(struct sys *sys)
 		.touch = timed_touch,
 		.choose = timed_choose,
 		.ipi_posted = timed_ipi_posted,
+		.broadcast_posted = timed_broadcast_posted,
 		.violation = timed_violation,
 	};
 	return 0;

@@ -14,9 +14,11 @@ static void drop(struct envelope *env, u32 i)
 	for (; i < last; i++) {
 		env->e[i] = env->e[i + 1];
 		env->marked[i] = env->marked[i + 1];
+		env->called[i] = env->called[i + 1];
 	}
 	memset(&env->e[last], 0, sizeof(env->e[last]));
 	env->marked[last] = 0;
+	env->called[last] = 0;
 	env->n = last;
 }
 
@@ -27,7 +29,10 @@ void envelope_retire(struct envelope *env, const struct tlb_entry *e)
 	while (at < env->n && compare(&env->e[at], e) < 0)
 		at++;
 	if (at < env->n && !compare(&env->e[at], e)) {
-		return;         /* there already; a flush's mark stays on it */
+		/* There already; a flush's mark stays on it, but what was
+		 * called may have gone and come back. */
+		env->called[at] = 0;
+		return;
 	}
 	if (env->n == ENVELOPE_MAX) {
 		env->overflowed = 1;
@@ -36,9 +41,11 @@ void envelope_retire(struct envelope *env, const struct tlb_entry *e)
 	for (u32 i = env->n; i > at; i--) {
 		env->e[i] = env->e[i - 1];
 		env->marked[i] = env->marked[i - 1];
+		env->called[i] = env->called[i - 1];
 	}
 	env->e[at] = *e;
 	env->marked[at] = 0;
+	env->called[at] = 0;
 	env->n++;
 }
 
@@ -78,4 +85,19 @@ u32 envelope_invalidate(struct envelope *env, enum inval_scope scope, u16 pcid,
 		if (inval_drops(scope, pcid, vpn, &env->e[i]))
 			drop(env, i);
 	return before - env->n;
+}
+
+void envelope_call(struct envelope *env, enum inval_scope scope, u16 pcid,
+		   u64 vpn, u32 from)
+{
+	for (u32 i = 0; i < env->n; i++)
+		if (inval_drops(scope, pcid, vpn, &env->e[i]))
+			env->called[i] |= (u8)(1u << from);
+}
+
+void envelope_complete(struct envelope *env, u32 from)
+{
+	for (u32 i = env->n; i-- > 0; )
+		if (env->called[i] >> from & 1)
+			drop(env, i);
 }

@@ -30,6 +30,8 @@ struct envelope {
 	struct tlb_entry e[ENVELOPE_MAX];
 	u8 marked[ENVELOPE_MAX];        /* ghost: bit per flush initiator that
 					 * found it here when it began       */
+	u8 called[ENVELOPE_MAX];        /* bit per CPU whose broadcast names it
+					 * and is not known to be complete   */
 };
 
 /* A translation that was valid in memory until now may still be cached. */
@@ -46,5 +48,12 @@ void envelope_collapse(struct envelope *env, u16 pcid, u64 vpn, int keep);
  * Return: members dropped. */
 u32 envelope_invalidate(struct envelope *env, enum inval_scope scope, u16 pcid,
 			u64 vpn);
+
+/* A broadcast by CPU @from was started: what it names is called. It is
+ * performed at an unknown time before envelope_complete(), which drops what is
+ * still called; a member that became stale anew in between is not. */
+void envelope_call(struct envelope *env, enum inval_scope scope, u16 pcid,
+		   u64 vpn, u32 from);
+void envelope_complete(struct envelope *env, u32 from);
 
 #endif

@@ -1,0 +1,148 @@
+/* Broadcast invalidations, timed and explored.
+ *
+ * Timed, each is a message to every CPU, performed when it arrives: that CPU's
+ * own work is not disturbed, but its private accesses may not run past the
+ * arrival (run_until). Explored, nothing says when a CPU performs it: what it
+ * names stays usable until the initiator's sync, see envelope_call().
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/step.h"
+
+struct bcast {
+	u64 at;                 /* arrival, cycles                            */
+	const struct inval_op *op;
+	u64 vpn, nr_pages;
+	u16 asid;
+	u8 order;
+};
+
+u64 cpu_broadcast_lookahead(const struct machine *m)
+{
+	u64 least = UINT64_MAX;
+
+	for (u32 hop = HOP_SMT; hop < NR_HOPS; hop++)
+		if (m->hops_present & 1u << hop &&
+		    m->cost[COST_LINE_TRANSFER_SELF + hop] < least)
+			least = m->cost[COST_LINE_TRANSFER_SELF + hop];
+	return least;
+}
+
+static void perform(struct cpu *c, const struct bcast *b)
+{
+	for (u64 i = 0; i < b->nr_pages; i++)
+		cpu_invalidate_on(c, b->op, b->asid, b->vpn + (i << b->order));
+}
+
+void cpu_take_broadcasts(struct cpu *c)
+{
+	u32 n = 0;
+
+	while (n < c->nr_bcasts && c->bcast[n].at <= c->now)
+		perform(c, &c->bcast[n++]);
+	c->nr_bcasts -= n;
+	memmove(c->bcast, c->bcast + n, c->nr_bcasts * sizeof(*c->bcast));
+	c->bcast_at = c->nr_bcasts ? c->bcast[0].at : UINT64_MAX;
+}
+
+/* In order of arrival; equal arrivals in order of sending. */
+static void post(struct cpu *to, const struct bcast *b)
+{
+	u32 at = to->nr_bcasts;
+
+	if (to->nr_bcasts == to->room_bcasts) {
+		u32 room = to->room_bcasts ? 2 * to->room_bcasts : 16;
+		struct bcast *p = realloc(to->bcast, room * sizeof(*p));
+
+		if (!p) {
+			/* Early is allowed: any entry may vanish. */
+			perform(to, b);
+			return;
+		}
+		to->bcast = p;
+		to->room_bcasts = room;
+	}
+	for (; at && to->bcast[at - 1].at > b->at; at--)
+		to->bcast[at] = to->bcast[at - 1];
+	to->bcast[at] = *b;
+	to->nr_bcasts++;
+	to->bcast_at = to->bcast[0].at;
+	the_sys->drv.broadcast_posted(to);
+}
+
+static void send_all(const struct inval_op *op, u16 asid, u64 vpn, u64 nr_pages,
+		     u32 order)
+{
+	struct cpu *me = this_cpu;
+	struct bcast b = { .op = op, .asid = asid, .vpn = vpn,
+			   .nr_pages = nr_pages, .order = (u8)order };
+
+	assert(the_sys->has_broadcasts);
+	perform(me, &b);
+	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
+		struct cpu *to = &the_sys->cpu[i];
+		u64 flight;
+
+		if (to == me)
+			continue;
+		flight = machine_line_transfer(the_sys->m, me->id, i);
+		the_sys->cost_used[COST_LINE_TRANSFER_SELF +
+				   (u32)machine_hop(the_sys->m, me->id, i)] =
+			true;
+		b.at = me->now + flight;
+		if (b.at + flight > me->bcast_done_at)
+			me->bcast_done_at = b.at + flight;
+		/* A CPU without a program looks at its TLB no more. */
+		if (to->task)
+			post(to, &b);
+	}
+}
+
+/* Every CPU's envelope, in one step. */
+static void touch_envelopes(void)
+{
+	for (u32 i = 0; i < the_sys->nr_cpus; i++)
+		touch(the_sys->cpu[i].s->env, true);
+}
+
+void cpu_broadcast(const struct inval_op *op, u16 asid, u64 vpn, u64 nr_pages,
+		   u32 order)
+{
+	if (!inval_names_page(op->scope))
+		nr_pages = 1;
+	step(this_cpu->s, true, cost_of(COST_BROADCAST));
+	COUNT(TLB_BROADCASTS, 1);
+	if (!the_sys->is_explored) {
+		send_all(op, asid, vpn, nr_pages, order);
+		return;
+	}
+	touch_envelopes();
+	NOTE("%s, page %llu", op->name, (unsigned long long)vpn);
+	for (u32 i = 0; i < the_sys->nr_cpus; i++)
+		for (u64 k = 0; k < nr_pages; k++)
+			envelope_call(the_sys->cpu[i].s->env, op->scope, asid,
+				      vpn + (k << order), this_cpu->id);
+}
+
+void cpu_broadcast_sync(void)
+{
+	struct cpu *me = this_cpu;
+	enum cycle_cat cat;
+
+	step(me->s, true, cost_of(COST_BROADCAST_SYNC));
+	COUNT(TLB_BROADCAST_SYNCS, 1);
+	if (the_sys->is_explored) {
+		touch_envelopes();
+		NOTE("broadcasts are complete");
+		for (u32 i = 0; i < the_sys->nr_cpus; i++)
+			envelope_complete(the_sys->cpu[i].s->env, me->id);
+		return;
+	}
+	if (me->now >= me->bcast_done_at)
+		return;
+	cat = cat_enter(CYC_WAIT_ACK);
+	/* Others catch up with the time spent waiting. */
+	step(me->s, true, me->bcast_done_at - me->now);
+	cat_leave(cat);
+}
