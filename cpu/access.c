@@ -76,18 +76,21 @@ static bool may_use(const struct tlb_entry *e, bool is_write)
 	return !is_write || (e->flags & TLB_W);
 }
 
-static bool translate(u64 vpn, bool is_write, struct tlb_entry *e)
+/* *@called: the CPUs whose broadcasts name the entry used. */
+static bool translate(u64 vpn, bool is_write, struct tlb_entry *e, u32 *called)
 {
 	struct cpu_state *s = this_cpu->s;
 	u32 index[ENVELOPE_MAX], n, pick;
 	bool may_walk;
 
+	*called = 0;
 	step(s->env, true, 0);
 	n = envelope_candidates(s->env, s->pcid, vpn, index);
 	may_walk = the_sys->may_evict || !n || the_sys->may_speculate;
 	pick = the_sys->drv.choose(n + may_walk);
 	if (pick < n) {
 		*e = s->env->e[index[pick]];
+		*called = s->env->called[index[pick]];
 		envelope_collapse(s->env, s->pcid, vpn, (int)index[pick]);
 		if (may_use(e, is_write) && (!is_write || (e->flags & TLB_D))) {
 			NOTE("TLB hit: %s pfn %llu",
@@ -111,7 +114,7 @@ static bool translate(u64 vpn, bool is_write, struct tlb_entry *e)
 	return true;
 }
 
-static void store_line(u64 vpn, u64 pfn, u32 line, u64 value)
+static void store_line(u64 vpn, u64 pfn, u32 line, u64 value, u32 called)
 {
 	const struct memory *mem = &the_sys->mem;
 	u64 *word = &mem->line[pfn * mem->lines_per_frame + line];
@@ -130,6 +133,7 @@ static void store_line(u64 vpn, u64 pfn, u32 line, u64 value)
 	e.vpn = vpn;
 	e.bytes = sizeof(u64);
 	e.kind = SB_LINE;
+	e.called = called;
 	e.level = (u8)line;
 	touch(sb, true);
 	assert(sb->n < SB_MAX);         /* programs store a few words */
@@ -155,10 +159,11 @@ int cpu_access(u64 vpn, u32 line, bool is_write, u64 *value)
 {
 	u64 obs = obs_save();
 	struct tlb_entry e;
+	u32 called;
 	u64 pfn;
 	int rc;
 
-	while (!translate(vpn, is_write, &e)) {
+	while (!translate(vpn, is_write, &e, &called)) {
 		NOTE("page fault (%s)", is_write ? "store" : "load");
 		rc = fault(vpn, is_write);
 		obs_restore(obs);       /* back in user mode, nothing learnt */
@@ -173,7 +178,7 @@ int cpu_access(u64 vpn, u32 line, bool is_write, u64 *value)
 		NOTE("store %llu to line %u of page %llu: frame %llu%s",
 		     (unsigned long long)*value, line, (unsigned long long)vpn,
 		     (unsigned long long)pfn, this_cpu->s->sb ? " (buffered)" : "");
-		store_line(vpn, pfn, line, *value);
+		store_line(vpn, pfn, line, *value, called);
 		observe(1);
 	} else {
 		*value = load_line(vpn, pfn, line);

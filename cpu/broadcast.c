@@ -3,7 +3,10 @@
  * Timed, each is a message to every CPU, performed when it arrives: that CPU's
  * own work is not disturbed, but its private accesses may not run past the
  * arrival (run_until). Explored, nothing says when a CPU performs it: what it
- * names stays usable until the initiator's sync, see envelope_call().
+ * names stays usable until the initiator's sync, see envelope_call(). The sync
+ * also waits for other CPUs' stores under way that used what it names. (Arm ARM
+ * DDI 0487 D8.17, completion of TLBI; assumed of TLBSYNC. Their early loads,
+ * weak model, are not waited for: any of them may still return an old value.)
  */
 #include <stdlib.h>
 #include <string.h>
@@ -99,11 +102,46 @@ static void send_all(const struct inval_op *op, u16 asid, u64 vpn, u64 nr_pages,
 	}
 }
 
-/* Every CPU's envelope, in one step. */
-static void touch_envelopes(void)
+/* Every CPU's envelope and buffer, in one step. */
+static void touch_all(void)
 {
-	for (u32 i = 0; i < the_sys->nr_cpus; i++)
-		touch(the_sys->cpu[i].s->env, true);
+	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
+		struct cpu_state *s = the_sys->cpu[i].s;
+
+		touch(s->env, true);
+		if (s->sb)
+			touch(s->sb, true);
+	}
+}
+
+/* The stores of @sb through translations that are called from now on. */
+static void call_stores(struct storebuf *sb, const struct inval_op *op,
+			u16 asid, u64 vpn)
+{
+	for (u32 i = 0; sb && i < sb->n; i++) {
+		const struct tlb_entry e = { .vpn = sb->e[i].vpn,
+					     .pcid = asid };
+
+		if (sb->e[i].kind == SB_LINE &&
+		    inval_drops(op->scope, asid, vpn, &e))
+			sb->e[i].called |= 1u << this_cpu->id;
+	}
+}
+
+/* No store under way that used what this CPU's broadcasts name. */
+static bool stores_are_done(const void *arg)
+{
+	const struct cpu *me = arg;
+
+	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
+		const struct storebuf *sb = the_sys->cpu[i].s->sb;
+
+		for (u32 k = 0; sb && k < sb->n; k++)
+			if (sb->e[k].kind == SB_LINE &&
+			    sb->e[k].called >> me->id & 1)
+				return false;
+	}
+	return true;
 }
 
 void cpu_broadcast(const struct inval_op *op, u16 asid, u64 vpn, u64 nr_pages,
@@ -117,12 +155,25 @@ void cpu_broadcast(const struct inval_op *op, u16 asid, u64 vpn, u64 nr_pages,
 		send_all(op, asid, vpn, nr_pages, order);
 		return;
 	}
-	touch_envelopes();
+	touch_all();
 	NOTE("%s, page %llu", op->name, (unsigned long long)vpn);
 	for (u32 i = 0; i < the_sys->nr_cpus; i++)
-		for (u64 k = 0; k < nr_pages; k++)
-			envelope_call(the_sys->cpu[i].s->env, op->scope, asid,
+		for (u64 k = 0; k < nr_pages; k++) {
+			struct cpu_state *s = the_sys->cpu[i].s;
+
+			envelope_call(s->env, op->scope, asid,
 				      vpn + (k << order), this_cpu->id);
+			call_stores(s->sb, op, asid, vpn + (k << order));
+		}
+}
+
+static void sync_explored(struct cpu *me)
+{
+	the_sys->drv.wait(me->s, stores_are_done, me, 0);
+	touch_all();
+	NOTE("broadcasts are complete");
+	for (u32 i = 0; i < the_sys->nr_cpus; i++)
+		envelope_complete(the_sys->cpu[i].s->env, me->id);
 }
 
 void cpu_broadcast_sync(void)
@@ -130,19 +181,15 @@ void cpu_broadcast_sync(void)
 	struct cpu *me = this_cpu;
 	enum cycle_cat cat;
 
-	step(me->s, true, cost_of(COST_BROADCAST_SYNC));
 	COUNT(TLB_BROADCAST_SYNCS, 1);
 	if (the_sys->is_explored) {
-		touch_envelopes();
-		NOTE("broadcasts are complete");
-		for (u32 i = 0; i < the_sys->nr_cpus; i++)
-			envelope_complete(the_sys->cpu[i].s->env, me->id);
+		sync_explored(me);
 		return;
 	}
-	if (me->now >= me->bcast_done_at)
-		return;
 	cat = cat_enter(CYC_WAIT_ACK);
+	step(me->s, true, cost_of(COST_BROADCAST_SYNC));
 	/* Others catch up with the time spent waiting. */
-	step(me->s, true, me->bcast_done_at - me->now);
+	if (me->now < me->bcast_done_at)
+		step(me->s, true, me->bcast_done_at - me->now);
 	cat_leave(cat);
 }

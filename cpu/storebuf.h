@@ -30,7 +30,11 @@ struct sb_entry {
 	u64 off;                /* arena offset of the word                   */
 	u64 value;
 	u64 vpn;                /* SB_PTE, SB_LINE                            */
-	u32 root;               /* SB_PTE: root table of the address space    */
+	union {
+		u32 root;       /* SB_PTE: root table of the address space    */
+		u32 called;     /* SB_LINE: bit per CPU whose broadcast names
+				 * the translation it used                    */
+	};
 	u8 bytes;
 	u8 kind;
 	u8 level;               /* SB_PTE; SB_LINE: the line                  */

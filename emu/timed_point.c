@@ -118,6 +118,7 @@ static int boot(const struct timed_point *p, const struct machine *m,
 		.nr_cpus = cfg->cpus ? cfg->cpus : m->nr_cpus,
 		.is_checked = cfg->check,
 		.paging = { .levels = 4, .bits = 9 },
+		.has_broadcasts = p->flush->shoot != NULL,
 		.seed = cfg->seed,
 	};
 	const struct mm_config mc = {

@@ -40,6 +40,13 @@ struct flush_ops {
 	void (*unlock)(struct flush_batch *b);
 	/* After the last lock: on return no CPU may use what was revoked. */
 	void (*finish)(struct flush_batch *b);
+	/* How one flush reaches the CPUs of r->mm, this one included; on return
+	 * all have dropped what @r names. NULL: interrupts (flush_by_ipi). */
+	void (*shoot)(struct flush_req *r);
+	/* Flushes of more pages drop all of the mm; 0: as the kernel does. */
+	u32 ceiling;
+	/* The same PCID means the mm on every CPU: mm->ctx_id. */
+	bool has_global_asids;
 };
 
 /* NULL-terminated registry. */
@@ -54,5 +61,6 @@ void flush_batch_flush(struct flush_batch *b, bool is_full);
 
 /* tlb.c */
 void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full);
+void flush_by_ipi(struct flush_req *r);
 
 #endif

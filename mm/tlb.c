@@ -95,8 +95,20 @@ bool mm_has_other_cpus(struct mm *mm)
 	return false;
 }
 
+void flush_by_ipi(struct flush_req *r)
+{
+	if (mm_has_other_cpus(r->mm)) {
+		COUNT(REMOTE_FLUSH, 1);
+		smp_call(r->mm->cpumask, flush_remote, r, flush_here);
+	} else {
+		flush_here(r);
+	}
+}
+
 void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full)
 {
+	const struct flush_ops *f = mms()->flush;
+	u32 ceiling = f && f->ceiling ? f->ceiling : kern()->flush_ceiling;
 	struct flush_req *r = my_req();
 	enum cycle_cat cat = cat_enter(CYC_FLUSH);
 	u64 n = (end - start) >> order;
@@ -107,16 +119,14 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full)
 	r->start = start;
 	r->end = end;
 	r->order = (u8)order;
-	r->is_full = is_full || n > kern()->flush_ceiling;
+	r->is_full = is_full || n > ceiling;
 	if (kern()->has_tlb_gen)
 		/* A full barrier: entries changed before it, masks read after. */
 		r->new_gen = atomic_add_return(&mm->tlb_gen, 1);
-	if (mm_has_other_cpus(mm)) {
-		COUNT(REMOTE_FLUSH, 1);
-		smp_call(mm->cpumask, flush_remote, r, flush_here);
-	} else {
-		flush_here(r);
-	}
+	if (f && f->shoot)
+		f->shoot(r);
+	else
+		flush_by_ipi(r);
 	oracle_flush_end(mm, start, end);
 	cat_leave(cat);
 }

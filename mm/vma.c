@@ -20,6 +20,11 @@ struct mm *mm_create(void)
 	return mm->root ? mm : NULL;
 }
 
+static bool has_global_asids(void)
+{
+	return mms()->flush && mms()->flush->has_global_asids;
+}
+
 void mm_load(struct mm *mm, u32 cpu)
 {
 	struct cpu *old = this_cpu;
@@ -29,7 +34,7 @@ void mm_load(struct mm *mm, u32 cpu)
 	mm->nr_threads++;
 	mms()->seen_gen[cpu] = mm->tlb_gen;
 	/* PCID = ASID slot + 1; one address space a CPU uses slot 0. */
-	cpu_load_cr3(mm->root, 1, true);
+	cpu_load_cr3(mm->root, has_global_asids() ? (u16)mm->ctx_id : 1, true);
 	this_cpu = old;
 }
 

@@ -175,6 +175,41 @@ static void test_rules(void **state)
 	assert_false(arch_rules[ARCH_RISCV].has_shared_asids);
 }
 
+/* A broadcast is complete only at its initiator's sync: until then what it
+ * names stays usable, and an entry that became stale anew outlives it. */
+static void test_broadcast_completes_at_sync(void **state)
+{
+	struct envelope env = { 0 };
+	u32 index[ENVELOPE_MAX];
+
+	envelope_retire(&env, &kind[0]);
+	envelope_retire(&env, &kind[1]);
+	envelope_call(&env, INVAL_PAGE, 5, 10, 2);
+	assert_int_equal(1, envelope_candidates(&env, 5, 10, index));
+	envelope_complete(&env, 1);             /* another's sync */
+	assert_int_equal(1, envelope_candidates(&env, 5, 10, index));
+	envelope_complete(&env, 2);
+	assert_int_equal(0, envelope_candidates(&env, 5, 10, index));
+	assert_int_equal(1, envelope_candidates(&env, 5, 11, index));
+
+	envelope_retire(&env, &kind[0]);
+	envelope_call(&env, INVAL_PAGE, 5, 10, 2);
+	envelope_retire(&env, &kind[0]);        /* valid again, stale again */
+	envelope_complete(&env, 2);
+	assert_int_equal(1, envelope_candidates(&env, 5, 10, index));
+	envelope_call(&env, INVAL_PAGE, 5, 10, 2);
+	envelope_complete(&env, 2);
+	assert_int_equal(0, envelope_candidates(&env, 5, 10, index));
+
+	/* Called again after it came back: all of it goes. */
+	envelope_retire(&env, &kind[0]);
+	envelope_call(&env, INVAL_PAGE, 5, 10, 2);
+	envelope_retire(&env, &kind[0]);
+	envelope_call(&env, INVAL_PAGE, 5, 10, 2);
+	envelope_complete(&env, 2);
+	assert_int_equal(0, envelope_candidates(&env, 5, 10, index));
+}
+
 /* ---- break-before-make ------------------------------------------------------ */
 
 enum { BBM_CPUS = 3, BBM_PAGES = 16, BBM_BITS = 2 };    /* huge: 4 pages */
@@ -339,6 +374,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_scopes),
 	cmocka_unit_test(test_table_is_whole),
 	cmocka_unit_test(test_rules),
+	cmocka_unit_test(test_broadcast_completes_at_sync),
 	cmocka_unit_test(test_bbm_steps),
 	cmocka_unit_test(test_bbm_equals_the_rule),
 };

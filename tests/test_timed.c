@@ -123,6 +123,11 @@ static const struct {
 			      "full" } },
 	{ "mprotect-storm", { "iterations", "20", "machine",
 			      "pack:1 core:3 pu:1", "initiators", "3" } },
+	{ "mprotect-storm", { "iterations", "20", "pages", "30",
+			      "initiators", "2", "flush", "tlbi", "machine",
+			      "pack:2 core:3 pu:1" } },
+	{ "numa-migrate", { "time", "3ms", "flush", "invlpgb", "machine",
+			    "pack:4 core:2 pu:1" } },
 };
 
 static void test_same_twice(void **state)
@@ -516,6 +521,41 @@ static void test_mprotect_thp_counts(void **state)
 
 /* The scanner's deferred flush lets a store go to a page that is being copied
  * away; a check before copying does not. */
+/* A broadcast interrupts nobody, takes one operation a page (or eight pages, or
+ * one in all), and the next access of everybody walks: as many walks as with
+ * interrupts. */
+static void test_broadcast_counts(void **state)
+{
+	static const struct {
+		const char *flush, *pages;
+		u64 operations;
+	} row[] = {
+		{ "tlbi", "1", 1 }, { "tlbi", "33", 33 }, { "tlbi", "511", 511 },
+		{ "tlbi", "512", 1 }, { "invlpgb", "1", 1 },
+		{ "invlpgb", "8", 1 }, { "invlpgb", "9", 2 },
+		{ "invlpgb", "33", 5 }, { "invlpgb", "34", 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		const char *const pairs[] = {
+			"threads", "4", "pages", row[i].pages, "iterations",
+			"3", "kernel", "v6.1", "pause", "50000", "flush",
+			row[i].flush, NULL
+		};
+		struct timed_result *r = run_named("mprotect-storm", pairs);
+		const u64 *v = r->count.v;
+
+		assert_int_equal(6, v[CTR_TLB_FLUSH]);
+		assert_int_equal(6 * row[i].operations, v[CTR_TLB_BROADCASTS]);
+		assert_int_equal(6, v[CTR_TLB_BROADCAST_SYNCS]);
+		assert_int_equal(0, v[CTR_IPIS_SENT]);
+		assert_int_equal(0, r->cycles[CYC_RESPOND]);
+		assert_true(v[CTR_WALK_LOAD] + v[CTR_WALK_STORE] >=
+			    6 * strtoull(row[i].pages, NULL, 10));
+		free(r);
+	}
+}
+
 static void test_lost_stores(void **state)
 {
 	static const struct {
@@ -815,6 +855,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_mprotect_counts),
 	cmocka_unit_test(test_mprotect_thp_counts),
 	cmocka_unit_test(test_munmap_counts),
+	cmocka_unit_test(test_broadcast_counts),
 	cmocka_unit_test(test_lost_stores),
 	cmocka_unit_test(test_ipi_order),
 	cmocka_unit_test(test_ipi_masked),

@@ -15,10 +15,12 @@ static void drop(struct envelope *env, u32 i)
 		env->e[i] = env->e[i + 1];
 		env->marked[i] = env->marked[i + 1];
 		env->called[i] = env->called[i + 1];
+		env->renewed[i] = env->renewed[i + 1];
 	}
 	memset(&env->e[last], 0, sizeof(env->e[last]));
 	env->marked[last] = 0;
 	env->called[last] = 0;
+	env->renewed[last] = 0;
 	env->n = last;
 }
 
@@ -29,9 +31,8 @@ void envelope_retire(struct envelope *env, const struct tlb_entry *e)
 	while (at < env->n && compare(&env->e[at], e) < 0)
 		at++;
 	if (at < env->n && !compare(&env->e[at], e)) {
-		/* There already; a flush's mark stays on it, but what was
-		 * called may have gone and come back. */
-		env->called[at] = 0;
+		/* There already; a flush's mark stays on it. */
+		env->renewed[at] = env->called[at];
 		return;
 	}
 	if (env->n == ENVELOPE_MAX) {
@@ -42,10 +43,12 @@ void envelope_retire(struct envelope *env, const struct tlb_entry *e)
 		env->e[i] = env->e[i - 1];
 		env->marked[i] = env->marked[i - 1];
 		env->called[i] = env->called[i - 1];
+		env->renewed[i] = env->renewed[i - 1];
 	}
 	env->e[at] = *e;
 	env->marked[at] = 0;
 	env->called[at] = 0;
+	env->renewed[at] = 0;
 	env->n++;
 }
 
@@ -90,14 +93,27 @@ u32 envelope_invalidate(struct envelope *env, enum inval_scope scope, u16 pcid,
 void envelope_call(struct envelope *env, enum inval_scope scope, u16 pcid,
 		   u64 vpn, u32 from)
 {
-	for (u32 i = 0; i < env->n; i++)
-		if (inval_drops(scope, pcid, vpn, &env->e[i]))
-			env->called[i] |= (u8)(1u << from);
+	for (u32 i = 0; i < env->n; i++) {
+		if (!inval_drops(scope, pcid, vpn, &env->e[i]))
+			continue;
+		env->called[i] |= (u8)(1u << from);
+		env->renewed[i] &= (u8)~(1u << from);
+	}
 }
 
 void envelope_complete(struct envelope *env, u32 from)
 {
-	for (u32 i = env->n; i-- > 0; )
-		if (env->called[i] >> from & 1)
+	const u8 bit = (u8)(1u << from);
+
+	for (u32 i = env->n; i-- > 0; ) {
+		if (!(env->called[i] & bit))
+			continue;
+		if (!(env->renewed[i] & bit)) {
 			drop(env, i);
+			continue;
+		}
+		env->called[i] &= (u8)~bit;
+		env->renewed[i] &= (u8)~bit;
+		env->marked[i] &= (u8)~bit;
+	}
 }

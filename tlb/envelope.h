@@ -32,6 +32,8 @@ struct envelope {
 					 * found it here when it began       */
 	u8 called[ENVELOPE_MAX];        /* bit per CPU whose broadcast names it
 					 * and is not known to be complete   */
+	u8 renewed[ENVELOPE_MAX];       /* of these: became stale anew since, so
+					 * one like it may outlive them      */
 };
 
 /* A translation that was valid in memory until now may still be cached. */
@@ -50,8 +52,9 @@ u32 envelope_invalidate(struct envelope *env, enum inval_scope scope, u16 pcid,
 			u64 vpn);
 
 /* A broadcast by CPU @from was started: what it names is called. It is
- * performed at an unknown time before envelope_complete(), which drops what is
- * still called; a member that became stale anew in between is not. */
+ * performed at an unknown time before envelope_complete(), which drops what was
+ * called. A member that became stale anew in between stays: another entry like
+ * it, younger than the flush, hence without the mark of @from. */
 void envelope_call(struct envelope *env, enum inval_scope scope, u16 pcid,
 		   u64 vpn, u32 from);
 void envelope_complete(struct envelope *env, u32 from);

@@ -1,0 +1,49 @@
+/* AMD's broadcast (F14): INVLPGB for up to eight pages at a time of one PCID,
+ * issued without waiting, then TLBSYNC for all that this CPU issued. Every
+ * address space has a global ASID from the start; Linux gives one to a busy
+ * process after a while and uses interrupts until then (not modelled). The
+ * kernel's ceiling and generations stay. */
+#include "mm/flush.h"
+
+/* assumed: INVLPGB_COUNT_MAX + 1 of CPUID 8000_0008 EDX, 7 on EPYC 7713..9965 */
+#define PAGES_AT_ONCE 8u
+
+static void shoot(struct flush_req *r)
+{
+	u16 pcid = (u16)r->mm->ctx_id;
+
+	smp_mb();
+	if (r->is_full)
+		cpu_broadcast(inval_op_find("INVLPGB PCID"), pcid, 0, 1, 0);
+	for (u64 vpn = r->start, n; !r->is_full && vpn < r->end;
+	     vpn += n << r->order) {
+		n = (r->end - vpn + (1ull << r->order) - 1) >> r->order;
+		if (n > PAGES_AT_ONCE)
+			n = PAGES_AT_ONCE;
+		cpu_broadcast(inval_op_find("INVLPGB VA+PCID"), pcid, vpn, n,
+			      r->order);
+	}
+	cpu_broadcast_sync();
+}
+
+static void nothing(struct flush_batch *b)
+{
+}
+
+static void finish(struct flush_batch *b)
+{
+	flush_batch_flush(b, false);
+}
+
+extern const struct flush_ops flush_invlpgb;
+const struct flush_ops flush_invlpgb = {
+	.name = "invlpgb",
+	.summary = "AMD: INVLPGB for 8 pages at a time, one TLBSYNC, at the end",
+	.source = "Linux 6.15 arch/x86/mm/tlb.c, broadcast_tlb_flush",
+	.defers = "old rights stay usable until the end of the range",
+	.changed = flush_batch_add,
+	.unlock = nothing,
+	.finish = finish,
+	.shoot = shoot,
+	.has_global_asids = true,
+};

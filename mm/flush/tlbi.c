@@ -1,0 +1,44 @@
+/* Arm's broadcast (F15): an instruction a page, performed by every CPU of the
+ * domain without its help, then one barrier that waits for all of them. No
+ * interrupts, no masks, no lazy CPUs. Pages of one flush go out back to back;
+ * 512 and more are one operation for the whole ASID, as the range forms of
+ * FEAT_TLBIRANGE are not used. Leaf only, as no page table is freed. */
+#include "mm/flush.h"
+
+static void shoot(struct flush_req *r)
+{
+	u16 asid = (u16)r->mm->ctx_id;
+
+	/* DSB ISHST: the entries are seen before they are invalidated. */
+	smp_mb();
+	if (r->is_full)
+		cpu_broadcast(inval_op_find("TLBI ASIDE1IS"), asid, 0, 1, 0);
+	else
+		for (u64 vpn = r->start; vpn < r->end; vpn += 1ull << r->order)
+			cpu_broadcast(inval_op_find("TLBI VALE1IS"), asid, vpn,
+				      1, 0);
+	cpu_broadcast_sync();
+}
+
+static void nothing(struct flush_batch *b)
+{
+}
+
+static void finish(struct flush_batch *b)
+{
+	flush_batch_flush(b, false);
+}
+
+extern const struct flush_ops flush_tlbi;
+const struct flush_ops flush_tlbi = {
+	.name = "tlbi",
+	.summary = "Arm: broadcast TLBI a page, one DSB, at the end of the range",
+	.source = "Linux 6.1 arch/arm64/include/asm/tlbflush.h",
+	.defers = "old rights stay usable until the end of the range",
+	.changed = flush_batch_add,
+	.unlock = nothing,
+	.finish = finish,
+	.shoot = shoot,
+	.ceiling = 511,
+	.has_global_asids = true,
+};
