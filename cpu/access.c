@@ -224,8 +224,9 @@ static int translate_slow(u64 vpn, bool is_write, struct tlb_entry **out)
 
 	for (;;) {
 		u32 want = is_write ? TLB_W | TLB_D : 0;
-		enum tlb_level level = tlb_array_access(c->tlb, s->pcid, vpn,
-							out);
+		enum tlb_use use = is_write ? TLB_STORE : TLB_LOAD;
+		enum tlb_level level = tlb_array_access(c->tlb, use, s->pcid,
+							vpn, out);
 		bool found = level != TLB_MISS;
 
 		if (level != TLB_HIT_L1) {
@@ -239,8 +240,9 @@ static int translate_slow(u64 vpn, bool is_write, struct tlb_entry **out)
 				COUNT(STLB_HIT_STORE, 1);
 			else
 				COUNT(STLB_HIT_LOAD, 1);
-			c->now += c->tlb->unit[TLB_L2].geo.hit_cycles;
-			c->cycles[CYC_STLB] += c->tlb->unit[TLB_L2].geo.hit_cycles;
+			c->now += tlb_array_l2_geometry(c->tlb)->hit_cycles;
+			c->cycles[CYC_STLB] +=
+				tlb_array_l2_geometry(c->tlb)->hit_cycles;
 		}
 		if (found && ((*out)->flags & want) == want)
 			return 0;
@@ -255,7 +257,7 @@ static int translate_slow(u64 vpn, bool is_write, struct tlb_entry **out)
 			cat_leave(cat);
 		}
 		if (ok) {
-			tlb_array_fill(c->tlb, &e);
+			tlb_array_fill(c->tlb, use, vpn, &e);
 			continue;
 		}
 		{
@@ -321,8 +323,9 @@ int cpu_run_many(const struct run *runs, size_t n)
 		/* Nearly always: private, and over before anything else can
 		 * happen here. */
 		if (likely(c->now + cycles <= c->run_until && !is_checked &&
-			   tlb_array_hit(c->tlb, c->s->pcid,
-					 r->va >> PAGE_SHIFT, is_write, &e))) {
+			   tlb_array_hit(c->tlb, is_write ? TLB_STORE : TLB_LOAD,
+					 c->s->pcid, r->va >> PAGE_SHIFT,
+					 &e))) {
 			c->now += cycles;
 			c->cycles[CYC_USER] += cycles;
 			c->count.v[CTR_RUNS]++;

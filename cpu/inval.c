@@ -10,16 +10,7 @@ u32 cpu_invalidate_on(struct cpu *c, const struct inval_op *op, u16 asid,
 		touch(s->env, true);
 		return envelope_invalidate(s->env, op->scope, asid, vpn);
 	}
-	switch (op->scope) {
-	case INVAL_PAGE:
-	case INVAL_PAGE_GLOBAL:
-	case INVAL_PAGE_ALL:
-		return tlb_array_invlpg(c->tlb, asid, vpn);
-	case INVAL_ASID:
-		return tlb_array_flush_pcid(c->tlb, asid);
-	default:
-		return tlb_array_flush_all(c->tlb);
-	}
+	return tlb_array_invalidate(c->tlb, op->scope, asid, vpn);
 }
 
 u32 cpu_invalidate(const struct inval_op *op, u16 asid, u64 vpn)
@@ -42,7 +33,9 @@ void cpu_load_cr3(u32 root, u16 pcid, bool flush)
 	touch(&s->root, true);
 	s->root = root;
 	s->pcid = pcid;
-	if (flush)
+	if (!s->env)
+		tlb_array_load_cr3(this_cpu->tlb, pcid, !flush);
+	else if (flush)
 		cpu_flush_pcid();
 }
 

@@ -38,10 +38,33 @@ static int memory_create(struct sys *sys, const struct sys_config *cfg)
 	return 0;
 }
 
+static void add_array(struct tlb_design *d, const struct tlb_geometry *geo,
+		      u8 level, u8 serves)
+{
+	struct tlb_geometry *g = &d->array[d->nr_arrays];
+
+	if (!geo->nr_ways)
+		return;
+	*g = *geo;
+	g->level = level;
+	g->serves = serves;
+	d->nr_arrays++;
+}
+
+/* The data side of @m. */
+static void machine_design(const struct machine *m, struct tlb_design *d)
+{
+	memset(d, 0, sizeof(*d));
+	add_array(d, &m->l1d_4k, 1, TLB_SERVES_DATA);
+	add_array(d, &m->l1d_2m, 1, TLB_SERVES_DATA);
+	add_array(d, &m->stlb, 2, TLB_SERVES_ALL);
+}
+
 static int cpu_create(struct sys *sys, struct cpu *c, u32 id)
 {
 	struct arena *a = &sys->arena;
 	const struct machine *m = sys->m;
+	struct tlb_design design;
 
 	c->id = id;
 	c->node = m->cpu[id].node;
@@ -69,7 +92,8 @@ static int cpu_create(struct sys *sys, struct cpu *c, u32 id)
 	c->ipi_at = calloc(sys->nr_cpus, sizeof(u64));
 	if (!c->ipi_at)
 		return -ENOMEM;
-	return tlb_array_create(&c->tlb, &m->l1d_4k, &m->l1d_2m, &m->stlb);
+	machine_design(m, &design);
+	return tlb_array_create(&c->tlb, &design, 1);
 }
 
 int sys_create(struct sys **out, const struct sys_config *cfg)

@@ -215,13 +215,15 @@ struct ref_tlb *ref_tlb_create(const struct tlb_geometry geo[REF_NR_UNITS],
 {
 	struct ref_tlb *r = calloc(1, sizeof(*r));
 	struct rng root;
+	u32 nr = 0;
 
 	rng_init(&root, seed);
 	for (u32 i = 0; r && i < REF_NR_UNITS; i++) {
 		struct ref_unit *u = &r->unit[i];
 
 		u->geo = geo[i];
-		rng_split(&root, i, &u->rng);
+		if (u->geo.nr_ways)
+			rng_split(&root, nr++, &u->rng);
 		u->set = calloc(u->geo.nr_ways ? u->geo.nr_sets : 1,
 				sizeof(*u->set));
 		if (!u->set)

@@ -612,14 +612,24 @@ static void test_arrays_are_within(void **state)
 	enum { PAGES = 64, STEPS = 200000 };
 	static u64 pte[PAGES];
 	static u32 since[PAGES];
+	const struct tlb_design design = {
+		.nr_arrays = 2,
+		.array = {
+			{ .nr_sets = 4, .nr_ways = 4, .level = 1,
+			  .page_sizes = TLB_HOLDS_4K | TLB_HOLDS_2M,
+			  .serves = TLB_SERVES_DATA },
+			{ .nr_sets = 4, .nr_ways = 8, .level = 2,
+			  .page_sizes = TLB_HOLDS_4K | TLB_HOLDS_2M,
+			  .serves = TLB_SERVES_ALL },
+		},
+	};
 	struct envelope env;
 	struct tlb_array *a;
 	struct rng g;
 	u64 stale_hits = 0, hits = 0;
 
 	rng_init(&g, check_seed("arrays"));
-	assert_int_equal(tlb_array_create(&a, &S.m->l1d_4k, &S.m->l1d_2m,
-					  &S.m->stlb), 0);
+	assert_int_equal(tlb_array_create(&a, &design, 1), 0);
 	memset(&env, 0, sizeof(env));
 	memset(pte, 0, sizeof(pte));
 	for (u32 i = 0; i < STEPS; i++) {
@@ -656,7 +666,7 @@ static void test_arrays_are_within(void **state)
 			break;
 		default:
 			n = envelope_candidates(&env, 0, vpn, index);
-			if (tlb_array_access(a, 0, vpn, &e) != TLB_MISS) {
+			if (tlb_array_access(a, TLB_LOAD, 0, vpn, &e) != TLB_MISS) {
 				hits++;
 				for (k = 0; k < n; k++)
 					if (env.e[index[k]].pfn == e->pfn)
@@ -679,7 +689,7 @@ static void test_arrays_are_within(void **state)
 				break;
 			old.pfn = pte_pfn(pte[vpn]);
 			old.flags = TLB_W | TLB_D;
-			tlb_array_fill(a, &old);
+			tlb_array_fill(a, TLB_LOAD, vpn, &old);
 		}
 		assert_false(env.overflowed);
 	}

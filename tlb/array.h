@@ -1,232 +1,294 @@
-/* array.h - a CPU's TLBs as real arrays: sets, ways, an index function and a
- * replacement policy, as measured on real parts. For timed runs.
+/* array.h - a core's TLBs as real arrays (unit.h): sets, ways, an index
+ * function and a replacement policy each, as measured on real parts, wired up
+ * as a struct tlb_design says. For timed runs.
  *
- * Two levels: an L1 for 4K and one for 2M, and a unified L2 (STLB) for both.
- *  - A walk fills the L1 of its size and the L2. An L2 hit copies the entry
- *    into the L1 and counts as an access of the L2; an L1 hit does not touch
- *    the L2; an L1 victim is not written back. So neither level includes the
- *    other. Source: "TLB;DR" (USENIX Security 2022), its measured properties.
- *  - 2M entries are indexed from VA[21] up, in the L2 as well (assumed: no
- *    published measurement).
+ * A struct tlb_array is one hardware thread's side of its core. Threads created
+ * together share the core's arrays, competing for ways or not as the design
+ * says, and never match each other's entries.
+ *
+ *  - A walk fills, of each level, the array that takes the use that asked and
+ *    the page's size. A level-2 hit copies the entry into level 1 and is an
+ *    access of level 2; a level-1 hit does not touch level 2; what leaves
+ *    level 1 is not written back. So neither level includes the other, unless
+ *    the design is_inclusive: then what level 2 evicts leaves the arrays of
+ *    level 1 that share a use with it. Level 2 is filled first.
+ *    Source: TLB;DR (USENIX Security 2022), its measured properties.
+ *  - Entries are indexed by the number of their own page, or block of pages, in
+ *    every array (assumed: no published measurement).
  *  - A free way is taken first, the lowest-numbered; the policy decides only
  *    among full sets. Invalidation leaves policy state alone (assumed).
- *  - Several entries may translate one page (two sizes, own and global). A
- *    level answers with the first of: own 4K, own 2M, global 4K, global 2M.
- *  - A fill supersedes what a level holds of that page, in that size, under
- *    its PCID: it takes the way of the own entry, else of the global one (an
- *    access, to the policy), and if both were there the global one goes.
- *  - A 1G leaf is handed in as the 2M piece that was accessed.
+ *  - Several entries may translate one page. A level answers with the first of:
+ *    own 4K, own block, own 2M, own 1G, then the same of global ones.
+ *  - An array that coalesces keeps one entry for a block of 2^coalesce pages
+ *    when the walker reports at least that much contiguity, and a single page
+ *    otherwise. A block is broken down for an array that does not.
+ *  - A fill supersedes what an array holds of its pages, own and global, in
+ *    entries of the same kind (4K pages and blocks; 2M; 1G): it takes the way of
+ *    the own entry of exactly these pages, else of the global one (an access, to
+ *    the policy); the others go.
+ *  - A page larger than a level holds is kept as the piece that was accessed,
+ *    where an array takes_pieces; level 1 gets the whole page back from such a
+ *    piece in level 2 if it can hold it. A size that no array holds is kept in
+ *    pieces by level 1 (assumed).
  *
  * Units:   as tlb.h. Virtual addresses are canonical with at most 57 bits.
- *          A count of dropped entries counts an entry once for each level
- *          that held it.
- * Errors:  0 or negative errno from tlb_array_create() only. An order other
- *          than 0 or 9, or a pcid of 4096 or more, is the caller's bug: fills
- *          and flushes assert it, lookups are too hot to.
- * Memory:  about 105 KiB (most of it indexed by PCID) and 32 to 40 bytes an
- *          entry, for each CPU.
- * Threads: none; belongs to one modelled CPU.
+ *          A count of dropped entries counts an entry once for each array that
+ *          held it.
+ * Errors:  0 or negative errno from tlb_array_create() only. A bad order, a
+ *          misaligned entry or a pcid beyond tlb_array_max_pcid() is the
+ *          caller's bug: fills assert it, lookups are too hot to.
+ * Memory:  unit.h, and 16 KiB a thread and kind of level-1 array.
+ * Threads: none; a core belongs to one host thread.
  */
 #ifndef TLB_ARRAY_H
 #define TLB_ARRAY_H
 
-#include "base/rng.h"
-#include "base/types.h"
-#include "tlb/geometry.h"
-#include "tlb/tlb.h"
+#include "tlb/arch.h"
+#include "tlb/unit.h"
 
-#define TLB_NR_PCIDS 4096
-
-/* A tag is what the hardware compares, in one word:
- *
- *   63           46 45 44                                    0
- *  +---------------+--+---------------------------------------+
- *  |  generation   |2M|                  vpn                  |
- *  +---------------+--+---------------------------------------+
- *
- * The generation names a PCID since its last flush: flushing a PCID takes its
- * generation away, and what is left behind in the arrays matches nothing.
- * Generation 0 is a PCID that holds nothing, 1 is every global entry, and the
- * all-ones word is an empty way. */
-#define TLB_TAG_VPN_BITS 45
-#define TLB_TAG_VPN ((1ull << TLB_TAG_VPN_BITS) - 1)
-#define TLB_TAG_2M (1ull << TLB_TAG_VPN_BITS)
-#define TLB_TAG_GEN_SHIFT (TLB_TAG_VPN_BITS + 1)
-#define TLB_TAG_GEN (~0ull << TLB_TAG_GEN_SHIFT)
-#define TLB_TAG_GLOBAL (1ull << TLB_TAG_GEN_SHIFT)
-#define TLB_TAG_EMPTY (~0ull)
-#define TLB_TAG_MAX_GEN ((1u << (64 - TLB_TAG_GEN_SHIFT)) - 1)
-
-#define TLB_MAX_VICTIM 128u     /* states of a tree of up to 8 ways            */
-
-enum tlb_unit_id { TLB_L1_4K, TLB_L1_2M, TLB_L2, TLB_NR_UNITS };
-
-/* An access to a way as a change of its set's policy state:
- * state = (state & keep) | set. */
-struct tlb_touch {
-	u64 keep;
-	u64 set;
+/* Where a page of one class may be: one array, or a pair of like ones between
+ * which a bit of the page number decides. */
+struct tlb_probe {
+	struct tlb_unit *unit[2];
+	enum tlb_class cls;
+	u8 order;               /* of its entries                             */
+	bool is_pair;
 };
 
-/* One array. A slot is set * stride + way. */
-struct tlb_unit {
-	u64 *tag;               /* [slot] as above                            */
-	struct tlb_entry *entry;        /* [slot]                             */
-	u64 *state;             /* [set] policy state                         */
-	u64 *stamp;             /* [slot] time of access (LRU) or fill (FIFO) */
-	u64 clock;
-	u64 saturated;          /* NRU: all ways referenced                   */
-	u32 set_mask;
-	u32 index_shift;        /* set = (page ^ page >> shift) & set_mask    */
-	u32 stride;             /* nr_ways rounded up; the rest stays empty   */
-	bool is_special;        /* LRU, NRU: a touch is more than a mask      */
-
-	u32 nr_live;            /* entries that can match                     */
-	u32 nr_slots;           /* nr_sets * nr_ways                          */
-	u32 id;                 /* enum tlb_unit_id                           */
-	struct tlb_touch touch[TLB_MAX_BIT_WAYS];   /* [way]                      */
-	u8 victim[TLB_MAX_VICTIM];      /* [state], if is_tabled              */
-	bool is_tabled;
-	struct rng rng;
-	struct tlb_geometry geo;
+/* Where the leaves of one size go at one level. */
+struct tlb_home {
+	struct tlb_probe page;          /* unit[0] NULL: nowhere              */
+	struct tlb_probe block;         /* 4K: unit[0] NULL: no coalescing    */
 };
 
-/* A slot of the L1 for 4K: where everything is that a hit needs. */
-struct tlb_slot {
-	const u64 *tag;
-	struct tlb_entry *entry;
-	u64 *state;
-	struct tlb_touch touch;
+/* One use's way through the core. */
+struct tlb_route {
+	struct tlb_probe l1[NR_TLB_CLASSES], l2[NR_TLB_CLASSES];
+	u32 nr_l1, nr_l2;
+	struct tlb_home home[2][TLB_NR_SIZES];  /* [level - 1][leaf size]     */
+};
+
+/* Where level 1 had a page when it was last looked for. Only a guess: the
+ * slot's tag must still be that. The first entry in the order of answers, as
+ * long as it is there: whatever comes before it overwrites the guess. */
+struct tlb_memo {
+	u64 key;                /* the page, as a tag of a single 4K page     */
+	u64 tag;                /* of the entry that translates it            */
+	struct tlb_unit *unit;
+	u32 slot;
+	u16 set, way;
 };
 
 #define TLB_NR_MEMO 512u        /* covers any 2 MiB of address space          */
-#define TLB_NR_MEMO_L2 4096u
 
 struct tlb_array_stats {
 	u64 lookups;
 	u64 l1_misses;
-	u64 l2_hits_4k;
-	u64 l2_hits_2m;
+	u64 l2_hits[TLB_NR_SIZES];      /* by the leaf's size                 */
 	u64 fills;              /* walks installed                            */
-	u64 evictions[TLB_NR_UNITS];    /* live entries that made room        */
-	u64 dropped_invlpg;     /* entries                                    */
-	u64 dropped_flush;      /* entries, by flush_pcid and flush_all       */
+	u64 evictions[TLB_MAX_ARRAYS];  /* live entries that made room        */
+	u64 dropped_inclusive;  /* entries of level 1, by evictions           */
+	u64 dropped_invlpg;     /* entries, by operations that name a page    */
+	u64 dropped_flush;      /* entries, by the others                     */
+	u64 dropped_cr3;        /* entries that MOV CR3 need not have dropped */
+};
+
+struct tlb_core {
+	u32 nr_units;
+	u32 nr_threads;         /* created                                    */
+	u32 nr_users;           /* not yet destroyed                          */
+	u32 nr_pcids;           /* a thread's spaces, but the global one      */
+	struct tlb_unit unit[TLB_MAX_ARRAYS];
+	struct tlb_route route[NR_TLB_USES];
+	u8 memo_use[NR_TLB_USES];       /* the first use with this level 1    */
+	u8 memo_uses[TLB_MAX_ARRAYS];   /* bit a use that is first so and that
+					 * this array serves at level 1       */
+	struct tlb_design design;
+	/* A lookup that missed in all arrays of its use, if nothing changed
+	 * since: then a fill need not search. 0: none. */
+	u64 missed;
+	u32 missed_use;
+	bool has_global;        /* ever had                                   */
+};
+
+/* Address spaces, the one used last first. */
+struct tlb_pcid_list {
+	u32 nr;
+	u16 pcid[TLB_MAX_PCID_SLOTS];
 };
 
 struct tlb_array {
-	struct tlb tlb;         /* ops: what tlb.h's callers see              */
+	struct tlb_core *core;
+	u64 space0;             /* of pcid 0, as in a tag                     */
+	u64 global;             /* of global entries                          */
+	struct tlb_memo *memo[NR_TLB_USES];     /* equal where level 1 is     */
 	struct tlb_array_stats stats;
-	struct tlb_unit unit[TLB_NR_UNITS];
-	struct tlb_unit *l1[2]; /* for 4K, for 2M; may be the same one        */
-	u32 nr_global_l1;
-	u32 next_gen;
-	struct tlb_slot *slot;  /* [slot] of the L1 for 4K                    */
-
-	/* Where such a page was last seen in the L1 for 4K. Only a guess: the
-	 * slot's tag decides, and what does not match is searched for. */
-	const struct tlb_slot *memo[TLB_NR_MEMO];
-	u32 memo_l2[TLB_NR_MEMO_L2];    /* the same, of the L2: slots         */
-
-	u64 gen[TLB_NR_PCIDS];  /* in place, as in a tag; 0: holds nothing    */
-	u32 nr_live[TLB_NR_PCIDS][TLB_NR_UNITS];    /* global ones apart      */
+	u32 thread;
+	u32 l2_unit;            /* which of the design's arrays hit last      */
+	struct tlb_pcid_list l2_pcids, l1i_pcids;
 };
 
-/* tlb_array_create - an empty hierarchy; the geometries are checked and
- * copied. nr_ways == 0 leaves out @l1_2m or @l2. Without @l1_2m, 2M entries
- * live in @l1_4k if its page_sizes say so, otherwise in the L2 alone. An L2
- * takes the sizes that its page_sizes say.
- * Return: 0 with *@out set, -EINVAL (bad shape), -ENOMEM. */
-int tlb_array_create(struct tlb_array **out, const struct tlb_geometry *l1_4k,
-		     const struct tlb_geometry *l1_2m,
-		     const struct tlb_geometry *l2);
+/* tlb_array_create - an empty core of @nr_threads hardware threads, built as
+ * @design (copied) says; @out[0..nr_threads) are its threads.
+ * Return: 0, -EINVAL (tlb_design_error() says why), -ENOMEM. */
+int tlb_array_create(struct tlb_array **out, const struct tlb_design *design,
+		     u32 nr_threads);
+/* The core goes with its last thread. NULL is fine. */
 void tlb_array_destroy(struct tlb_array *a);
 
-/* tlb_array_seed - restart random replacement, unit i from stream i of @seed.
- * A new hierarchy has seed 0; no other policy draws. */
+/* tlb_array_seed - restart random replacement of the core, array i from stream
+ * i of @seed. A new core has seed 0; no other policy draws. */
 void tlb_array_seed(struct tlb_array *a, u64 seed);
 
-static inline struct tlb_array *tlb_to_array(struct tlb *tlb)
+/* Does any array serve @use? If none does, nothing is ever found for it. */
+static inline bool tlb_array_serves(const struct tlb_array *a, enum tlb_use use)
 {
-	/* tlb is the first member */
-	return (struct tlb_array *)(void *)tlb;
+	return a->core->route[use].nr_l1 + a->core->route[use].nr_l2 != 0;
 }
 
-/* As tlb_ops, without the table. */
-void tlb_array_fill(struct tlb_array *a, const struct tlb_entry *e);
-u32 tlb_array_invlpg(struct tlb_array *a, u16 pcid, u64 vpn);
-u32 tlb_array_flush_pcid(struct tlb_array *a, u16 pcid);
-u32 tlb_array_flush_all(struct tlb_array *a);
+/* The largest pcid that tags can tell apart: 65535 with up to 3 threads. */
+static inline u16 tlb_array_max_pcid(const struct tlb_array *a)
+{
+	return (u16)(a->core->nr_pcids - 1);
+}
 
-/* tlb_array_set_dirty - after a D-bit assist: sets TLB_D in what both levels
- * hold of @vpn at @order for @pcid, global entries included. Not an access:
- * replacement does not see it.
- * Return: entries changed or already dirty. */
+/* The array of level 2 that the last tlb_array_access() hit, if it returned
+ * TLB_HIT_L2. */
+static inline const struct tlb_geometry *
+tlb_array_l2_geometry(const struct tlb_array *a)
+{
+	return &a->core->unit[a->l2_unit].geo;
+}
+
+/* tlb_array_fill - install @e, the leaf that a walk for @use and page @vpn
+ * found: its order is 0, 9 or 18.
+ * Return: the entry that translates @vpn now, in level 1 or else 2; valid until
+ * the next call that may change the core. NULL when no array serves @use. */
+struct tlb_entry *tlb_array_fill(struct tlb_array *a, enum tlb_use use, u64 vpn,
+				 const struct tlb_entry *e);
+
+/* tlb_array_set_dirty - after a D-bit assist: sets TLB_D in what any array
+ * holds of @vpn from leaves of @order (0, 9, 18) for @pcid, global entries
+ * included. A coalesced block, whose other pages may be clean, is dropped
+ * instead. Not an access: replacement does not see it.
+ * Return: entries dirty now, and dropped. */
 u32 tlb_array_set_dirty(struct tlb_array *a, u16 pcid, u64 vpn, u8 order);
 
-/* tlb_array_slot - what a way holds, NULL if it is free. For tests, oracles
- * and dumps. */
-const struct tlb_entry *tlb_array_slot(const struct tlb_array *a,
-				       enum tlb_unit_id id, u32 set, u32 way);
+/* Invalidations: of this thread's entries in all arrays, exactly what is asked
+ * for. An entry is named by any page it covers, a piece by any page of the leaf
+ * it is from. Return: entries dropped.
+ *
+ * tlb_array_invalidate - @scope with operands @pcid and @vpn.
+ * tlb_array_load_cr3 - MOV CR3, or a write of TTBR or satp, to @pcid: drops its
+ *   entries, but not global ones, unless @is_noflush (bit 63 of CR3), and what
+ *   the design's limits on address spaces make it drop.
+ *   With limits, a fill for a pcid that is not among those kept apart makes it
+ *   one of them, as a load does. */
+u32 tlb_array_invalidate(struct tlb_array *a, enum inval_scope scope, u16 pcid,
+			 u64 vpn);
+u32 tlb_array_load_cr3(struct tlb_array *a, u16 pcid, bool is_noflush);
 
-/* tlb_array_check - the invariants of the whole structure.
+/* INVLPG of the current @pcid. */
+static inline u32 tlb_array_invlpg(struct tlb_array *a, u16 pcid, u64 vpn)
+{
+	return tlb_array_invalidate(a, INVAL_PAGE_GLOBAL, pcid, vpn);
+}
+
+/* INVPCID @type, 0 to 3. */
+static inline u32 tlb_array_invpcid(struct tlb_array *a, u32 type, u16 pcid,
+				    u64 vpn)
+{
+	static const enum inval_scope scope[4] = {
+		INVAL_PAGE, INVAL_ASID, INVAL_ALL, INVAL_ALL_BUT_GLOBAL,
+	};
+
+	return tlb_array_invalidate(a, scope[type & 3], pcid, vpn);
+}
+
+/* Non-global entries of @pcid. */
+static inline u32 tlb_array_flush_pcid(struct tlb_array *a, u16 pcid)
+{
+	return tlb_array_invalidate(a, INVAL_ASID, pcid, 0);
+}
+
+/* Everything: a change of CR4.PGE. */
+static inline u32 tlb_array_flush_all(struct tlb_array *a)
+{
+	return tlb_array_invalidate(a, INVAL_ALL, 0, 0);
+}
+
+/* tlb_array_slot - what a way of the design's array @id holds, NULL if it is
+ * free or there is none. *@thread, unless NULL: whose it is. Sets and ways are
+ * those of all threads. For tests, oracles and dumps. */
+const struct tlb_entry *tlb_array_slot(const struct tlb_array *a, u32 id,
+				       u32 set, u32 way, u32 *thread);
+
+/* tlb_array_check - the invariants of the whole core.
  * Return: NULL, or what is broken. */
 const char *tlb_array_check(const struct tlb_array *a);
 
+/* For fills, in designs with limits: an entry of @pcid is about to come. */
+void tlb_array_fill_pcid(struct tlb_array *a, u16 pcid);
+
 /* The rest of the inline functions below. */
-bool tlb_array_hit_scan(struct tlb_array *a, u16 pcid, u64 vpn, bool is_write,
-			struct tlb_entry **out);
-enum tlb_level tlb_array_access_scan(struct tlb_array *a, u16 pcid, u64 vpn,
-				     struct tlb_entry **out);
-void tlb_unit_touch_special(struct tlb_unit *u, u32 slot);
+bool tlb_array_hit_scan(struct tlb_array *a, enum tlb_use use, u16 pcid,
+			u64 vpn, struct tlb_entry **out);
+enum tlb_level tlb_array_access_scan(struct tlb_array *a, enum tlb_use use,
+				     u16 pcid, u64 vpn, struct tlb_entry **out);
+
+static inline u64 tlb_array_space(const struct tlb_array *a, u16 pcid)
+{
+	return a->space0 + ((u64)pcid << TLB_TAG_SPACE_SHIFT);
+}
 
 static inline u32 tlb_memo_index(u64 vpn)
 {
 	return (u32)(vpn ^ vpn >> 9) & (TLB_NR_MEMO - 1);
 }
 
-/* A hit of an own 4K entry, which comes before all others, where the memo says
- * it is. False says nothing. */
-static inline bool tlb_array_memo_hit(struct tlb_array *a, u16 pcid, u64 vpn,
-				      bool is_write, struct tlb_entry **out)
+/* A hit where the memo says it is. False says nothing. */
+static inline bool tlb_array_memo_hit(struct tlb_array *a, enum tlb_use use,
+				      u16 pcid, u64 vpn, u32 flags,
+				      struct tlb_entry **out)
 {
-	const struct tlb_slot *s = a->memo[tlb_memo_index(vpn)];
-	const u32 may_store = TLB_W | TLB_D;
+	const struct tlb_memo *m = &a->memo[use][tlb_memo_index(vpn)];
+	u64 key = unit_tag(tlb_array_space(a, pcid), vpn, TLB_4K, 0);
+	struct tlb_entry *e;
 
-	if (unlikely(*s->tag != (a->gen[pcid] | (vpn & TLB_TAG_VPN))))
+	if (unlikely(m->key != key || m->unit->tag[m->slot] != m->tag))
 		return false;
-	if (is_write && (s->entry->flags & may_store) != may_store)
+	e = &m->unit->entry[m->slot];
+	if (unlikely((e->flags & flags) != flags))
 		return false;
-	*s->state = (*s->state & s->touch.keep) | s->touch.set;
-	if (unlikely(a->unit[TLB_L1_4K].is_special))
-		tlb_unit_touch_special(&a->unit[TLB_L1_4K],
-				       (u32)(s - a->slot));
+	repl_hit(&m->unit->repl, m->set, m->way);
 	a->stats.lookups++;
-	*out = s->entry;
+	*out = e;
 	return true;
 }
 
-/* tlb_array_hit - the path of nearly every access: an L1 entry of @pcid,
- * or a global one, that a store, if @is_write, may use as it is (TLB_W and
- * TLB_D).
+/* tlb_array_hit - the path of nearly every access: a level-1 entry of @pcid, or
+ * a global one, that @use may use as it is (a store: TLB_W and TLB_D).
  * Return: true with *@out set and the access accounted; false with nothing
  * changed at all. */
-static inline bool tlb_array_hit(struct tlb_array *a, u16 pcid, u64 vpn,
-				 bool is_write, struct tlb_entry **out)
+static inline bool tlb_array_hit(struct tlb_array *a, enum tlb_use use,
+				 u16 pcid, u64 vpn, struct tlb_entry **out)
 {
-	return likely(tlb_array_memo_hit(a, pcid, vpn, is_write, out)) ||
-	       tlb_array_hit_scan(a, pcid, vpn, is_write, out);
+	return likely(tlb_array_memo_hit(a, use, pcid, vpn, use == TLB_STORE ?
+					 TLB_W | TLB_D : 0, out)) ||
+	       tlb_array_hit_scan(a, use, pcid, vpn, out);
 }
 
 /* tlb_array_access - one lookup, whatever comes of it. The entry is returned
  * as found: for a store without TLB_W or TLB_D the walker must act.
- * *@out stays valid until the next call that may change the arrays, and is
- * NULL on a miss. */
-static inline enum tlb_level tlb_array_access(struct tlb_array *a, u16 pcid,
+ * *@out stays valid until the next call that may change the core, and is NULL
+ * on a miss. */
+static inline enum tlb_level tlb_array_access(struct tlb_array *a,
+					      enum tlb_use use, u16 pcid,
 					      u64 vpn, struct tlb_entry **out)
 {
-	if (likely(tlb_array_memo_hit(a, pcid, vpn, false, out)))
+	if (likely(tlb_array_memo_hit(a, use, pcid, vpn, 0, out)))
 		return TLB_HIT_L1;
-	return tlb_array_access_scan(a, pcid, vpn, out);
+	return tlb_array_access_scan(a, use, pcid, vpn, out);
 }
 
 #endif

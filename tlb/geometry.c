@@ -100,6 +100,15 @@ static const char *list_error(const struct tlb_design *d)
 			return "no array of level 1 takes fetches from 4K "
 			       "pages";
 	}
+	for (u32 i = 0; i < d->nr_arrays; i++)
+		for (u32 j = 0; j < i; j++)
+			if (d->array[i].level == 2 && d->array[j].level == 2 &&
+			    (d->array[i].serves & d->array[j].serves) &&
+			    (d->array[i].page_sizes & d->array[j].page_sizes &
+			     TLB_HOLDS_4K) &&
+			    d->array[i].coalesce != d->array[j].coalesce)
+				return "a pair of arrays of level 2 coalesces "
+				       "unlike";
 	if (d->pcid_slots > TLB_MAX_PCID_SLOTS ||
 	    d->pcid_slots_l1i > TLB_MAX_PCID_SLOTS)
 		return "at most 64 address spaces are kept apart";

@@ -1,0 +1,226 @@
+/* unit.h - one TLB array: sets of ways with tags, a policy, and where to look
+ * for a page. What an entry's page, size and address space are worth is
+ * array.h's business; here they are a tag.
+ *
+ * A tag is what the hardware compares, in one word:
+ *
+ *   63          46 45                                       1 0
+ *  +--------------+------------------------------------------+-+
+ *  |    space     |                   vpn                    |L|
+ *  +--------------+------------------------------------------+-+
+ *
+ * space  numbers the address spaces of all threads of the core, and for each
+ *        thread one more that global entries are in; never 0, so that a word of
+ *        zeroes is an empty way.
+ * L      0: a single 4K page. 1: the low bits of the vpn, zero in such entries,
+ *        say which: 01 with L: a coalesced block, 011: 2M, 111: 1G.
+ *
+ * Small sets are compared tag by tag; sets of more than UNIT_MAX_SCAN ways are
+ * found through a hash of the tag.
+ *
+ * Memory: 32 bytes an entry (tag and entry) and the policy's; hashed 12 to 20
+ * more. Taken zeroed from calloc(), so that what is never used is not touched.
+ */
+#ifndef TLB_UNIT_H
+#define TLB_UNIT_H
+
+#include "tlb/repl.h"
+#include "tlb/tlb.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#define TLB_TAG_SPACE_SHIFT 46
+#define TLB_TAG_SPACES (1u << (64 - TLB_TAG_SPACE_SHIFT))
+#define TLB_TAG_VPN ((1ull << 45) - 1)
+
+/* What an entry is, beside 4K pages' leaf sizes. ORDER tlb_class: unit_code. */
+enum tlb_class { TLB_4K, TLB_BLOCK, TLB_2M, TLB_1G, NR_TLB_CLASSES };
+
+#define UNIT_NONE (~0u)
+#define UNIT_MAX_SCAN 16u
+#define UNIT_NR_BUCKETS 16u
+
+struct tlb_unit {
+	/* A slot is set * stride + way. */
+	u64 *tag;               /* [slot] 0: free, or padding                 */
+	struct tlb_entry *entry;        /* [slot]                             */
+	u64 *valid;             /* [set * words] bit a way                    */
+	u64 *used;              /* bit a set that holds anything              */
+	u32 stride;             /* ways, rounded up to four                   */
+	u32 words;
+	u32 nr_sets;            /* of all threads                             */
+	u32 nr_ways;
+	u32 index_sets;         /* what a thread indexes                      */
+	u32 thread_sets;        /* from one thread's sets to the next's; 0:
+				 * they compete                               */
+	u32 index_mask;         /* 0: index_sets is no power of two, or 1     */
+	u32 index_shift;        /* xor: k; linear: 63                         */
+	u32 twin_shift;         /* first bit that the index does not use; 0:
+				 * divide by index_sets                       */
+	u32 nr_slots;
+	u32 nr_live;
+	u32 nr_pieces;          /* live entries with piece_of                 */
+	u32 hash_shift;         /* 0: not hashed                              */
+	u32 *bucket;            /* [hash of a tag] slot + 1, or 0             */
+	u32 *chain;             /* [slot] the same, next of its bucket        */
+	u32 id;                 /* which of the design's arrays               */
+	u8 order[NR_TLB_CLASSES];
+	u64 evicted;            /* by the last unit_put(): its tag, or 0      */
+	struct tlb_entry victim;        /* and the entry                      */
+	/* Live entries by class and by space modulo the number of buckets:
+	 * zero says that there are none of a space. */
+	u32 live[UNIT_NR_BUCKETS][NR_TLB_CLASSES];
+	struct tlb_replacer repl;
+	struct tlb_geometry geo;
+};
+
+/* unit_init - empty; @geo was checked. Return: 0 or -ENOMEM. */
+int unit_init(struct tlb_unit *u, const struct tlb_geometry *geo, u32 id,
+	      u32 nr_threads);
+void unit_free(struct tlb_unit *u);
+
+/* ORDER tlb_class */
+static inline u64 unit_code(enum tlb_class cls)
+{
+	static const u8 code[NR_TLB_CLASSES] = { 0, 1, 3, 7 };
+
+	return code[cls];
+}
+
+static inline enum tlb_class unit_class(u64 tag)
+{
+	/* [low three bits]; a block's vpn is even. */
+	static const u8 cls[8] = {
+		TLB_4K, TLB_BLOCK, TLB_4K, TLB_2M,
+		TLB_4K, TLB_BLOCK, TLB_4K, TLB_1G,
+	};
+
+	return (enum tlb_class)cls[tag & 7];
+}
+
+/* @space: its number, in place. */
+static inline u64 unit_tag(u64 space, u64 vpn, enum tlb_class cls, u8 order)
+{
+	return space | (vpn & TLB_TAG_VPN & ~tlb_order_mask(order)) << 1 |
+	       unit_code(cls);
+}
+
+static inline u32 unit_bucket(u64 tag)
+{
+	return tag >> TLB_TAG_SPACE_SHIFT & (UNIT_NR_BUCKETS - 1);
+}
+
+/* May @u hold entries of @cls in the space of @tag? */
+static inline bool unit_may_hold(const struct tlb_unit *u, u64 tag,
+				 enum tlb_class cls)
+{
+	return u->live[unit_bucket(tag)][cls];
+}
+
+/* @page: the vpn in pages of the entry's own size. */
+static inline u32 unit_set(const struct tlb_unit *u, u32 thread, u64 page)
+{
+	u32 set = u->index_mask ?
+		  (u32)(page ^ page >> u->index_shift) & u->index_mask :
+		  u->index_sets == 1 ? 0 : (u32)(page % u->index_sets);
+
+	return set + thread * u->thread_sets;
+}
+
+/* Which of a pair of like arrays takes @page. */
+static inline u32 unit_twin(const struct tlb_unit *u, u64 page)
+{
+	return (u->twin_shift ? page >> u->twin_shift :
+		page / u->index_sets) & 1;
+}
+
+/* Bit i: tag[i] == @want, for four tags. */
+static inline u32 unit_match4(const u64 *tag, u64 want)
+{
+#ifdef __SSE2__
+	/* SSE2 has no 64-bit compare: compare halves, bring low and high halves
+	 * of the four together, and both. */
+	const __m128i w = _mm_set1_epi64x((long long)want);
+	const __m128i *t = (const __m128i *)(const void *)tag;
+	__m128 a = _mm_castsi128_ps(_mm_cmpeq_epi32(_mm_loadu_si128(t), w));
+	__m128 b = _mm_castsi128_ps(_mm_cmpeq_epi32(_mm_loadu_si128(t + 1), w));
+	__m128 lo = _mm_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0));
+	__m128 hi = _mm_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1));
+
+	return (u32)_mm_movemask_ps(_mm_and_ps(lo, hi));
+#else
+	return (u32)(tag[0] == want) | (u32)(tag[1] == want) << 1 |
+	       (u32)(tag[2] == want) << 2 | (u32)(tag[3] == want) << 3;
+#endif
+}
+
+static inline u32 unit_hash(const struct tlb_unit *u, u64 tag)
+{
+	return (u32)((tag * 0x9e3779b97f4a7c15ull) >> u->hash_shift);
+}
+
+/* unit_find - the slot that holds @tag, whose page indexes @set; at most one
+ * does (unit_check). Return: it, or UNIT_NONE. */
+static inline __attribute__((always_inline)) u32
+unit_find(const struct tlb_unit *u, u32 set, u64 tag)
+{
+	const u64 *t;
+	u32 base, m;
+
+	if (u->hash_shift) {
+		for (u32 at = u->bucket[unit_hash(u, tag)]; at;
+		     at = u->chain[at - 1])
+			if (u->tag[at - 1] == tag)
+				return at - 1;
+		return UNIT_NONE;
+	}
+	base = set * u->stride;
+	t = u->tag + base;
+	/* Without a branch on the outcome: at most UNIT_MAX_SCAN. */
+	m = unit_match4(t, tag);
+	if (u->stride > 4)
+		m |= unit_match4(t + 4, tag) << 4;
+	if (u->stride > 8)
+		m |= unit_match4(t + 8, tag) << 8;
+	if (u->stride > 12)
+		m |= unit_match4(t + 12, tag) << 12;
+	return m ? base + (u32)__builtin_ctz(m) : UNIT_NONE;
+}
+
+static inline void unit_hit(struct tlb_unit *u, u32 set, u32 slot)
+{
+	repl_hit(&u->repl, set, slot - set * u->stride);
+}
+
+/* unit_put - @e, whose tag the array does not hold, takes a way of @set: the
+ * lowest free one, else the policy's victim. Return: its slot. */
+u32 unit_put(struct tlb_unit *u, u32 set, u64 tag, const struct tlb_entry *e);
+
+/* unit_replace - @e in the place of the live entry in @slot: an access, not a
+ * fill, to the policy. */
+void unit_replace(struct tlb_unit *u, u32 slot, u64 tag,
+		  const struct tlb_entry *e);
+
+/* unit_drop - @slot becomes free. Policy state stays as it is (assumed). */
+void unit_drop(struct tlb_unit *u, u32 slot);
+
+/* unit_each - calls @fn on every live slot until it returns false. @fn may drop
+ * the slot it is called on. */
+void unit_each(struct tlb_unit *u, bool (*fn)(struct tlb_unit *u, u32 slot,
+					      void *arg), void *arg);
+
+/* The same of one set. Return: did @fn always return true? */
+bool unit_each_of_set(struct tlb_unit *u, u32 set,
+		      bool (*fn)(struct tlb_unit *u, u32 slot, void *arg),
+		      void *arg);
+
+/* unit_drop_spaces - drops what has a tag in [@lo, @hi).
+ * Return: entries dropped. */
+u32 unit_drop_spaces(struct tlb_unit *u, u64 lo, u64 hi);
+
+/* unit_check - NULL, or which invariant is broken. */
+const char *unit_check(const struct tlb_unit *u);
+
+#endif
