@@ -93,20 +93,22 @@ static int make_stacks(struct sweep *s, struct err *e)
 
 static int add_single(struct sweep *s, struct what_if_point *p, struct err *e)
 {
-	const struct tlb_geometry geo = {
-		.name = "what-if",
-		.nr_sets = p->sets,
-		.nr_ways = p->ways,
-		.page_sizes = TLB_HOLDS_4K,
-		.index = p->index,
-		.index_bits = (u32)__builtin_ctz(p->sets),
-		.replacement = p->replacement,
-		.level = 1,
-		.serves = TLB_SERVES_DATA | TLB_SERVES_FETCH,
+	const struct tlb_design design = {
+		.nr_arrays = 1,
+		.array[0] = {
+			.name = "what-if",
+			.nr_sets = p->sets,
+			.nr_ways = p->ways,
+			.page_sizes = TLB_HOLDS_4K,
+			.index = p->index,
+			.index_bits = (u32)__builtin_ctz(p->sets),
+			.replacement = p->replacement,
+			.level = 1,
+			.serves = TLB_SERVES_ALL,
+		},
 	};
-	const struct tlb_geometry none = { .nr_ways = 0 };
 	struct single *one = &s->single[s->nr_singles];
-	int rc = tlb_array_create(&one->tlb, &geo, &none, &none);
+	int rc = tlb_array_create(&one->tlb, &design, 1);
 
 	if (rc)
 		return err_set(e, rc, rc == -ENOMEM ? "out of memory" :
@@ -127,9 +129,9 @@ static bool single_access(struct tlb_array *tlb, u64 page)
 	};
 	struct tlb_entry *found;
 
-	if (tlb_array_access(tlb, 0, page, &found) != TLB_MISS)
+	if (tlb_array_access(tlb, TLB_LOAD, 0, page, &found) != TLB_MISS)
 		return true;
-	tlb_array_fill(tlb, &fill);
+	tlb_array_fill(tlb, TLB_LOAD, page, &fill);
 	return false;
 }
 
