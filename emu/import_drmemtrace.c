@@ -79,10 +79,12 @@ static const u8 *bad_prefix(const u8 *p, struct prefix *out)
 /* Only the bytes of an instruction, two digits each? */
 static bool is_spillover(const u8 *p)
 {
+	const u8 *first = p;
+
 	while (import_hex[p[0]] && import_hex[p[1]] &&
 	       (p[2] == ' ' || p[2] == '\n'))
 		p = spaces(p + 2);
-	return *p == '\n';
+	return p > first && *p == '\n';
 }
 
 static bool drmemtrace_is_mine(const u8 *p, size_t n)

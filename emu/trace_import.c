@@ -91,7 +91,7 @@ static int copy_all(struct importer *i, struct err *e)
 {
 	const struct import_access *a;
 	size_t n;
-	int ret;
+	int ret = 0;
 
 	while (i->left && !(ret = import_next(i->im, &a, &n, e)) && n) {
 		if (n > i->left)
