@@ -100,11 +100,14 @@ static const char examples[] =
 	"  index=linear,xor   [linear]\n"
 	"  replacement=lru    tree-plru, mru1-3plru4, fifo, random, nru [lru]\n"
 	"  uses=data,fetch    or all [data]\n"
+	"  behind=NAME        only what the first level of this design lets through:\n"
+	"                     what if its second level were of this shape\n"
 	"\nexamples:\n"
 	"  tlbemu tlb sort.tlbt --tlb skylake-sp,haswell-ep,my.ini\n"
 	"  tlbemu tlb sort.tlbt --tlb skylake-sp --page 2m -o sort.csv\n"
 	"  tlbemu tlb sort.tlbt --what-if entries=16..4096,ways=4,8,full\n"
 	"  tlbemu tlb sort.tlbt --what-if entries=64,ways=4,replacement=lru,tree-plru,fifo\n"
+	"  tlbemu tlb sort.tlbt --what-if entries=512..4096,ways=8,uses=all,behind=skylake-sp\n"
 	"  tlbemu tlb sort.tlbt --histogram --table histogram -o distances.csv\n"
 	"exit status: 0 done, 1 the output could not be written, 2 usage or bad input\n";
 
@@ -119,6 +122,7 @@ struct plan {
 	const char *design[MAX_DESIGNS];
 	u32 nr_designs;
 	struct what_if w;
+	struct tlb_design behind;       /* w.behind                           */
 };
 
 static int add_designs(struct plan *p, const char *list, struct err *e)
@@ -135,7 +139,7 @@ static int add_designs(struct plan *p, const char *list, struct err *e)
 		if (!*name)
 			return err_set(e, -EINVAL, "--tlb: '%s': a name is "
 				       "missing, expected A,B", list);
-		rc = design_check(name, e);
+		rc = design_load(name, NULL, e);
 		if (rc)
 			return err_prefix(e, rc, "--tlb: ");
 		if (p->nr_designs == MAX_DESIGNS)
@@ -205,6 +209,11 @@ static int parse(struct plan *p, int argc, char **argv, struct err *e)
 		rc = what_if_parse(&p->w, p->cfg.what_if, e);
 	if (rc && p->cfg.what_if && !p->w.nr)
 		return err_prefix(e, rc, "--what-if: ");
+	if (!rc && p->w.behind) {
+		rc = design_load(p->w.behind, &p->behind, e);
+		if (rc)
+			return err_prefix(e, rc, "--what-if: behind: ");
+	}
 	if (!rc && (p->cfg.tlb || !(p->cfg.what_if || p->cfg.histogram)))
 		rc = add_designs(p, p->cfg.tlb ? p->cfg.tlb
 				 : MACHINE_DEFAULT_PROFILE, e);
@@ -280,6 +289,7 @@ static int sweep_trace(struct plan *p, const char *path, struct tlb_rows *rows,
 {
 	const struct sweep_config sc = {
 		.w = p->w.nr ? &p->w : NULL,
+		.behind = p->w.behind ? &p->behind : NULL,
 		.is_histogram = p->cfg.histogram,
 		.seed = p->cfg.seed,
 	};

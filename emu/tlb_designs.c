@@ -22,7 +22,7 @@ static u64 memory_mib(enum mapping mapping, u64 pages)
 	return mib < 1u << 20 ? mib : 1u << 20;
 }
 
-int design_check(const char *name, struct err *e)
+int design_load(const char *name, struct tlb_design *out, struct err *e)
 {
 	struct machine *m;
 	char spec[96];
@@ -30,9 +30,12 @@ int design_check(const char *name, struct err *e)
 
 	snprintf(spec, sizeof(spec), ONE_CPU, 256ull);
 	rc = machine_create(&m, spec, name, e);
-	if (!rc)
-		machine_destroy(m);
-	return rc;
+	if (rc)
+		return rc;
+	if (out)
+		*out = m->tlb;
+	machine_destroy(m);
+	return 0;
 }
 
 static int read_header(struct design_job *job, struct err *e)

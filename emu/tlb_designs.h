@@ -39,7 +39,8 @@ struct design_run {
  * error in order. */
 int designs_run(const struct design_run *d, struct err *e);
 
-/* design_check - could @name be used? Return: 0, or as machine_create(). */
-int design_check(const char *name, struct err *e);
+/* design_load - the TLBs that @name stands for, a copy; NULL: could it be
+ * used? Return: 0, or as machine_create(). */
+int design_load(const char *name, struct tlb_design *out, struct err *e);
 
 #endif

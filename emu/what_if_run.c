@@ -24,6 +24,11 @@ struct sweep {
 	struct feed feed[NR_USES][NR_WHAT_IF_PAGES];
 	struct single *single;
 	u32 nr_singles;
+	bool is_used[NR_WHAT_IF_PAGES];
+	/* The first level of cfg.behind, as it sees pages of one size. */
+	struct tlb_array *l1[NR_WHAT_IF_PAGES];
+	struct run *passed;     /* [room] runs that it lets through           */
+	size_t room;
 };
 
 /* ---- members ------------------------------------------------------------------ */
@@ -146,11 +151,31 @@ static int add_points(struct sweep *s, struct err *e)
 		struct what_if_point *p = &w->point[i];
 
 		p->accesses = p->misses = 0;
+		s->is_used[p->page] = true;
 		rc = p->is_stack ? add_member(&s->feed[p->uses][p->page],
 					      member_of(p), e)
 				 : add_single(s, p, e);
 	}
 	return rc;
+}
+
+/* @d without its second level, one for each page size. */
+static int add_l1(struct sweep *s, const struct tlb_design *d, struct err *e)
+{
+	struct tlb_design l1 = *d;
+	int rc = 0;
+
+	l1.nr_arrays = 0;
+	for (u32 i = 0; i < d->nr_arrays; i++)
+		if (d->array[i].level == 1)
+			l1.array[l1.nr_arrays++] = d->array[i];
+	l1.is_inclusive = false;
+	for (u32 page = 0; page < NR_WHAT_IF_PAGES && !rc; page++)
+		if (s->is_used[page])
+			rc = tlb_array_create(&s->l1[page], &l1, 1);
+	return rc ? err_set(e, rc, rc == -ENOMEM ? "out of memory" :
+			    "behind: %s cannot be built without its second "
+			    "level", d->name) : 0;
 }
 
 static int add_histogram(struct sweep *s, struct err *e)
@@ -159,6 +184,7 @@ static int add_histogram(struct sweep *s, struct err *e)
 	int rc = 0;
 
 	for (u32 page = 0; page < NR_WHAT_IF_PAGES && !rc; page++) {
+		s->is_used[page] = true;
 		rc = add_member(&s->feed[USES_DATA][page], full, e);
 		if (!rc)
 			rc = add_member(&s->feed[USES_FETCH][page], full, e);
@@ -182,6 +208,8 @@ int sweep_create(struct sweep **out, const struct sweep_config *cfg,
 		rc = add_points(s, e);
 	if (!rc && cfg->is_histogram)
 		rc = add_histogram(s, e);
+	if (!rc && cfg->behind)
+		rc = add_l1(s, cfg->behind, e);
 	if (!rc)
 		rc = make_stacks(s, e);
 	if (rc) {
@@ -201,25 +229,23 @@ void sweep_destroy(struct sweep *s)
 			stack_destroy(s->feed[u][page].stack);
 	for (u32 i = 0; i < s->nr_singles; i++)
 		tlb_array_destroy(s->single[i].tlb);
+	for (u32 page = 0; page < NR_WHAT_IF_PAGES; page++)
+		tlb_array_destroy(s->l1[page]);
+	free(s->passed);
 	free(s->single);
 	free(s);
 }
 
-static int feed_run(struct sweep *s, const struct run *r)
+static int feed_stacks(struct sweep *s, u32 page, const struct run *r)
 {
-	u64 vpn = r->va >> PAGE_SHIFT;
+	u64 number = r->va >> PAGE_SHIFT >> what_if_orders[page];
 
 	for (u32 u = 0; u < NR_USES; u++) {
-		if (!uses_has((enum uses)u, r))
-			continue;
-		for (u32 page = 0; page < NR_WHAT_IF_PAGES; page++) {
-			struct feed *f = &s->feed[u][page];
+		struct stack *stack = s->feed[u][page].stack;
 
-			if (f->stack && stack_access(f->stack,
-						     vpn >> what_if_orders[page],
-						     r->count))
-				return -ENOMEM;
-		}
+		if (stack && uses_has((enum uses)u, r) &&
+		    stack_access(stack, number, r->count))
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -237,16 +263,70 @@ static void feed_single(struct single *one, const struct run *r)
 		p->misses++;
 }
 
+/* Does the first level miss the first access of @r? The others hit then. */
+static bool l1_misses(struct tlb_array *l1, u8 order, const struct run *r)
+{
+	enum tlb_use use = r->op == RUN_FETCH ? TLB_FETCH :
+		r->op == RUN_READ ? TLB_LOAD : TLB_STORE;
+	u64 vpn = r->va >> PAGE_SHIFT;
+	struct tlb_entry *found, fill = {
+		.vpn = vpn & ~tlb_order_mask(order), .order = order,
+		.flags = TLB_W | TLB_D,
+	};
+
+	if (tlb_array_access(l1, use, 0, vpn, &found) != TLB_MISS)
+		return false;
+	fill.pfn = fill.vpn;
+	tlb_array_fill(l1, use, vpn, &fill);
+	return true;
+}
+
+/* Keeps in s->passed what gets through to a second level. */
+static int filter(struct sweep *s, u32 page, const struct run *run, size_t *n)
+{
+	size_t nr = 0;
+
+	if (*n > s->room) {
+		struct run *passed = realloc(s->passed, *n * sizeof(*passed));
+
+		if (!passed)
+			return -ENOMEM;
+		s->passed = passed;
+		s->room = *n;
+	}
+	for (size_t i = 0; i < *n; i++) {
+		if (!l1_misses(s->l1[page], what_if_orders[page], &run[i]))
+			continue;
+		s->passed[nr] = run[i];
+		s->passed[nr++].count = 1;
+	}
+	*n = nr;
+	return 0;
+}
+
+static int feed_page(struct sweep *s, u32 page, const struct run *run, size_t n)
+{
+	if (s->l1[page]) {
+		if (filter(s, page, run, &n))
+			return -ENOMEM;
+		run = s->passed;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (feed_stacks(s, page, &run[i]))
+			return -ENOMEM;
+	/* One TLB after the other: each stays in the host's caches. */
+	for (u32 k = 0; k < s->nr_singles; k++)
+		for (size_t i = 0; i < n && s->single[k].p->page == page; i++)
+			feed_single(&s->single[k], &run[i]);
+	return 0;
+}
+
 int sweep_runs(struct sweep *s, const struct run *run, size_t n,
 	       struct err *e)
 {
-	for (size_t i = 0; i < n; i++)
-		if (feed_run(s, &run[i]))
+	for (u32 page = 0; page < NR_WHAT_IF_PAGES; page++)
+		if (s->is_used[page] && feed_page(s, page, run, n))
 			return err_set(e, -ENOMEM, "out of memory");
-	/* One TLB after the other: each stays in the host's caches. */
-	for (u32 k = 0; k < s->nr_singles; k++)
-		for (size_t i = 0; i < n; i++)
-			feed_single(&s->single[k], &run[i]);
 	return 0;
 }
 

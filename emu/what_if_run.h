@@ -12,7 +12,8 @@ struct sweep;                   /* opaque                                     */
 struct sweep_config {
 	struct what_if *w;              /* whose points are filled in; NULL   */
 	const struct tlb_design *behind;        /* w->behind, NULL: none      */
-	bool is_histogram;              /* distances of all page sizes, too   */
+	bool is_histogram;              /* distances of all page sizes, too; of
+					 * what gets through, with @behind    */
 	u64 seed;                       /* of random replacement              */
 };
 

@@ -5,6 +5,9 @@
 #include <errno.h>
 
 #include "base/rng.h"
+#include "emu/tlb_designs.h"
+#include "emu/what_if_run.h"
+#include "tlb/array.h"
 #include "tlb/stack.h"
 #include "workloads/trace_file.h"
 
@@ -290,11 +293,217 @@ static void test_real_programs(void **state)
 	}
 }
 
+/* ---- the TLB arrays with LRU ---------------------------------------------------------- */
+
+/* Full and in sets, powers of two and not, linear and hashed. */
+static const struct shape {
+	u32 sets, ways;
+	enum tlb_index index;
+	u32 index_bits;
+} shapes[] = {
+	{ 1, 64, TLB_INDEX_LINEAR, 0 }, { 1, 96, TLB_INDEX_LINEAR, 0 },
+	{ 1, 1, TLB_INDEX_LINEAR, 0 }, { 1, 1000, TLB_INDEX_LINEAR, 0 },
+	{ 16, 4, TLB_INDEX_LINEAR, 0 }, { 16, 3, TLB_INDEX_XOR, 4 },
+	{ 128, 12, TLB_INDEX_XOR, 7 }, { 6, 5, TLB_INDEX_LINEAR, 0 },
+	{ 384, 8, TLB_INDEX_LINEAR, 0 }, { 64, 1, TLB_INDEX_LINEAR, 0 },
+};
+
+static struct tlb_geometry lru(const struct shape *sh, u8 level)
+{
+	return (struct tlb_geometry){
+		.name = "t", .nr_sets = sh->sets, .nr_ways = sh->ways,
+		.page_sizes = TLB_HOLDS_4K, .index = sh->index,
+		.index_bits = sh->index_bits, .replacement = TLB_REPL_LRU,
+		.level = level, .serves = TLB_SERVES_ALL,
+	};
+}
+
+/* A level of each shape alone, and one stack for all of them; and a hierarchy
+ * with a stack that is fed what its first level misses. */
+struct levels {
+	struct tlb_array *alone[ARRAY_LEN(shapes)], *both;
+	u64 misses[ARRAY_LEN(shapes)], l1_misses, walks;
+	struct stack *first, *second;
+};
+
+static const struct shape small = { 4, 3, TLB_INDEX_LINEAR, 0 };
+static const struct shape large = { 8, 5, TLB_INDEX_XOR, 3 };
+
+static enum tlb_level array_access(struct tlb_array *a, u64 vpn)
+{
+	const struct tlb_entry fill = {
+		.vpn = vpn, .pfn = vpn, .flags = TLB_W | TLB_D,
+	};
+	struct tlb_entry *e;
+	enum tlb_level l = tlb_array_access(a, TLB_LOAD, 0, vpn, &e);
+
+	if (l == TLB_MISS)
+		tlb_array_fill(a, TLB_LOAD, vpn, &fill);
+	return l;
+}
+
+static void levels_init(struct levels *l)
+{
+	const struct stack_member second = { large.sets, large.index };
+	struct stack_member member[ARRAY_LEN(shapes) + 1];
+	struct tlb_design d = { .nr_arrays = 1 };
+
+	memset(l, 0, sizeof(*l));
+	for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
+		d.array[0] = lru(&shapes[i], 1);
+		assert_int_equal(0, tlb_array_create(&l->alone[i], &d, 1));
+		member[i] = (struct stack_member){ shapes[i].sets,
+						   shapes[i].index };
+	}
+	d.nr_arrays = 2;
+	d.array[0] = lru(&small, 1);
+	d.array[1] = lru(&large, 2);
+	assert_int_equal(0, tlb_array_create(&l->both, &d, 1));
+	member[ARRAY_LEN(shapes)] = (struct stack_member){ small.sets,
+							   small.index };
+	assert_int_equal(0, stack_create(&l->first, member,
+					 ARRAY_LEN(member)));
+	assert_int_equal(0, stack_create(&l->second, &second, 1));
+}
+
+static void levels_access(void *arg, u64 vpn, u32 count, u8 op)
+{
+	struct levels *l = arg;
+	enum tlb_level level;
+
+	assert_int_equal(0, stack_access(l->first, vpn, count));
+	for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
+		l->misses[i] += array_access(l->alone[i], vpn) == TLB_MISS;
+	level = array_access(l->both, vpn);
+	l->walks += level == TLB_MISS;
+	if (level == TLB_HIT_L1)
+		return;
+	l->l1_misses++;
+	assert_int_equal(0, stack_access(l->second, vpn, 1));
+}
+
+static void levels_check(struct levels *l)
+{
+	for (u32 i = 0; i < ARRAY_LEN(shapes); i++) {
+		assert_int_equal(stack_misses(l->first, i, shapes[i].ways),
+				 l->misses[i]);
+		tlb_array_destroy(l->alone[i]);
+	}
+	assert_int_equal(stack_misses(l->first, ARRAY_LEN(shapes), small.ways),
+			 l->l1_misses);
+	assert_int_equal(stack_misses(l->second, 0, large.ways), l->walks);
+	assert_true(l->walks < l->l1_misses);
+	tlb_array_destroy(l->both);
+	stack_destroy(l->first);
+	stack_destroy(l->second);
+}
+
+static void test_arrays_on_random_streams(void **state)
+{
+	u64 seed = check_seed("arrays");
+
+	for (u32 kind = 0; kind <= 4; kind++) {
+		struct levels l;
+		struct rng r;
+
+		rng_init(&r, seed + kind);
+		levels_init(&l);
+		for (u32 i = 0; i < 30000; i++)
+			/* Now and then something comes back soon. */
+			levels_access(&l, rng_chance(&r, 1, 3) ?
+				      rng_below(&r, 24) :
+				      draw_page(&r, kind, i), 1, RUN_READ);
+		levels_check(&l);
+	}
+}
+
+static void test_arrays_on_real_programs(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(traces); i++) {
+		struct levels l;
+
+		levels_init(&l);
+		each_run(traces[i], levels_access, &l);
+		levels_check(&l);
+	}
+}
+
+/* ---- the whole timed machine -------------------------------------------------------------- */
+
+static void sweep_file(const char *path, struct what_if *w,
+		       const struct tlb_design *behind)
+{
+	const struct sweep_config cfg = { .w = w, .behind = behind };
+	const struct run *run;
+	struct sweep *s;
+	struct trace *t;
+	struct err e;
+	size_t n;
+
+	assert_int_equal(0, sweep_create(&s, &cfg, &e));
+	assert_int_equal(0, trace_open(&t, path, &e));
+	while (!trace_next(t, &run, &n, &e) && n)
+		assert_int_equal(0, sweep_runs(s, run, n, &e));
+	sweep_finish(s);
+	sweep_destroy(s);
+	trace_close(t);
+}
+
+/* lru.ini, page tables, walks and all, misses as often as stack distances say:
+ * the first level of the trace's data, the second of what the first missed. */
+static void test_machine(void **state)
+{
+	static const enum mapping mapping[] = { MAP_4K, MAP_2M };
+	struct design_job *job = calloc(1, sizeof(*job));
+
+	assert_non_null(job);
+	for (size_t i = 0; i < ARRAY_LEN(traces); i++)
+		for (size_t m = 0; m < ARRAY_LEN(mapping); m++) {
+			const struct design_run d = {
+				.job = job, .nr_jobs = 1, .mapping = mapping[m],
+				.progress = PROGRESS_NEVER, .seed = 1,
+			};
+			const u64 *v = job->r.count.v;
+			struct tlb_design lru_ini;
+			struct what_if l1, l2;
+			char spec[96];
+			struct err e;
+
+			*job = (struct design_job){ .trace = traces[i],
+				.design = "tests/data/lru.ini" };
+			assert_int_equal(0, designs_run(&d, &e));
+			assert_int_equal(0, design_load(job->design, &lru_ini,
+							&e));
+			snprintf(spec, sizeof(spec), "entries=96,page=%s",
+				 mapping_names[mapping[m]]);
+			assert_int_equal(0, what_if_parse(&l1, spec, &e));
+			sweep_file(traces[i], &l1, NULL);
+			assert_int_equal(l1.point[0].misses,
+					 v[CTR_DTLB_LOAD_MISSES] +
+					 v[CTR_DTLB_STORE_MISSES]);
+			snprintf(spec, sizeof(spec),
+				 "entries=1152,ways=12,uses=all,page=%s",
+				 mapping_names[mapping[m]]);
+			assert_int_equal(0, what_if_parse(&l2, spec, &e));
+			sweep_file(traces[i], &l2, &lru_ini);
+			assert_int_equal(l2.point[0].accesses,
+					 l1.point[0].misses);
+			assert_int_equal(l2.point[0].misses, v[CTR_WALK_LOAD] +
+					 v[CTR_WALK_STORE]);
+			what_if_release(&l1);
+			what_if_release(&l2);
+		}
+	free(job);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_by_hand),
 	cmocka_unit_test(test_bad_members),
 	cmocka_unit_test(test_random_streams),
 	cmocka_unit_test(test_real_programs),
+	cmocka_unit_test(test_arrays_on_random_streams),
+	cmocka_unit_test(test_arrays_on_real_programs),
+	cmocka_unit_test(test_machine),
 };
 
 TEST_MAIN(tests)

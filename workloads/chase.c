@@ -24,6 +24,7 @@ struct cfg {
 	u64 warm_up;
 	int page_size;
 	bool is_storing;
+	bool is_contiguous;
 };
 
 #define FIELD(f) .offset = offsetof(struct cfg, f), .group = "workload"
@@ -45,6 +46,10 @@ static const struct opt params[] = {
 	  .help = "times round before that", FIELD(warm_up) },
 	{ .name = "store", .kind = OPT_BOOL,
 	  .help = "store to the lines instead of loading", FIELD(is_storing) },
+	{ .name = "contiguous", .kind = OPT_BOOL,
+	  .help = "pages are first touched in order of address, so that their "
+		  "frames adjoin and TLBs that coalesce may; else in the order "
+		  "of visits", FIELD(is_contiguous) },
 };
 
 struct state {
@@ -91,16 +96,21 @@ static int prepare(struct wl *w, u32 thread, struct mm *mm, struct err *e)
 	st->va[thread] = malloc(cfg->pages * sizeof(u64));
 	if (!vpn || !st->va[thread])
 		return err_set(e, -ENOMEM, "out of memory");
-	for (u64 i = 0; i < cfg->pages; i++) {
-		rc = wl_populate(w, thread, vpn + i * step, 1, e);
-		if (rc)
-			return rc;
+	for (u64 i = 0; i < cfg->pages; i++)
 		st->va[thread][i] = ((vpn + i * step) << PAGE_SHIFT) +
 			i * LINE_BYTES % PAGE_BYTES;
-	}
 	rng_init(&all, w->seed);
 	rng_split(&all, thread, &r);
-	rng_shuffle(&r, st->va[thread], cfg->pages, sizeof(u64));
+	if (!cfg->is_contiguous)
+		rng_shuffle(&r, st->va[thread], cfg->pages, sizeof(u64));
+	for (u64 i = 0; i < cfg->pages; i++) {
+		rc = wl_populate(w, thread, st->va[thread][i] >> PAGE_SHIFT, 1,
+				 e);
+		if (rc)
+			return rc;
+	}
+	if (cfg->is_contiguous)
+		rng_shuffle(&r, st->va[thread], cfg->pages, sizeof(u64));
 	for (u64 i = 0; i < cfg->warm_up; i++)
 		if (go_round(w, thread))
 			return err_set(e, -EFAULT, "chase: a page fault failed");
