@@ -38,15 +38,20 @@ static void perform(struct cpu *c, const struct bcast *b)
 		cpu_invalidate_on(c, b->op, b->asid, b->vpn + (i << b->order));
 }
 
-void cpu_take_broadcasts(struct cpu *c)
+static void take_until(struct cpu *c, u64 now)
 {
 	u32 n = 0;
 
-	while (n < c->nr_bcasts && c->bcast[n].at <= c->now)
+	while (n < c->nr_bcasts && c->bcast[n].at <= now)
 		perform(c, &c->bcast[n++]);
 	c->nr_bcasts -= n;
 	memmove(c->bcast, c->bcast + n, c->nr_bcasts * sizeof(*c->bcast));
 	c->bcast_at = c->nr_bcasts ? c->bcast[0].at : UINT64_MAX;
+}
+
+void cpu_take_broadcasts(struct cpu *c)
+{
+	take_until(c, c->now);
 }
 
 /* In order of arrival; equal arrivals in order of sending. */
@@ -191,5 +196,8 @@ void cpu_broadcast_sync(void)
 	/* Others catch up with the time spent waiting. */
 	if (me->now < me->bcast_done_at)
 		step(me->s, true, me->bcast_done_at - me->now);
+	/* CPUs that sleep or stand at their horizon have performed them, too. */
+	for (u32 i = 0; i < the_sys->nr_cpus; i++)
+		take_until(&the_sys->cpu[i], me->now);
 	cat_leave(cat);
 }

@@ -18,6 +18,7 @@
 
 #include "base/arena.h"
 #include "base/counters.h"
+#include "cpu/bbm.h"
 #include "cpu/fiber.h"
 #include "cpu/machine.h"
 #include "cpu/memory.h"
@@ -163,6 +164,7 @@ struct sys {
 	u8 *loads;
 	bool loads_grew;
 	u64 seed;
+	struct bbm *bbm;        /* timed, on architectures that need it       */
 	bool has_broadcasts;    /* timed: somebody may use them               */
 	u64 end_cycles;         /* timed: programs stop here, 0 = never       */
 	bool cost_used[NR_COSTS];       /* the result depends on these        */

@@ -1,6 +1,22 @@
 /* Invalidations on this CPU: what an operation must drop, and no more. */
 #include "cpu/step.h"
 
+/* Of the address space that @c has loaded. */
+static void note_for_bbm(const struct cpu *c, const struct inval_op *op,
+			 u16 asid, u64 vpn)
+{
+	bool is_one_asid = op->scope == INVAL_PAGE ||
+			   op->scope == INVAL_PAGE_GLOBAL ||
+			   op->scope == INVAL_ASID;
+
+	if (is_one_asid && asid != c->s->pcid)
+		return;
+	if (inval_names_page(op->scope))
+		bbm_invalidated_page(the_sys->bbm, c->id, c->s->root, vpn);
+	else
+		bbm_invalidated_all(the_sys->bbm, c->id, c->s->root);
+}
+
 u32 cpu_invalidate_on(struct cpu *c, const struct inval_op *op, u16 asid,
 		      u64 vpn)
 {
@@ -10,6 +26,8 @@ u32 cpu_invalidate_on(struct cpu *c, const struct inval_op *op, u16 asid,
 		touch(s->env, true);
 		return envelope_invalidate(s->env, op->scope, asid, vpn);
 	}
+	if (unlikely(the_sys->bbm != NULL))
+		note_for_bbm(c, op, asid, vpn);
 	return tlb_array_invalidate(c->tlb, op->scope, asid, vpn);
 }
 

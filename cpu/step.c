@@ -444,6 +444,19 @@ void pte_retire(u32 root, u64 vpn, u32 level, u64 old)
 	}
 }
 
+/* An entry was replaced: did its architecture allow that in one step? */
+static void check_bbm(u32 root, u64 vpn, u32 level, u64 old, u64 new)
+{
+	u64 may_hold[MACHINE_MAX_CPUS / 64] = { 0 };
+
+	if (old & PTE_P)
+		for (u32 i = 0; i < the_sys->nr_cpus; i++)
+			if (the_sys->cpu[i].s->root == root)
+				may_hold[i / 64] |= 1ull << i % 64;
+	if (bbm_changed(the_sys->bbm, root, vpn, level, old, new, may_hold))
+		COUNT(BBM_VIOLATIONS, 1);
+}
+
 void pte_store(u32 root, u64 vpn, u32 level, u64 *pte, u64 v)
 {
 	struct sb_entry e;
@@ -451,6 +464,8 @@ void pte_store(u32 root, u64 vpn, u32 level, u64 *pte, u64 v)
 	if (!this_cpu->s->sb) {
 		step(pte, true, cost_of(COST_PTE_OP));
 		pte_retire(root, vpn, level, *pte);
+		if (unlikely(the_sys->bbm != NULL))
+			check_bbm(root, vpn, level, *pte, v);
 		*pte = v;
 		return;
 	}
@@ -487,6 +502,8 @@ u64 pte_modify(u32 root, u64 vpn, u32 level, u64 *pte, u64 clear, u64 set)
 	old = *pte;
 	pte_retire(root, vpn, level, old);
 	*pte = (old & ~clear) | set;
+	if (unlikely(the_sys->bbm != NULL))
+		check_bbm(root, vpn, level, old, *pte);
 	if (this_cpu->s->sb && is_weak()) {
 		sb_forget(this_cpu->s->sb, arena_offset(&the_sys->arena, pte));
 		if (*pte != old)

@@ -128,6 +128,11 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 	rc = memory_create(sys, cfg);
 	if (rc)
 		goto err;
+	if (!sys->is_explored && arch_rules[cfg->m->arch].needs_bbm) {
+		rc = bbm_create(&sys->bbm, sys->nr_cpus, cfg->paging.bits);
+		if (rc)
+			goto err;
+	}
 	this_cpu = &sys->cpu[0];
 	*out = sys;
 	return 0;
@@ -148,6 +153,7 @@ void sys_destroy(struct sys *sys)
 		free(sys->cpu[i].bcast);
 	}
 	free(sys->cpu);
+	bbm_destroy(sys->bbm);
 	arena_destroy(&sys->arena);
 	if (the_sys == sys) {
 		the_sys = NULL;

@@ -199,7 +199,12 @@ static void start_clocks(struct sys *sys)
 	this_cpu = &sys->cpu[0];
 }
 
-static void say_modelled(struct timed_result *r, bool is_checked)
+static void hide(struct timed_result *r, enum counter c)
+{
+	r->modelled.word[c / 64] &= ~(1ull << c % 64);
+}
+
+static void say_modelled(struct timed_result *r, const struct sys *sys)
 {
 	static const enum counter checked[] = {
 		CTR_STALE_HITS, CTR_LOST_STORES, CTR_WRITE_AFTER_FREE,
@@ -209,9 +214,11 @@ static void say_modelled(struct timed_result *r, bool is_checked)
 
 	memset(&r->modelled, 0xff, sizeof(r->modelled));
 	for (size_t i = 0; i < ARRAY_LEN(never); i++)
-		r->modelled.word[never[i] / 64] &= ~(1ull << never[i] % 64);
-	for (size_t i = 0; !is_checked && i < ARRAY_LEN(checked); i++)
-		r->modelled.word[checked[i] / 64] &= ~(1ull << checked[i] % 64);
+		hide(r, never[i]);
+	for (size_t i = 0; !sys->is_checked && i < ARRAY_LEN(checked); i++)
+		hide(r, checked[i]);
+	if (!sys->bbm)
+		hide(r, CTR_BBM_VIOLATIONS);
 }
 
 /* Arrays that an access asked: level 1 if there were any, level 2 if one of
@@ -265,7 +272,7 @@ static void gather(struct sys *sys, const struct wl *w, struct timed_result *r)
 		r->window = *mms()->window;
 	for (u32 n = 0; n < sys->m->nr_nodes; n++)
 		r->frames += mms()->node[n].next - n * mms()->frames_per_node;
-	say_modelled(r, sys->is_checked);
+	say_modelled(r, sys);
 	count_assumed(sys, r);
 }
 
