@@ -5,7 +5,8 @@
 
 #include "base/rng.h"
 #include "cpu/bbm.h"
-#include "cpu/memory.h"
+#include "cpu/direct.h"
+#include "cpu/step.h"
 #include "tlb/arch.h"
 #include "tlb/envelope.h"
 
@@ -370,6 +371,234 @@ static void test_bbm_steps(void **state)
 	bbm_destroy(b);
 }
 
+/* ---- arrays within the envelope ---------------------------------------------- */
+
+enum { AE_PAGES = 1024, AE_ASIDS = 2, AE_STEPS = 300000 };
+
+/* Two address spaces of two huge regions; a leaf is 4K, or 2M for a region. */
+struct tables {
+	struct tlb_entry leaf[AE_ASIDS][AE_PAGES];      /* vpn, pfn, flags    */
+	bool valid[AE_ASIDS][AE_PAGES];
+	struct tlb_entry huge[AE_ASIDS][2];
+	bool is_huge[AE_ASIDS][2];
+};
+
+/* What memory says of (@asid, @vpn) now. */
+static const struct tlb_entry *memory_leaf(const struct tables *t, u32 asid,
+					   u64 vpn)
+{
+	if (t->is_huge[asid][vpn / 512])
+		return &t->huge[asid][vpn / 512];
+	return t->valid[asid][vpn] ? &t->leaf[asid][vpn] : NULL;
+}
+
+static bool says_the_same(const struct tlb_entry *e, const struct tlb_entry *m,
+			  u64 vpn)
+{
+	return e->pfn + (vpn - e->vpn) == m->pfn + (vpn - m->vpn) &&
+	       !((e->flags ^ m->flags) & (TLB_W | TLB_D));
+}
+
+/* The naive envelope: every leaf that was ever replaced, until an operation
+ * that must drop it. */
+struct ever {
+	u32 n;
+	struct tlb_entry e[4096];
+};
+
+static void retire(struct ever *v, const struct tlb_entry *e, u32 asid)
+{
+	struct tlb_entry old = *e;
+
+	old.pcid = (u16)asid;
+	for (u32 i = 0; i < v->n; i++)
+		if (!memcmp(&v->e[i], &old, sizeof(old)))
+			return;
+	assert_true(v->n < ARRAY_LEN(v->e));
+	v->e[v->n++] = old;
+}
+
+static void change(struct tables *t, struct ever *v, struct rng *g)
+{
+	u32 asid = (u32)rng_below(g, AE_ASIDS);
+	u64 vpn = rng_chance(g, 1, 2) ? rng_below(g, 8) * 100
+				      : rng_below(g, AE_PAGES);
+	u32 region = (u32)(vpn / 512);
+	u8 flags = (u8)(rng_chance(g, 1, 2) ? TLB_W | TLB_D : 0);
+
+	if (rng_chance(g, 1, 40)) {             /* another size */
+		if (t->is_huge[asid][region])
+			retire(v, &t->huge[asid][region], asid);
+		for (u64 p = region * 512ull; p < region * 512ull + 512; p++)
+			if (!t->is_huge[asid][region] && t->valid[asid][p])
+				retire(v, &t->leaf[asid][p], asid);
+		t->is_huge[asid][region] = !t->is_huge[asid][region];
+		t->huge[asid][region] = (struct tlb_entry){
+			.vpn = region * 512ull, .order = 9, .flags = flags,
+			.pfn = 512 * (1 + rng_below(g, 50)),
+		};
+		return;
+	}
+	if (t->is_huge[asid][region])
+		return;
+	if (t->valid[asid][vpn])
+		retire(v, &t->leaf[asid][vpn], asid);
+	t->leaf[asid][vpn] = (struct tlb_entry){
+		.vpn = vpn, .pfn = 1 + rng_below(g, 1000), .flags = flags,
+	};
+	t->valid[asid][vpn] = !rng_chance(g, 1, 4);
+}
+
+static bool may_hold(const struct ever *v, const struct tables *t, u32 asid,
+		     u64 vpn, const struct tlb_entry *e)
+{
+	const struct tlb_entry *m = memory_leaf(t, asid, vpn);
+
+	if (m && says_the_same(e, m, vpn))
+		return true;
+	for (u32 i = 0; i < v->n; i++)
+		if (v->e[i].pcid == asid && tlb_entry_covers(&v->e[i], vpn) &&
+		    says_the_same(e, &v->e[i], vpn))
+			return true;
+	return false;
+}
+
+static void invalidate(struct tlb_array *a, struct ever *v, struct rng *g,
+		       enum arch arch)
+{
+	const struct inval_op *op;
+	u16 asid = (u16)rng_below(g, AE_ASIDS);
+	u64 vpn = rng_chance(g, 1, 2) ? rng_below(g, 8) * 100
+				      : rng_below(g, AE_PAGES);
+	u32 nr = 0, pick;
+
+	for (op = inval_ops; op->name; op++)
+		nr += op->arch == arch;
+	pick = (u32)rng_below(g, nr);
+	for (op = inval_ops; op->arch != arch || pick--; op++)
+		;
+	/* Whole address spaces less often, or nothing is ever stale. */
+	if (!inval_names_page(op->scope) && !rng_chance(g, 1, 20))
+		return;
+	tlb_array_invalidate(a, op->scope, asid, vpn);
+	for (u32 i = v->n; i-- > 0; )
+		if (inval_drops(op->scope, asid, vpn, &v->e[i]))
+			v->e[i] = v->e[--v->n];
+}
+
+static void arrays_within(const char *profile, enum arch arch)
+{
+	static struct tables t;
+	static struct ever v;
+	struct tlb_array *a;
+	struct machine *m;
+	struct err e;
+	struct rng g;
+	u64 hits = 0, stale = 0;
+
+	rng_init(&g, check_seed(profile));
+	memset(&t, 0, sizeof(t));
+	v.n = 0;
+	if (machine_create(&m, "pack:1 core:1 pu:1", profile, &e))
+		fail_msg("%s", e.text);
+	assert_int_equal(tlb_array_create(&a, &m->tlb, 1), 0);
+	for (u32 i = 0; i < AE_STEPS; i++) {
+		u32 what = (u32)rng_below(&g, 16);
+		u16 asid = (u16)rng_below(&g, AE_ASIDS);
+		u64 vpn = rng_chance(&g, 1, 2) ? rng_below(&g, 8) * 100
+					       : rng_below(&g, AE_PAGES);
+		enum tlb_use use = (enum tlb_use)rng_below(&g, NR_TLB_USES);
+		const struct tlb_entry *leaf = memory_leaf(&t, asid, vpn);
+		struct tlb_entry *got, fill;
+
+		if (what == 0) {
+			change(&t, &v, &g);
+			continue;
+		}
+		if (what == 1 || v.n > 3000) {
+			invalidate(a, &v, &g, arch);
+			continue;
+		}
+		if (tlb_array_access(a, use, asid, vpn, &got) != TLB_MISS) {
+			hits++;
+			if (!may_hold(&v, &t, asid, vpn, got))
+				fail_msg("%s, step %u: page %llu of %u: frame "
+					 "%llu is neither in memory nor allowed",
+					 profile, i, (unsigned long long)vpn,
+					 asid, (unsigned long long)got->pfn);
+			stale += !leaf || !says_the_same(got, leaf, vpn);
+		} else if (leaf) {
+			fill = *leaf;
+			fill.pcid = asid;
+			tlb_array_fill(a, use, vpn, &fill);
+		}
+	}
+	assert_null(tlb_array_check(a));
+	printf("# %s, %s: %llu hits, %llu of them stale\n",
+	       arch_rules[arch].name, profile, (unsigned long long)hits,
+	       (unsigned long long)stale);
+	assert_true(stale > 1000);
+	tlb_array_destroy(a);
+	machine_destroy(m);
+}
+
+/* A CPU's arrays never use what its architecture's envelope forbids, whatever
+ * happens to the tables, under the invalidations of each architecture. */
+static void test_arrays_are_within(void **state)
+{
+	static const char *const profiles[] = {
+		"skylake-sp", "haswell-ep", "zen3-milan",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(profiles); i++)
+		for (int arch = 0; arch < NR_ARCHS; arch++)
+			arrays_within(profiles[i], (enum arch)arch);
+}
+
+/* ---- break-before-make, in the modelled kernel's hands ------------------------- */
+
+/* pte_store() over a live entry is counted on Arm, and only there; with the
+ * three steps it is not. */
+static void test_bbm_is_counted(void **state)
+{
+	const u64 a = pte_make(7, PTE_P | PTE_RW), c = pte_make(8, PTE_P);
+
+	for (int arch = 0; arch < NR_ARCHS; arch++) {
+		struct sys_config cfg = {
+			.arena_bytes = 1u << 20, .nr_cpus = 1,
+			.paging = { .levels = 4, .bits = 9 },
+			.frames_per_node = 64,
+		};
+		struct machine *m;
+		struct sys *sys;
+		struct err e;
+		u64 *pte, want = arch == ARCH_ARM;
+
+		if (machine_create(&m, "pack:1 core:1 pu:1", NULL, &e))
+			fail_msg("%s", e.text);
+		m->arch = (enum arch)arch;
+		cfg.m = m;
+		assert_int_equal(sys_create(&sys, &cfg), 0);
+		direct_install(sys);
+		pte = arena_alloc(&sys->arena, sizeof(*pte));
+		cpu_load_cr3(1, 5, true);
+		pte_store(1, 40, 0, pte, a);
+		pte_store(1, 40, 0, pte, c);
+		assert_int_equal(want, this_cpu->count.v[CTR_BBM_VIOLATIONS]);
+		pte_xchg(1, 40, 0, pte, 0);
+		cpu_invlpg(40);
+		pte_store(1, 40, 0, pte, a);
+		assert_int_equal(want, this_cpu->count.v[CTR_BBM_VIOLATIONS]);
+		pte_xchg(1, 40, 0, pte, 0);
+		cpu_invlpg(41);
+		pte_store(1, 40, 0, pte, c);
+		assert_int_equal(2 * want,
+				 this_cpu->count.v[CTR_BBM_VIOLATIONS]);
+		sys_destroy(sys);
+		machine_destroy(m);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_scopes),
 	cmocka_unit_test(test_table_is_whole),
@@ -377,6 +606,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_broadcast_completes_at_sync),
 	cmocka_unit_test(test_bbm_steps),
 	cmocka_unit_test(test_bbm_equals_the_rule),
+	cmocka_unit_test(test_bbm_is_counted),
+	cmocka_unit_test(test_arrays_are_within),
 };
 
 TEST_MAIN(tests)
