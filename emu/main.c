@@ -7,6 +7,7 @@
 #include "base/suggest.h"
 #include "base/types.h"
 #include "emu/cmd_race.h"
+#include "emu/cmd_record.h"
 #include "emu/cmd_report.h"
 #include "emu/cmd_run.h"
 #include "emu/cmd_tlb.h"
@@ -40,6 +41,9 @@ static const struct command commands[] = {
 	{ "tlb", "TRACE --tlb A,B",
 	  "traces through TLB designs side by side, and what-if sweeps",
 	  cmd_tlb },
+	{ "record", "[options] -- CMD ARGS",
+	  "a program's accesses and mappings, through Valgrind, into a trace",
+	  cmd_record },
 	{ "report", "DIR", "tables, figures and texts of DIR as one HTML page",
 	  cmd_report },
 	{ "help", "[COMMAND]", "this text, or a command's", cmd_help },

@@ -39,28 +39,66 @@ static void print_run(const struct run *r)
 	       (long long)r->stride);
 }
 
+/* As Valgrind marks what is not an access, so that import passes over it. */
+static void print_event(const struct trace_event *ev)
+{
+	static const char *const flags[] = { "anon", "shared", "fixed",
+		"hugetlb", "stack", "keep", "vfork" };
+
+	printf("==%u== %s", ev->tid, trace_event_name(ev->kind));
+	if (ev->start || ev->len)
+		printf(" %08llx", (unsigned long long)ev->start);
+	if (ev->len)
+		printf(",%llu", (unsigned long long)ev->len);
+	if (ev->new_start || ev->new_len)
+		printf(" to %08llx", (unsigned long long)ev->new_start);
+	if (ev->new_len)
+		printf(",%llu", (unsigned long long)ev->new_len);
+	if (ev->kind == TRACE_MMAP || ev->kind == TRACE_MPROTECT)
+		printf(" %c%c%c", ev->prot & TRACE_PROT_READ ? 'r' : '-',
+		       ev->prot & TRACE_PROT_WRITE ? 'w' : '-',
+		       ev->prot & TRACE_PROT_EXEC ? 'x' : '-');
+	if (ev->arg || ev->kind == TRACE_MADVISE)
+		printf(" %u", ev->arg);
+	for (u32 i = 0; i < ARRAY_LEN(flags); i++)
+		if (ev->flags & 1u << i)
+			printf(" %s", flags[i]);
+	putchar('\n');
+}
+
+/* Return: of @left lines, how many more. */
+static u64 print_runs(const struct trace_cfg *cfg, const struct run *r,
+		      size_t n, u64 left)
+{
+	for (size_t i = 0; i < n && left; i++) {
+		if (cfg->runs) {
+			print_run(&r[i]);
+			left--;
+			continue;
+		}
+		for (u32 k = 0; k < r[i].count && left; k++, left--)
+			print_access(r[i].va + (u64)r[i].stride * k,
+				     r[i].bytes, r[i].op);
+	}
+	return left;
+}
+
+/* Events come on top of the lines asked for. */
 int trace_head(const struct trace_cfg *cfg, char **files, int nr_files)
 {
 	u64 left = cfg->nr;
-	const struct run *r;
+	struct trace_part p;
 	struct trace *t;
 	struct err e;
-	size_t n = 0;
 	int ret = 0;
 
 	if (trace_open(&t, files[0], &e))
 		return complain(EXIT_USAGE, &e);
-	while (left && !(ret = trace_next(t, &r, &n, &e)) && n) {
-		for (size_t i = 0; i < n && left; i++) {
-			if (cfg->runs) {
-				print_run(&r[i]);
-				left--;
-				continue;
-			}
-			for (u32 k = 0; k < r[i].count && left; k++, left--)
-				print_access(r[i].va + (u64)r[i].stride * k,
-					     r[i].bytes, r[i].op);
-		}
+	while (left && !(ret = trace_next_part(t, &p, &e)) &&
+	       (p.nr_runs || p.nr_events)) {
+		left = print_runs(cfg, p.runs, p.nr_runs, left);
+		for (size_t i = 0; i < p.nr_events && left; i++)
+			print_event(&p.events[i]);
 		if (ferror(stdout))
 			break;
 	}
@@ -87,6 +125,8 @@ struct edit {
 	u64 at;                 /* accesses of this source passed             */
 	u64 from, count;        /* the window to keep                         */
 	const struct range *va; /* NULL: any                                  */
+	u32 tid;                /* who runs, by this source's events; 0: none */
+	bool is_started;        /* something of this source is kept           */
 	bool is_write_error;
 };
 
@@ -125,29 +165,107 @@ static int keep_run(struct edit *ed, struct run r, struct err *e)
 	return ed->is_write_error ? -EIO : 0;
 }
 
+static int keep_event(struct edit *ed, const struct trace_event *ev,
+		      struct err *e)
+{
+	ed->is_write_error = trace_writer_event(ed->w, ev, e) != 0;
+	return ed->is_write_error ? -EIO : 0;
+}
+
+static bool is_behind(const struct edit *ed)
+{
+	return ed->count < ~0ull && ed->at >= ed->from &&
+	       ed->at - ed->from >= ed->count;
+}
+
+/* Events at the window's very beginning and end are in it. What came before
+ * leaves one trace: which thread runs. */
+static int copy_events(struct edit *ed, const struct trace_part *p,
+		       struct err *e)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < p->nr_events && !ret; i++) {
+		if (ed->at >= ed->from)
+			ret = keep_event(ed, &p->events[i], e);
+		if (p->events[i].kind == TRACE_SWITCH)
+			ed->tid = p->events[i].tid;
+	}
+	return ret;
+}
+
+static int copy_runs(struct edit *ed, const struct trace_part *p,
+		     struct err *e)
+{
+	u64 after = ed->at;
+	int ret = 0;
+
+	for (size_t i = 0; i < p->nr_runs; i++)
+		after += p->runs[i].count;
+	if (!ed->is_started && after > ed->from) {
+		ed->is_started = true;
+		if (ed->tid && ed->from)
+			ret = keep_event(ed, &(struct trace_event){
+				.kind = TRACE_SWITCH, .tid = ed->tid }, e);
+	}
+	for (size_t i = 0; i < p->nr_runs && !ret; i++)
+		ret = keep_run(ed, p->runs[i], e);
+	return ret;
+}
+
+/* A program of its own, whose address space begins empty. */
+static int begin_source(struct edit *ed, const struct trace *t, struct err *e)
+{
+	if (!trace_writer_info(ed->w)->program[0])
+		trace_writer_set_program(ed->w, trace_info(t)->program);
+	ed->at = 0;
+	ed->tid = 0;
+	ed->is_started = false;
+	if (!trace_info(t)->nr_events || !trace_writer_info(ed->w)->nr_accesses)
+		return 0;
+	return keep_event(ed, &(struct trace_event){ .kind = TRACE_EXEC,
+						     .tid = 1 }, e);
+}
+
 /* What the edit wants of one file. */
 static int copy_part(struct edit *ed, const char *path, struct err *e)
 {
 	u64 done = ed->p.done;
-	const struct run *r;
+	struct trace_part p;
 	struct trace *t;
-	size_t n;
 	int ret = trace_open(&t, path, e);
 
 	if (ret)
 		return ret;
-	if (!trace_writer_info(ed->w)->program[0])
-		trace_writer_set_program(ed->w, trace_info(t)->program);
-	ed->at = 0;
-	while (!(ret = trace_next(t, &r, &n, e)) && n) {
-		for (size_t i = 0; i < n && !ret; i++)
-			ret = keep_run(ed, r[i], e);
-		if (ret || (ed->count < ~0ull && ed->at >= ed->from &&
-			    ed->at - ed->from >= ed->count))
+	ret = begin_source(ed, t, e);
+	while (!ret && !is_behind(ed)) {
+		ret = trace_next_part(t, &p, e);
+		if (ret || (!p.nr_runs && !p.nr_events))
 			break;
+		ret = copy_runs(ed, &p, e);
+		if (!ret)
+			ret = copy_events(ed, &p, e);
 		progress_to(&ed->p, done + ed->at);
 	}
 	trace_close(t);
+	return ret;
+}
+
+/* The writer must know before the first block. */
+static int expect_events(struct edit *ed, char **files, int nr, struct err *e)
+{
+	int ret = 0;
+
+	for (int i = 0; i < nr && !ret; i++) {
+		struct trace *t;
+
+		ret = trace_open(&t, files[i], e);
+		if (ret)
+			break;
+		if (trace_info(t)->nr_events)
+			ret = trace_writer_expect_events(ed->w, e);
+		trace_close(t);
+	}
 	return ret;
 }
 
@@ -166,7 +284,7 @@ static int edit(const struct trace_cfg *cfg, struct edit *ed, const char *what,
 {
 	struct trace_info info;
 	struct err e;
-	int ret = 0;
+	int ret;
 
 	if (!cfg->out || !strcmp(cfg->out, "-")) {
 		err_set(&e, -EINVAL, "trace %s: expected -o FILE.tlbt", what);
@@ -175,6 +293,7 @@ static int edit(const struct trace_cfg *cfg, struct edit *ed, const char *what,
 	if (trace_writer_create(&ed->w, cfg->out, &e))
 		return complain(EXIT_FAILED, &e);
 	progress_start(&ed->p, cfg->progress, what, "accesses", 0);
+	ret = expect_events(ed, files, nr, &e);
 	for (int i = 0; i < nr && !ret; i++)
 		ret = copy_part(ed, files[i], &e);
 	progress_end(&ed->p);

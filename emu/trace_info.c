@@ -138,6 +138,12 @@ static void header_text(struct emit *em, const char *path,
 		  (unsigned long long)in->va_min);
 	emit_note(em, "  %016llx      highest byte touched",
 		  (unsigned long long)in->va_last);
+	if (in->nr_events)
+		line(em, in->nr_events, "events");
+	for (u32 k = 1; k < TRACE_NR_EVENT_KINDS; k++)
+		if (in->nr_by_kind[k])
+			share(em, in->nr_by_kind[k], in->nr_events,
+			      trace_event_name(k));
 	line(em, in->file_bytes, "bytes of file");
 	emit_note(em, "%18s      bytes per access",
 		  units_format_fixed(all ? (double)in->file_bytes / all : 0, 3,
@@ -189,6 +195,19 @@ static const struct emit_col cols[] = {
 	{ .name = "va_min", .type = EMIT_U64 },
 	{ .name = "va_last", .type = EMIT_U64 },
 	{ .name = "file_bytes", .unit = "bytes", .type = EMIT_U64 },
+	{ .name = "events", .type = EMIT_U64 },
+	/* ORDER trace_event_kind, from mmap to switch */
+	{ .name = "mmap", .unit = "events", .type = EMIT_U64 },
+	{ .name = "munmap", .unit = "events", .type = EMIT_U64 },
+	{ .name = "mprotect", .unit = "events", .type = EMIT_U64 },
+	{ .name = "madvise", .unit = "events", .type = EMIT_U64 },
+	{ .name = "mremap", .unit = "events", .type = EMIT_U64 },
+	{ .name = "brk", .unit = "events", .type = EMIT_U64 },
+	{ .name = "fork", .unit = "events", .type = EMIT_U64 },
+	{ .name = "exec", .unit = "events", .type = EMIT_U64 },
+	{ .name = "clone", .unit = "events", .type = EMIT_U64 },
+	{ .name = "exit", .unit = "events", .type = EMIT_U64 },
+	{ .name = "switch", .unit = "events", .type = EMIT_U64 },
 	{ .name = "nr_pages_2m", .type = EMIT_U64 },
 	{ .name = "nr_pages_read", .type = EMIT_U64 },
 	{ .name = "nr_pages_written", .type = EMIT_U64 },
@@ -207,7 +226,7 @@ static const struct emit_col cols[] = {
 	{ .name = "lru_misses_16384", .unit = "accesses", .type = EMIT_U64 },
 };
 
-#define NR_HEADER_COLS 14u
+#define NR_HEADER_COLS (14u + TRACE_NR_EVENT_KINDS)
 
 static void facts_cells(struct emit *em, const struct facts *f)
 {
@@ -248,6 +267,9 @@ static void row(struct emit *em, const char *path,
 	emit_u64(em, in->va_min);
 	emit_u64(em, in->va_last);
 	emit_u64(em, in->file_bytes);
+	emit_u64(em, in->nr_events);
+	for (u32 k = 1; k < TRACE_NR_EVENT_KINDS; k++)
+		emit_u64(em, in->nr_by_kind[k]);
 	facts_cells(em, f);
 	emit_row(em);
 }

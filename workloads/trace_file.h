@@ -11,7 +11,12 @@
  *
  * Consecutive accesses of one size and op with constant distance are one run;
  * accesses are never reordered to make longer runs. Taking the longest run
- * each time gives the fewest runs possible.
+ * each time gives the fewest runs possible; an event between two accesses
+ * ends the run.
+ *
+ * Between accesses stand events: what the program did to its address space,
+ * and which of its threads goes on. A program's accesses and events are one
+ * sequence, in the order in which they happened.
  *
  * Units:   bytes and counts; va are virtual addresses of the traced program.
  * Errors:  0 or negative errno, with the text in struct err: it names the
@@ -33,6 +38,52 @@
 struct trace;                   /* a reader, opaque                           */
 struct trace_writer;            /* opaque                                     */
 
+/* Numbers of the file format. In brackets what a kind uses besides tid. */
+enum trace_event_kind {
+	TRACE_MMAP = 1,         /* [start, len, prot, flags]                  */
+	TRACE_MUNMAP,           /* [start, len]                               */
+	TRACE_MPROTECT,         /* [start, len, prot]                         */
+	TRACE_MADVISE,          /* [start, len, arg: Linux's MADV_ number]    */
+	TRACE_MREMAP,           /* [start, len, new_start, new_len, flags];
+				 * with TRACE_KEEP the old range stays mapped,
+				 * empty (MREMAP_DONTUNMAP)                   */
+	TRACE_BRK,              /* [start: old break, new_start: new break]   */
+	TRACE_FORK,             /* [arg: the child's pid, flags]; the child is
+				 * not in the trace                           */
+	TRACE_EXEC,             /* all mappings are gone                      */
+	TRACE_CLONE,            /* [arg: kernel's number] of a new thread     */
+	TRACE_EXIT,             /* [arg] 0: the thread ends, else the forked
+				 * child of that pid has                      */
+	TRACE_SWITCH,           /* from here on thread tid                    */
+	TRACE_NR_EVENT_KINDS
+};
+
+/* prot */
+enum { TRACE_PROT_READ = 1, TRACE_PROT_WRITE = 2, TRACE_PROT_EXEC = 4 };
+
+/* flags, of the kinds named */
+enum {
+	TRACE_ANON = 1,         /* mmap: no file behind it                    */
+	TRACE_SHARED = 2,       /* mmap                                       */
+	TRACE_FIXED = 4,        /* mmap: replaces what was there              */
+	TRACE_HUGETLB = 8,      /* mmap                                       */
+	TRACE_STACK = 16,       /* mmap                                       */
+	TRACE_KEEP = 32,        /* mremap                                     */
+	TRACE_VFORK = 64,       /* fork: the child borrows the address space  */
+};
+
+/* Addresses and lengths in bytes, whole pages but for brk. What a kind does
+ * not use is 0. */
+struct trace_event {
+	u8 kind;
+	u8 prot;
+	u16 flags;
+	u32 tid;                /* of the thread that did it, from 1          */
+	u32 arg;
+	u64 start, len;
+	u64 new_start, new_len;
+};
+
 struct trace_info {
 	char program[TRACE_NAME_MAX];
 	u32 version;            /* of the file format                         */
@@ -41,6 +92,8 @@ struct trace_info {
 	u64 nr_by_op[TRACE_NR_OPS];     /* accesses, by enum run_op           */
 	u64 nr_pages;           /* distinct 4 KiB pages touched               */
 	u64 nr_splits;          /* accesses added by page-crossing splits     */
+	u64 nr_events;
+	u64 nr_by_kind[TRACE_NR_EVENT_KINDS];   /* events                     */
 	u64 nr_blocks;
 	u64 va_min, va_last;    /* lowest and highest byte touched            */
 	u64 file_bytes;
@@ -52,9 +105,22 @@ int trace_open(struct trace **out, const char *path, struct err *e);
 
 const struct trace_info *trace_info(const struct trace *t);
 
-/* trace_next - the next runs of the trace, at least one, or *@n = 0 at the
- * end. *@runs stays valid until the next call on @t. After an error every
- * further call fails until trace_rewind(). */
+/* The next part of a trace: first the runs, then the events. */
+struct trace_part {
+	const struct run *runs;
+	size_t nr_runs;
+	const struct trace_event *events;
+	size_t nr_events;
+};
+
+/* trace_next_part - the next runs up to an event, and the events up to the
+ * next run; either may be missing, both at the end of the trace. Stays valid
+ * until the next call on @t. After an error every further call fails until
+ * trace_rewind(). */
+int trace_next_part(struct trace *t, struct trace_part *p, struct err *e);
+
+/* trace_next - the next runs alone, at least one, or *@n = 0 at the end: for
+ * who does not care for events. */
 int trace_next(struct trace *t, const struct run **runs, size_t *n,
 	       struct err *e);
 
@@ -84,6 +150,26 @@ int trace_writer_append(struct trace_writer *w, u64 va, u32 bytes,
 /* trace_writer_append_run - the accesses of @r, which may cross pages. */
 int trace_writer_append_run(struct trace_writer *w, const struct run *r,
 			    struct err *e);
+
+/* trace_writer_expect_events - there will be events, even if the first comes
+ * late. Without it the first event must come within the first 65,536 runs. */
+int trace_writer_expect_events(struct trace_writer *w, struct err *e);
+
+/* trace_writer_event - @ev happened after what was appended so far. -EINVAL
+ * when it is none: an unknown kind, a range that is empty or not of whole
+ * pages, something in a field that its kind does not use. */
+int trace_writer_event(struct trace_writer *w, const struct trace_event *ev,
+		       struct err *e);
+
+/* trace_event_check - is @ev as struct trace_event says? NULL when it is, else
+ * what is wrong with it. */
+const char *trace_event_check(const struct trace_event *ev);
+
+/* "mmap", "munmap" ...; NULL for no such kind. */
+const char *trace_event_name(u32 kind);
+
+/* Bytes written so far: what the file will have at least. */
+u64 trace_writer_bytes(const struct trace_writer *w);
 
 /* What was appended so far, complete but for nr_blocks and file_bytes. */
 const struct trace_info *trace_writer_info(struct trace_writer *w);

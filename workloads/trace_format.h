@@ -1,7 +1,8 @@
 /* trace_format.h - the .tlbt format: a header, then independent blocks. For
  * the reader (trace_read.c) and the writer (trace_write.c) alone.
  *
- * All numbers are little-endian.
+ * All numbers are little-endian. A trace without events is version 1; with
+ * events it is version 2, which only adds what is marked (2).
  *
  *   header, 256 bytes              block header, 48 bytes
  *     0  magic, 8 bytes              0  u32 magic "TLBB"
@@ -11,15 +12,16 @@
  *            with this field 0      16  u32 plain bytes after the frame
  *    24  u64 file bytes             20  u32 runs, 1..BLOCK_RUNS
  *    32  u64 runs                   24  u32 shapes, 1..runs
- *    40  u64 accesses               28  u32 zero
+ *    40  u64 accesses               28  u32 zero; (2) bytes of events
  *    48  u64 distinct pages         32  u64 accesses
- *    56  u64 blocks                 40  u64 XXH64 of frame and plain bytes,
- *    64  u64 accesses by op, 4              seeded with that of bytes 0..39
- *    96  u64 lowest byte touched    48  the frame, then the plain bytes
- *   104  u64 highest byte touched
+ *    56  u64 blocks                 40  u64 XXH64 of all that follows in the
+ *    64  u64 accesses by op, 4              block, seeded with that of 0..39
+ *    96  u64 lowest byte touched    48  the frame, then the plain bytes,
+ *   104  u64 highest byte touched       (2) then the events
  *   112  u64 accesses added by splits
- *   120  u64 zero
+ *   120  u64 zero; (2) events
  *   128  program name, NUL-padded
+ *   256  (2) u64 events by kind, 16; the header is 384 bytes then
  *
  * Frame and plain bytes together are five columns, so that like sits beside like for
  * zstd and the decoder needs no branches:
@@ -35,6 +37,17 @@
  * places of the program at once: stack, heap, tables); the reader needs only
  * the number. Deltas that hardly compress are the plain bytes: decompressing
  * them would cost more than the rest of the decoder.
+ *
+ * (2) The events of a block: u32 how many (1..BLOCK_EVENTS), u32 zero, then a
+ * zstd frame of as many records, in order:
+ *
+ *    0  u32 how many of the block's runs come before it; never decreases
+ *    4  u8 kind (enum trace_event_kind), u8 prot, u16 flags
+ *    8  u32 tid, u32 arg
+ *   16  u64 start, u64 len, u64 new_start, u64 new_len
+ *
+ * What each kind uses is in trace_file.h; the rest is zero. A block with
+ * events may be without runs (and shapes).
  */
 #ifndef WORKLOADS_TRACE_FORMAT_H
 #define WORKLOADS_TRACE_FORMAT_H
@@ -48,7 +61,9 @@
 
 #define HEADER_BYTES 256
 #define BLOCK_HEADER_BYTES 48
-#define VERSION 1u
+#define VERSION 1u                      /* without events                    */
+#define VERSION_EVENTS 2u
+#define EVENT_KINDS_BYTES 128           /* more header of version 2          */
 #define ENDIAN_MARK 0x01020304u
 #define BLOCK_MAGIC 0x42424c54u         /* "TLBB" */
 
@@ -57,6 +72,11 @@
 #define NR_STREAMS 32u
 #define DELTA_MAX 8u
 #define MAX_RAW (BLOCK_RUNS * (SHAPE_BYTES + 3 + DELTA_MAX))
+#define EVENT_BYTES 48u
+#define EVENTS_HEADER_BYTES 8u
+#define BLOCK_EVENTS 16384u
+#define EVENTS_MAX (EVENTS_HEADER_BYTES + \
+		    ZSTD_COMPRESSBOUND(BLOCK_EVENTS * EVENT_BYTES))
 #define FRAME_MAX ZSTD_COMPRESSBOUND(MAX_RAW)
 
 /* Not text, and damaged by anything that treats it as text. */
@@ -110,18 +130,24 @@ static inline void put64(void *p, u64 v)
 	memcpy(p, &v, sizeof(v));
 }
 
-static inline u64 header_sum(const u8 *h)
+/* Of the @bytes of a header of either version. */
+static inline u64 header_sum(const u8 *h, size_t bytes)
 {
-	u8 copy[HEADER_BYTES];
+	u8 copy[HEADER_BYTES + EVENT_KINDS_BYTES];
 
-	memcpy(copy, h, sizeof(copy));
+	memcpy(copy, h, bytes);
 	memset(copy + 16, 0, 8);
-	return XXH64(copy, sizeof(copy), 0);
+	return XXH64(copy, bytes, 0);
 }
 
-static inline u64 block_sum(const u8 *h, const void *frame, size_t bytes)
+static inline size_t header_bytes(u32 version)
 {
-	return XXH64(frame, bytes, XXH64(h, 40, 0));
+	return HEADER_BYTES + (version == VERSION ? 0 : EVENT_KINDS_BYTES);
+}
+
+static inline u64 block_sum(const u8 *h, const void *rest, size_t bytes)
+{
+	return XXH64(rest, bytes, XXH64(h, 40, 0));
 }
 
 #endif

@@ -41,7 +41,8 @@ struct trace {
 	u64 off;                /* file offset of what is read next           */
 	u64 block_off;          /* file offset of the current block           */
 	u32 next_seq;
-	u64 sum_runs, sum_accesses;     /* of the blocks read so far          */
+	/* Of the blocks read so far. */
+	u64 sum_runs, sum_accesses, sum_by_kind[TRACE_NR_EVENT_KINDS];
 
 	/* The current block: columns point into raw. */
 	u32 nr_runs, nr_shapes, shape_end, pos;
@@ -49,11 +50,20 @@ struct trace {
 	const u8 *lo, *hi, *ctl, *delta, *delta_end;
 	u64 predicted[NR_STREAMS];
 
+	/* Its events, event[i] after event_at[i] of its runs. */
+	u32 nr_events, event_pos;
+	struct trace_event *event;      /* BLOCK_EVENTS; NULL: none so far    */
+	u32 *event_at;
+
+	/* runs[] holds the block's runs [pos - nr_decoded, pos); those from
+	 * taken on are still to be handed out. */
+	u32 nr_decoded, taken;
+
 	ZSTD_DCtx *dctx;
 	struct buf {
 		u8 *p;
 		size_t bytes;
-	} stored, columns;      /* as large as the largest block so far       */
+	} stored, columns, records;     /* as large as the largest block so far       */
 	struct shape *shape;    /* BLOCK_RUNS: any 16-bit number is in it     */
 	struct run runs[CHUNK_RUNS];
 };
@@ -95,13 +105,13 @@ static int read_full(struct trace *t, void *buf, size_t bytes, size_t *got,
 static int read_header(struct trace *t, struct err *e)
 {
 	struct trace_info *in = &t->info;
-	u8 h[HEADER_BYTES];
+	u8 h[HEADER_BYTES + EVENT_KINDS_BYTES] = { 0 };
 	struct stat st;
-	size_t got;
-	u64 ops = 0;
+	size_t got, bytes;
+	u64 ops = 0, events = 0;
 	int ret;
 
-	ret = read_full(t, h, sizeof(h), &got, e);
+	ret = read_full(t, h, HEADER_BYTES, &got, e);
 	if (ret)
 		return ret;
 	if (got < sizeof(magic))
@@ -112,22 +122,29 @@ static int read_header(struct trace *t, struct err *e)
 			   "bytes 89 54 4c 42 54 0d 0a 1a, found %02x %02x %02x "
 			   "%02x %02x %02x %02x %02x", h[0], h[1], h[2], h[3],
 			   h[4], h[5], h[6], h[7]);
-	if (got < sizeof(h))
+	if (got < HEADER_BYTES)
 		return BAD(t, e, got, "truncated: expected a header of %d "
 			   "bytes", HEADER_BYTES);
 	if (get32(h + 12) != ENDIAN_MARK)
 		return BAD(t, e, 12, "expected the byte-order mark %08x, found "
 			   "%08x", ENDIAN_MARK, get32(h + 12));
-	if (get32(h + 8) != VERSION)
-		return BAD(t, e, 8, "expected format version %u, found %u",
-			   VERSION, get32(h + 8));
-	if (get64(h + 16) != header_sum(h))
+	in->version = get32(h + 8);
+	if (in->version != VERSION && in->version != VERSION_EVENTS)
+		return BAD(t, e, 8, "expected format version %u or %u, found "
+			   "%u", VERSION, VERSION_EVENTS, in->version);
+	bytes = header_bytes(in->version);
+	ret = read_full(t, h + HEADER_BYTES, bytes - HEADER_BYTES, &got, e);
+	if (ret)
+		return ret;
+	if (HEADER_BYTES + got < bytes)
+		return BAD(t, e, HEADER_BYTES + got, "truncated: expected a "
+			   "header of %zu bytes", bytes);
+	if (get64(h + 16) != header_sum(h, bytes))
 		return BAD(t, e, 16, "damaged header: expected checksum "
 			   "%016llx, found %016llx",
-			   (unsigned long long)header_sum(h),
+			   (unsigned long long)header_sum(h, bytes),
 			   (unsigned long long)get64(h + 16));
 
-	in->version = get32(h + 8);
 	in->file_bytes = get64(h + 24);
 	in->nr_runs = get64(h + 32);
 	in->nr_accesses = get64(h + 40);
@@ -140,13 +157,28 @@ static int read_header(struct trace *t, struct err *e)
 	in->va_min = get64(h + 96);
 	in->va_last = get64(h + 104);
 	in->nr_splits = get64(h + 112);
+	in->nr_events = in->version == VERSION ? 0 : get64(h + 120);
+	for (u32 i = 0; i < EVENT_KINDS_BYTES / 8; i++) {
+		u64 n = get64(h + HEADER_BYTES + 8 * i);
+
+		if (i < TRACE_NR_EVENT_KINDS)
+			in->nr_by_kind[i] = n;
+		events += n;
+		if (n && !trace_event_name(i))
+			return BAD(t, e, HEADER_BYTES + 8 * i, "events of an "
+				   "unknown kind, %u", i);
+	}
+	if (events != in->nr_events)
+		return BAD(t, e, 120, "%llu events, but %llu by kind",
+			   (unsigned long long)in->nr_events,
+			   (unsigned long long)events);
 	memcpy(in->program, h + 128, TRACE_NAME_MAX);
 	if (in->program[TRACE_NAME_MAX - 1])
 		return BAD(t, e, 128, "expected a program name that ends "
 			   "within %d bytes", TRACE_NAME_MAX);
 	if (in->nr_runs > in->nr_accesses || in->nr_pages > in->nr_runs ||
 	    in->nr_splits > in->nr_accesses || ops != in->nr_accesses ||
-	    in->nr_blocks > in->nr_runs)
+	    in->nr_blocks > in->nr_runs + in->nr_events)
 		return BAD(t, e, 32, "counts that contradict each other: "
 			   "%llu runs, %llu accesses, %llu pages",
 			   (unsigned long long)in->nr_runs,
@@ -266,6 +298,13 @@ static int check_end(struct trace *t, struct err *e)
 			   (unsigned long long)t->sum_accesses,
 			   (unsigned long long)in->nr_runs,
 			   (unsigned long long)in->nr_accesses);
+	for (u32 i = 0; i < TRACE_NR_EVENT_KINDS; i++)
+		if (t->sum_by_kind[i] != in->nr_by_kind[i])
+			return BAD(t, e, HEADER_BYTES + 8 * i, "%llu events of "
+				   "kind %s, but the blocks hold %llu",
+				   (unsigned long long)in->nr_by_kind[i],
+				   trace_event_name(i),
+				   (unsigned long long)t->sum_by_kind[i]);
 	return 0;
 }
 
@@ -281,11 +320,86 @@ static int grow(struct trace *t, struct buf *b, size_t bytes, struct err *e)
 						"%s: out of memory", t->path));
 }
 
+static struct trace_event get_event(const u8 *p)
+{
+	return (struct trace_event){
+		.kind = p[4],
+		.prot = p[5],
+		.flags = (u16)(p[6] | p[7] << 8),
+		.tid = get32(p + 8),
+		.arg = get32(p + 12),
+		.start = get64(p + 16),
+		.len = get64(p + 24),
+		.new_start = get64(p + 32),
+		.new_len = get64(p + 40),
+	};
+}
+
+static int check_event(struct trace *t, u32 i, const u8 *section, struct err *e)
+{
+	const char *expected = trace_event_check(&t->event[i]);
+
+	if (!expected && (t->event_at[i] > t->nr_runs ||
+			  (i && t->event_at[i] < t->event_at[i - 1])))
+		expected = "a place among the runs, after the event before";
+	if (!expected)
+		return 0;
+	return BAD(t, e, t->block_off + BLOCK_HEADER_BYTES +
+		   (u64)(section - t->stored.p), "block %u: event %u: expected "
+		   "%s", t->next_seq - 1, i, expected);
+}
+
+/* The section of @bytes at @p, in the stored bytes of the block. */
+static int load_events(struct trace *t, const u8 *p, u32 bytes, struct err *e)
+{
+	const size_t head = EVENTS_HEADER_BYTES;
+	size_t raw, got;
+	int ret;
+
+	t->nr_events = t->event_pos = 0;
+	if (!bytes)
+		return 0;
+	t->nr_events = get32(p);
+	raw = (size_t)t->nr_events * EVENT_BYTES;
+	if (!t->nr_events || t->nr_events > BLOCK_EVENTS || get32(p + 4))
+		return BAD(t, e, t->block_off, "block %u: impossible number of "
+			   "events: %u", t->next_seq - 1, t->nr_events);
+	if (!t->event) {
+		t->event = malloc(BLOCK_EVENTS * sizeof(*t->event));
+		t->event_at = malloc(BLOCK_EVENTS * sizeof(*t->event_at));
+		if (!t->event || !t->event_at)
+			return trace_fail(t, err_set(e, -ENOMEM, "%s: out of "
+						     "memory", t->path));
+	}
+	ret = grow(t, &t->records, raw, e);
+	if (ret)
+		return ret;
+	got = ZSTD_decompressDCtx(t->dctx, t->records.p, raw, p + head,
+				  bytes - head);
+	if (ZSTD_isError(got) || got != raw)
+		return BAD(t, e, t->block_off + BLOCK_HEADER_BYTES +
+			   (u64)(p + head - t->stored.p), "block %u: expected a "
+			   "zstd frame of %u events: %s", t->next_seq - 1,
+			   t->nr_events, ZSTD_isError(got) ?
+			   ZSTD_getErrorName(got) : "found another length");
+	for (u32 i = 0; i < t->nr_events; i++) {
+		const u8 *r = t->records.p + (size_t)i * EVENT_BYTES;
+
+		t->event_at[i] = get32(r);
+		t->event[i] = get_event(r);
+		ret = check_event(t, i, p, e);
+		if (ret)
+			return ret;
+		t->sum_by_kind[t->event[i].kind]++;
+	}
+	return 0;
+}
+
 static int read_block(struct trace *t, struct err *e)
 {
 	u8 h[BLOCK_HEADER_BYTES];
-	u32 stored, raw, plain;
-	size_t got, fixed;
+	u32 stored, raw, plain, events;
+	size_t got, fixed, rest;
 	int ret;
 
 	t->block_off = t->off;
@@ -301,34 +415,35 @@ static int read_block(struct trace *t, struct err *e)
 	plain = get32(h + 16);
 	t->nr_runs = get32(h + 20);
 	t->nr_shapes = get32(h + 24);
+	events = get32(h + 28);
 	t->block_accesses = get64(h + 32);
 	if (get32(h) != BLOCK_MAGIC || get32(h + 4) != t->next_seq)
 		return BAD(t, e, t->block_off, "expected the start of block "
 			   "%u", t->next_seq);
 	fixed = (size_t)t->nr_shapes * SHAPE_BYTES + (size_t)t->nr_runs * 3;
-	if (!stored || stored > FRAME_MAX ||
-	    !t->nr_runs || t->nr_runs > BLOCK_RUNS ||
-	    !t->nr_shapes || t->nr_shapes > t->nr_runs ||
+	if (!stored || stored > FRAME_MAX || t->nr_runs > BLOCK_RUNS ||
+	    !t->nr_runs != !t->nr_shapes || t->nr_shapes > t->nr_runs ||
 	    raw < fixed ||
-	    (u64)raw + plain > fixed + (size_t)t->nr_runs * DELTA_MAX)
+	    (u64)raw + plain > fixed + (size_t)t->nr_runs * DELTA_MAX ||
+	    events > (t->info.version == VERSION ? 0 : EVENTS_MAX) ||
+	    (events ? events <= EVENTS_HEADER_BYTES : !t->nr_runs))
 		return BAD(t, e, t->block_off, "block %u: impossible sizes: "
 			   "%u bytes stored, %u decompressed, %u plain, %u runs, "
-			   "%u shapes", t->next_seq, stored, raw, plain,
-			   t->nr_runs, t->nr_shapes);
-	ret = grow(t, &t->stored, stored + plain, e);
+			   "%u shapes, %u bytes of events", t->next_seq, stored,
+			   raw, plain, t->nr_runs, t->nr_shapes, events);
+	rest = (size_t)stored + plain + events;
+	ret = grow(t, &t->stored, rest, e);
 	if (!ret)
-		ret = read_full(t, t->stored.p, stored + plain, &got, e);
+		ret = read_full(t, t->stored.p, rest, &got, e);
 	if (ret)
 		return ret;
-	if (got < stored + plain)
+	if (got < rest)
 		return BAD(t, e, t->off, "truncated: expected %u bytes more of "
-			   "block %u", (u32)(stored + plain - got),
-			   t->next_seq);
-	if (get64(h + 40) != block_sum(h, t->stored.p, stored + plain))
+			   "block %u", (u32)(rest - got), t->next_seq);
+	if (get64(h + 40) != block_sum(h, t->stored.p, rest))
 		return BAD(t, e, t->block_off, "damaged block %u: expected "
 			   "checksum %016llx, found %016llx", t->next_seq,
-			   (unsigned long long)block_sum(h, t->stored.p,
-							 stored + plain),
+			   (unsigned long long)block_sum(h, t->stored.p, rest),
 			   (unsigned long long)get64(h + 40));
 	/* The decoder takes DELTA_MAX bytes a run at most, and loads that many
 	 * where the last run begins: however wrong the control bytes are, it
@@ -351,6 +466,8 @@ static int read_block(struct trace *t, struct err *e)
 	memcpy(t->columns.p + raw, t->stored.p + stored, plain);
 	t->next_seq++;
 	ret = load_shapes(t, t->columns.p, e);
+	if (!ret)
+		ret = load_events(t, t->stored.p + stored + plain, events, e);
 	if (ret)
 		return ret;
 
@@ -360,7 +477,7 @@ static int read_block(struct trace *t, struct err *e)
 	t->delta = t->ctl + t->nr_runs;
 	t->delta_end = t->columns.p + raw + plain;
 	memset(t->predicted, 0, sizeof(t->predicted));
-	t->pos = 0;
+	t->pos = t->nr_decoded = t->taken = 0;
 	t->seen_accesses = 0;
 	t->sum_runs += t->nr_runs;
 	t->sum_accesses += t->block_accesses;
@@ -401,7 +518,7 @@ static int decode(struct trace *t, u32 n, struct err *e)
 	t->delta = delta;
 	t->pos += n;
 	t->seen_accesses += accesses;
-	if (strays >= PAGE_BYTES || shapes >= t->shape_end)
+	if (strays >= PAGE_BYTES || (n && shapes >= t->shape_end))
 		return BAD(t, e, t->block_off, "block %u: expected runs that "
 			   "stay within a page, of %u shapes",
 			   t->next_seq - 1, t->nr_shapes);
@@ -417,43 +534,87 @@ static int decode(struct trace *t, u32 n, struct err *e)
 	return 0;
 }
 
-int trace_next(struct trace *t, const struct run **runs, size_t *n,
-	       struct err *e)
+/* Decode the next runs of the block, into all of runs[]. */
+static int decode_chunk(struct trace *t, struct err *e)
 {
-	u32 chunk;
+	u32 chunk = t->nr_runs - t->pos;
 	int ret;
 
-	*n = 0;
-	*runs = t->runs;
-	if (t->broken)
-		return err_set(e, -t->broken, "%s: not readable after an "
-			       "earlier error", t->path);
-	if (t->pos == t->nr_runs) {
-		if (t->next_seq == t->info.nr_blocks)
-			return check_end(t, e);
-		ret = read_block(t, e);
-		if (ret)
-			return ret;
-	}
-	chunk = t->nr_runs - t->pos;
 	if (chunk > CHUNK_RUNS)
 		chunk = CHUNK_RUNS;
 	ret = decode(t, chunk, e);
+	t->nr_decoded = ret ? 0 : chunk;
+	t->taken = 0;
+	return ret;
+}
+
+/* Hand out what is decoded, up to the next event, then the events there. */
+static void take_part(struct trace *t, struct trace_part *p)
+{
+	u32 at = t->pos - t->nr_decoded + t->taken;
+	u32 n = t->nr_decoded - t->taken;
+
+	if (t->event_pos < t->nr_events && t->event_at[t->event_pos] - at < n)
+		n = t->event_at[t->event_pos] - at;
+	p->runs = t->runs + t->taken;
+	p->nr_runs = n;
+	t->taken += n;
+	p->events = t->event + t->event_pos;
+	while (t->event_pos < t->nr_events &&
+	       t->event_at[t->event_pos] == at + n) {
+		t->event_pos++;
+		p->nr_events++;
+	}
+}
+
+int trace_next_part(struct trace *t, struct trace_part *p, struct err *e)
+{
+	int ret = 0;
+
+	*p = (struct trace_part){ 0 };
+	if (t->broken)
+		return err_set(e, -t->broken, "%s: not readable after an "
+			       "earlier error", t->path);
+	if (t->taken == t->nr_decoded && t->pos == t->nr_runs) {
+		if (t->next_seq == t->info.nr_blocks)
+			return check_end(t, e);
+		ret = read_block(t, e);
+	}
+	if (!ret && t->taken == t->nr_decoded)
+		ret = decode_chunk(t, e);
 	if (!ret)
-		*n = chunk;
+		take_part(t, p);
+	return ret;
+}
+
+int trace_next(struct trace *t, const struct run **runs, size_t *n,
+	       struct err *e)
+{
+	struct trace_part p;
+	int ret;
+
+	do
+		ret = trace_next_part(t, &p, e);
+	while (!ret && !p.nr_runs && p.nr_events);
+	*runs = p.runs;
+	*n = p.nr_runs;
 	return ret;
 }
 
 int trace_rewind(struct trace *t, struct err *e)
 {
-	if (lseek(t->fd, HEADER_BYTES, SEEK_SET) < 0)
+	off_t first = (off_t)header_bytes(t->info.version);
+
+	if (lseek(t->fd, first, SEEK_SET) < 0)
 		return err_set(e, -errno, "%s: cannot rewind: %s", t->path,
 			       strerror(errno));
-	t->off = HEADER_BYTES;
+	t->off = (u64)first;
 	t->broken = 0;
 	t->next_seq = 0;
 	t->sum_runs = t->sum_accesses = 0;
-	t->nr_runs = t->pos = 0;
+	memset(t->sum_by_kind, 0, sizeof(t->sum_by_kind));
+	t->nr_runs = t->pos = t->nr_decoded = t->taken = 0;
+	t->nr_events = t->event_pos = 0;
 	return 0;
 }
 
@@ -466,6 +627,9 @@ void trace_close(struct trace *t)
 	ZSTD_freeDCtx(t->dctx);
 	free(t->stored.p);
 	free(t->columns.p);
+	free(t->records.p);
+	free(t->event);
+	free(t->event_at);
 	free(t->shape);
 	free(t->path);
 	free(t);

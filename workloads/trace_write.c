@@ -32,6 +32,8 @@ struct trace_writer {
 	u32 nr_runs;
 	u64 block_accesses;
 	struct run runs[BLOCK_RUNS];
+	u32 nr_events;
+	u8 *records;            /* BLOCK_EVENTS * EVENT_BYTES; NULL: none yet */
 
 	/* Scratch of one block. */
 	u32 nr_shapes;
@@ -67,6 +69,7 @@ static void writer_free(struct trace_writer *w)
 	free(w->raw);
 	free(w->other);
 	free(w->stored);
+	free(w->records);
 	page_set_free(&w->pages);
 	free(w);
 }
@@ -89,7 +92,7 @@ int trace_writer_create(struct trace_writer **out, const char *path,
 	}
 	w->cctx = ZSTD_createCCtx();
 	w->raw = malloc(MAX_RAW + DELTA_MAX);
-	w->stored = malloc(FRAME_MAX + BLOCK_RUNS * DELTA_MAX);
+	w->stored = malloc(FRAME_MAX + BLOCK_RUNS * DELTA_MAX + EVENTS_MAX);
 	w->other = malloc(FRAME_MAX);
 	if (!w->cctx || !w->raw || !w->stored || !w->other) {
 		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
@@ -217,13 +220,29 @@ static size_t encode(struct trace_writer *w, size_t *delta_bytes)
 	return p - w->raw;
 }
 
+/* The events of the block, to @p. Return: bytes, 0 without events, or an error
+ * code of zstd. */
+static size_t encode_events(struct trace_writer *w, u8 *p)
+{
+	size_t n;
+
+	if (!w->nr_events)
+		return 0;
+	put32(p, w->nr_events);
+	put32(p + 4, 0);
+	n = ZSTD_compressCCtx(w->cctx, p + EVENTS_HEADER_BYTES,
+			      EVENTS_MAX - EVENTS_HEADER_BYTES, w->records,
+			      (size_t)w->nr_events * EVENT_BYTES, ZSTD_LEVEL);
+	return ZSTD_isError(n) ? n : n + EVENTS_HEADER_BYTES;
+}
+
 static int write_block(struct trace_writer *w, struct err *e)
 {
 	u8 h[BLOCK_HEADER_BYTES];
-	size_t raw, stored, deltas, plain = 0;
+	size_t raw, stored, deltas, events = 0, plain = 0;
 	int ret;
 
-	if (!w->nr_runs)
+	if (!w->nr_runs && !w->nr_events)
 		return 0;
 	if (w->info.nr_blocks > UINT32_MAX)
 		return writer_fail(w, EFBIG, e);
@@ -246,7 +265,9 @@ static int write_block(struct trace_writer *w, struct err *e)
 			plain = deltas;
 		}
 	}
-	if (ZSTD_isError(stored))
+	if (!ZSTD_isError(stored))
+		events = encode_events(w, w->stored + stored + plain);
+	if (ZSTD_isError(stored) || ZSTD_isError(events))
 		return writer_fail(w, ENOMEM, e);
 	put32(h, BLOCK_MAGIC);
 	put32(h + 4, w->info.nr_blocks);
@@ -255,14 +276,14 @@ static int write_block(struct trace_writer *w, struct err *e)
 	put32(h + 16, plain);
 	put32(h + 20, w->nr_runs);
 	put32(h + 24, w->nr_shapes);
-	put32(h + 28, 0);
+	put32(h + 28, events);
 	put64(h + 32, w->block_accesses);
-	put64(h + 40, block_sum(h, w->stored, stored + plain));
+	put64(h + 40, block_sum(h, w->stored, stored + plain + events));
 	ret = write_full(w, h, sizeof(h), e);
 	if (!ret)
-		ret = write_full(w, w->stored, stored + plain, e);
+		ret = write_full(w, w->stored, stored + plain + events, e);
 	w->info.nr_blocks++;
-	w->nr_runs = 0;
+	w->nr_runs = w->nr_events = 0;
 	w->block_accesses = 0;
 	return ret;
 }
@@ -385,6 +406,66 @@ int trace_writer_append_run(struct trace_writer *w, const struct run *r,
 	return 0;
 }
 
+int trace_writer_expect_events(struct trace_writer *w, struct err *e)
+{
+	static const u8 zero[EVENT_KINDS_BYTES];
+
+	if (w->info.version == VERSION_EVENTS)
+		return 0;
+	if (w->off != HEADER_BYTES)
+		return err_set(e, -EINVAL, "%s: events come too late: a block "
+			       "without any has been written", w->out.path);
+	w->info.version = VERSION_EVENTS;
+	return write_full(w, zero, sizeof(zero), e);
+}
+
+static void put_event(u8 *p, const struct trace_event *ev, u32 at)
+{
+	put32(p, at);
+	p[4] = ev->kind;
+	p[5] = ev->prot;
+	put16(p + 6, ev->flags);
+	put32(p + 8, ev->tid);
+	put32(p + 12, ev->arg);
+	put64(p + 16, ev->start);
+	put64(p + 24, ev->len);
+	put64(p + 32, ev->new_start);
+	put64(p + 40, ev->new_len);
+}
+
+int trace_writer_event(struct trace_writer *w, const struct trace_event *ev,
+		       struct err *e)
+{
+	const char *expected = trace_event_check(ev);
+	int ret;
+
+	if (w->is_broken)
+		return err_set(e, -EIO, "%s: not writable after an earlier "
+			       "error", w->out.path);
+	if (expected)
+		return err_set(e, -EINVAL, "%s: no such event: expected %s",
+			       w->out.path, expected);
+	ret = trace_writer_expect_events(w, e);
+	if (!ret && !w->records) {
+		w->records = malloc(BLOCK_EVENTS * EVENT_BYTES);
+		ret = w->records ? 0 : writer_fail(w, ENOMEM, e);
+	}
+	if (!ret)
+		ret = push_pending(w, e);
+	if (ret)
+		return ret;
+	put_event(w->records + (size_t)w->nr_events * EVENT_BYTES, ev,
+		  w->nr_runs);
+	w->info.nr_events++;
+	w->info.nr_by_kind[ev->kind]++;
+	return ++w->nr_events == BLOCK_EVENTS ? write_block(w, e) : 0;
+}
+
+u64 trace_writer_bytes(const struct trace_writer *w)
+{
+	return w->off;
+}
+
 const struct trace_info *trace_writer_info(struct trace_writer *w)
 {
 	return &w->info;
@@ -393,10 +474,11 @@ const struct trace_info *trace_writer_info(struct trace_writer *w)
 static int write_header(struct trace_writer *w, struct err *e)
 {
 	const struct trace_info *in = &w->info;
-	u8 h[HEADER_BYTES] = { 0 };
+	u8 h[HEADER_BYTES + EVENT_KINDS_BYTES] = { 0 };
+	size_t bytes = header_bytes(in->version);
 
 	memcpy(h, magic, sizeof(magic));
-	put32(h + 8, VERSION);
+	put32(h + 8, in->version);
 	put32(h + 12, ENDIAN_MARK);
 	put64(h + 24, w->off);
 	put64(h + 32, in->nr_runs);
@@ -408,11 +490,14 @@ static int write_header(struct trace_writer *w, struct err *e)
 	put64(h + 96, in->nr_accesses ? in->va_min : 0);
 	put64(h + 104, in->va_last);
 	put64(h + 112, in->nr_splits);
+	put64(h + 120, in->nr_events);
 	memcpy(h + 128, in->program, TRACE_NAME_MAX);
-	put64(h + 16, header_sum(h));
+	for (u32 i = 0; i < TRACE_NR_EVENT_KINDS; i++)
+		put64(h + HEADER_BYTES + 8 * i, in->nr_by_kind[i]);
+	put64(h + 16, header_sum(h, bytes));
 	if (fseeko(w->out.f, 0, SEEK_SET))
 		return writer_fail(w, errno, e);
-	return write_full(w, h, sizeof(h), e);
+	return write_full(w, h, bytes, e);
 }
 
 int trace_writer_close(struct trace_writer *w, struct err *e)
