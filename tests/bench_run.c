@@ -172,6 +172,9 @@ int main(void)
 	hits("hit_runs_l2", "1024");
 	replay("replay_sort", "tests/data/sort.tlbt");
 	replay("replay_ls", "tests/data/ls.tlbt");
+	replay("replay_xz", "tests/data/xz.tlbt");
+	replay("replay_chase", "tests/data/chase.tlbt");
+	replay("replay_stream", "tests/data/stream.tlbt");
 	flushes("flushes_2_cpus", "2");
 	flushes("flushes_8_cpus", "8");
 	return 0;

@@ -901,6 +901,8 @@ static void test_kept_traces(void **state)
 {
 	static const char *const path[] = {
 		"tests/data/ls.tlbt", "tests/data/sort.tlbt",
+		"tests/data/xz.tlbt", "tests/data/chase.tlbt",
+		"tests/data/stream.tlbt",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(path); i++) {
