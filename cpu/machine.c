@@ -243,6 +243,25 @@ static void use_profile(struct machine *m, struct profile *p)
 	use_values(m, p);
 }
 
+/* The threads of this topology's cores share the arrays of that profile. */
+static int check_threads(const struct machine *m, struct err *e)
+{
+	u32 nr_threads = 1;
+	const char *wrong;
+	int array;
+
+	for (u32 i = 0; i < m->nr_cpus; i++)
+		if (m->cpu[i].smt >= nr_threads)
+			nr_threads = m->cpu[i].smt + 1;
+	wrong = tlb_design_error(&m->tlb, nr_threads, &array);
+	if (!wrong)
+		return 0;
+	return err_set(e, -EINVAL, "profile '%s' on '%s', %u threads a core: "
+		       "%s%s%s", m->name, m->topology, nr_threads,
+		       array < 0 ? "" : m->tlb.array[array].name,
+		       array < 0 ? "" : ": ", wrong);
+}
+
 int machine_create(struct machine **out, const char *spec, const char *profile,
 		   struct err *e)
 {
@@ -286,7 +305,11 @@ int machine_create(struct machine **out, const char *spec, const char *profile,
 	}
 	use_profile(m, costs);
 	find_hops(m);
-	*out = m;
+	err = check_threads(m, e);
+	if (err)
+		machine_destroy(m);
+	else
+		*out = m;
 out:
 	profile_free(shape);
 	profile_free(costs);
@@ -366,18 +389,26 @@ static void describe_topology(struct describe *d, const struct machine *m)
 		row(d, "notes", "", "", "%s", m->notes);
 }
 
-static void describe_tlb(struct describe *d, const struct tlb_geometry *geo)
+static const char *size_list(const struct tlb_geometry *geo, char to[16])
 {
 	static const char *const sizes[] = { "4k", "2m", "1g" };
-	char text[16] = "", index[16] = "linear";
+
+	to[0] = '\0';
+	for (u32 i = 0; i < ARRAY_LEN(sizes); i++)
+		if (geo->page_sizes & 1u << i)
+			sprintf(to + strlen(to), "%s%s", *to ? "," : "",
+				sizes[i]);
+	return to;
+}
+
+static void describe_tlb(struct describe *d, const struct tlb_geometry *geo)
+{
+	char text[16], index[16] = "linear";
 	char key[sizeof(((struct machine_row *)NULL)->key)];
 
 	if (!geo->nr_ways)
 		return;
-	for (u32 i = 0; i < ARRAY_LEN(sizes); i++)
-		if (geo->page_sizes & 1u << i)
-			sprintf(text + strlen(text), "%s%s", *text ? "," : "",
-				sizes[i]);
+	size_list(geo, text);
 	if (geo->index == TLB_INDEX_XOR)
 		snprintf(index, sizeof(index), "xor-%u", geo->index_bits);
 	snprintf(key, sizeof(key), "tlb.%s", geo->name);
@@ -419,8 +450,28 @@ int machine_describe(const struct machine *m,
 	return d.stop;
 }
 
-int machine_list(int (*fn)(void *arg, const char *name, const char *summary,
-			   bool is_usable),
+/* "64 4k + 32 2m": what @level has for loads, array by array. */
+static void brief_arrays(const struct tlb_design *d, u32 level, char *to,
+			 size_t size)
+{
+	size_t len = 0;
+
+	to[0] = '\0';
+	for (u32 i = 0; i < d->nr_arrays; i++) {
+		const struct tlb_geometry *geo = &d->array[i];
+		char sizes[16];
+
+		if (geo->level != level || !(geo->serves & TLB_SERVES_LOAD) ||
+		    len >= size)
+			continue;
+		len += (size_t)snprintf(to + len, size - len, "%s%u %s",
+					len ? " + " : "",
+					tlb_geometry_entries(geo),
+					size_list(geo, sizes));
+	}
+}
+
+int machine_list(int (*fn)(void *arg, const struct machine_brief *b),
 		 void *arg)
 {
 	char **names = profile_names();
@@ -429,14 +480,21 @@ int machine_list(int (*fn)(void *arg, const char *name, const char *summary,
 	if (!names)
 		return -ENOMEM;
 	for (u32 i = 0; names[i] && !stop; i++) {
-		struct profile *p;
+		struct machine_brief b = { .name = names[i], .arch = "" };
+		struct profile *p = NULL;
 		struct err e = { "" };
 
-		if (profile_load(&p, names[i], &e)) {
-			stop = fn(arg, names[i], e.text, false);
-			continue;
+		b.is_usable = !profile_load(&p, names[i], &e);
+		b.summary = b.is_usable ? p->summary : e.text;
+		if (b.is_usable) {
+			b.arch = arch_rules[p->arch].name;
+			brief_arrays(&p->tlb, 1, b.l1d, sizeof(b.l1d));
+			brief_arrays(&p->tlb, 2, b.l2, sizeof(b.l2));
+			b.nr_values = p->nr_values;
 		}
-		stop = fn(arg, names[i], p->summary, true);
+		for (u32 k = 0; k < b.nr_values; k++)
+			b.nr_assumed += machine_is_assumed(p->value[k].source);
+		stop = fn(arg, &b);
 		profile_free(p);
 	}
 	free(names);

@@ -251,12 +251,21 @@ int machine_describe(const struct machine *m,
 		     int (*fn)(void *arg, const struct machine_row *row),
 		     void *arg);
 
+/* One line of `tlbemu list machines`. */
+struct machine_brief {
+	const char *name;
+	const char *summary;    /* or why it does not load                    */
+	bool is_usable;
+	const char *arch;       /* "" unless usable, and so on                */
+	char l1d[64], l2[64];   /* "64 4k + 32 2m + 4 1g"                     */
+	u32 nr_assumed, nr_values;
+};
+
 /* machine_list - call @fn for every profile that machine_create() would find,
  * sorted by name; of two with one name the first in search order counts. A
- * profile that does not load is listed with its error as @summary and false.
+ * profile that does not load is listed, too.
  * Return: what the last call of @fn returned, or -ENOMEM. */
-int machine_list(int (*fn)(void *arg, const char *name, const char *summary,
-			   bool is_usable),
+int machine_list(int (*fn)(void *arg, const struct machine_brief *b),
 		 void *arg);
 
 #endif

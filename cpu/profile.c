@@ -44,10 +44,6 @@ static const char *const machine_keys[] = {
 _Static_assert(ARRAY_LEN(machine_keys) == KEY_FEATURES + NR_MACHINE_FEATURES + 1,
 	       "ORDER machine_feature");
 
-/* ORDER arch */
-static const char *const arch_names[] = { "x86", "arm", "riscv", NULL };
-_Static_assert(ARRAY_LEN(arch_names) == NR_ARCHS + 1, "ORDER arch");
-
 const char *machine_cost_name(enum cost cost)
 {
 	return cost_info[cost].name;
@@ -331,13 +327,13 @@ static void need_source(struct parse *ps)
 
 static void set_arch(struct parse *ps)
 {
-	int arch = parse_find(arch_names, ps->value);
-
-	if (arch < 0)
-		parse_fail(ps, ps->key_line, "arch: '%s' is not one of x86, arm, "
-			   "riscv", ps->value);
-	else
-		ps->p->arch = (enum arch)arch;
+	for (u32 i = 0; i < NR_ARCHS; i++)
+		if (!strcmp(ps->value, arch_rules[i].name)) {
+			ps->p->arch = (enum arch)i;
+			return;
+		}
+	parse_fail(ps, ps->key_line, "arch: '%s' is not one of x86, arm, riscv",
+		   ps->value);
 }
 
 static void set_feature(struct parse *ps, enum machine_feature feature)
@@ -551,21 +547,33 @@ static void fill_sources(struct parse *ps)
 	}
 }
 
+/* A default was published of some machine, but hardly of this one. */
+static void default_cost(struct parse *ps, u32 id)
+{
+	const char *source = cost_info[id].source;
+	char text[512];
+
+	ps->p->cost[id] = cost_info[id].value;
+	snprintf(text, sizeof(text), "%s%s", machine_is_assumed(source) ? "" :
+		 "assumed: not given for this machine; ", source);
+	ps->cost_source[id] = strdup(text);
+	if (!ps->cost_source[id])
+		ps->err = -ENOMEM;
+}
+
 /* The costs come last, and all of them. */
 static void fill_costs(struct parse *ps)
 {
-	struct profile *p = ps->p;
-
 	for (u32 i = 0; i < NR_COSTS && !ps->err; i++) {
-		const char *source = ps->cost_source[i];
 		char number[UNITS_MAX_TEXT];
 
-		if (!source)
-			p->cost[i] = cost_info[i].value;
-		units_format_double(p->cost[i], number);
+		if (!ps->cost_source[i])
+			default_cost(ps, i);
+		if (ps->err)
+			return;
+		units_format_double(ps->p->cost[i], number);
 		parse_default(ps, PART_COST, i, cost_names[i], number,
-			      cost_info[i].unit,
-			      source ? source : cost_info[i].source);
+			      cost_info[i].unit, ps->cost_source[i]);
 	}
 }
 

@@ -1,32 +1,27 @@
-/* profile_builtin.c - takes the files of machines/ in as they are. The
- * assembler reads them, relative to the folder the compiler runs in, so
- * objs.ninja names them as inputs of this object.
+/* profile_builtin.c - takes the files of machines/ in as they are, all of them:
+ * build/profiles.def has a line PROFILE(id, "name") for each. The assembler
+ * reads them, relative to the folder the compiler runs in.
  */
 #include "cpu/profile_builtin.h"
 
-#define PROFILE(id, file)                                                   \
+#define PROFILE(id, name)                                                   \
 	__asm__(".pushsection .rodata\n"                                    \
 		".global tlbemu_profile_" #id "\n"                          \
 		".global tlbemu_profile_" #id "_end\n"                      \
 		"tlbemu_profile_" #id ":\n"                                 \
-		".incbin \"machines/" file ".ini\"\n"                       \
+		".incbin \"machines/" name ".ini\"\n"                       \
 		"tlbemu_profile_" #id "_end:\n"                             \
 		".byte 0\n"                                                 \
 		".popsection\n");                                           \
 	extern const char tlbemu_profile_##id[];                            \
 	extern const char tlbemu_profile_##id##_end[];
+#include <build/profiles.def>
+#undef PROFILE
 
-PROFILE(skylake_sp, "skylake-sp")
-PROFILE(haswell_ep, "haswell-ep")
-PROFILE(zen3_milan, "zen3-milan")
-
-#define ENTRY(id, file) \
-	{ file, tlbemu_profile_##id, tlbemu_profile_##id##_end }
+#define PROFILE(id, name) { name, tlbemu_profile_##id, tlbemu_profile_##id##_end },
 
 const struct profile_builtin profile_builtin[] = {
-	ENTRY(haswell_ep, "haswell-ep"),
-	ENTRY(skylake_sp, "skylake-sp"),
-	ENTRY(zen3_milan, "zen3-milan"),
+#include <build/profiles.def>
 };
 const size_t nr_profile_builtin =
 	sizeof(profile_builtin) / sizeof(profile_builtin[0]);

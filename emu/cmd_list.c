@@ -59,10 +59,33 @@ static void begin(struct emit *em, const char *name, const char *const *heads)
 
 /* ---- machines -------------------------------------------------------------------- */
 
-static int machine_line(void *arg, const char *name, const char *summary,
-			bool is_usable)
+static const struct emit_col machine_cols[] = {
+	{ .name = "name", .type = EMIT_STRING },
+	{ .name = "arch", .type = EMIT_STRING },
+	{ .name = "L1D", .unit = "entries", .type = EMIT_STRING },
+	{ .name = "L2", .unit = "entries", .type = EMIT_STRING },
+	{ .name = "assumed", .type = EMIT_U64 },
+	{ .name = "numbers", .type = EMIT_U64 },
+	{ .name = "summary", .type = EMIT_STRING },
+};
+
+static int machine_line(void *arg, const struct machine_brief *b)
 {
-	ROW(arg, name, is_usable ? "yes" : "no", summary);
+	struct emit *em = arg;
+
+	emit_str(em, b->name);
+	if (b->is_usable) {
+		emit_str(em, b->arch);
+		emit_str(em, b->l1d);
+		emit_str(em, b->l2);
+		emit_u64(em, b->nr_assumed);
+		emit_u64(em, b->nr_values);
+	} else {
+		for (u32 i = 0; i < 5; i++)
+			emit_na(em);
+	}
+	emit_str(em, b->summary);
+	emit_row(em);
 	return 0;
 }
 
@@ -79,7 +102,9 @@ static int list_machines(struct emit *em, const char *name, struct err *e)
 	int rc;
 
 	if (!name) {
-		BEGIN(em, "machines", "name", "usable", "summary");
+		emit_table(em, &(struct emit_table){
+			.name = "machines", .cols = machine_cols,
+			.nr_cols = ARRAY_LEN(machine_cols) });
 		return machine_list(machine_line, em);
 	}
 	rc = machine_create(&m, name, NULL, e);
