@@ -8,9 +8,9 @@
 
 const char *const memory_model_names[] = { "sc", "tso", "weak", NULL };
 
-void race_on_final(void *mm)
+void race_on_final(void *unused)
 {
-	oracle_quiescent(mm);
+	oracle_quiescent();
 }
 
 static int explore_row(const struct race *race, const struct race_row *row,

@@ -19,33 +19,11 @@ static void map_new(struct mm *mm, struct vma *vma, struct page *page, u64 vpn)
 {
 	touch(page, true);
 	page->mapcount = 1;
-	page->index = vpn;
+	page->index = vma->pgoff + (vpn - vma->start);
 	page->anon_vma = vma->anon_vma;
 	page->is_lru = 1;
 	touch(&mm->rss, true);
 	mm->rss += 1ull << page->order;
-}
-
-/* Page by page: interrupts come in between. */
-static void zero_page(struct page *page)
-{
-	enum cycle_cat cat = cat_enter(CYC_COPY);
-	u64 cycles = cost_of(page->order ? COST_ZERO_2M : COST_ZERO_4K) >>
-		     page->order;
-
-	for (u64 i = 0; i < 1ull << page->order; i++) {
-		const struct memory *mem = &the_sys->mem;
-		u64 *line = mem->line + (pfn_of(page) + i) * mem->lines_per_frame;
-
-		/* Nobody else has it yet: its contents are no steps. */
-		if (!the_sys->is_explored)
-			step(page, true, cycles);
-		for (u32 l = 0; l < mem->lines_per_frame; l++) {
-			touch(&line[l], true);
-			line[l] = 0;
-		}
-	}
-	cat_leave(cat);
 }
 
 static bool huge_fits(const struct vma *vma, u64 vpn)
@@ -115,29 +93,22 @@ static void migration_entry_wait(struct mm *mm, u64 vpn, u32 level, u64 *p)
 }
 
 /* Present, and yet it faulted: another CPU was faster, the TLB had something
- * older, or the right to write is to be given. */
+ * older, or the page may be shared with a child. */
 static int do_present(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
-		      u64 *p, bool is_write)
+		      u64 *p, u64 e, bool is_write)
 {
-	struct spinlock *ptl = pgtable_lock(mm, vpn, level);
-	u64 e;
-
-	if (is_write && !(vma->flags & VM_WRITE))
+	if (!is_write || (e & PTE_RW))
+		return 0;
+	if (!(vma->flags & VM_WRITE))
 		return -EFAULT;
-	spin_lock(ptl);
-	e = pte_load(p);
-	if ((e & PTE_P) && is_write && !(e & PTE_RW))
-		/* More rights need no flush. */
-		pte_modify(mm->root, vpn, level, p, 0, PTE_RW | PTE_D | PTE_A);
-	spin_unlock(ptl);
-	return 0;
+	return do_wp_page(mm, vma, vpn, level, p);
 }
 
 static int fault_at(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p,
 		    u64 e, bool is_write)
 {
 	if (e & PTE_P)
-		return do_present(mm, vma, vpn, level, p, is_write);
+		return do_present(mm, vma, vpn, level, p, e, is_write);
 	if (e & PTE_NUMA) {
 		if (!(vma->flags & (VM_READ | VM_WRITE)))
 			return -EFAULT;

@@ -8,12 +8,20 @@
 	.isolation_is_exclusive = true, .thp_recheck_after_lock = true, \
 	.migrate_checks_count = true, \
 	.migrate_flushes = true, .protect_flushes = true, \
-	.pmd_migration_flushes = true
+	.pmd_migration_flushes = true, .fork_flushes = true, \
+	.cow_flushes = true, .mremap_flushes = true, .adjust_locks = true, \
+	.rmap_lock = RMAP_LOCK_ROOT
+
+/* mremap: 3.7 to 4.18; 4.19; whole tables from 4.20; safely from 5.14. */
+#define MREMAP_3_7 .mremap_order = MREMAP_ORDER_LOCK_NEEDED
+#define MREMAP_4_19 MREMAP_3_7, .mremap_flush = MREMAP_FLUSH_LOCKED
+#define MREMAP_5_14 MREMAP_4_19, .mremap_moves_tables = true, \
+	.mremap_table_locks_rmap = true
 
 /* 3.8 to 4.17: the private THP NUMA migration. tlb_flushall_shift of a part
  * that 3.12 does not know is 6: 512 entries >> 6 = 8 pages. */
 #define PRIVATE(install, clear, gup, ceiling) \
-	SOUND, .thp_install_flushes = (install), \
+	SOUND, MREMAP_3_7, .thp_install_flushes = (install), \
 	.numa_clear_holds_page_lock = (clear), .gup_fast_sees_numa = (gup), \
 	.thp_recheck_count_after = (gup), .isolate_checks_count = true, \
 	.numa_pte_present_first = true, .flush_ceiling = (ceiling)
@@ -24,7 +32,8 @@
 	PRIVATE(true, true, true, ceiling), .pending = (kind), \
 	.pte_accessible_pending = true
 #define V3_13 ANNOUNCED(PENDING_BOOL, 8)
-#define V4_13 ANNOUNCED(PENDING_COUNT, 33)
+#define V4_13 ANNOUNCED(PENDING_COUNT, 33), .gather_announces = true, \
+	.gather_checks_nested = true
 
 static const struct kernel v3_8 = {
 	.name = "v3.8", .commit = "b32967ff101a", .evidence = "S",
@@ -120,7 +129,8 @@ static const struct kernel v4_14 = {
 };
 
 #define V5_14 \
-	SOUND, .numa_clear_holds_page_lock = true, \
+	SOUND, MREMAP_5_14, .gather_announces = true, \
+	.gather_checks_nested = true, .numa_clear_holds_page_lock = true, \
 	.pending = PENDING_COUNT, .pending_order = ORDER_PTL, \
 	.pte_accessible_pending = true, .gup_fast_sees_numa = true, \
 	.is_thp_migration_generic = true, .flush_ceiling = 33

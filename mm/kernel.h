@@ -35,6 +35,34 @@ enum thp_check {
 	CHECK_LOCK_CYCLE,       /* as that, PMD lock taken and dropped around */
 };
 
+/* Who excludes walks of an anon_vma, and how. */
+enum rmap_lock_kind {
+	RMAP_LOCK_OWN,          /* each list's own lock                       */
+	RMAP_LOCK_TRY,          /* own, then trylock of every VMA's other one,
+				 * else from the beginning (posted)           */
+	RMAP_LOCK_NESTED,       /* the same, waiting (posted)                 */
+	RMAP_LOCK_ROOT,         /* the oldest ancestor's covers the family    */
+};
+
+/* When mremap flushes the old addresses. */
+enum mremap_flush {
+	MREMAP_FLUSH_LATE,      /* after the page-table locks                 */
+	MREMAP_FLUSH_DIRTY_PEEKED,      /* under them if the entry looked dirty
+					 * before it was taken away           */
+	MREMAP_FLUSH_DIRTY,     /* under them if it was dirty                 */
+	MREMAP_FLUSH_LOCKED,    /* under them                                 */
+};
+
+/* How mremap keeps walks from missing source and destination. */
+enum mremap_order {
+	MREMAP_ORDER_NONE,
+	MREMAP_ORDER_TAIL,      /* a merged destination goes to the list's
+				 * tail                                       */
+	MREMAP_ORDER_TAIL_BOTH, /* and the source before moving back          */
+	MREMAP_ORDER_LOCK,      /* the anon_vma's lock                        */
+	MREMAP_ORDER_LOCK_NEEDED,       /* that unless the order is known     */
+};
+
 struct kernel {
 	const char *name;
 	const char *commit;     /* what it stands for                         */
@@ -63,6 +91,22 @@ struct kernel {
 	bool protect_flushes;           /* change_protection ends in a flush  */
 	bool gather_knows_stride;       /* a gather of huge entries alone counts
 					 * those, not 4K pages (about 5.19)   */
+	bool gather_announces;          /* mmu_gather counts as a changer     */
+	bool gather_checks_nested;      /* and with two open flushes all      */
+	bool fork_links_at_head;        /* the child's VMA is walked first    */
+	bool fork_waits_migration;      /* fork waits on migration entries    */
+	bool fork_flushes;              /* one flush of the parent at the end */
+	bool cow_flushes;               /* ptep_clear_flush before the copy
+					 * goes in                            */
+	enum rmap_lock_kind rmap_lock;
+	bool adjust_locks;              /* vma_adjust takes the anon_vma lock */
+	bool rmap_peeks;                /* remove_migration_pte looks at the
+					 * entry before it takes the lock     */
+	enum mremap_flush mremap_flush;
+	enum mremap_order mremap_order;
+	bool mremap_flushes;            /* at all                             */
+	bool mremap_moves_tables;       /* whole page tables (2c91bd4a4e2e)   */
+	bool mremap_table_locks_rmap;   /* under the anon_vma lock            */
 	bool has_tlb_gen;
 	bool thp_upgrade_is_free;       /* RO to RW of a huge page: no flush  */
 	bool reader_without_ptl;        /* the mover learns of the entry from

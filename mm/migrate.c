@@ -156,6 +156,7 @@ bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
 bool migrate_page(struct page *page, u32 node)
 {
 	u32 order = page->order, left;
+	struct anon_vma *av;
 	struct page *new;
 
 	if (!trylock_page(page)) {
@@ -163,12 +164,17 @@ bool migrate_page(struct page *page, u32 node)
 		count_result(false, order);
 		return false;
 	}
-	new = alloc_page(node, order);
+	/* Unmapped in the middle, the page's list could go away. */
+	av = page_get_anon_vma(page);
+	new = av ? alloc_page(node, order) : NULL;
 	left = new ? try_to_migrate(page) : 1;
 	/* Somebody else holds it (GUP, another fault), or one mapping stayed. */
 	if (left || (kern()->migrate_checks_count &&
 		     READ_ONCE(page->refcount) != 1)) {
-		remove_migration_ptes(page, page);
+		if (new)
+			remove_migration_ptes(page, page);
+		if (av)
+			put_anon_vma(av);
 		unlock_page(page);
 		if (new)
 			put_page(new);
@@ -181,6 +187,7 @@ bool migrate_page(struct page *page, u32 node)
 	new->anon_vma = page->anon_vma;
 	copy_page(new, page);
 	remove_migration_ptes(page, new);
+	put_anon_vma(av);
 	new->is_lru = 1;
 	unlock_page(page);
 	put_page(new);          /* the allocation's; its mappings keep it */

@@ -5,6 +5,8 @@
 #include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/rmap.h"
+#include "mm/truth.h"
 
 static void user_tick(void)
 {
@@ -24,19 +26,20 @@ static void user_tick(void)
 	task_numa_work();
 }
 
-static int boot_percpu(struct mm_state *s, struct sys *sys)
+static int boot_percpu(struct mm_state *s, struct sys *sys, u32 pages)
 {
 	struct arena *a = &sys->arena;
 
 	s->req = arena_alloc(a, sys->nr_cpus * sizeof(*s->req));
 	s->seen_gen = arena_alloc(a, sys->nr_cpus * sizeof(*s->seen_gen));
 	s->gather = arena_alloc(a, sys->nr_cpus * sizeof(*s->gather));
-	if (!s->req || !s->seen_gen || !s->gather)
+	s->pool = arena_alloc(a, NR_POOLS * sizeof(*s->pool));
+	if (!s->req || !s->seen_gen || !s->gather || !s->pool)
 		return -ENOMEM;
 	for (u32 i = 0; i < sys->nr_cpus; i++) {
 		struct gather *g = &s->gather[i];
 
-		g->capacity = sys->is_explored ? 4 : GATHER_MAX;
+		g->capacity = sys->is_explored ? pages : GATHER_MAX;
 		g->pfn = arena_alloc(a, g->capacity * sizeof(u32));
 		if (!g->pfn)
 			return -ENOMEM;
@@ -62,6 +65,49 @@ static int boot_memory(struct mm_state *s, struct sys *sys)
 	return 0;
 }
 
+struct mm *mm_create(void)
+{
+	const struct paging *pg = &the_sys->mem.paging;
+	struct mm *mm = pool_get(POOL_MM), **p = &mms()->first_mm;
+
+	if (!mm)
+		return NULL;
+	mm->ctx_id = ++mms()->next_ctx_id;
+	mm->tlb_gen = 1;
+	/* The heap far below what mmap gives. */
+	mm->mmap_base = 1ull << (pg->levels * pg->bits - 2);
+	mm->start_brk = mm->brk = mm->mmap_base >> 1;
+	mm->root = alloc_table(this_cpu->node);
+	if (!mm->root || truth_boot(mm)) {
+		pool_put(POOL_MM, mm);
+		return NULL;
+	}
+	while (*p)
+		p = &(*p)->next_mm;
+	*p = mm;
+	return mm;
+}
+
+u16 mm_pcid(const struct mm *mm)
+{
+	bool is_global = mms()->flush && mms()->flush->has_global_asids;
+
+	return is_global ? (u16)mm->ctx_id : 1;
+}
+
+void mm_load(struct mm *mm, u32 cpu)
+{
+	struct cpu *old = this_cpu;
+
+	this_cpu = &the_sys->cpu[cpu];
+	mm->cpumask[cpu / 64] |= 1ull << cpu % 64;
+	mm->nr_threads++;
+	mms()->seen_gen[cpu] = mm->tlb_gen;
+	/* PCID = ASID slot + 1; one address space a CPU uses slot 0. */
+	cpu_load_cr3(mm->root, mm_pcid(mm), true);
+	this_cpu = old;
+}
+
 int mm_boot(struct sys *sys, const struct mm_config *cfg)
 {
 	struct mm_state *s = calloc(1, sizeof(*s));
@@ -78,7 +124,7 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 						     cfg->scan_period_ns);
 	rc = boot_memory(s, sys);
 	if (!rc)
-		rc = boot_percpu(s, sys);
+		rc = boot_percpu(s, sys, cfg->truth_pages);
 	sys->os.fault = handle_mm_fault;
 	sys->os.user_tick = user_tick;
 	if (!rc)

@@ -21,7 +21,9 @@ struct page {
 	u32 lock;               /* PG_locked: CPU + 1                         */
 	u32 refcount;
 	u32 mapcount;           /* under the page-table lock that maps it     */
-	u8 order;
+	u8 order : 6;
+	u8 is_dirty : 1;        /* newer than what its swap slot holds        */
+	u8 is_lazyfree : 1;     /* MADV_FREE: may be dropped while clean      */
 	u8 is_lru;              /* 0: isolated, or never on it                */
 	u8 node;
 	u8 is_free;
@@ -29,27 +31,48 @@ struct page {
 		u32 next;       /* free: next pfn on the list                 */
 		u32 last_cpupid;        /* used: CPU + 1 of the last hint fault */
 	};
-	struct spinlock ptl;    /* of a page-table page                       */
-	u64 index;              /* vpn at which an anonymous page is mapped   */
+	union {
+		struct spinlock ptl;    /* of a page-table page               */
+		u32 swap_slot;  /* in the swap cache: slot + 1                */
+	};
+	u64 index;              /* of an anonymous page, see vma_address()    */
 	struct anon_vma *anon_vma;
 };
 
-enum { VM_READ = 1, VM_WRITE = 2, VM_HUGE = 4, VM_MIGRATABLE = 8 };
+enum {
+	VM_READ = 1, VM_WRITE = 2, VM_HUGE = 4, VM_MIGRATABLE = 8,
+	VM_TEMP_STACK = 16,     /* exec has not put it in its place yet       */
+};
 
+/* An address range of one mm. Its pages' index is relative: page index @pgoff
+ * is mapped at @start. */
 struct vma {
 	u64 start, end;         /* vpn                                        */
+	u64 pgoff;
 	u32 flags;
 	u32 zero;
 	struct mm *mm;
-	struct anon_vma *anon_vma;
+	struct anon_vma *anon_vma;      /* of pages first touched here        */
 	struct vma *next;       /* by address                                 */
-	struct vma *anon_next;  /* same anon_vma, in walking order            */
+	struct anon_vma_chain *chain;   /* all anon_vmas its pages may have,
+					 * oldest first                       */
 };
 
+/* Everybody who may map pages that were first touched under one VMA: itself,
+ * its copies in children, what it was split from and moved to. */
 struct anon_vma {
 	struct spinlock lock;
-	u32 zero;
-	struct vma *first;
+	u32 refcount;           /* chain links, children's roots, movers      */
+	struct anon_vma *root;  /* the oldest ancestor's                      */
+	struct anon_vma_chain *first;   /* in walking order                   */
+};
+
+/* One VMA on one anon_vma's list. */
+struct anon_vma_chain {
+	struct vma *vma;
+	struct anon_vma *anon_vma;
+	struct anon_vma_chain *next_of_vma;
+	struct anon_vma_chain *next;    /* same anon_vma                      */
 };
 
 #define MM_CPUMASK_WORDS (MACHINE_MAX_CPUS / 64)
@@ -69,7 +92,10 @@ struct mm {
 	u32 numa_scan_seq;
 	u32 nr_threads;
 	u64 rss;                /* pages                                      */
-	u64 brk;                /* next free vpn for mmap                     */
+	u64 mmap_base;          /* next free vpn for mmap                     */
+	u64 start_brk, brk;     /* vpn: the heap, empty when equal            */
+	struct mm *next_mm;     /* all there are                              */
+	struct truth *truth;    /* explored: ghost of every page, by vpn      */
 };
 
 /* A thread of a program; struct task comes first. Not modelled state. */
@@ -127,10 +153,7 @@ struct mm_state {
 	struct gather *gather;  /* [nr_cpus]                                  */
 	u64 frames_per_node;
 	struct ghost *ghost;    /* [nr_frames] when checked                   */
-	u64 *truth;             /* explored: latest store, by vpn (line 0)    */
-	u8 *rights;             /* explored: VM_READ | VM_WRITE a return has
-				 * promised, by vpn                           */
-	u64 truth_pages;
+	u64 truth_pages;        /* of each mm->truth                          */
 	u32 oracles;            /* bit per oracle that may fire               */
 	u64 *stale_since;       /* timed, checked: [vpn] cycles + 1           */
 	u64 stale_pages;
@@ -139,6 +162,8 @@ struct mm_state {
 	u64 scan_pages;
 	u64 scan_period_cycles;
 	u32 next_ctx_id;
+	struct mm *first_mm;
+	void **pool;            /* [NR_POOLS] free objects, see vma.c         */
 	bool thp_enabled;
 };
 
@@ -187,27 +212,67 @@ struct mm_config {
 int mm_boot(struct sys *sys, const struct mm_config *cfg);
 void mm_shutdown(struct sys *sys);
 
-/* ---- address spaces (vma.c) ---- */
+/* ---- address spaces (mm.c, vma.c) ---- */
 struct mm *mm_create(void);
 /* Threads of @mm run on @cpu: mm_cpumask and CR3. Before timed_run(). */
 void mm_load(struct mm *mm, u32 cpu);
+/* What its translations are tagged with. */
+u16 mm_pcid(const struct mm *mm);
 /* Set-up: a VMA without taking time or locks. */
 struct vma *vma_add(struct mm *mm, u64 start, u64 nr_pages, u32 flags);
 struct vma *find_vma(struct mm *mm, u64 vpn);
 /* The first VMA that ends above @vpn, whether it holds it or not. */
 struct vma *find_vma_above(struct mm *mm, u64 vpn);
-/* Split VMAs so that none crosses @start or @end. Return: 0, -ENOMEM. */
-int vma_isolate(struct mm *mm, u64 start, u64 end);
-/* Join VMAs of one anon_vma and the same rights that meet in [start, end]. */
-void vma_merge(struct mm *mm, u64 start, u64 end);
 
-/* System calls. Ranges may begin and end anywhere in VMAs, and munmap's may
- * have holes; mprotect of a hole is -ENOMEM and changes nothing. */
+/* System calls. What a caller learns from one is its result, so that a program
+ * is where it was (step.h). */
+static inline u64 syscall_enter(void)
+{
+	charge(cost_of(COST_SYSCALL));
+	return obs_save();
+}
+
+static inline int syscall_leave(u64 obs, int rc)
+{
+	obs_restore(obs);
+	observe((u64)(s64)rc);
+	return rc;
+}
+
+/* Ranges may begin and end anywhere in VMAs, and munmap's may have holes;
+ * mprotect of a hole is -ENOMEM and changes nothing. */
 u64 do_mmap(struct mm *mm, u64 nr_pages, u32 flags);
 /* MAP_FIXED: what was there is unmapped first. */
 int do_mmap_fixed(struct mm *mm, u64 start, u64 nr_pages, u32 flags);
 int do_munmap(struct mm *mm, u64 start, u64 nr_pages);
 int do_mprotect(struct mm *mm, u64 start, u64 nr_pages, u32 flags);
+/* Move the end of the heap to @end. Return: 0; -EINVAL below its start, -ENOMEM
+ * (something is in the way). */
+int do_brk(struct mm *mm, u64 end);
+
+
+enum madvice { MADV_DONTNEED, MADV_FREE };
+int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice);
+
+/* mremap() with MREMAP_MAYMOVE | MREMAP_FIXED: [old, old + old_pages) goes to
+ * @new, whatever was there is unmapped; a longer one ends in fresh memory.
+ * Return: 0; -EINVAL (empty, overlapping), -EFAULT (not in one VMA); -ENOMEM,
+ * -EBUSY (split_huge_pmd_at): the pages are where they were. */
+int do_mremap(struct mm *mm, u64 old, u64 old_pages, u64 new, u64 new_pages);
+
+/* fork()'s copy of an address space: pages shared until written. NULL: out of
+ * memory. No CPU has it loaded yet. */
+struct mm *dup_mm(struct mm *mm);
+
+/* The last thread is gone, and no CPU has @mm loaded: free it all. */
+void exit_mmap(struct mm *mm);
+
+/* This CPU's task goes on in @mm; NULL: in none, as a kernel thread. */
+void switch_mm(struct mm *mm);
+
+/* A huge page that [.., @vpn) and [@vpn, ..) share is split in 4K pages.
+ * mmap_lock is held. Return: 0; -ENOMEM, -EBUSY (mapped elsewhere, too). */
+int split_huge_pmd_at(struct mm *mm, u64 vpn);
 
 /* ---- page tables (pgtable.c) ---- */
 #define PMD_LEVEL 1
@@ -231,11 +296,18 @@ void unlock_page(struct page *p);
 void wait_on_page_locked(struct page *p);
 bool isolate_lru_page(struct page *p);          /* takes a reference          */
 void putback_lru_page(struct page *p);          /* drops it                   */
+/* The page moves to @dst, if the caller sees it through (oracle.h). */
 void copy_page(struct page *dst, struct page *src);
+/* @dst is another page that begins with the same contents. */
+void copy_user_page(struct page *dst, struct page *src);
+void zero_page(struct page *page);
 u32 pfn_node(u64 pfn);
 
-/* ---- faults (fault.c) ---- */
+/* ---- faults (fault.c, cow.c) ---- */
 int handle_mm_fault(u64 vpn, bool is_write);
+/* A write to a page that is mapped read-only although @vma may be written:
+ * under no lock but mmap_lock. Return: 0, -ENOMEM. */
+int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p);
 
 /* ---- protection and NUMA scan (mprotect.c, numa.c) ---- */
 /* Change [start, end) of @vma; @is_numa: make present entries fault.
@@ -268,11 +340,13 @@ int gup_fast_dma(struct mm *mm, u64 vpn, u32 line, u64 value);
 void flush_tlb_range(struct mm *mm, u64 start, u64 end, u32 order);
 void flush_tlb_huge(struct mm *mm, u64 vpn);
 void flush_tlb_page(struct mm *mm, u64 vpn);
+void flush_tlb_mm(struct mm *mm);
 bool mm_has_other_cpus(struct mm *mm);
 /* Protection changes announce their late flush. */
 void set_tlb_flush_pending(struct mm *mm);
 void clear_tlb_flush_pending(struct mm *mm);
 bool mm_tlb_flush_pending(struct mm *mm);
+bool mm_tlb_flush_nested(struct mm *mm);
 bool pte_accessible(struct mm *mm, u64 pte);
 u64 ptep_clear_flush(struct mm *mm, u64 vpn, u32 level, u64 *pte, u64 new_pte);
 

@@ -4,6 +4,7 @@
 #include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/vma.h"
 
 /* What the new rights take from an entry and give to it. NUMA marking and
  * PROT_NONE clear Present and keep the rest, D included. */
@@ -30,6 +31,15 @@ static bool needs_flush(u64 old, u64 new, u32 level)
 	       pte_pfn(old) != pte_pfn(new);
 }
 
+/* A page that somebody else maps, too, is written to only after a fault. */
+static bool is_shared(u64 pte)
+{
+	const struct page *page = page_of(pte_pfn(pte));
+
+	touch(&page->mapcount, false);
+	return page->mapcount > 1;
+}
+
 static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 			u32 vm_flags, bool is_numa)
 {
@@ -41,6 +51,8 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 	if (is_numa && !(old & PTE_P))
 		return 0;
 	entry_change(vm_flags, is_numa, &clear, &set);
+	if ((set & PTE_RW) && is_shared(old))
+		set &= ~PTE_RW;
 	if (((old & ~clear) | set) == old)
 		return 0;
 	old = pte_modify(b->mm->root, vpn, level, p, clear, set);
@@ -105,6 +117,7 @@ static void protect_vmas(struct mm *mm, u64 start, u64 end, u32 flags)
 	     v = v->next) {
 		touch(v, true);
 		v->flags = (v->flags & ~(u32)(VM_READ | VM_WRITE)) | flags;
+		oracle_may(mm, v->start, v->end, flags);
 		change_protection(v, v->start, v->end, flags, false);
 		oracle_rights(mm, v->start, v->end, flags);
 	}
@@ -122,16 +135,13 @@ static bool is_all_mapped(struct mm *mm, u64 start, u64 end)
 int do_mprotect(struct mm *mm, u64 start, u64 nr_pages, u32 flags)
 {
 	enum cycle_cat cat = cat_enter(CYC_KERNEL);
-	u64 end = start + nr_pages;
-	int rc = 0;
+	u64 obs = syscall_enter(), end = start + nr_pages;
+	int rc = -ENOMEM;
 
 	COUNT(MPROTECT_CALLS, 1);
-	charge(cost_of(COST_SYSCALL));
 	down_write(&mm->mmap_lock);
 	touch(mm, false);
-	if (!is_all_mapped(mm, start, end))
-		rc = -ENOMEM;
-	else
+	if (is_all_mapped(mm, start, end))
 		rc = vma_isolate(mm, start, end);
 	if (!rc) {
 		protect_vmas(mm, start, end, flags);
@@ -139,5 +149,5 @@ int do_mprotect(struct mm *mm, u64 start, u64 nr_pages, u32 flags)
 	}
 	up_write(&mm->mmap_lock);
 	cat_leave(cat);
-	return rc;
+	return syscall_leave(obs, rc);
 }

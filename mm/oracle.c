@@ -4,6 +4,7 @@
 
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/truth.h"
 
 static const struct {
 	enum oracle bit;
@@ -11,7 +12,8 @@ static const struct {
 } names[] = {
 	{ O1_LOST_STORE, "O1" }, { O2_WRITE_AFTER_FREE, "O2" },
 	{ O3_STALE_READ, "O3" }, { O4_PERM, "O4" }, { O5_MIGENT, "O5" },
-	{ O9_FLUSH_DONE, "O9" }, { O13_DEADLOCK, "O13" }, { O16_PIN, "O16" },
+	{ O6_COUNT, "O6" }, { O9_FLUSH_DONE, "O9" }, { O12_DIRTY_LOSS, "O12" },
+	{ O13_DEADLOCK, "O13" }, { O15_COW_LEAK, "O15" }, { O16_PIN, "O16" },
 };
 
 const char *oracle_name(enum oracle o)
@@ -30,13 +32,10 @@ u32 oracle_by_name(const char *name)
 	return 0;
 }
 
-static bool is_on(enum oracle o)
+bool oracle_is_on(enum oracle o)
 {
 	return mms()->oracles & o;
 }
-
-#define FIRE(o, ...) \
-	do { if (is_on(o)) cpu_violation(oracle_name(o), __VA_ARGS__); } while (0)
 
 int oracle_boot(struct sys *sys, const struct mm_config *cfg)
 {
@@ -53,11 +52,6 @@ int oracle_boot(struct sys *sys, const struct mm_config *cfg)
 		return -ENOMEM;
 	if (sys->is_explored) {
 		s->truth_pages = cfg->truth_pages;
-		s->truth = arena_alloc(a, s->truth_pages * sizeof(u64));
-		s->rights = arena_alloc(a, s->truth_pages);
-		if (!s->truth || !s->rights)
-			return -ENOMEM;
-		memset(s->rights, 0xff, s->truth_pages);
 		return 0;
 	}
 	s->window = calloc(1, sizeof(*s->window));
@@ -177,46 +171,30 @@ static void check_store(u64 pfn, u32 n)
 		g->late = the_sys->is_explored ? 1 : g->late + n;
 }
 
+static struct mm *mm_on(u32 cpu)
+{
+	return ((struct thread *)(void *)the_sys->cpu[cpu].task)->mm;
+}
+
 void oracle_store(u32 cpu, u64 vpn, u64 pfn, u32 line, u64 value)
 {
-	struct mm_state *s = mms();
-
 	check_store(pfn, 1);
-	if (vpn < s->truth_pages) {
-		touch(&s->rights[vpn], false);
-		if (!(s->rights[vpn] & VM_WRITE))
-			FIRE(O4_PERM, "store to page %llu after the call that revoked it returned",
-			     (unsigned long long)vpn);
-		touch(&s->truth[vpn], true);
-		s->truth[vpn] = value;
-	}
+	truth_store(mm_on(cpu), vpn, value);
 }
 
 void oracle_load(u64 vpn, u64 pfn, u32 line, u64 value)
 {
-	struct mm_state *s = mms();
 	const struct storebuf *sb = this_cpu->s->sb;
 	u64 off;
 
 	if (ghost_of(pfn)->is_free)
 		FIRE(O3_STALE_READ, "load from frame %llu, which is free",
 		     (unsigned long long)pfn);
-	if (vpn >= s->truth_pages)
-		return;
-	touch(&s->rights[vpn], false);
-	if (!(s->rights[vpn] & VM_READ))
-		FIRE(O4_PERM, "load from page %llu after the call that revoked it returned",
-		     (unsigned long long)vpn);
 	/* A CPU may see its own stores before they are the truth. */
 	off = arena_offset(&the_sys->arena, &the_sys->mem.line[
 			   pfn * the_sys->mem.lines_per_frame + line]);
-	if (sb && sb_forward(sb, off, value + 1) != value + 1)
-		return;
-	touch(&s->truth[vpn], false);
-	if (value != s->truth[vpn])
-		FIRE(O1_LOST_STORE, "page %llu reads %llu, the latest store was %llu",
-		     (unsigned long long)vpn, (unsigned long long)value,
-		     (unsigned long long)s->truth[vpn]);
+	if (!sb || sb_forward(sb, off, value + 1) == value + 1)
+		truth_load(current()->mm, vpn, value, pfn);
 }
 
 void oracle_pinned_store(u64 vpn, u64 pfn, u32 line, u64 value)
@@ -279,46 +257,9 @@ void oracle_flush_end(struct mm *mm, u64 start, u64 end)
 	}
 }
 
-/* ---- O4 -------------------------------------------------------------------------- */
-
-void oracle_rights(struct mm *mm, u64 start, u64 end, u32 vm_flags)
+void oracle_quiescent(void)
 {
-	struct mm_state *s = mms();
-
-	if (!s->rights)
-		return;
-	for (u64 v = start; v < end && v < s->truth_pages; v++) {
-		touch(&s->rights[v], true);
-		s->rights[v] = (u8)(vm_flags & (VM_READ | VM_WRITE));
-	}
-}
-
-void oracle_quiescent(struct mm *mm)
-{
-	struct mm_state *s = mms();
-	const struct memory *mem = &the_sys->mem;
-
-	for (u64 vpn = 0; vpn < s->truth_pages; vpn++) {
-		u64 *p = pgtable_entry(mm, vpn, PMD_LEVEL), e = p ? *p : 0, pfn;
-
-		if (e && !pmd_is_huge(e)) {
-			p = pgtable_entry(mm, vpn, 0);
-			e = p ? *p : 0;
-			pfn = pte_pfn(e);
-		} else {
-			pfn = pte_pfn(e) + (vpn & (hpage_pages() - 1));
-		}
-		if (!e)
-			continue;
-		if (e & PTE_MIG)
-			FIRE(O5_MIGENT, "page %llu keeps a migration entry",
-			     (unsigned long long)vpn);
-		if (mem->line[pfn * mem->lines_per_frame] != s->truth[vpn])
-			FIRE(O1_LOST_STORE, "at the end page %llu holds %llu, the latest store was %llu",
-			     (unsigned long long)vpn, (unsigned long long)
-			     mem->line[pfn * mem->lines_per_frame],
-			     (unsigned long long)s->truth[vpn]);
-	}
+	truth_quiescent();
 }
 
 /* ---- timed: how long translations are used after going stale --------------------- */

@@ -1,7 +1,9 @@
 /* oracle.h - what must never happen, watched from outside the kernel.
  *
  * O1 lost store, O2 write after free, O3 stale read, O4 permission, O5
- * migration entry, O9 flush done, O16 pin; definitions in docs/oracles.md. In
+ * migration entry, O6 count, O9 flush done, O12 dirty loss, O15 COW leak, O16
+ * pin; definitions in docs/oracles.md. What is known of frames is in oracle.c,
+ * what must be in pages in truth.c. In
  * explored runs a violation ends the execution; in timed runs under --check it
  * is counted, with the time since the translation went stale.
  *
@@ -23,7 +25,17 @@ enum oracle {
 	O9_FLUSH_DONE = 1 << 5,
 	O13_DEADLOCK = 1 << 6,
 	O16_PIN = 1 << 7,
+	O6_COUNT = 1 << 8,
+	O12_DIRTY_LOSS = 1 << 9,
+	O15_COW_LEAK = 1 << 10,
 };
+
+bool oracle_is_on(enum oracle o);
+#define FIRE(o, ...) \
+	do { \
+		if (oracle_is_on(o)) \
+			cpu_violation(oracle_name(o), __VA_ARGS__); \
+	} while (0)
 
 int oracle_boot(struct sys *sys, const struct mm_config *cfg);
 void oracle_shutdown(void);
@@ -44,10 +56,23 @@ void oracle_migration_entry(struct page *p);
 /* A synchronous flush of [start, end) begins and has returned. */
 void oracle_flush_begin(struct mm *mm, u64 start, u64 end);
 void oracle_flush_end(struct mm *mm, u64 start, u64 end);
-/* mprotect or munmap of the range returned with these rights. */
+/* Calls, see truth.h. mmap: fresh pages. mprotect or munmap of the range
+ * returned with these rights, or begins and will add them. */
+void oracle_mapped(struct mm *mm, u64 start, u64 end, u32 vm_flags);
 void oracle_rights(struct mm *mm, u64 start, u64 end, u32 vm_flags);
-/* Explored: all is done; do contents equal the truth? */
-void oracle_quiescent(struct mm *mm);
+void oracle_may(struct mm *mm, u64 start, u64 end, u32 vm_flags);
+/* munmap, MADV_DONTNEED (@is_zero), MADV_FREE (may be, not must). */
+void oracle_discard_begin(struct mm *mm, u64 start, u64 end);
+void oracle_discard_end(struct mm *mm, u64 start, u64 end, bool is_zero);
+/* mremap: it begins; entries change their place; nothing is left at @from. */
+void oracle_move_begin(struct mm *mm, u64 new, u64 nr_pages, u32 vm_flags);
+void oracle_pages_move(struct mm *mm, u64 from, u64 to, u64 nr_pages);
+void oracle_move_end(struct mm *mm, u64 from, u64 nr_pages);
+void oracle_forked(struct mm *child, struct mm *parent);
+/* Reclaim drops a page that it takes for clean. */
+void oracle_dropped_clean(struct mm *mm, u64 vpn);
+/* Explored: all is done; do contents equal the truth, and counts? */
+void oracle_quiescent(void);
 /* Timed, checked: an entry was used by @n accesses. */
 void oracle_used(const struct tlb_entry *e, u64 vpn, bool is_write, u32 n);
 /* Timed, checked: the entry at @vpn changed so that old translations are

@@ -55,7 +55,10 @@ struct page *alloc_page(u32 node, u32 order)
 		return NULL;
 	touch(p, true);
 	p->is_free = 0;
-	p->order = (u8)order;
+	p->order = (u8)order & 63;
+	p->is_dirty = 0;
+	p->is_lazyfree = 0;
+	p->swap_slot = 0;
 	p->node = (u8)node;
 	p->refcount = 1;
 	p->mapcount = 0;
@@ -136,42 +139,81 @@ void putback_lru_page(struct page *p)
 	put_page(p);
 }
 
-/* Line by line where contents are modelled; the read is what moves the truth
- * (see oracle.c). Elsewhere page by page, for its time. */
-void copy_page(struct page *dst, struct page *src)
+/* Page by page: interrupts come in between. */
+void zero_page(struct page *page)
 {
-	const struct memory *mem = &the_sys->mem;
 	enum cycle_cat cat = cat_enter(CYC_COPY);
-	u64 n = 1ull << src->order, s = pfn_of(src), d = pfn_of(dst);
-	bool is_local = pfn_node(s) == pfn_node(d);
-	u64 cycles;
+	u64 cycles = cost_of(page->order ? COST_ZERO_2M : COST_ZERO_4K) >>
+		     page->order;
 
-	if (src->order)
-		cycles = cost_of(is_local ? COST_COPY_2M_LOCAL
-					  : COST_COPY_2M_REMOTE) >> src->order;
-	else
-		cycles = cost_of(is_local ? COST_COPY_4K_LOCAL
-					  : COST_COPY_4K_REMOTE);
-	for (u64 i = 0; i < n; i++) {
-		u64 *from = mem->line + (s + i) * mem->lines_per_frame;
-		u64 *to = mem->line + (d + i) * mem->lines_per_frame;
+	for (u64 i = 0; i < 1ull << page->order; i++) {
+		const struct memory *mem = &the_sys->mem;
+		u64 *line = mem->line + (pfn_of(page) + i) * mem->lines_per_frame;
 
-		if (!the_sys->is_explored) {
-			step(&mms()->page[s], false, cycles);
-			oracle_copied(s + i, d + i);
-		}
+		/* Nobody else has it yet: its contents are no steps. */
+		if (!the_sys->is_explored)
+			step(page, true, cycles);
 		for (u32 l = 0; l < mem->lines_per_frame; l++) {
-			if (the_sys->is_explored) {
-				step(&from[l], true, 0);
-				touch(&to[l], true);
-				NOTE("copy line %u: frame %llu -> %llu", l,
-				     (unsigned long long)(s + i),
-				     (unsigned long long)(d + i));
-				/* One line a frame in explored runs. */
-				oracle_copied(s + i, d + i);
-			}
-			to[l] = from[l];
+			touch(&line[l], true);
+			line[l] = 0;
 		}
 	}
 	cat_leave(cat);
+}
+
+static u64 copy_cycles(u64 dst, u64 src, u32 order)
+{
+	bool is_local = pfn_node(src) == pfn_node(dst);
+
+	if (order)
+		return cost_of(is_local ? COST_COPY_2M_LOCAL
+					: COST_COPY_2M_REMOTE) >> order;
+	return cost_of(is_local ? COST_COPY_4K_LOCAL : COST_COPY_4K_REMOTE);
+}
+
+/* One frame, line by line where contents are modelled; elsewhere for its time.
+ * Explored runs have one line a frame. */
+static void copy_frame(u64 dst, u64 src, u64 cycles, bool is_move)
+{
+	const struct memory *mem = &the_sys->mem;
+	u64 *from = mem->line + src * mem->lines_per_frame;
+	u64 *to = mem->line + dst * mem->lines_per_frame;
+
+	if (!the_sys->is_explored) {
+		step(page_of(src), false, cycles);
+		if (is_move)
+			oracle_copied(src, dst);
+	}
+	for (u32 l = 0; l < mem->lines_per_frame; l++) {
+		if (the_sys->is_explored) {
+			step(&from[l], true, 0);
+			touch(&to[l], true);
+			NOTE("copy line %u: frame %llu -> %llu", l,
+			     (unsigned long long)src, (unsigned long long)dst);
+			if (is_move)
+				oracle_copied(src, dst);
+		}
+		to[l] = from[l];
+	}
+}
+
+static void copy_all(struct page *dst, struct page *src, bool is_move)
+{
+	enum cycle_cat cat = cat_enter(CYC_COPY);
+	u64 s = pfn_of(src), d = pfn_of(dst), n = 1ull << src->order;
+	u64 cycles = copy_cycles(d, s, src->order);
+
+	for (u64 i = 0; i < n; i++)
+		copy_frame(d + i, s + i, cycles, is_move);
+	cat_leave(cat);
+}
+
+void copy_page(struct page *dst, struct page *src)
+{
+	copy_all(dst, src, true);
+}
+
+void copy_user_page(struct page *dst, struct page *src)
+{
+	copy_all(dst, src, false);
 }

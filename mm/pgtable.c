@@ -1,6 +1,8 @@
 /* Page tables in modelled frames. Tables are added, never removed, while the
  * mm lives (what freeing them takes is another set of races), so upper levels
  * can be read without a step. */
+#include <string.h>
+
 #include "mm/mm.h"
 
 static u32 top(void)
@@ -10,17 +12,20 @@ static u32 top(void)
 
 u32 alloc_table(u32 node)
 {
+	size_t bytes = paging_entries(&the_sys->mem.paging) * sizeof(u64);
 	struct page *p = alloc_page(node, 0);
-	u64 *entries;
+	u64 **entries;
 
 	if (!p)
 		return 0;
-	entries = arena_alloc(&the_sys->arena,
-			      paging_entries(&the_sys->mem.paging) * sizeof(u64));
-	if (!entries)
-		return 0;
-	the_sys->mem.table[pfn_of(p)] = entries;
-	return (u32)pfn_of(p);
+	/* A frame that was a table once keeps the room for it. */
+	entries = &the_sys->mem.table[pfn_of(p)];
+	touch(entries, true);
+	if (*entries)
+		memset(*entries, 0, bytes);
+	else
+		*entries = arena_alloc(&the_sys->arena, bytes);
+	return *entries ? (u32)pfn_of(p) : 0;
 }
 
 /* As this CPU sees it: its own store may still be buffered. */

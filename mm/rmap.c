@@ -5,44 +5,49 @@
 #include "mm/oracle.h"
 #include "mm/rmap.h"
 
-/* Where @vma would map @page: false when outside. Anonymous memory is never
- * moved here, so a page's index is its address. */
-static bool vma_address(const struct vma *vma, const struct page *page, u64 *vpn)
+/* Where @vma would map @page: false when outside. Two loads of what
+ * vma_adjust() stores, see there. */
+static bool vma_address(struct vma *vma, const struct page *page, u64 *vpn)
 {
-	*vpn = page->index;
-	return page->index >= vma->start && page->index < vma->end;
+	u64 start = READ_ONCE(vma->start), pgoff = READ_ONCE(vma->pgoff);
+
+	touch(&vma->end, false);
+	*vpn = start + (page->index - pgoff);
+	return *vpn >= start && *vpn < vma->end;
 }
 
-static void rmap_walk(struct page *page,
-		      void (*visit)(struct page *page, struct vma *vma,
-				    u64 vpn, u32 level, u64 *p, void *arg),
+static void visit_vma(struct page *page, struct vma *v, rmap_visit *visit,
 		      void *arg)
 {
 	u32 level = page->order ? PMD_LEVEL : 0;
+	struct spinlock *ptl;
+	u64 vpn, *p;
+
+	if (!vma_address(v, page, &vpn))
+		return;
+	p = pgtable_entry(v->mm, vpn, level);
+	if (!p)
+		return;
+	ptl = pgtable_lock(v->mm, vpn, level);
+	spin_lock(ptl);
+	visit(page, v, vpn, level, p, arg);
+	spin_unlock(ptl);
+}
+
+void rmap_walk(struct page *page, rmap_visit *visit, void *arg)
+{
 	struct anon_vma *av = page->anon_vma;
 
 	charge(cost_of(COST_RMAP_WALK));
 	if (!av)
 		return;
-	spin_lock(&av->lock);
-	for (struct vma *v = av->first; v; v = v->anon_next) {
-		struct spinlock *ptl;
-		u64 vpn, *p;
-
-		if (!vma_address(v, page, &vpn))
-			continue;
-		p = pgtable_entry(v->mm, vpn, level);
-		if (!p)
-			continue;
-		ptl = pgtable_lock(v->mm, vpn, level);
-		spin_lock(ptl);
-		visit(page, v, vpn, level, p, arg);
-		spin_unlock(ptl);
-	}
-	spin_unlock(&av->lock);
+	anon_vma_lock(av);
+	for (struct anon_vma_chain *c = av->first; c; c = c->next)
+		visit_vma(page, c->vma, visit, arg);
+	anon_vma_unlock(av);
 }
 
-static bool maps(u64 e, const struct page *page)
+bool rmap_maps(u64 e, const struct page *page)
 {
 	return e && !(e & PTE_MIG) && (e & (PTE_P | PTE_NUMA)) &&
 	       pte_pfn(e) == pfn_of(page);
@@ -54,7 +59,7 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 	struct mm *mm = vma->mm;
 	u64 e = pte_load(p), mig;
 
-	if (!maps(e, page))
+	if (!rmap_maps(e, page))
 		return;
 	mig = pte_make(pfn_of(page), PTE_MIG |
 		       (e & PTE_RW ? PTE_MIG_W : 0) | (e & PTE_NX));

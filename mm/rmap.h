@@ -11,4 +11,36 @@ u32 try_to_migrate(struct page *page);
 /* remove_migration_ptes - make migration entries for @old map @new. */
 void remove_migration_ptes(struct page *old, struct page *new);
 
+/* rmap_walk - @visit every entry where @page may be mapped, under its
+ * page-table lock, in the order of the anon_vma's list. */
+typedef void rmap_visit(struct page *page, struct vma *vma, u64 vpn, u32 level,
+			u64 *p, void *arg);
+void rmap_walk(struct page *page, rmap_visit *visit, void *arg);
+
+/* The entry at @e is not a migration entry and maps @page. */
+bool rmap_maps(u64 e, const struct page *page);
+
+/* ---- VMAs and their anon_vmas (anon_vma.c) ---- */
+
+enum pool { POOL_MM, POOL_VMA, POOL_ANON_VMA, POOL_CHAIN, NR_POOLS };
+void *pool_get(enum pool pool);         /* zeroed; NULL: out of memory       */
+void pool_put(enum pool pool, void *object);
+
+void anon_vma_lock(struct anon_vma *av);
+void anon_vma_unlock(struct anon_vma *av);
+
+/* A new VMA gets an anon_vma of its own. Return: 0, -ENOMEM; as below. */
+int anon_vma_prepare(struct vma *vma);
+/* @dst may map whatever @src may: split, mremap. */
+int anon_vma_clone(struct vma *dst, struct vma *src, bool at_head);
+/* The same, and what the child touches first is its own. */
+int anon_vma_fork(struct vma *child, struct vma *parent);
+/* Walks come by this VMA last from now on. */
+void anon_vma_to_tail(struct vma *vma);
+void unlink_anon_vmas(struct vma *vma);
+
+/* Keeps the list alive while the page is unmapped. NULL: not mapped now. */
+struct anon_vma *page_get_anon_vma(struct page *page);
+void put_anon_vma(struct anon_vma *av);
+
 #endif

@@ -151,6 +151,12 @@ void flush_tlb_page(struct mm *mm, u64 vpn)
 	flush_tlb_req(mm, vpn, vpn + 1, 0, false);
 }
 
+void flush_tlb_mm(struct mm *mm)
+{
+	NOTE("flush_tlb_mm");
+	flush_tlb_req(mm, 0, UINT64_MAX, 0, true);
+}
+
 /* ---- a flush is still to come -------------------------------------------------- */
 
 /* V3 to V7 of the fix. Pairs with mm_tlb_flush_pending() in the movers. */
@@ -195,6 +201,13 @@ bool mm_tlb_flush_pending(struct mm *mm)
 	if (kern()->pending == PENDING_NONE)
 		return false;
 	return READ_ONCE(mm->tlb_flush_pending);
+}
+
+/* Besides the caller's own. */
+bool mm_tlb_flush_nested(struct mm *mm)
+{
+	return kern()->pending != PENDING_NONE &&
+	       READ_ONCE(mm->tlb_flush_pending) > 1;
 }
 
 /* May some TLB hold this entry? Not present says no, unless its flush was put

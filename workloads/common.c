@@ -45,10 +45,10 @@ int wl_thread_count(struct wl *w, u32 otherwise, struct err *e)
 
 u64 wl_map(struct mm *mm, u64 nr_pages, u32 flags)
 {
-	u64 align = hpage_pages(), start = (mm->brk + align - 1) & ~(align - 1);
+	u64 align = hpage_pages(), start = (mm->mmap_base + align - 1) & ~(align - 1);
 
 	/* A hole, so that neighbours never share a page table. */
-	mm->brk = start + ((nr_pages + align - 1) & ~(align - 1)) + align;
+	mm->mmap_base = start + ((nr_pages + align - 1) & ~(align - 1)) + align;
 	return vma_add(mm, start, nr_pages, flags) ? start : 0;
 }
 

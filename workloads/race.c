@@ -3,7 +3,7 @@
 #include "cpu/direct.h"
 #include "mm/flush.h"
 #include "mm/mm.h"
-#include "mm/oracle.h"
+#include "mm/truth.h"
 #include "workloads/race.h"
 
 /* Modelled contents: one word a frame, so a huge page has one per 4K page. */
@@ -84,7 +84,8 @@ int race_task(u32 cpu, const char *name, struct mm *mm,
 		.mm = mm,
 		.arg = arg,
 	};
-	mm_load(mm, cpu);
+	if (mm)
+		mm_load(mm, cpu);
 	return sys_start(&t->task);
 }
 
@@ -105,7 +106,7 @@ int race_touch(u32 cpu, u64 vpn, u64 value)
 			p = pgtable_entry(current()->mm, vpn, 0);
 		pfn = pte_pfn(*p) + (vpn & ((1ull << order) - 1));
 		the_sys->mem.line[pfn * LINES_PER_FRAME] = value;
-		mms()->truth[vpn] = value;
+		truth_set(current()->mm, vpn, value);
 	}
 	return rc;
 }

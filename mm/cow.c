@@ -1,0 +1,98 @@
+/* Pages shared since a fork: whoever writes gets a copy, the last one keeps
+ * the page. Reads next to do_wp_page() in mm/memory.c. */
+#include <errno.h>
+
+#include "mm/mm.h"
+#include "mm/oracle.h"
+
+/* Under the page-table lock. Nobody else maps it, so nobody else may be given
+ * what this one writes; more rights need no flush. */
+static bool reuse(struct mm *mm, u64 vpn, u32 level, u64 *p, struct page *page)
+{
+	if (READ_ONCE(page->mapcount) != 1)
+		return false;
+	pte_modify(mm->root, vpn, level, p, 0, PTE_RW | PTE_D | PTE_A);
+	NOTE("%s[%llu] := RW, the only mapping", level ? "PMD" : "PTE",
+	     (unsigned long long)vpn);
+	return true;
+}
+
+/* Under the page-table lock, @old still mapped: put @new in its place. The
+ * entry goes through nothing, so that two CPUs never see two pages. */
+static void install_copy(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
+			 u64 *p, struct page *old, struct page *new)
+{
+	u32 order = paging_order(&the_sys->mem.paging, level);
+
+	touch(new, true);
+	new->mapcount = 1;
+	new->index = vma->pgoff + (vpn - vma->start);
+	new->anon_vma = vma->anon_vma;
+	pte_xchg(mm->root, vpn, level, p, 0);
+	oracle_stale_from_now(mm, vpn, 1ull << order);
+	if (kern()->cow_flushes) {
+		if (level)
+			flush_tlb_huge(mm, vpn);
+		else
+			flush_tlb_page(mm, vpn);
+	}
+	pte_store(mm->root, vpn, level, p,
+		  pte_make(pfn_of(new), PTE_P | PTE_RW | PTE_US | PTE_A |
+			   PTE_D | PTE_NX | (level ? PTE_PS : 0)));
+	NOTE("%s[%llu] := frame %llu, a copy", level ? "PMD" : "PTE",
+	     (unsigned long long)vpn, (unsigned long long)pfn_of(new));
+	touch(new, true);
+	new->is_lru = 1;
+	touch(&old->mapcount, true);
+	old->mapcount--;
+}
+
+static struct page *alloc_copy(struct page *old)
+{
+	struct page *new = alloc_page(this_cpu->node, old->order);
+
+	for (u32 n = 0; !new && n < the_sys->m->nr_nodes; n++)
+		new = alloc_page(n, old->order);
+	if (new)
+		copy_user_page(new, old);
+	return new;
+}
+
+int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p)
+{
+	struct spinlock *ptl = pgtable_lock(mm, vpn, level);
+	struct page *old, *new;
+	u64 e;
+
+	vpn &= ~tlb_order_mask((u8)paging_order(&the_sys->mem.paging, level));
+	spin_lock(ptl);
+	e = pte_load(p);
+	if (!(e & PTE_P) || (e & PTE_RW)) {
+		spin_unlock(ptl);
+		return 0;
+	}
+	old = page_of(pte_pfn(e));
+	if (reuse(mm, vpn, level, p, old)) {
+		spin_unlock(ptl);
+		return 0;
+	}
+	get_page(old);
+	spin_unlock(ptl);
+
+	new = alloc_copy(old);
+	if (!new) {
+		put_page(old);
+		return -ENOMEM;
+	}
+	spin_lock(ptl);
+	if (pte_load(p) == e) {
+		install_copy(mm, vma, vpn, level, p, old, new);
+		spin_unlock(ptl);
+		put_page(old);          /* the mapping's */
+	} else {
+		spin_unlock(ptl);
+		put_page(new);
+	}
+	put_page(old);
+	return 0;
+}

@@ -1,0 +1,208 @@
+/* fork and exit: copying an address space, and giving one back. Reads next to
+ * dup_mmap() and copy_page_range(). */
+#include <errno.h>
+
+#include "mm/gather.h"
+#include "mm/oracle.h"
+#include "mm/rmap.h"
+#include "mm/vma.h"
+
+/* ---- entries ------------------------------------------------------------------------ */
+
+/* Under both page-table locks. What the child gets; the parent's entry becomes
+ * read-only on the way, so that both must ask before they write. */
+static u64 share_entry(struct mm *mm, u64 vpn, u32 level, u64 *p)
+{
+	u64 e = pte_load(p);
+	struct page *page;
+
+	if (e & PTE_MIG) {
+		if (e & PTE_MIG_W)
+			pte_modify(mm->root, vpn, level, p, PTE_MIG_W, 0);
+		return e & ~PTE_MIG_W;
+	}
+	if (!(e & (PTE_P | PTE_NUMA)))
+		return 0;
+	if (e & PTE_RW) {
+		e = pte_modify(mm->root, vpn, level, p, PTE_RW, 0);
+		oracle_stale_from_now(mm, vpn, 1ull << paging_order(
+				      &the_sys->mem.paging, level));
+	}
+	page = page_of(pte_pfn(e));
+	get_page(page);
+	touch(&page->mapcount, true);
+	page->mapcount++;
+	return e & ~(PTE_RW | PTE_A);
+}
+
+static void copy_entry(struct mm *dst, struct mm *src, u64 vpn, u32 level,
+		       u64 *to, u64 *from)
+{
+	u64 e = share_entry(src, vpn, level, from);
+
+	if (!e)
+		return;
+	pte_store(dst->root, vpn, level, to, e);
+	NOTE("child's %s[%llu] := %s of frame %llu", level ? "PMD" : "PTE",
+	     (unsigned long long)vpn, e & PTE_MIG ? "migration entry" : "copy",
+	     (unsigned long long)pte_pfn(e));
+	if (!(e & PTE_MIG)) {
+		touch(&dst->rss, true);
+		dst->rss += 1ull << paging_order(&the_sys->mem.paging, level);
+	}
+}
+
+static struct page *migrating(u64 e)
+{
+	return e & PTE_MIG ? page_of(pte_pfn(e)) : NULL;
+}
+
+/* The entries [vpn, end) of one table, or the one huge entry. @waits_for: the
+ * page under migration that stopped it, when fork waits for such.
+ * Return: where it stopped. */
+static u64 copy_locked(struct mm *dst, struct mm *src, u64 vpn, u64 end,
+		       u32 level, struct page **waits_for)
+{
+	struct spinlock *dl = pgtable_lock(dst, vpn, level);
+	struct spinlock *sl = pgtable_lock(src, vpn, level);
+
+	*waits_for = NULL;
+	spin_lock(dl);
+	spin_lock(sl);
+	for (; vpn < end; vpn += 1ull << paging_order(&the_sys->mem.paging,
+						      level)) {
+		u64 *from = pgtable_entry(src, vpn, level);
+
+		if (kern()->fork_waits_migration) {
+			*waits_for = migrating(pte_load(from));
+			if (*waits_for)
+				break;
+		}
+		copy_entry(dst, src, vpn, level,
+			   pgtable_entry(dst, vpn, level), from);
+	}
+	spin_unlock(sl);
+	spin_unlock(dl);
+	return vpn;
+}
+
+static int copy_entries(struct mm *dst, struct mm *src, u64 vpn, u64 end,
+			u32 level)
+{
+	struct page *waits_for;
+
+	if (!pgtable_alloc(dst, vpn, level))
+		return -ENOMEM;
+	while (vpn < end) {
+		vpn = copy_locked(dst, src, vpn, end, level, &waits_for);
+		if (waits_for)
+			wait_on_page_locked(waits_for);
+	}
+	return 0;
+}
+
+static int copy_page_range(struct vma *dst, struct vma *src)
+{
+	int rc = 0;
+
+	for (u64 vpn = src->start, next; vpn < src->end && !rc; vpn = next) {
+		u64 *pmd = pgtable_entry(src->mm, vpn, PMD_LEVEL), old;
+
+		next = (vpn | (hpage_pages() - 1)) + 1;
+		if (next > src->end)
+			next = src->end;
+		old = pmd ? pte_load(pmd) : 0;
+		if (!old)
+			continue;
+		rc = copy_entries(dst->mm, src->mm, vpn, next,
+				  pmd_is_huge(old) ? PMD_LEVEL : 0);
+	}
+	return rc;
+}
+
+/* ---- address spaces ------------------------------------------------------------------ */
+
+static int copy_vmas(struct mm *new, struct mm *old)
+{
+	int rc = 0;
+
+	for (struct vma *v = old->first; v && !rc; v = v->next) {
+		struct vma *n = vma_alloc(new, v->start, v->end, v->flags);
+
+		if (!n)
+			return -ENOMEM;
+		n->pgoff = v->pgoff;
+		rc = anon_vma_fork(n, v);
+		vma_insert(new, n);
+		if (!rc)
+			rc = copy_page_range(n, v);
+	}
+	return rc;
+}
+
+/* A page-table lock is enough for the entries; that CPUs of the parent may go
+ * on writing until the one flush at the end makes these writes the parent's
+ * last before the fork. */
+struct mm *dup_mm(struct mm *old)
+{
+	enum cycle_cat cat = cat_enter(CYC_KERNEL);
+	u64 obs = syscall_enter();
+	struct mm *new = mm_create();
+	int rc = 0;
+
+	if (new) {
+		down_write(&old->mmap_lock);
+		touch(new, true);
+		new->mmap_base = old->mmap_base;
+		new->start_brk = old->start_brk;
+		new->brk = old->brk;
+		rc = copy_vmas(new, old);
+		if (kern()->fork_flushes)
+			flush_tlb_mm(old);
+		oracle_forked(new, old);
+		up_write(&old->mmap_lock);
+	}
+	if (rc) {
+		exit_mmap(new);
+		new = NULL;
+	}
+	cat_leave(cat);
+	syscall_leave(obs, new ? (int)new->ctx_id : -ENOMEM);
+	return new;
+}
+
+static void free_tables(u64 pfn, u32 level)
+{
+	const u64 *table = the_sys->mem.table[pfn];
+
+	for (u32 i = 0; level && i < paging_entries(&the_sys->mem.paging); i++)
+		if ((table[i] & PTE_P) && !(table[i] & PTE_PS))
+			free_tables(pte_pfn(table[i]), level - 1);
+	put_page(page_of(pfn));
+}
+
+void exit_mmap(struct mm *mm)
+{
+	struct mmu_gather g;
+	struct mm **p = &mms()->first_mm;
+	struct vma *v, *next;
+
+	touch(mm, true);
+	gather_begin(&g, mm);
+	for (v = mm->first; v; v = v->next)
+		zap_range(&g, v->start, v->end);
+	for (v = mm->first; v; v = next) {
+		next = v->next;
+		unlink_anon_vmas(v);
+		vma_free(v);
+	}
+	gather_end(&g);
+	touch(mm, true);
+	mm->first = NULL;
+	free_tables(mm->root, the_sys->mem.paging.levels - 1u);
+	mm->root = 0;
+	while (*p != mm)
+		p = &(*p)->next_mm;
+	*p = mm->next_mm;
+	pool_put(POOL_MM, mm);
+}

@@ -1,0 +1,124 @@
+#include "mm/gather.h"
+#include "mm/oracle.h"
+
+static struct gather *queue(void)
+{
+	return &mms()->gather[this_cpu->id];
+}
+
+/* Since 4.13 whoever puts a flush off says so (56236a59556c, 0a2dd266dd6b). */
+void gather_begin(struct mmu_gather *g, struct mm *mm)
+{
+	flush_batch_begin(&g->b, mm);
+	if (kern()->gather_announces)
+		set_tlb_flush_pending(mm);
+}
+
+static void free_queued(void)
+{
+	struct gather *q = queue();
+
+	for (u32 i = 0; i < q->n; i++)
+		put_page(page_of(q->pfn[i]));
+	q->n = 0;
+}
+
+static void gather_flush(struct mmu_gather *g)
+{
+	mms()->flush->finish(&g->b);
+	free_queued();
+}
+
+/* Somebody else may have cleared what this one found cleared, and not flushed
+ * yet: with two under way everything is flushed (99baac21e458, 7a30df49f63a). */
+void gather_end(struct mmu_gather *g)
+{
+	struct mm *mm = g->b.mm;
+
+	if (kern()->gather_checks_nested && mm_tlb_flush_nested(mm)) {
+		NOTE("another gather is open: flush all");
+		flush_batch_begin(&g->b, mm);
+		flush_tlb_mm(mm);
+	}
+	gather_flush(g);
+	if (kern()->gather_announces)
+		clear_tlb_flush_pending(mm);
+}
+
+static void zap_present(struct mmu_gather *g, u64 vpn, u32 order, u64 old)
+{
+	struct mm *mm = g->b.mm;
+	struct page *page = page_of(pte_pfn(old));
+	struct gather *q = queue();
+
+	if (pte_accessible(mm, old))
+		mms()->flush->changed(&g->b, vpn, order);
+	touch(&page->mapcount, true);
+	page->mapcount--;
+	touch(&mm->rss, true);
+	mm->rss -= 1ull << page->order;
+	touch(q, true);
+	q->pfn[q->n++] = (u32)pte_pfn(old);
+}
+
+static void zap_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
+{
+	u32 order = paging_order(&the_sys->mem.paging, level);
+	struct mm *mm = g->b.mm;
+	u64 old = pte_load(p);
+
+	if (!old)
+		return;
+	old = pte_xchg(mm->root, vpn, level, p, 0);
+	NOTE("%s[%llu] := NONE", level ? "PMD" : "PTE",
+	     (unsigned long long)(vpn >> order));
+	oracle_stale_from_now(mm, vpn, 1ull << order);
+	/* Of a migration entry, the migration finds nothing to restore. */
+	if (old & (PTE_P | PTE_NUMA))
+		zap_present(g, vpn, order, old);
+}
+
+static void zap_pmd(struct mmu_gather *g, u64 vpn, u64 *pmd)
+{
+	struct spinlock *ptl = pgtable_lock(g->b.mm, vpn, PMD_LEVEL);
+
+	spin_lock(ptl);
+	zap_entry(g, vpn, PMD_LEVEL, pmd);
+	mms()->flush->unlock(&g->b);
+	spin_unlock(ptl);
+	if (queue()->n == queue()->capacity)
+		gather_flush(g);
+}
+
+static void zap_ptes(struct mmu_gather *g, u64 vpn, u64 end)
+{
+	struct gather *q = queue();
+
+	while (vpn < end) {
+		struct spinlock *ptl = pgtable_lock(g->b.mm, vpn, 0);
+
+		spin_lock(ptl);
+		for (; vpn < end && q->n < q->capacity; vpn++)
+			zap_entry(g, vpn, 0, pgtable_entry(g->b.mm, vpn, 0));
+		mms()->flush->unlock(&g->b);
+		spin_unlock(ptl);
+		if (q->n == q->capacity)
+			gather_flush(g);
+	}
+}
+
+void zap_range(struct mmu_gather *g, u64 start, u64 end)
+{
+	for (u64 vpn = start, next; vpn < end; vpn = next) {
+		u64 *pmd = pgtable_entry(g->b.mm, vpn, PMD_LEVEL), old;
+
+		next = (vpn | (hpage_pages() - 1)) + 1;
+		if (next > end)
+			next = end;
+		old = pmd ? pte_load(pmd) : 0;
+		if (pmd_is_huge(old))
+			zap_pmd(g, vpn, pmd);
+		else if (old)
+			zap_ptes(g, vpn, next);
+	}
+}

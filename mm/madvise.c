@@ -1,0 +1,90 @@
+/* madvise: give pages back now, or let reclaim have them when it wants. */
+#include <errno.h>
+
+#include "mm/gather.h"
+#include "mm/oracle.h"
+
+/* Under the page-table lock. Clean from now on: a store says that the page is
+ * wanted again, if the CPU that stores learns of it. */
+static void free_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
+{
+	u32 order = paging_order(&the_sys->mem.paging, level);
+	struct mm *mm = g->b.mm;
+	u64 e = pte_load(p);
+	struct page *page;
+
+	if (!(e & PTE_P))
+		return;
+	page = page_of(pte_pfn(e));
+	if (e & (PTE_A | PTE_D)) {
+		pte_modify(mm->root, vpn, level, p, PTE_A | PTE_D, 0);
+		NOTE("%s[%llu] := clean", level ? "PMD" : "PTE",
+		     (unsigned long long)(vpn >> order));
+		oracle_stale_from_now(mm, vpn, 1ull << order);
+		mms()->flush->changed(&g->b, vpn, order);
+	}
+	touch(&page->mapcount, true);
+	page->is_lazyfree = 1;
+}
+
+static void free_entries(struct mmu_gather *g, u64 vpn, u64 end, u32 level)
+{
+	struct spinlock *ptl = pgtable_lock(g->b.mm, vpn, level);
+
+	spin_lock(ptl);
+	for (; vpn < end; vpn += 1ull << paging_order(&the_sys->mem.paging,
+						      level))
+		free_entry(g, vpn, level, pgtable_entry(g->b.mm, vpn, level));
+	mms()->flush->unlock(&g->b);
+	spin_unlock(ptl);
+}
+
+static void lazyfree_range(struct mmu_gather *g, u64 start, u64 end)
+{
+	for (u64 vpn = start, next; vpn < end; vpn = next) {
+		u64 *pmd = pgtable_entry(g->b.mm, vpn, PMD_LEVEL), old;
+
+		next = (vpn | (hpage_pages() - 1)) + 1;
+		if (next > end)
+			next = end;
+		old = pmd ? pte_load(pmd) : 0;
+		if (old)
+			free_entries(g, vpn, next,
+				     pmd_is_huge(old) ? PMD_LEVEL : 0);
+	}
+}
+
+static void advise(struct mm *mm, u64 start, u64 end, enum madvice advice)
+{
+	bool is_zap = advice == MADV_DONTNEED;
+	struct mmu_gather g;
+
+	oracle_discard_begin(mm, start, end);
+	gather_begin(&g, mm);
+	if (is_zap)
+		zap_range(&g, start, end);
+	else
+		lazyfree_range(&g, start, end);
+	gather_end(&g);
+	oracle_discard_end(mm, start, end, is_zap);
+}
+
+int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice)
+{
+	enum cycle_cat cat = cat_enter(CYC_KERNEL);
+	u64 obs = syscall_enter(), end = start + nr_pages;
+	int rc;
+
+	down_read(&mm->mmap_lock);
+	/* Huge pages that are covered only in part. */
+	rc = split_huge_pmd_at(mm, start);
+	if (!rc)
+		rc = split_huge_pmd_at(mm, end);
+	for (struct vma *v = find_vma_above(mm, start); v && v->start < end && !rc;
+	     v = v->next)
+		advise(mm, v->start > start ? v->start : start,
+		       v->end < end ? v->end : end, advice);
+	up_read(&mm->mmap_lock);
+	cat_leave(cat);
+	return syscall_leave(obs, rc);
+}

@@ -1,0 +1,350 @@
+/* mremap: moving entries from one address to another. Reads next to
+ * mm/mremap.c; who else looks for the pages meanwhile is rmap.c.
+ *
+ * A moved page is not mremap's: whoever gets the new entry's lock may free it,
+ * and knows nothing of TLB entries for the old address.
+ */
+#include <errno.h>
+
+#include "mm/flush.h"
+#include "mm/mm.h"
+#include "mm/oracle.h"
+#include "mm/rmap.h"
+#include "mm/vma.h"
+
+struct move {
+	struct mm *mm;
+	struct vma *vma;        /* where the pages are looked for: the old    */
+	u64 flush_from, flush_end;      /* old addresses still to be flushed  */
+	bool need_rmap_locks;
+	int error;              /* why it stopped                             */
+};
+
+static void lock_two(struct spinlock *a, struct spinlock *b)
+{
+	spin_lock(a);
+	if (a != b)
+		spin_lock(b);
+}
+
+static void unlock_two(struct spinlock *a, struct spinlock *b)
+{
+	if (a != b)
+		spin_unlock(b);
+	spin_unlock(a);
+}
+
+static void rmap_lock(const struct move *m)
+{
+	if (m->need_rmap_locks)
+		anon_vma_lock(m->vma->anon_vma);
+}
+
+static void rmap_unlock(const struct move *m)
+{
+	if (m->need_rmap_locks)
+		anon_vma_unlock(m->vma->anon_vma);
+}
+
+/* ---- when the old address is flushed ----------------------------------------------- */
+
+static void must_flush(struct move *m, u64 vpn, u64 nr_pages)
+{
+	if (vpn < m->flush_from)
+		m->flush_from = vpn;
+	if (vpn + nr_pages > m->flush_end)
+		m->flush_end = vpn + nr_pages;
+}
+
+static void flush_old(struct move *m)
+{
+	if (m->flush_from < m->flush_end && kern()->mremap_flushes)
+		flush_tlb_range(m->mm, m->flush_from, m->flush_end, 0);
+	m->flush_from = UINT64_MAX;
+	m->flush_end = 0;
+}
+
+/* Which entries may not wait until the locks are gone: none before 4.9, the
+ * dirty ones (5d1904204c99, for page_mkclean), all that were present
+ * (eb66ae030829). @peeked: as read before it was taken away. */
+static bool flush_under_lock(u64 peeked, u64 removed)
+{
+	switch (kern()->mremap_flush) {
+	case MREMAP_FLUSH_LATE:
+		return false;
+	case MREMAP_FLUSH_DIRTY_PEEKED:
+		return peeked & PTE_D;
+	case MREMAP_FLUSH_DIRTY:
+		return removed & PTE_D;
+	case MREMAP_FLUSH_LOCKED:
+		return true;
+	}
+	return true;
+}
+
+/* ---- entries ------------------------------------------------------------------------ */
+
+/* Under both locks. Return: flush before they are dropped. */
+static bool move_entry(struct move *m, u64 old_vpn, u64 new_vpn, u32 level)
+{
+	u32 order = paging_order(&the_sys->mem.paging, level);
+	u64 *from = pgtable_entry(m->mm, old_vpn, level);
+	u64 *to = pgtable_entry(m->mm, new_vpn, level);
+	u64 peeked = pte_load(from), e;
+
+	if (!peeked)
+		return false;
+	e = pte_xchg(m->mm->root, old_vpn, level, from, 0);
+	oracle_stale_from_now(m->mm, old_vpn, 1ull << order);
+	oracle_pages_move(m->mm, old_vpn, new_vpn, 1ull << order);
+	pte_store(m->mm->root, new_vpn, level, to, e);
+	NOTE("%s[%llu] moves to [%llu]", level ? "PMD" : "PTE",
+	     (unsigned long long)(old_vpn >> order),
+	     (unsigned long long)(new_vpn >> order));
+	if (!pte_accessible(m->mm, e))
+		return false;
+	must_flush(m, old_vpn, 1ull << order);
+	return flush_under_lock(peeked, e);
+}
+
+static void move_entries(struct move *m, u64 from, u64 to, u64 nr, u32 level)
+{
+	struct spinlock *ol = pgtable_lock(m->mm, from, level);
+	struct spinlock *nl = pgtable_lock(m->mm, to, level);
+	u64 step = 1ull << paging_order(&the_sys->mem.paging, level);
+	bool is_urgent = false;
+
+	rmap_lock(m);
+	lock_two(ol, nl);
+	for (u64 i = 0; i < nr; i += step)
+		is_urgent |= move_entry(m, from + i, to + i, level);
+	if (is_urgent)
+		flush_old(m);
+	unlock_two(ol, nl);
+	rmap_unlock(m);
+}
+
+/* A whole page table changes its place in the tree: one flush, whatever is in
+ * it. Walkers that came through the anon_vma hold the table's own lock, which
+ * goes along with it and so keeps nobody out (97113eb39fa7). */
+static void move_table(struct move *m, u64 from, u64 to)
+{
+	struct spinlock *ol = pgtable_lock(m->mm, from, PMD_LEVEL);
+	struct spinlock *nl = pgtable_lock(m->mm, to, PMD_LEVEL);
+	bool had_locks = m->need_rmap_locks;
+	u64 pmd;
+
+	m->need_rmap_locks = kern()->mremap_table_locks_rmap || had_locks;
+	rmap_lock(m);
+	lock_two(ol, nl);
+	pmd = pte_xchg(m->mm->root, from, PMD_LEVEL,
+		       pgtable_entry(m->mm, from, PMD_LEVEL), 0);
+	oracle_stale_from_now(m->mm, from, hpage_pages());
+	oracle_pages_move(m->mm, from, to, hpage_pages());
+	pte_store(m->mm->root, to, PMD_LEVEL,
+		  pgtable_entry(m->mm, to, PMD_LEVEL), pmd);
+	NOTE("table of PMD[%llu] moves to [%llu]",
+	     (unsigned long long)(from >> hpage_order()),
+	     (unsigned long long)(to >> hpage_order()));
+	if (kern()->mremap_flushes)
+		flush_tlb_huge(m->mm, from);
+	unlock_two(ol, nl);
+	rmap_unlock(m);
+	m->need_rmap_locks = had_locks;
+}
+
+static bool is_whole_pmd(u64 from, u64 to, u64 nr)
+{
+	return !((from | to) & (hpage_pages() - 1)) && nr == hpage_pages();
+}
+
+/* Pages under one PMD, source and destination. Return: 0, -ENOMEM. */
+static int move_pmd(struct move *m, u64 from, u64 to, u64 nr)
+{
+	u64 *old = pgtable_entry(m->mm, from, PMD_LEVEL), *new;
+	u64 pmd = old ? pte_load(old) : 0;
+	bool is_whole = is_whole_pmd(from, to, nr);
+
+	if (!pmd)
+		return 0;
+	new = pgtable_alloc(m->mm, to, PMD_LEVEL);
+	if (!new)
+		return -ENOMEM;
+	if (pmd_is_huge(pmd) && is_whole && !pte_load(new)) {
+		move_entries(m, from, to, nr, PMD_LEVEL);
+		return 0;
+	}
+	if (!pmd_is_huge(pmd) && is_whole && kern()->mremap_moves_tables &&
+	    !pte_load(new)) {
+		move_table(m, from, to);
+		return 0;
+	}
+	if (pmd_is_huge(pmd)) {
+		/* Not aligned alike: in small pieces. */
+		int rc = split_huge_pmd_at(m->mm, from |
+					   (hpage_pages() >> 1));
+
+		if (rc)
+			return rc;
+	}
+	if (!pgtable_alloc(m->mm, to, 0))
+		return -ENOMEM;
+	move_entries(m, from, to, nr, 0);
+	return 0;
+}
+
+/* Return: pages dealt with before memory ran out. */
+static u64 move_page_tables(struct move *m, u64 from, u64 to, u64 nr)
+{
+	const u64 mask = hpage_pages() - 1;
+	u64 done = 0, n;
+
+	while (done < nr) {
+		u64 room_from = mask + 1 - ((from + done) & mask);
+		u64 room_to = mask + 1 - ((to + done) & mask);
+
+		n = nr - done;
+		if (n > room_from)
+			n = room_from;
+		if (n > room_to)
+			n = room_to;
+		m->error = move_pmd(m, from + done, to + done, n);
+		if (m->error)
+			break;
+		done += n;
+	}
+	flush_old(m);
+	return done;
+}
+
+/* ---- VMAs ---------------------------------------------------------------------------- */
+
+static bool can_merge(const struct vma *a, const struct vma *b, u64 pgoff,
+		      u64 at, u32 flags)
+{
+	return a && a->anon_vma == b->anon_vma && a->flags == flags &&
+	       a->pgoff + (at - a->start) == pgoff;
+}
+
+/* copy_vma: a VMA at the new address whose pages have the same indices. An
+ * existing neighbour grows if it can. */
+static struct vma *copy_vma(struct vma *vma, u64 old, u64 new, u64 nr,
+			    bool *is_merged)
+{
+	u64 pgoff = vma->pgoff + (old - vma->start);
+	struct vma *v = new ? find_vma(vma->mm, new - 1) : NULL;
+
+	*is_merged = true;
+	if (v && v->end == new && can_merge(v, vma, pgoff, new, vma->flags)) {
+		vma_adjust(v, v->start, new + nr, v->pgoff);
+		return v;
+	}
+	v = find_vma(vma->mm, new + nr);
+	if (v && v->start == new + nr &&
+	    can_merge(v, vma, pgoff + nr, new + nr, vma->flags)) {
+		vma_adjust(v, new, v->end, pgoff);
+		return v;
+	}
+	*is_merged = false;
+	v = vma_alloc(vma->mm, new, new + nr, vma->flags);
+	if (!v)
+		return NULL;
+	v->pgoff = pgoff;
+	if (anon_vma_clone(v, vma, false))
+		return NULL;
+	vma_insert(vma->mm, v);
+	return v;
+}
+
+/* The walk must come by the destination after the source, or be locked out. A
+ * new VMA is last on the list; one that was there may be first. */
+static void order_before(struct move *m, struct vma *dst, bool is_merged)
+{
+	switch (kern()->mremap_order) {
+	case MREMAP_ORDER_NONE:
+		break;
+	case MREMAP_ORDER_TAIL:
+	case MREMAP_ORDER_TAIL_BOTH:
+		if (is_merged)
+			anon_vma_to_tail(dst);
+		break;
+	case MREMAP_ORDER_LOCK:
+		m->need_rmap_locks = true;
+		break;
+	case MREMAP_ORDER_LOCK_NEEDED:
+		m->need_rmap_locks = is_merged;
+		break;
+	}
+}
+
+static void order_before_return(struct move *m, struct vma *src)
+{
+	switch (kern()->mremap_order) {
+	case MREMAP_ORDER_NONE:
+	case MREMAP_ORDER_TAIL:
+		break;
+	case MREMAP_ORDER_TAIL_BOTH:
+		anon_vma_to_tail(src);
+		break;
+	case MREMAP_ORDER_LOCK:
+	case MREMAP_ORDER_LOCK_NEEDED:
+		m->need_rmap_locks = true;
+		break;
+	}
+}
+
+static int move_vma(struct vma *vma, u64 old, u64 new, u64 old_pages,
+		    u64 new_pages)
+{
+	struct mm *mm = vma->mm;
+	struct move m = { .mm = mm, .vma = vma, .flush_from = UINT64_MAX };
+	struct vma *dst;
+	bool is_merged;
+	u64 moved;
+	int rc;
+
+	dst = copy_vma(vma, old, new, new_pages, &is_merged);
+	if (!dst)
+		return -ENOMEM;
+	oracle_move_begin(mm, new, new_pages, vma->flags);
+	order_before(&m, dst, is_merged);
+	moved = move_page_tables(&m, old, new, old_pages);
+	rc = m.error;
+	if (rc) {
+		NOTE("no memory for a table: moving back");
+		order_before_return(&m, vma);
+		move_page_tables(&m, new, old, moved);
+		oracle_move_end(mm, new, new_pages);
+		munmap_locked(mm, new, new + new_pages);
+		return rc;
+	}
+	oracle_move_end(mm, old, old_pages);
+	return munmap_locked(mm, old, old + old_pages);
+}
+
+int do_mremap(struct mm *mm, u64 old, u64 old_pages, u64 new, u64 new_pages)
+{
+	enum cycle_cat cat = cat_enter(CYC_KERNEL);
+	u64 obs = syscall_enter();
+	struct vma *vma;
+	int rc = -EINVAL;
+
+	down_write(&mm->mmap_lock);
+	if (!old_pages || !new_pages || (new < old + old_pages &&
+					 old < new + new_pages))
+		goto out;
+	rc = munmap_locked(mm, new, new + new_pages);
+	if (!rc && new_pages < old_pages) {
+		rc = munmap_locked(mm, old + new_pages, old + old_pages);
+		old_pages = new_pages;
+	}
+	vma = find_vma(mm, old);
+	if (!rc && (!vma || old + old_pages > vma->end))
+		rc = -EFAULT;
+	if (!rc)
+		rc = move_vma(vma, old, new, old_pages, new_pages);
+out:
+	up_write(&mm->mmap_lock);
+	cat_leave(cat);
+	return syscall_leave(obs, rc);
+}

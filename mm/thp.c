@@ -1,0 +1,103 @@
+/* Splitting a huge page, page and mapping at once, as kernels before 4.5 did
+ * for all mappings and as later ones do for a page that one mm maps. */
+#include <errno.h>
+
+#include "mm/mm.h"
+#include "mm/oracle.h"
+
+/* One page becomes many, each with the mapping's reference. Its lock and
+ * reference are the caller's, on the first of them. */
+static void split_page(struct page *head)
+{
+	u64 n = 1ull << head->order;
+
+	for (u64 i = n; i-- > 0; ) {
+		struct page *p = head + i;
+
+		touch(p, true);
+		if (i) {
+			p->lock = 0;
+			p->refcount = 1;
+			p->node = head->node;
+			p->last_cpupid = head->last_cpupid;
+			p->anon_vma = head->anon_vma;
+			p->index = head->index + i;
+			p->is_free = 0;
+		}
+		p->mapcount = 1;
+		p->is_lru = 1;
+		p->is_lazyfree = head->is_lazyfree;
+		p->order = 0;
+	}
+}
+
+/* Invalid, flush, table: a CPU must never find both sizes (R18e). */
+static void split_pmd(struct mm *mm, u64 vpn, u64 *pmdp, u64 pmd, u32 table)
+{
+	u64 *pte = the_sys->mem.table[table], n = hpage_pages(), old;
+
+	old = pte_modify(mm->root, vpn, PMD_LEVEL, pmdp, PTE_P, PTE_NUMA);
+	oracle_stale_from_now(mm, vpn, n);
+	flush_tlb_huge(mm, vpn);
+	/* Bits that hardware set until just now are in @old. */
+	for (u64 i = 0; i < n; i++) {
+		touch(&pte[i], true);
+		pte[i] = pte_make(pte_pfn(old) + i, old & ~(PTE_PS |
+				  PTE_PFN_MASK));
+	}
+	split_page(page_of(pte_pfn(pmd)));
+	pte_store(mm->root, vpn, PMD_LEVEL, pmdp,
+		  pte_make(table, PTE_P | PTE_RW | PTE_US | PTE_A));
+	NOTE("PMD[%llu] := table, huge page split",
+	     (unsigned long long)(vpn >> hpage_order()));
+}
+
+static int split_locked(struct mm *mm, u64 vpn, u64 *pmdp, struct page *page,
+			u32 table)
+{
+	struct spinlock *ptl = pgtable_lock(mm, vpn, PMD_LEVEL);
+	int rc = -EAGAIN;
+	u64 pmd;
+
+	spin_lock(ptl);
+	pmd = pte_load(pmdp);
+	if (pmd_is_huge(pmd) && !(pmd & PTE_MIG) &&
+	    page_of(pte_pfn(pmd)) == page) {
+		rc = READ_ONCE(page->mapcount) == 1 ? 0 : -EBUSY;
+		if (!rc)
+			split_pmd(mm, vpn, pmdp, pmd, table);
+	}
+	spin_unlock(ptl);
+	return rc;
+}
+
+int split_huge_pmd_at(struct mm *mm, u64 vpn)
+{
+	u64 head = vpn & ~(hpage_pages() - 1), *pmdp, pmd;
+	int rc = -EAGAIN;
+
+	while (rc == -EAGAIN) {
+		struct page *page;
+		u32 table;
+
+		pmdp = head == vpn ? NULL : pgtable_entry(mm, head, PMD_LEVEL);
+		pmd = pmdp ? pte_load(pmdp) : 0;
+		if (!pmd_is_huge(pmd))
+			return 0;
+		page = page_of(pte_pfn(pmd));
+		if (pmd & PTE_MIG) {
+			wait_on_page_locked(page);
+			continue;
+		}
+		table = alloc_table(this_cpu->node);
+		if (!table)
+			return -ENOMEM;
+		/* Keeps migration out. */
+		lock_page(page);
+		rc = split_locked(mm, head, pmdp, page, table);
+		unlock_page(page);
+		if (rc)
+			put_page(page_of(table));
+	}
+	return rc;
+}

@@ -1,0 +1,272 @@
+#include <errno.h>
+#include <string.h>
+
+#include "mm/oracle.h"
+#include "mm/truth.h"
+
+int truth_boot(struct mm *mm)
+{
+	if (!mms()->truth_pages)
+		return 0;
+	mm->truth = arena_alloc(&the_sys->arena,
+				mms()->truth_pages * sizeof(*mm->truth));
+	return mm->truth ? 0 : -ENOMEM;
+}
+
+static struct truth *at(struct mm *mm, u64 vpn, bool is_write)
+{
+	if (!mm->truth || vpn >= mms()->truth_pages)
+		return NULL;
+	touch(&mm->truth[vpn].value, is_write);
+	touch(&mm->truth[vpn].rights, is_write);
+	return &mm->truth[vpn];
+}
+
+/* Where the page at @vpn is by now. */
+static struct truth *home(struct mm *mm, struct truth *t, bool is_write)
+{
+	while (t->moved_to)
+		t = at(mm, t->moved_to - 1, is_write);
+	return t;
+}
+
+void truth_set(struct mm *mm, u64 vpn, u64 value)
+{
+	struct truth *t = at(mm, vpn, true);
+
+	if (t)
+		t->value = value;
+}
+
+/* ---- accesses ------------------------------------------------------------------------ */
+
+void truth_store(struct mm *mm, u64 vpn, u64 value)
+{
+	struct truth *t = at(mm, vpn, true);
+
+	if (!t)
+		return;
+	if (!(t->rights & VM_WRITE))
+		FIRE(O4_PERM, "store to page %llu after the call that revoked it returned",
+		     (unsigned long long)vpn);
+	t = home(mm, t, true);
+	t->value = value;
+	t->may_be_zero = t->in_flight != 0;
+	t->is_discarded = 0;
+}
+
+/* Another address space has stored this since the two parted. */
+static bool is_of_another(const struct mm *mm, u64 vpn, u64 value)
+{
+	for (struct mm *o = mms()->first_mm; o; o = o->next_mm) {
+		const struct truth *t = o == mm ? NULL : at(o, vpn, false);
+
+		if (t && t->value == value)
+			return true;
+	}
+	return false;
+}
+
+static void wrong(struct mm *mm, u64 vpn, u64 value, const struct truth *t,
+		  const char *when)
+{
+	if (t->is_discarded)
+		FIRE(O3_STALE_READ, "%spage %llu shows %llu, which a call that has returned discarded",
+		     when, (unsigned long long)vpn, (unsigned long long)value);
+	else if (value && is_of_another(mm, vpn, value))
+		FIRE(O15_COW_LEAK, "%spage %llu shows %llu, which another address space stored",
+		     when, (unsigned long long)vpn, (unsigned long long)value);
+	else
+		FIRE(O1_LOST_STORE, "%spage %llu reads %llu, the latest store was %llu",
+		     when, (unsigned long long)vpn, (unsigned long long)value,
+		     (unsigned long long)t->value);
+}
+
+static bool agrees(const struct truth *t, u64 value)
+{
+	return value == t->value ||
+	       (!value && (t->may_be_zero || t->in_flight));
+}
+
+void truth_load(struct mm *mm, u64 vpn, u64 value, u64 pfn)
+{
+	struct truth *t = at(mm, vpn, false);
+
+	if (!t)
+		return;
+	if (!(t->rights & VM_READ))
+		FIRE(O4_PERM, "load from page %llu after the call that revoked it returned",
+		     (unsigned long long)vpn);
+	t = home(mm, t, false);
+	if (!agrees(t, value))
+		wrong(mm, vpn, value, t, "");
+}
+
+/* ---- calls ---------------------------------------------------------------------------- */
+
+void oracle_mapped(struct mm *mm, u64 start, u64 end, u32 vm_flags)
+{
+	for (u64 v = start; v < end; v++) {
+		struct truth *t = at(mm, v, true);
+
+		if (!t)
+			return;
+		memset(t, 0, sizeof(*t));
+		t->rights = (u8)(vm_flags & (VM_READ | VM_WRITE));
+	}
+}
+
+void oracle_rights(struct mm *mm, u64 start, u64 end, u32 vm_flags)
+{
+	for (u64 v = start; v < end; v++) {
+		struct truth *t = at(mm, v, true);
+
+		if (!t)
+			return;
+		t->rights = (u8)(vm_flags & (VM_READ | VM_WRITE));
+	}
+}
+
+void oracle_may(struct mm *mm, u64 start, u64 end, u32 vm_flags)
+{
+	for (u64 v = start; v < end; v++) {
+		struct truth *t = at(mm, v, true);
+
+		if (!t)
+			return;
+		t->rights |= (u8)(vm_flags & (VM_READ | VM_WRITE));
+	}
+}
+
+void oracle_discard_begin(struct mm *mm, u64 start, u64 end)
+{
+	for (u64 v = start; v < end; v++) {
+		struct truth *t = at(mm, v, true);
+
+		if (!t)
+			return;
+		t->in_flight++;
+	}
+}
+
+void oracle_discard_end(struct mm *mm, u64 start, u64 end, bool is_zero)
+{
+	for (u64 v = start; v < end; v++) {
+		struct truth *t = at(mm, v, true);
+
+		if (!t)
+			return;
+		t->in_flight--;
+		if (!is_zero) {
+			t->may_be_zero = 1;
+		} else if (!t->may_be_zero) {
+			t->value = 0;
+			t->is_discarded = 1;
+		}
+	}
+}
+
+/* The entry changes its place now; stores through the old address go on until
+ * that is flushed, and are stores to the same page. */
+void oracle_pages_move(struct mm *mm, u64 from, u64 to, u64 nr_pages)
+{
+	for (u64 i = 0; i < nr_pages; i++) {
+		struct truth *f = at(mm, from + i, true);
+		struct truth *t = at(mm, to + i, true);
+
+		if (!f || !t)
+			return;
+		t->value = f->value;
+		t->may_be_zero = f->may_be_zero;
+		t->is_discarded = f->is_discarded;
+		t->moved_to = 0;
+		f->moved_to = (u32)(to + i + 1);
+	}
+}
+
+void oracle_move_begin(struct mm *mm, u64 new, u64 nr_pages, u32 vm_flags)
+{
+	oracle_mapped(mm, new, new + nr_pages, vm_flags);
+}
+
+void oracle_move_end(struct mm *mm, u64 from, u64 nr_pages)
+{
+	oracle_mapped(mm, from, from + nr_pages, 0);
+}
+
+/* The one flush is over: what the parent stores from now on is its own. */
+void oracle_forked(struct mm *child, struct mm *parent)
+{
+	for (u64 v = 0; child->truth && v < mms()->truth_pages; v++)
+		*at(child, v, true) = *at(parent, v, false);
+}
+
+void oracle_dropped_clean(struct mm *mm, u64 vpn)
+{
+	struct truth *t = at(mm, vpn, true);
+
+	if (!t)
+		return;
+	t = home(mm, t, true);
+	if (!agrees(t, 0))
+		FIRE(O12_DIRTY_LOSS, "page %llu is dropped as clean, and holds %llu, which nobody saved",
+		     (unsigned long long)vpn, (unsigned long long)t->value);
+	t->value = 0;
+}
+
+/* ---- the end --------------------------------------------------------------------------- */
+
+#define MAX_COUNTED 1024
+
+/* The leaf entry of @vpn and the frame it names. 0: nothing there. */
+static u64 leaf(struct mm *mm, u64 vpn, u64 *pfn, bool *is_head)
+{
+	u64 *p = pgtable_entry(mm, vpn, PMD_LEVEL), e = p ? *p : 0;
+
+	*is_head = true;
+	if (pmd_is_huge(e)) {
+		*pfn = pte_pfn(e) + (vpn & (hpage_pages() - 1));
+		*is_head = !(vpn & (hpage_pages() - 1));
+		return e;
+	}
+	p = e ? pgtable_entry(mm, vpn, 0) : NULL;
+	e = p ? *p : 0;
+	*pfn = pte_pfn(e);
+	return e;
+}
+
+static void check_page(struct mm *mm, u64 vpn, u8 *mappings)
+{
+	const struct truth *t = &mm->truth[vpn];
+	const struct memory *mem = &the_sys->mem;
+	bool is_head;
+	u64 pfn, e = leaf(mm, vpn, &pfn, &is_head), value;
+
+	if (e & PTE_MIG)
+		FIRE(O5_MIGENT, "page %llu keeps a migration entry",
+		     (unsigned long long)vpn);
+	if (!(e & (PTE_P | PTE_NUMA)))
+		return;
+	if (is_head && pfn < MAX_COUNTED)
+		mappings[pfn]++;
+	value = mem->line[pfn * mem->lines_per_frame];
+	if (!agrees(t, value))
+		wrong(mm, vpn, value, t, "at the end ");
+}
+
+void truth_quiescent(void)
+{
+	static u8 mappings[MAX_COUNTED];
+
+	memset(mappings, 0, sizeof(mappings));
+	for (struct mm *mm = mms()->first_mm; mm; mm = mm->next_mm)
+		for (u64 vpn = 0; mm->truth && vpn < mms()->truth_pages; vpn++)
+			check_page(mm, vpn, mappings);
+	for (u64 pfn = 1; pfn < the_sys->mem.nr_frames && pfn < MAX_COUNTED;
+	     pfn++)
+		if (!page_of(pfn)->is_free &&
+		    page_of(pfn)->mapcount != mappings[pfn])
+			FIRE(O6_COUNT, "frame %llu: mapcount %u, mapped %u times",
+			     (unsigned long long)pfn, page_of(pfn)->mapcount,
+			     mappings[pfn]);
+}

@@ -1,0 +1,36 @@
+/* truth.h - explored runs: what each page of each address space must contain,
+ * and what its program may do with it. The oracles that compare accesses with
+ * that are O1 (as a load sees it), O3, O4, O12 and O15.
+ *
+ * A page's value is that of its latest store in the order in which stores
+ * commit. Calls that throw contents away make zero legal, too: while they run,
+ * for pages stored to meanwhile for good, and after MADV_FREE until the next
+ * store. One word of contents a page.
+ */
+#ifndef MM_TRUTH_H
+#define MM_TRUTH_H
+
+#include "mm/mm.h"
+
+struct truth {
+	u64 value;
+	u8 rights;              /* VM_READ | VM_WRITE: what a call that has
+				 * returned left; calls that give add theirs
+				 * when they begin                            */
+	u8 in_flight;           /* discarding calls under way                 */
+	u8 may_be_zero;
+	u8 is_discarded;        /* a call that has returned threw it away     */
+	u32 moved_to;           /* by an mremap under way: vpn + 1            */
+};
+
+int truth_boot(struct mm *mm);
+/* The value of a stage. */
+void truth_set(struct mm *mm, u64 vpn, u64 value);
+
+/* What programs do, told by oracle.c. */
+void truth_store(struct mm *mm, u64 vpn, u64 value);
+void truth_load(struct mm *mm, u64 vpn, u64 value, u64 pfn);
+/* At the end: every page of every mm, every count. */
+void truth_quiescent(void);
+
+#endif

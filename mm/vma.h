@@ -1,0 +1,31 @@
+/* vma.h - VMAs of one address space, for those who change them: mmap_lock is
+ * held for writing. */
+#ifndef MM_VMA_H
+#define MM_VMA_H
+
+#include "mm/mm.h"
+
+/* A VMA not yet in the mm. NULL: out of memory. */
+struct vma *vma_alloc(struct mm *mm, u64 start, u64 end, u32 flags);
+void vma_free(struct vma *v);
+/* The link that leads to the first VMA that ends above @vpn. */
+struct vma **vma_slot(struct mm *mm, u64 vpn);
+void vma_insert(struct mm *mm, struct vma *v);
+
+/* vma_adjust - new bounds, with whatever locks the kernel takes for it. */
+void vma_adjust(struct vma *v, u64 start, u64 end, u64 pgoff);
+
+/* vma_split - @v ends or begins at @at, a new VMA has the rest; @new_below: the
+ * new one is the low part. Return: 0, -ENOMEM. */
+int vma_split(struct mm *mm, struct vma *v, u64 at, bool new_below);
+
+/* vma_isolate - make [start, end) consist of whole VMAs. Return: 0, -ENOMEM. */
+int vma_isolate(struct mm *mm, u64 start, u64 end);
+
+/* Join VMAs of one anon_vma and the same rights that meet in [start, end]. */
+void vma_merge(struct mm *mm, u64 start, u64 end);
+
+/* Unmap [start, end), whatever is there. Return: 0, -ENOMEM. */
+int munmap_locked(struct mm *mm, u64 start, u64 end);
+
+#endif
