@@ -1,4 +1,4 @@
 # reuse.sh OUT.csv [TRACE] - reuse distances of a trace's data accesses, by page
 # size.
 set -e
-$TLBEMU tlb "${2:-tests/data/sort.tlbt}" --histogram -o "$1"
+$TLBEMU tlb "${2:-tests/data/xz.tlbt}" --histogram -o "$1"
