@@ -1,13 +1,8 @@
 /* The array TLB against its reference model, against published measurements,
  * and case by case. `test_tlb NAME` runs one case. */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 
+#include "tests/check.h"
 #include "tests/ref_tlb.h"
 #include "tlb/array.h"
 
@@ -146,49 +141,126 @@ static void finish(struct tlb_array *a)
 	tlb_array_destroy(a);
 }
 
-/* Random operations on both models */
-
-struct shape {
-	const char *name;
-	u32 l1_bits, l1_ways, l1_sizes;
-	u32 huge_bits, huge_ways;
-	u32 l2_bits, l2_ways, l2_sizes;
-	u32 nr_ops;             /* per combination of policies and index      */
-};
-
-static const struct shape shape[] = {
-	{ "tiny", 0, 2, TLB_HOLDS_4K, 0, 1, 1, 4,
-	  TLB_HOLDS_4K | TLB_HOLDS_2M, 16000 },
-	{ "small", 2, 4, TLB_HOLDS_4K, 1, 4, 3, 8,
-	  TLB_HOLDS_4K | TLB_HOLDS_2M, 16000 },
-	{ "twelve", 1, 4, TLB_HOLDS_4K, 0, 4, 2, 12,
-	  TLB_HOLDS_4K | TLB_HOLDS_2M, 16000 },
-	{ "odd", 1, 3, TLB_HOLDS_4K, 1, 5, 3, 6,
-	  TLB_HOLDS_4K | TLB_HOLDS_2M, 16000 },
-	{ "twelve below", 1, 12, TLB_HOLDS_4K, 0, 12, 2, 16,
-	  TLB_HOLDS_4K | TLB_HOLDS_2M, 8000 },
-	{ "skylake", 4, 4, TLB_HOLDS_4K, 3, 4, 7, 12,
-	  TLB_HOLDS_4K | TLB_HOLDS_2M, 20000 },
-	{ "one for all sizes", 0, 64, ALL_SIZES, 0, 0, 5, 16, ALL_SIZES,
-	  16000 },
-	{ "2M in the L2 alone", 2, 4, TLB_HOLDS_4K, 0, 0, 3, 8, ALL_SIZES,
-	  8000 },
-	{ "4K alone in the L2", 1, 4, TLB_HOLDS_4K, 1, 2, 3, 8, TLB_HOLDS_4K,
-	  8000 },
-	{ "no L2", 2, 8, TLB_HOLDS_4K, 1, 4, 0, 0, 0, 8000 },
-};
+/* Random operations on both models, on random designs */
 
 struct pair {
-	struct tlb_array *a;
+	struct tlb_array *a[TLB_MAX_THREADS];
 	struct ref_tlb *r;
 	struct rng rng;
+	struct tlb_design d;
+	u32 nr_threads;
 	u32 nr_slots;
 	u32 span;               /* pages in use, 4K and 2M each               */
-	char what[160];         /* how to name this run in a failure          */
+	u64 seed;
 	u32 op;
 };
 
-static const u16 pcids[] = { 0, 1, 7, 4095 };
+static const u16 pcids[] = { 0, 1, 7, 4095, 65535 };
+
+static u32 any(struct rng *g, u32 lo, u32 hi)
+{
+	return (u32)rng_between(g, lo, hi);
+}
+
+static void random_array(struct rng *g, struct tlb_design *d, u8 level,
+			 u8 serves, u32 sizes, bool is_fa)
+{
+	static const u32 sets[] = { 1, 2, 3, 4, 5, 8, 12, 16 };
+	struct tlb_geometry *geo = &d->array[d->nr_arrays++];
+
+	*geo = (struct tlb_geometry){
+		.name = "test", .level = level, .serves = serves,
+		.page_sizes = sizes, .source = "assumed: test",
+		.replacement = (enum tlb_repl)rng_below(g, NR_TLB_REPL),
+		.nr_sets = is_fa ? 1 : sets[rng_below(g, ARRAY_LEN(sets))],
+		.smt = (u8)rng_below(g, NR_TLB_SMT),
+		.takes_pieces = rng_chance(g, 1, 2),
+	};
+	geo->nr_ways = is_fa ? any(g, 4, 150) : any(g, 1, 18);
+	if (geo->replacement == TLB_REPL_TREE_PLRU)
+		geo->nr_ways = 1u << any(g, 0, is_fa ? 6 : 4);
+	else if (geo->replacement == TLB_REPL_MRU1_3PLRU4 ||
+		 geo->replacement == TLB_REPL_LRU_3PLRU4)
+		geo->nr_ways = 12;
+	else if (geo->replacement == TLB_REPL_NRU && geo->nr_ways > 64)
+		geo->nr_ways = 64;
+	if (!(geo->nr_sets & (geo->nr_sets - 1)) && rng_chance(g, 1, 2)) {
+		geo->index = TLB_INDEX_XOR;
+		geo->index_bits = (u32)__builtin_ctz(geo->nr_sets);
+	}
+	if ((sizes & TLB_HOLDS_4K) && rng_chance(g, 1, 3))
+		geo->coalesce = (u8)any(g, 1, 4);
+}
+
+static void random_level_1(struct rng *g, struct tlb_design *d, u8 serves)
+{
+	bool is_fa = rng_chance(g, 1, 3);
+
+	if (is_fa || rng_chance(g, 1, 6)) {
+		random_array(g, d, 1, serves, ALL_SIZES, is_fa);
+		return;
+	}
+	random_array(g, d, 1, serves, TLB_HOLDS_4K, false);
+	if (rng_chance(g, 3, 4))
+		random_array(g, d, 1, serves, TLB_HOLDS_2M, false);
+	if (rng_chance(g, 1, 2))
+		random_array(g, d, 1, serves, TLB_HOLDS_1G, false);
+}
+
+static void random_level_2(struct rng *g, struct tlb_design *d, u8 serves)
+{
+	u32 dice = any(g, 0, 5);
+	struct tlb_geometry *b;
+
+	if (dice == 0) {
+		random_array(g, d, 2, serves, ALL_SIZES, rng_chance(g, 1, 2));
+	} else if (dice == 1) {
+		random_array(g, d, 2, serves, TLB_HOLDS_4K, false);
+		random_array(g, d, 2, serves, TLB_HOLDS_2M, false);
+	} else if (dice <= 3) {
+		random_array(g, d, 2, serves, TLB_HOLDS_4K | TLB_HOLDS_2M,
+			     false);
+		if (rng_chance(g, 1, 2))
+			random_array(g, d, 2, serves, TLB_HOLDS_1G, false);
+	} else if (dice == 4) {         /* Ice Lake's pair */
+		random_array(g, d, 2, serves, TLB_HOLDS_4K | TLB_HOLDS_2M,
+			     false);
+		b = &d->array[d->nr_arrays];
+		*b = d->array[d->nr_arrays++ - 1];
+		b->page_sizes = TLB_HOLDS_4K | TLB_HOLDS_1G;
+	}
+}
+
+static void random_design(struct rng *g, struct tlb_design *d)
+{
+	memset(d, 0, sizeof(*d));
+	switch (any(g, 0, 3)) {
+	case 0:
+		random_level_1(g, d, TLB_SERVES_DATA);
+		random_level_1(g, d, TLB_SERVES_FETCH);
+		break;
+	case 1:
+		random_level_1(g, d, TLB_SERVES_LOAD);
+		random_level_1(g, d, TLB_SERVES_STORE);
+		break;
+	case 2:
+		random_level_1(g, d, TLB_SERVES_ALL);
+		break;
+	default:
+		random_level_1(g, d, TLB_SERVES_DATA);
+		break;
+	}
+	if (rng_chance(g, 3, 4)) {
+		random_level_2(g, d, TLB_SERVES_ALL);
+	} else {
+		random_level_2(g, d, TLB_SERVES_DATA);
+		random_level_2(g, d, TLB_SERVES_FETCH);
+	}
+	d->pcid_slots = rng_chance(g, 1, 3) ? any(g, 1, 4) : 0;
+	d->pcid_slots_l1i = rng_chance(g, 1, 3) ? any(g, 1, 2) : 0;
+	d->cr3_empties_l1d = rng_chance(g, 1, 3);
+	d->is_inclusive = rng_chance(g, 1, 4);
+}
 
 static u64 random_vpn(struct pair *p)
 {
@@ -199,20 +271,26 @@ static u64 random_vpn(struct pair *p)
 	vpn += rng_below(&p->rng, p->span);
 	if (rng_chance(&p->rng, 1, 4))
 		vpn += rng_below(&p->rng, p->span) << 9;
+	if (rng_chance(&p->rng, 1, 16))
+		vpn += rng_below(&p->rng, 4) << 18;
 	return vpn;
 }
 
 static struct tlb_entry random_entry(struct pair *p, u16 pcid, u64 vpn)
 {
-	u8 order = rng_chance(&p->rng, 1, 3) ? 9 : 0;
+	static const u8 orders[] = { 0, 0, 0, 0, 0, 9, 9, 18 };
+	u8 order = orders[rng_below(&p->rng, ARRAY_LEN(orders))];
 	struct tlb_entry e = {
 		.vpn = vpn & ~tlb_order_mask(order),
-		.pfn = rng_u64(&p->rng) >> 20,
+		.pfn = rng_u64(&p->rng) >> 40 << 18,
 		.pcid = pcid,
 		.order = order,
 		.flags = (u8)rng_below(&p->rng, 4),
 	};
 
+	e.pfn += (vpn & ~tlb_order_mask(order)) & tlb_order_mask(18);
+	if (!order && rng_chance(&p->rng, 1, 2))
+		e.contig = (u8)any(&p->rng, 0, 5);
 	if (rng_chance(&p->rng, 1, 10))
 		e.flags |= TLB_G;
 	return e;
@@ -220,193 +298,231 @@ static struct tlb_entry random_entry(struct pair *p, u16 pcid, u64 vpn)
 
 static bool same_entry(const struct tlb_entry *x, const struct tlb_entry *y)
 {
-	return x->vpn == y->vpn && x->pfn == y->pfn && x->pcid == y->pcid &&
-	       x->order == y->order && x->flags == y->flags;
+	return !memcmp(x, y, sizeof(*x));
 }
+
+static void describe(const struct pair *p)
+{
+	print_error("threads %u, slots %u, l1i slots %u, cr3 empties %d, "
+		    "inclusive %d\n", p->nr_threads, p->d.pcid_slots,
+		    p->d.pcid_slots_l1i, p->d.cr3_empties_l1d,
+		    p->d.is_inclusive);
+	for (u32 i = 0; i < p->d.nr_arrays; i++) {
+		const struct tlb_geometry *g = &p->d.array[i];
+
+		print_error("array %u: level %u serves %u sizes %u, %u x %u, "
+			    "index %u, policy %u, coalesce %u, smt %u, "
+			    "pieces %d\n", i, g->level, g->serves,
+			    g->page_sizes, g->nr_sets, g->nr_ways, g->index,
+			    g->replacement, g->coalesce, g->smt,
+			    g->takes_pieces);
+	}
+}
+
+#define FAIL_PAIR(p, fmt, ...) \
+	do { \
+		describe(p); \
+		fail_msg("TEST_SEED=%llu, operation %u: " fmt, \
+			 (unsigned long long)(p)->seed, (p)->op, __VA_ARGS__); \
+	} while (0)
 
 static void expect(struct pair *p, const char *of, u64 want, u64 got)
 {
 	if (want != got)
-		fail_msg("%s, operation %u, %s: want %llu, got %llu", p->what,
-			 p->op, of, (unsigned long long)want,
-			 (unsigned long long)got);
+		FAIL_PAIR(p, "%s: want %llu, got %llu", of,
+			  (unsigned long long)want, (unsigned long long)got);
+}
+
+static void expect_entry(struct pair *p, const struct tlb_entry *want,
+			 const struct tlb_entry *got)
+{
+	if (!same_entry(want, got))
+		FAIL_PAIR(p, "want vpn %llx pfn %llx order %u piece of %u, got "
+			  "vpn %llx pfn %llx order %u piece of %u",
+			  (unsigned long long)want->vpn,
+			  (unsigned long long)want->pfn, want->order,
+			  want->piece_of, (unsigned long long)got->vpn,
+			  (unsigned long long)got->pfn, got->order,
+			  got->piece_of);
 }
 
 /* Same entry, or none, in the same way of the same set: so victims agree. */
 static void compare_contents(struct pair *p)
 {
-	for (u32 id = 0; id < REF_NR_UNITS; id++) {
-		const struct ref_unit *u = &p->r->unit[id];
+	for (u32 id = 0; id < p->d.nr_arrays; id++) {
+		const struct ref_array *u = &p->r->array[id];
 
-		for (u32 i = 0; i < tlb_geometry_entries(&u->geo); i++) {
-			u32 set = i / u->geo.nr_ways, way = i % u->geo.nr_ways;
+		for (u32 i = 0; i < u->nr_sets * u->nr_ways; i++) {
+			u32 set = i / u->nr_ways, way = i % u->nr_ways, thread;
 			const struct ref_way *w = &u->set[set].way[way];
 			const struct tlb_entry *e = tlb_array_slot(
-				p->a, array_of(p->a, id), set, way, NULL);
+				p->a[0], id, set, way, &thread);
 
 			if (w->is_valid == (e != NULL) &&
-			    (!e || same_entry(e, &w->e)))
+			    (!e || (same_entry(e, &w->e) &&
+				    thread == w->thread)))
 				continue;
-			fail_msg("%s, operation %u: unit %u set %u way %u: "
-				 "want vpn %llx (valid %d), got %llx (%d)",
-				 p->what, p->op, id, set, way,
-				 (unsigned long long)w->e.vpn, w->is_valid,
-				 e ? (unsigned long long)e->vpn : 0, e != NULL);
+			FAIL_PAIR(p, "array %u set %u way %u: want vpn %llx "
+				  "(valid %d), got %llx (%d)", id, set, way,
+				  (unsigned long long)w->e.vpn, w->is_valid,
+				  e ? (unsigned long long)e->vpn : 0, e != NULL);
 		}
 	}
 }
 
 static void compare_stats(struct pair *p)
 {
-	const struct tlb_array_stats *got = &p->a->stats;
-	const struct ref_stats *want = &p->r->stats;
+	for (u32 t = 0; t < p->nr_threads; t++) {
+		const struct tlb_array_stats *got = &p->a[t]->stats;
+		const struct ref_stats *want = &p->r->stats[t];
 
-	expect(p, "lookups", want->lookups, got->lookups);
-	expect(p, "l1_misses", want->l1_misses, got->l1_misses);
-	expect(p, "l2_hits_4k", want->l2_hits_4k, got->l2_hits[0]);
-	expect(p, "l2_hits_2m", want->l2_hits_2m, got->l2_hits[1]);
-	expect(p, "fills", want->fills, got->fills);
-	for (u32 id = 0; id < REF_NR_UNITS; id++)
-		if (array_of(p->a, id) < TLB_MAX_ARRAYS)
+		expect(p, "lookups", want->lookups, got->lookups);
+		expect(p, "l1_misses", want->l1_misses, got->l1_misses);
+		for (u32 i = 0; i < 3; i++)
+			expect(p, "l2_hits", want->l2_hits[i], got->l2_hits[i]);
+		expect(p, "fills", want->fills, got->fills);
+		for (u32 id = 0; id < p->d.nr_arrays; id++)
 			expect(p, "evictions", want->evictions[id],
-			       got->evictions[array_of(p->a, id)]);
-	expect(p, "dropped_invlpg", want->dropped_invlpg, got->dropped_invlpg);
-	expect(p, "dropped_flush", want->dropped_flush, got->dropped_flush);
+			       got->evictions[id]);
+		expect(p, "dropped_inclusive", want->dropped_inclusive,
+		       got->dropped_inclusive);
+		expect(p, "dropped_invlpg", want->dropped_invlpg,
+		       got->dropped_invlpg);
+		expect(p, "dropped_flush", want->dropped_flush,
+		       got->dropped_flush);
+		expect(p, "dropped_cr3", want->dropped_cr3, got->dropped_cr3);
+	}
 }
 
-static void random_lookup(struct pair *p, u16 pcid, u64 vpn)
+static void fill_both(struct pair *p, u32 t, enum tlb_use use, u16 pcid,
+		      u64 vpn)
 {
-	struct tlb_entry want, *got, e;
-	enum tlb_level level = ref_tlb_lookup(p->r, pcid, vpn, &want);
-	bool is_write = rng_chance(&p->rng, 1, 2), is_usable;
+	struct tlb_entry e = random_entry(p, pcid, vpn), want, *got;
+	bool is_held = ref_tlb_fill(p->r, t, use, vpn, &e, &want);
+
+	got = tlb_array_fill(p->a[t], use, vpn, &e);
+	expect(p, "filled", is_held, got != NULL);
+	if (got)
+		expect_entry(p, &want, got);
+}
+
+static void random_lookup(struct pair *p, u32 t, enum tlb_use use, u16 pcid,
+			  u64 vpn)
+{
+	struct tlb_entry want, *got;
+	enum tlb_level level = ref_tlb_lookup(p->r, t, use, pcid, vpn, &want);
+	bool is_usable;
 
 	/* Half of them by the short way first, as a CPU would. */
 	is_usable = level == TLB_HIT_L1 &&
-		    (!is_write || (want.flags & 3) == (TLB_W | TLB_D));
+		    (use != TLB_STORE || (want.flags & 3) == (TLB_W | TLB_D));
 	if (rng_chance(&p->rng, 1, 2)) {
-		bool is_hit = tlb_array_hit(p->a, is_write ? TLB_STORE :
-					     TLB_LOAD, pcid, vpn, &got);
+		bool is_hit = tlb_array_hit(p->a[t], use, pcid, vpn, &got);
 
 		expect(p, "tlb_array_hit", is_usable, is_hit);
 		if (is_hit) {
-			expect(p, "the entry", true, same_entry(&want, got));
+			expect_entry(p, &want, got);
 			return;
 		}
 	}
 	expect(p, "hit level", level,
-	       tlb_array_access(p->a, TLB_LOAD, pcid, vpn, &got));
+	       tlb_array_access(p->a[t], use, pcid, vpn, &got));
 	expect(p, "an entry", level != TLB_MISS, got != NULL);
 	if (got)
-		expect(p, "the entry", true, same_entry(&want, got));
-	if (level == TLB_MISS && rng_chance(&p->rng, 9, 10)) {
-		e = random_entry(p, pcid, vpn);
-		tlb_array_fill(p->a, TLB_LOAD, e.vpn, &e);
-		ref_tlb_fill(p->r, &e);
-	}
+		expect_entry(p, &want, got);
+	if (level == TLB_HIT_L2)
+		expect(p, "array of level 2", p->r->l2_array, p->a[t]->l2_unit);
+	if (level == TLB_MISS && rng_chance(&p->rng, 9, 10))
+		fill_both(p, t, use, pcid, vpn);
 }
 
 static void random_operation(struct pair *p)
 {
 	u16 pcid = pcids[rng_below(&p->rng, ARRAY_LEN(pcids))];
+	enum tlb_use use = (enum tlb_use)rng_below(&p->rng, NR_TLB_USES);
 	u32 dice = (u32)rng_below(&p->rng, 1000);
+	u32 t = (u32)rng_below(&p->rng, p->nr_threads);
+	enum inval_scope scope = (enum inval_scope)rng_below(&p->rng, 3);
 	u64 vpn = random_vpn(p);
-	struct tlb_entry e;
 
-	if (dice < 800) {
-		random_lookup(p, pcid, vpn);
+	if (dice < 820) {
+		random_lookup(p, t, use, pcid, vpn);
 	} else if (dice < 900) {
-		e = random_entry(p, pcid, vpn);
-		tlb_array_fill(p->a, TLB_LOAD, e.vpn, &e);
-		ref_tlb_fill(p->r, &e);
+		fill_both(p, t, use, pcid, vpn);
 	} else if (dice < 960) {
-		expect(p, "dropped by invlpg", ref_tlb_invlpg(p->r, pcid, vpn),
-		       tlb_array_invlpg(p->a, pcid, vpn));
-	} else if (dice < 985) {
-		u8 order = dice % 2 ? 9 : 0;
+		expect(p, "dropped of a page",
+		       ref_tlb_invalidate(p->r, t, scope, pcid, vpn),
+		       tlb_array_invalidate(p->a[t], scope, pcid, vpn));
+	} else if (dice < 980) {
+		u8 order = (u8)(9 * (dice % 3));
 
 		expect(p, "set dirty",
-		       ref_tlb_set_dirty(p->r, pcid, vpn, order),
-		       tlb_array_set_dirty(p->a, pcid, vpn, order));
-	} else if (dice < 998) {
-		expect(p, "dropped by flush_pcid",
-		       ref_tlb_flush_pcid(p->r, pcid),
-		       tlb_array_flush_pcid(p->a, pcid));
+		       ref_tlb_set_dirty(p->r, t, pcid, vpn, order),
+		       tlb_array_set_dirty(p->a[t], pcid, vpn, order));
+	} else if (dice < 996) {
+		expect(p, "dropped by load_cr3",
+		       ref_tlb_load_cr3(p->r, t, pcid, dice % 2),
+		       tlb_array_load_cr3(p->a[t], pcid, dice % 2));
 	} else {
-		expect(p, "dropped by flush_all", ref_tlb_flush_all(p->r),
-		       tlb_array_flush_all(p->a));
+		scope = dice == 996 ? INVAL_ALL : dice == 997 ?
+			INVAL_ALL_BUT_GLOBAL : INVAL_ASID;
+		expect(p, "dropped of all",
+		       ref_tlb_invalidate(p->r, t, scope, pcid, vpn),
+		       tlb_array_invalidate(p->a[t], scope, pcid, vpn));
 	}
 }
 
 static void run_pair(struct pair *p, u32 nr_ops)
 {
-	u32 every = 1 + p->nr_slots * p->nr_slots / 128;
-	const char *wrong;
-
 	for (p->op = 0; p->op < nr_ops; p->op++) {
+		const char *wrong;
+
 		/* Small working sets in turn with ones that overflow. */
 		if (p->op % 1000 == 0)
-			p->span = 2 + (u32)rng_below(&p->rng, p->nr_slots);
+			p->span = 2 + any(&p->rng, 0, p->nr_slots / 2);
 		random_operation(p);
-		if (p->op % every == 0)
-			compare_contents(p);
-		if (p->op % 2000)
+		if (p->op % 128)
 			continue;
-		wrong = tlb_array_check(p->a);
-		if (wrong)
-			fail_msg("%s, operation %u: %s", p->what, p->op, wrong);
+		compare_contents(p);
+		for (u32 t = 0; t < p->nr_threads; t++) {
+			wrong = tlb_array_check(p->a[t]);
+			if (wrong)
+				FAIL_PAIR(p, "%s", wrong);
+		}
 	}
 	compare_contents(p);
 	compare_stats(p);
 }
 
-/* Every shape x policy of the L1s x policy of the L2 x index, as far as the
- * ways allow: hit level, entry, victims, counters. TLB_SEED=N starts elsewhere,
- * and is what a failure prints. */
+/* Every design has a seed of its own, and a failure names it: TEST_SEED then
+ * begins there. */
 static void test_agrees_with_reference(void **state)
 {
-	const char *env = getenv("TLB_SEED");
-	u64 seed = env ? strtoull(env, NULL, 0) : 20131210;
-	u64 nr_ops = 0, nr_runs = 0;
+	u64 seed = check_seed("designs"), nr_ops = 0;
+	u32 nr_designs = 0;
 
-	for (u32 i = 0; i < ARRAY_LEN(shape) * 72; i++) {
-		const struct shape *s = &shape[i / 72];
-		enum tlb_repl l1 = i / 12 % 6, l2 = i / 2 % 6;
-		enum tlb_index index = i % 2;
-		struct tlb_geometry geo[3] = {
-			geometry(s->l1_bits, s->l1_ways, index, l1,
-				 s->l1_sizes),
-			geometry(s->huge_bits, s->huge_ways, index, l1,
-				 TLB_HOLDS_2M),
-			geometry(s->l2_bits, s->l2_ways, index, l2,
-				 s->l2_sizes),
-		};
-		struct pair p = { .nr_slots = 0 };
+	for (u64 n = 0; nr_designs < 700; n++) {
+		struct pair p = { .seed = seed + n };
 
-		/* "odd" and its like: an L1 whose ways fit LRU only. */
-		if (!tlb_geometry_is_valid(&geo[1]))
-			geo[1].replacement = TLB_REPL_LRU;
-		if (!tlb_geometry_is_valid(&geo[0]) ||
-		    (s->l2_ways && !tlb_geometry_is_valid(&geo[2])))
-			continue;
-		p.a = create(geo);
-		tlb_array_seed(p.a, seed + i);
-		p.r = ref_tlb_create(geo, seed + i);
-		rng_init(&p.rng, seed + i);
-		for (u32 id = 0; id < 3; id++)
-			p.nr_slots += tlb_geometry_entries(&geo[id]);
-		snprintf(p.what, sizeof(p.what),
-			 "shape '%s', L1 policy %u, L2 policy %u, index %u, "
-			 "TLB_SEED=%llu", s->name, l1, l2, index,
-			 (unsigned long long)seed);
-		run_pair(&p, s->nr_ops);
-		nr_ops += s->nr_ops;
-		nr_runs++;
+		rng_init(&p.rng, p.seed);
+		random_design(&p.rng, &p.d);
+		p.nr_threads = any(&p.rng, 1, 3);
+		if (tlb_design_error(&p.d, p.nr_threads, NULL))
+			continue;       /* an odd number of sets to split */
+		assert_int_equal(0, tlb_array_create(p.a, &p.d, p.nr_threads));
+		p.r = ref_tlb_create(&p.d, p.nr_threads, p.seed);
+		tlb_array_seed(p.a[0], p.seed);
+		for (u32 i = 0; i < p.d.nr_arrays; i++)
+			p.nr_slots += tlb_geometry_entries(&p.d.array[i]);
+		run_pair(&p, 5000);
+		nr_ops += 5000;
+		nr_designs++;
 		ref_tlb_destroy(p.r);
-		tlb_array_destroy(p.a);
+		for (u32 t = 0; t < p.nr_threads; t++)
+			tlb_array_destroy(p.a[t]);
 	}
-	print_message("%llu operations in %llu combinations\n",
-		      (unsigned long long)nr_ops, (unsigned long long)nr_runs);
-	assert_true(nr_ops > 4000000);
+	print_message("%llu operations on %u designs\n",
+		      (unsigned long long)nr_ops, nr_designs);
 }
 
 /* Published measurements

@@ -63,8 +63,8 @@ static ALWAYS_INLINE bool find_level(const struct tlb_array *a,
 /* ---- memos ---------------------------------------------------------------- */
 
 /* @vpn was found at @at, in level 1, and nothing else answers before it. */
-static ALWAYS_INLINE void memo_note(struct tlb_array *a, enum tlb_use use,
-				    u64 own, u64 vpn, const struct place *at)
+static ALWAYS_INLINE void memo_note(struct tlb_array *a, u32 use, u64 own,
+				    u64 vpn, const struct place *at)
 {
 	struct tlb_memo *m = &a->memo[use][tlb_memo_index(vpn)];
 	u64 tag = at->u->tag[at->slot];
@@ -73,6 +73,8 @@ static ALWAYS_INLINE void memo_note(struct tlb_array *a, enum tlb_use use,
 	 * tell. */
 	if ((tag ^ own) >> TLB_TAG_SPACE_SHIFT)
 		return;
+	if (unlikely(at->p->cls == TLB_1G))
+		a->memo_1g |= (u8)(1u << a->core->memo_use[use]);
 	m->key = unit_tag(own, vpn, TLB_4K, 0);
 	m->tag = tag;
 	m->unit = at->u;
@@ -93,21 +95,12 @@ static void memo_forget_all(struct tlb_array *a, u32 use)
 {
 	for (u32 i = 0; i < TLB_NR_MEMO; i++)
 		a->memo[use][i].key = 0;
-}
-
-static bool holds_1g(const struct tlb_array *a, u32 use, u64 own)
-{
-	const struct tlb_route *r = &a->core->route[use];
-
-	for (u32 i = 0; i < r->nr_l1; i++)
-		if (r->l1[i].cls == TLB_1G &&
-		    unit_may_hold(r->l1[i].unit[0], own, TLB_1G))
-			return true;
-	return false;
+	a->memo_1g &= (u8)~(1u << use);
 }
 
 /* An own entry that came to level 1 answers before larger ones of its pages:
- * those must be forgotten. */
+ * those must be forgotten, even if they are not there now, for they may come
+ * back to the same slot. */
 static NOINLINE void memo_outdate(struct tlb_array *a, u32 use, u64 own,
 				  const struct place *at)
 {
@@ -117,7 +110,7 @@ static NOINLINE void memo_outdate(struct tlb_array *a, u32 use, u64 own,
 	if (e->order < 9)
 		for (u64 i = 0; i < nr_pages; i++)
 			memo_forget(a, use, own, e->vpn + i);
-	else if (e->order == 9 && holds_1g(a, use, own))
+	else if (e->order == 9 && a->memo_1g >> use & 1)
 		memo_forget_all(a, use);
 }
 

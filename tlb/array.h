@@ -123,6 +123,7 @@ struct tlb_array {
 	u64 global;             /* of global entries                          */
 	struct tlb_memo *memo[NR_TLB_USES];     /* equal where level 1 is     */
 	struct tlb_array_stats stats;
+	u8 memo_1g;             /* bit a memo: it may name 1G entries         */
 	u32 thread;
 	u32 l2_unit;            /* which of the design's arrays hit last      */
 	struct tlb_pcid_list l2_pcids, l1i_pcids;

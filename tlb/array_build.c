@@ -47,6 +47,8 @@ static bool take_pieces(struct tlb_core *c, u32 level, u32 use, u32 size,
 		if (!nr || (!is_forced && !unit[0]->geo.takes_pieces))
 			continue;
 		home->page = probe_of(unit, nr, size_class[size]);
+		if (!size && unit[0]->geo.coalesce)
+			home->block = probe_of(unit, nr, TLB_BLOCK);
 		return true;
 	}
 	return false;

@@ -18,7 +18,7 @@
 #define TLB_NR_SIZES 3u
 
 /* How a page number picks its set, with vpn counted in pages of the entry's
- * own size:
+ * own size and cut to the 57 bits of an address:
  *   linear  set = vpn mod nr_sets, any number of sets
  *   xor     set = vpn[k-1:0] ^ vpn[2k-1:k], k = index_bits, 2^k sets        */
 enum tlb_index { TLB_INDEX_LINEAR, TLB_INDEX_XOR, NR_TLB_INDEX };

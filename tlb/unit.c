@@ -279,7 +279,7 @@ static const char *check_slot(const struct tlb_unit *u, u32 slot)
 	    unit_tag(u->tag[slot] >> TLB_TAG_SPACE_SHIFT << TLB_TAG_SPACE_SHIFT,
 		     e->vpn, cls, e->order) != u->tag[slot])
 		return "tag and entry disagree on the page";
-	if (unit_set(u, 0, e->vpn >> e->order) !=
+	if (unit_set(u, 0, (e->vpn & TLB_TAG_VPN) >> e->order) !=
 	    (u->thread_sets ? set % u->thread_sets : set))
 		return "an entry in a set of others";
 	if (unit_find(u, set, u->tag[slot]) != slot)
