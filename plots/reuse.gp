@@ -16,7 +16,8 @@ place(from) = from < 1 ? 0 : floor(log(from) / log(2) + 0.5) + 1
 stats data using (last = place(column("from [pages]")) > last ? \
 	place(column("from [pages]")) : last, last) nooutput name "P"
 at(from) = valid(4) ? place(from) : last + 1
-label(i) = i == 0 ? "0" : i == 1 ? "1" : sprintf("%d-%d", 2 ** (i - 1), 2 ** i - 1)
+label(i) = i == 0 ? "0" : i == 1 ? "1" : \
+	sprintf(i < 6 ? "%d-%d" : "%d-\n%d", 2 ** (i - 1), 2 ** i - 1)
 
 set title sprintf("Reuse distance of pages, %s, data accesses\n{/*0.85 accesses beyond a TLB's size miss in it, were it fully associative LRU}", base)
 set xlabel "other pages used since the page's last use"
