@@ -20,7 +20,8 @@ label(i) = i == 0 ? "0" : i == 1 ? "1" : \
 	sprintf(i < 6 ? "%d-%d" : "%d-\n%d", 2 ** (i - 1), 2 ** i - 1)
 
 set title sprintf("Reuse distance of pages, %s, data accesses\n{/*0.85 accesses beyond a TLB's size miss in it, were it fully associative LRU}", base)
-set xlabel "other pages used since the page's last use"
+set xlabel "other pages used since the page's last use" offset 0,-1
+set bmargin 5
 set ylabel "share of accesses [%], log scale"
 set logscale y
 set format y "%g"
