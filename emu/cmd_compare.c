@@ -78,7 +78,19 @@ static int each_name(const char *list, int (*add)(void *arg, const char *name,
 struct names {
 	const void *v[MAX_POINTS];
 	u32 n;
+	const struct machine *m;        /* "all" strategies: that it can run  */
 };
+
+/* Of "all", the strategies that this machine cannot run are left out, aloud. */
+static bool may_run(const struct machine *m, const struct flush_ops *f)
+{
+	struct err why;
+
+	if (!f->can_run || f->can_run(m, &why))
+		return true;
+	fprintf(stderr, "tlbemu: compare: left out: %s\n", why.text);
+	return false;
+}
 
 static int full(struct err *e)
 {
@@ -93,6 +105,8 @@ static int add_flush(void *arg, const char *name, struct err *e)
 
 	if (!strcmp(name, "all")) {
 		for (u32 i = 0; flush_strategies[i]; i++) {
+			if (!may_run(s->m, flush_strategies[i]))
+				continue;
 			if (s->n == MAX_POINTS)
 				return full(e);
 			s->v[s->n++] = flush_strategies[i];
@@ -133,10 +147,15 @@ static int make_points(const struct experiment *x, struct points *p,
 		       struct err *e)
 {
 	static struct names f, k;
-	int rc;
+	struct machine *m;
+	int rc = machine_create(&m, x->cfg.machine, x->cfg.profile, e);
 
+	if (rc)
+		return rc;
 	f.n = k.n = 0;
+	f.m = m;
 	rc = each_name(x->cfg.flush, add_flush, &f, e);
+	machine_destroy(m);
 	if (!rc)
 		rc = each_name(x->output.kernels ? x->output.kernels
 			       : x->cfg.kernel, add_kernel, &k, e);

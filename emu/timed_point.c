@@ -133,6 +133,8 @@ static int boot(const struct timed_point *p, const struct machine *m,
 	if (cfg->cpus > m->nr_cpus)
 		return err_set(e, -EINVAL, "--cpus: %u, but '%s' has %u",
 			       cfg->cpus, m->topology, m->nr_cpus);
+	if (p->flush->can_run && !p->flush->can_run(m, e))
+		return -EINVAL;
 	if (nr_frames(m) > UINT32_MAX)
 		return err_set(e, -EINVAL, "machine '%s': more than 16 TiB of "
 			       "memory", m->topology);

@@ -9,6 +9,7 @@
 #ifndef MM_FLUSH_H
 #define MM_FLUSH_H
 
+#include "base/err.h"
 #include "mm/mm.h"
 
 /* What one flush asks of a CPU. In the arena: responders read it. */
@@ -47,6 +48,9 @@ struct flush_ops {
 	u32 ceiling;
 	/* The same PCID means the mm on every CPU: mm->ctx_id. */
 	bool has_global_asids;
+	/* Timed: does @m have the hardware? false: @e says what is missing.
+	 * NULL: any machine has. Explored runs ask for no machine. */
+	bool (*can_run)(const struct machine *m, struct err *e);
 };
 
 /* NULL-terminated registry. */

@@ -108,7 +108,7 @@ static void assert_same(const struct timed_result *a,
  * from several initiators, locks under contention. */
 static const struct {
 	const char *workload;
-	const char *pairs[17];
+	const char *pairs[19];
 } points[] = {
 	{ "numa-migrate", { "time", "5ms", "machine", "pack:4 core:2 pu:1" } },
 	{ "numa-migrate", { "time", "3ms", "kernel", "v3.12", "thp", "no",
@@ -125,9 +125,11 @@ static const struct {
 			      "pack:1 core:3 pu:1", "initiators", "3" } },
 	{ "mprotect-storm", { "iterations", "20", "pages", "30",
 			      "initiators", "2", "flush", "tlbi", "machine",
-			      "pack:2 core:3 pu:1" } },
+			      "pack:2 core:3 pu:1", "profile",
+			      "neoverse-n1" } },
 	{ "numa-migrate", { "time", "3ms", "flush", "invlpgb", "machine",
-			    "pack:4 core:2 pu:1" } },
+			    "pack:4 core:2 pu:1", "profile",
+			    "zen3-milan" } },
 };
 
 static void test_same_twice(void **state)
@@ -557,7 +559,8 @@ static void test_broadcast_counts(void **state)
 		const char *const pairs[] = {
 			"threads", "4", "pages", row[i].pages, "iterations",
 			"3", "kernel", "v6.1", "pause", "50000", "flush",
-			row[i].flush, NULL
+			row[i].flush, "profile", row[i].flush[0] == 't' ?
+			"neoverse-n1" : "zen3-milan", NULL
 		};
 		struct timed_result *r = run_named("mprotect-storm", pairs);
 		const u64 *v = r->count.v;

@@ -3,27 +3,41 @@
  * address space has a global ASID from the start; Linux gives one to a busy
  * process after a while and uses interrupts until then (not modelled). The
  * kernel's ceiling and generations stay. */
+#include <errno.h>
+
 #include "mm/flush.h"
 
-/* assumed: INVLPGB_COUNT_MAX + 1 of CPUID 8000_0008 EDX, 7 on EPYC 7713..9965 */
+/* Where the machine does not say: CPUID 8000_0008 EDX is 7, one less, on EPYC
+ * 7713 to 9965 (InstLatx64). */
 #define PAGES_AT_ONCE 8u
 
 static void shoot(struct flush_req *r)
 {
 	u16 pcid = (u16)r->mm->ctx_id;
+	u64 most = the_sys->m->invlpgb_max_pages;
 
+	if (!most)
+		most = PAGES_AT_ONCE;
 	smp_mb();
 	if (r->is_full)
 		cpu_broadcast(inval_op_find("INVLPGB PCID"), pcid, 0, 1, 0);
 	for (u64 vpn = r->start, n; !r->is_full && vpn < r->end;
 	     vpn += n << r->order) {
 		n = (r->end - vpn + (1ull << r->order) - 1) >> r->order;
-		if (n > PAGES_AT_ONCE)
-			n = PAGES_AT_ONCE;
+		if (n > most)
+			n = most;
 		cpu_broadcast(inval_op_find("INVLPGB VA+PCID"), pcid, vpn, n,
 			      r->order);
 	}
 	cpu_broadcast_sync();
+}
+
+static bool can_run(const struct machine *m, struct err *e)
+{
+	if (machine_has(m, FEATURE_INVLPGB, e))
+		return true;
+	err_prefix(e, -EINVAL, "flush invlpgb: ");
+	return false;
 }
 
 static void nothing(struct flush_batch *b)
@@ -46,4 +60,5 @@ const struct flush_ops flush_invlpgb = {
 	.finish = finish,
 	.shoot = shoot,
 	.has_global_asids = true,
+	.can_run = can_run,
 };

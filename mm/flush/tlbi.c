@@ -3,6 +3,8 @@
  * interrupts, no masks, no lazy CPUs. Pages of one flush go out back to back;
  * 512 and more are one operation for the whole ASID, as the range forms of
  * FEAT_TLBIRANGE are not used. Leaf only, as no page table is freed. */
+#include <errno.h>
+
 #include "mm/flush.h"
 
 static void shoot(struct flush_req *r)
@@ -18,6 +20,16 @@ static void shoot(struct flush_req *r)
 			cpu_broadcast(inval_op_find("TLBI VALE1IS"), asid, vpn,
 				      1, 0);
 	cpu_broadcast_sync();
+}
+
+static bool can_run(const struct machine *m, struct err *e)
+{
+	if (m->arch == ARCH_ARM)
+		return true;
+	err_set(e, -EINVAL, "flush tlbi: an instruction of Arm, and %s is %s; "
+		"try --profile neoverse-n1, or --flush deferred", m->name,
+		arch_rules[m->arch].name);
+	return false;
 }
 
 static void nothing(struct flush_batch *b)
@@ -40,5 +52,6 @@ const struct flush_ops flush_tlbi = {
 	.finish = finish,
 	.shoot = shoot,
 	.ceiling = 511,
+	.can_run = can_run,
 	.has_global_asids = true,
 };
