@@ -1,5 +1,6 @@
-/* Page runs per second that the array TLB takes, on Skylake's geometry. The
- * L1 figure is the slowest of three patterns, each printed as well. */
+/* Page runs per second that the array TLB takes, on Skylake's geometry, on Zen
+ * 2's, and on one large fully associative array. The L1 figure is the slowest of
+ * four patterns, each printed as well. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -18,19 +19,42 @@ static double host_s(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
+#define SIZES_4K_2M (TLB_HOLDS_4K | TLB_HOLDS_2M)
+#define SIZES_ALL (SIZES_4K_2M | TLB_HOLDS_1G)
+
+/* Source: TLB;DR and CPUID of the parts. */
+static const struct tlb_design designs[] = {
+	{ .name = "", .nr_arrays = 4, .array = {
+		{ "dtlb_4k", 16, 4, TLB_HOLDS_4K, TLB_INDEX_LINEAR, 0,
+		  TLB_REPL_TREE_PLRU, 0, "", 1, TLB_SERVES_DATA, 0, 0, false },
+		{ "dtlb_2m", 8, 4, TLB_HOLDS_2M, TLB_INDEX_LINEAR, 0,
+		  TLB_REPL_TREE_PLRU, 0, "", 1, TLB_SERVES_DATA, 0, 0, false },
+		{ "dtlb_1g", 1, 4, TLB_HOLDS_1G, TLB_INDEX_LINEAR, 0,
+		  TLB_REPL_TREE_PLRU, 0, "", 1, TLB_SERVES_DATA, 0, 0, false },
+		{ "stlb", 128, 12, SIZES_4K_2M, TLB_INDEX_XOR, 7,
+		  TLB_REPL_MRU1_3PLRU4, 9, "", 2, TLB_SERVES_ALL, 0, 0,
+		  false } } },
+	{ .name = "zen_", .nr_arrays = 3, .array = {
+		{ "dtlb", 1, 64, SIZES_ALL, TLB_INDEX_LINEAR, 0,
+		  TLB_REPL_LRU, 0, "", 1, TLB_SERVES_DATA, 2, 0, false },
+		{ "l2_4k", 256, 8, TLB_HOLDS_4K, TLB_INDEX_LINEAR, 0,
+		  TLB_REPL_TREE_PLRU, 7, "", 2, TLB_SERVES_DATA, 2, 0, false },
+		{ "l2_2m", 512, 4, TLB_HOLDS_2M, TLB_INDEX_LINEAR, 0,
+		  TLB_REPL_TREE_PLRU, 7, "", 2, TLB_SERVES_DATA, 0, 0,
+		  true } } },
+	/* What if: one array of thousands. */
+	{ .name = "fa4096_", .nr_arrays = 1, .array = {
+		{ "dtlb", 1, 4096, SIZES_ALL, TLB_INDEX_LINEAR, 0,
+		  TLB_REPL_LRU, 0, "", 1, TLB_SERVES_DATA, 0, 0, false } } },
+};
+
+static const struct tlb_design *design = designs;
+
 static struct tlb_array *create(void)
 {
-	static const struct tlb_geometry geo[3] = {
-		{ "dtlb", 16, 4, TLB_HOLDS_4K, TLB_INDEX_LINEAR, 4,
-		  TLB_REPL_TREE_PLRU, 0, "TLB;DR" },
-		{ "dtlb2m", 8, 4, TLB_HOLDS_2M, TLB_INDEX_LINEAR, 3,
-		  TLB_REPL_TREE_PLRU, 0, "TLB;DR" },
-		{ "stlb", 128, 12, TLB_HOLDS_4K | TLB_HOLDS_2M, TLB_INDEX_XOR,
-		  7, TLB_REPL_MRU1_3PLRU4, 9, "TLB;DR" },
-	};
 	struct tlb_array *a;
 
-	if (tlb_array_create(&a, &geo[0], &geo[1], &geo[2]))
+	if (tlb_array_create(&a, design, 1))
 		exit(1);
 	return a;
 }
@@ -42,7 +66,7 @@ static void fill(struct tlb_array *a, u64 vpn, u8 order)
 		.order = order, .flags = TLB_W | TLB_D,
 	};
 
-	tlb_array_fill(a, &e);
+	tlb_array_fill(a, TLB_LOAD, e.vpn, &e);
 }
 
 /* M runs/s of @vpn[] over and over, best of a few; every run must end at
@@ -61,8 +85,9 @@ static double measure(struct tlb_array *a, const u64 *vpn, bool is_write,
 			u64 page = vpn[i % NR_PATTERN];
 			enum tlb_level got = TLB_HIT_L1;
 
-			if (!is_write || !tlb_array_hit(a, 1, page, true, &e))
-				got = tlb_array_access(a, 1, page, &e);
+			if (!is_write || !tlb_array_hit(a, TLB_STORE, 1,
+							 page, &e))
+				got = tlb_array_access(a, TLB_LOAD, 1, page, &e);
 			if (unlikely(got != want)) {
 				nr_wrong++;
 				continue;
@@ -84,7 +109,7 @@ static double measure(struct tlb_array *a, const u64 *vpn, bool is_write,
 
 static double show(const char *name, double rate)
 {
-	printf("%s %.1f M/s\n", name, rate);
+	printf("%s%s %.1f M/s\n", design->name, name, rate);
 	fflush(stdout);
 	return rate;
 }
@@ -153,6 +178,29 @@ static void bench_l2(u64 *vpn, struct rng *rng)
 	show("l2_hit_runs", worst);
 }
 
+/* A random page of 1 GiB each time, nearly always a miss in both levels and
+ * then a fill of both; the walk itself is not here. */
+static void bench_random_miss(struct rng *rng)
+{
+	struct tlb_array *a = create();
+	u32 nr = NR_RUNS / 4;
+	struct tlb_entry *e;
+	double start;
+
+	for (u32 warm = 0; warm < 2; warm++) {
+		start = host_s();
+		for (u32 i = 0; i < nr; i++) {
+			u64 page = rng_u64(rng) >> 46;
+
+			if (tlb_array_access(a, TLB_LOAD, 1, page, &e) ==
+			    TLB_MISS)
+				fill(a, page, 0);
+		}
+	}
+	show("tlb_random_miss_and_fill", nr / (host_s() - start) / 1e6);
+	tlb_array_destroy(a);
+}
+
 /* Every run misses: two failed lookups, a fill and an eviction in both
  * levels; the walk itself is not here. */
 static void bench_fill(void)
@@ -163,7 +211,7 @@ static void bench_fill(void)
 	struct tlb_entry *e;
 
 	for (u32 i = 0; i < nr; i++)
-		if (tlb_array_access(a, 1, i & 0xffff, &e) == TLB_MISS)
+		if (tlb_array_access(a, TLB_LOAD, 1, i & 0xffff, &e) == TLB_MISS)
 			fill(a, i & 0xffff, 0);
 	show("tlb_miss_and_fill", nr / (host_s() - start) / 1e6);
 	tlb_array_destroy(a);
@@ -195,10 +243,15 @@ int main(void)
 	static u64 vpn[NR_PATTERN];
 	struct rng rng;
 
-	rng_init(&rng, 1);
-	bench_l1(vpn, &rng);
-	bench_l2(vpn, &rng);
-	bench_fill();
-	bench_invalidate();
+	for (u32 i = 0; i < ARRAY_LEN(designs); i++) {
+		design = &designs[i];
+		rng_init(&rng, 1);
+		bench_l1(vpn, &rng);
+		if (design->nr_arrays > 1)
+			bench_l2(vpn, &rng);
+		bench_fill();
+		bench_random_miss(&rng);
+		bench_invalidate();
+	}
 	return 0;
 }
