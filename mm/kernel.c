@@ -148,6 +148,43 @@ static const struct kernel v6_1 = {
 	.gather_knows_stride = true,
 };
 
+static const struct kernel no_gather = {
+	.name = "v4.13-rc+no-gather", .commit = "99baac21e458^", .evidence = "S",
+	.summary = "as v4.13, but gathers neither announce nor look for others",
+	ANNOUNCED(PENDING_COUNT, 33), .pending_order = ORDER_MB,
+	.thp_check = CHECK_LOCKLESS,
+};
+
+static const struct kernel v4_19 = {
+	.name = "v4.19", .commit = "eb66ae030829", .evidence = "S",
+	.summary = "as v4.14, mremap flushes under the page-table locks",
+	V4_13, .pending_order = ORDER_PTL, .thp_check = CHECK_UNDER_PTL,
+	.mremap_flush = MREMAP_FLUSH_LOCKED,
+};
+
+/* Compaction is new; a flush of a range is one of all. */
+#define V2_6_34 SOUND, .flush_ceiling = 1
+
+static const struct kernel v2_6_34 = {
+	.name = "v2.6.34", .commit = "v2.6.34", .evidence = "S",
+	.summary = "fork links the child's VMA at the tail (locks as in 2.6.36)",
+	V2_6_34,
+};
+
+static const struct kernel fork_head = {
+	.name = "v2.6.34+fork-head", .commit = "reported 2010-04",
+	.evidence = "S",
+	.summary = "fork links the child's VMA at the head",
+	V2_6_34, .fork_links_at_head = true,
+};
+
+static const struct kernel fork_head_wait = {
+	.name = "v2.6.34+fork-head-wait", .commit = "patch 1/3, 2010-04-27",
+	.evidence = "S",
+	.summary = "the same, and fork waits on migration entries",
+	V2_6_34, .fork_links_at_head = true, .fork_waits_migration = true,
+};
+
 /* Model variants: the mover that never takes the scanner's lock. */
 static const struct kernel pending_bool_nolock = {
 	.name = "v3.13-rc+pending-noptl", .commit = "20841405940e",
@@ -182,9 +219,9 @@ static const struct kernel v4_14_nolock = {
 };
 
 const struct kernel *const kernels[] = {
-	&v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
+	&v2_6_34, &fork_head, &fork_head_wait, &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
-	&v3_13_posted, &v4_13, &v4_14, &v5_14, &v6_1, &pending_bool_nolock,
+	&v3_13_posted, &no_gather, &v4_13, &v4_14, &v4_19, &v5_14, &v6_1, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock, NULL
 };
 
@@ -238,6 +275,13 @@ const struct kernel_switch kernel_switches[] = {
 	     "ptep_clear_flush without its flush"),
 	PART("protect-flush", protect_flushes, 0,
 	     "change_protection never flushes"),
+	PART("gather-announce", gather_announces, 0,
+	     "an open gather does not count as a changer"),
+	PART("gather-nested", gather_checks_nested, 0,
+	     "a gather does not look for others"),
+	PART("mremap-flush", mremap_flushes, 0, "mremap never flushes"),
+	PART("mremap-flush-locked", mremap_flush, MREMAP_FLUSH_LATE,
+	     "mremap flushes after its locks"),
 	{ NULL, 0, 0, 0, NULL }
 };
 

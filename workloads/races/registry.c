@@ -2,10 +2,14 @@
 
 #include "workloads/race.h"
 
-extern const struct race race_thp_numa;
+extern const struct race race_fork_migration, race_thp_numa, race_dontneed,
+	race_mremap_flush;
 
 /* The order of `tlbemu list races`. */
-const struct race *const races[] = { &race_thp_numa, NULL };
+const struct race *const races[] = {
+	&race_fork_migration, &race_thp_numa, &race_dontneed,
+	&race_mremap_flush, NULL
+};
 
 const struct race *race_find(const char *name)
 {
