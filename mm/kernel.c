@@ -185,6 +185,12 @@ static const struct kernel fork_head_wait = {
 	V2_6_34, .fork_links_at_head = true, .fork_waits_migration = true,
 };
 
+static const struct kernel v3_3 = {
+	.name = "v3.3", .commit = "948f017b0934 (assumed id)", .evidence = "seed",
+	.summary = "mremap moves a merged destination to the list's tail",
+	V2_6_34, .mremap_order = MREMAP_ORDER_TAIL_BOTH,
+};
+
 /* Model variants: the mover that never takes the scanner's lock. */
 static const struct kernel pending_bool_nolock = {
 	.name = "v3.13-rc+pending-noptl", .commit = "20841405940e",
@@ -219,7 +225,7 @@ static const struct kernel v4_14_nolock = {
 };
 
 const struct kernel *const kernels[] = {
-	&v2_6_34, &fork_head, &fork_head_wait, &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
+	&v2_6_34, &fork_head, &fork_head_wait, &v3_3, &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
 	&v3_13_posted, &no_gather, &v4_13, &v4_14, &v4_19, &v5_14, &v6_1, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock, NULL
@@ -279,6 +285,8 @@ const struct kernel_switch kernel_switches[] = {
 	     "an open gather does not count as a changer"),
 	PART("gather-nested", gather_checks_nested, 0,
 	     "a gather does not look for others"),
+	PART("mremap-order", mremap_order, MREMAP_ORDER_NONE,
+	     "mremap keeps no order among source, destination and walks"),
 	PART("mremap-flush", mremap_flushes, 0, "mremap never flushes"),
 	PART("mremap-flush-locked", mremap_flush, MREMAP_FLUSH_LATE,
 	     "mremap flushes after its locks"),
