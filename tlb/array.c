@@ -20,22 +20,32 @@ static ALWAYS_INLINE struct tlb_unit *probe_unit(const struct tlb_probe *p,
 	return p->unit[p->is_pair ? unit_twin(p->unit[0], page) : 0];
 }
 
-/* The entry of @space that translates @vpn, of the kind that @p looks for. */
-static ALWAYS_INLINE bool find_at(const struct tlb_array *a,
-				  const struct tlb_probe *p, u64 space, u64 vpn,
-				  struct place *at)
+/* The entry of @space that translates @vpn, of the kind that @p looks for; the
+ * kind is given apart, so that it can be a constant. */
+static ALWAYS_INLINE bool find_kind(const struct tlb_array *a,
+				    const struct tlb_probe *p,
+				    enum tlb_class cls, u8 order, u64 space,
+				    u64 vpn, struct place *at)
 {
-	u64 page = (vpn & TLB_TAG_VPN) >> p->order;
-	struct tlb_unit *u = probe_unit(p, page);
+	u64 page = (vpn & TLB_TAG_VPN) >> order;
+	struct tlb_unit *u = p->unit[0];
 
+	if (unlikely(p->is_pair))
+		u = probe_unit(p, page);
 	at->u = u;
-	if (!unit_may_hold(u, space, p->cls))
+	if (!unit_may_hold(u, space, cls))
 		return false;
 	at->p = p;
 	at->set = unit_set(u, a->thread, page);
-	at->slot = unit_find(u, at->set, unit_tag(space, vpn, p->cls,
-						  p->order));
+	at->slot = unit_find(u, at->set, unit_tag(space, vpn, cls, order));
 	return at->slot != UNIT_NONE;
+}
+
+static NOINLINE bool find_at(const struct tlb_array *a,
+			     const struct tlb_probe *p, u64 space, u64 vpn,
+			     struct place *at)
+{
+	return find_kind(a, p, p->cls, p->order, space, vpn, at);
 }
 
 static NOINLINE bool find_global(const struct tlb_array *a,
@@ -53,9 +63,20 @@ static ALWAYS_INLINE bool find_level(const struct tlb_array *a,
 				     const struct tlb_probe *p, u32 nr,
 				     u64 own, u64 vpn, struct place *at)
 {
-	for (u32 i = 0; i < nr; i++)
+	u32 i = 0;
+
+	if (likely(nr && p[0].cls == TLB_4K)) {
+		if (find_kind(a, p, TLB_4K, 0, own, vpn, at))
+			return true;
+		i = 1;
+	}
+	for (; i < nr; i++) {
+		if (!p[i].is_pair && !unit_may_hold(p[i].unit[0], own,
+						    p[i].cls))
+			continue;
 		if (find_at(a, &p[i], own, vpn, at))
 			return true;
+	}
 	return unlikely(a->core->has_global) &&
 	       find_global(a, p, nr, vpn, at);
 }
@@ -242,20 +263,19 @@ static NOINLINE void supersede(struct tlb_array *a, const struct tlb_home *home,
 	unit_replace(at->u, at->slot, tag, e);
 }
 
-/* Put of @e what @home's array holds. @is_new: nothing there translates @vpn.
- * Return: false when nothing there takes it. */
-static ALWAYS_INLINE bool install(struct tlb_array *a,
-				  const struct tlb_home *home, u64 own, u64 vpn,
-				  const struct tlb_entry *e, bool is_new,
-				  struct place *at)
+/* install(), of everything but new single pages. */
+static NOINLINE bool install_any(struct tlb_array *a,
+				 const struct tlb_home *home, u64 own, u64 vpn,
+				 const struct tlb_entry *e, bool is_new,
+				 struct place *at)
 {
 	const struct tlb_probe *p = &home->page;
 	struct tlb_entry piece;
 	u64 page, tag;
 
-	if (unlikely(!p->unit[0]))
+	if (!p->unit[0])
 		return false;
-	if (unlikely(home->block.unit[0] && e->contig >= home->block.order))
+	if (home->block.unit[0] && e->contig >= home->block.order)
 		p = &home->block;
 	cut(&piece, e, vpn, p->order);
 	page = (vpn & TLB_TAG_VPN) >> p->order;
@@ -264,10 +284,31 @@ static ALWAYS_INLINE bool install(struct tlb_array *a,
 	at->set = unit_set(at->u, a->thread, page);
 	tag = unit_tag(e->flags & TLB_G ? a->global : own, vpn, p->cls,
 		       p->order);
-	if (likely(is_new && p->cls != TLB_BLOCK))
+	if (is_new && p->cls != TLB_BLOCK)
 		put(a, at, tag, &piece);
 	else
 		supersede(a, home, at, own, tag, &piece, vpn);
+	return true;
+}
+
+/* Put of @e what @home's array holds. @is_new: nothing there translates @vpn.
+ * Return: false when nothing there takes it. */
+static ALWAYS_INLINE bool install(struct tlb_array *a,
+				  const struct tlb_home *home, u64 own, u64 vpn,
+				  const struct tlb_entry *e, bool is_new,
+				  struct place *at)
+{
+	const struct tlb_probe *p = &home->page;
+	u64 page = vpn & TLB_TAG_VPN;
+
+	if (unlikely(!is_new || e->order || e->contig || e->piece_of || p->is_pair ||
+		     !p->unit[0]))
+		return install_any(a, home, own, vpn, e, is_new, at);
+	at->p = p;
+	at->u = p->unit[0];
+	at->set = unit_set(at->u, a->thread, page);
+	put(a, at, unit_tag(e->flags & TLB_G ? a->global : own, vpn, TLB_4K, 0),
+	    e);
 	return true;
 }
 

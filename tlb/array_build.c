@@ -157,6 +157,7 @@ static int core_create(struct tlb_core **out, const struct tlb_design *design,
 	for (u32 i = 0; i < design->nr_arrays && !rc; i++) {
 		c->nr_units = i + 1;
 		rc = unit_init(&c->unit[i], &design->array[i], i, nr_threads);
+		c->unit[i].keeps_victim = design->is_inclusive;
 	}
 	if (rc) {
 		core_free(c);

@@ -121,16 +121,28 @@ static void count(struct tlb_unit *u, u32 slot, u32 delta)
 		u->nr_pieces += delta;
 }
 
+/* Are entries with these tags counted together? */
+static bool is_alike(u64 x, u64 y)
+{
+	return unit_bucket(x) == unit_bucket(y) &&
+	       unit_class(x) == unit_class(y);
+}
+
 /* What a slot holds becomes @tag and @e; it held something before. */
 static inline void overwrite(struct tlb_unit *u, u32 slot, u64 tag,
 			     const struct tlb_entry *e)
 {
-	count(u, slot, -1u);
+	bool is_counted = is_alike(u->tag[slot], tag) &&
+			  !u->entry[slot].piece_of && !e->piece_of;
+
+	if (!is_counted)
+		count(u, slot, -1u);
 	if (u->hash_shift)
 		hash_remove(u, slot);
 	u->tag[slot] = tag;
 	u->entry[slot] = *e;
-	count(u, slot, 1);
+	if (!is_counted)
+		count(u, slot, 1);
 	if (u->hash_shift)
 		hash_insert(u, slot);
 }
@@ -160,7 +172,8 @@ u32 unit_put(struct tlb_unit *u, u32 set, u64 tag, const struct tlb_entry *e)
 		way = repl_victim(&u->repl, set);
 		slot = set * u->stride + way;
 		u->evicted = u->tag[slot];
-		u->victim = u->entry[slot];
+		if (unlikely(u->keeps_victim))
+			u->victim = u->entry[slot];
 		overwrite(u, slot, tag, e);
 	} else {
 		slot = set * u->stride + way;

@@ -68,7 +68,8 @@ struct tlb_unit {
 	u32 id;                 /* which of the design's arrays               */
 	u8 order[NR_TLB_CLASSES];
 	u64 evicted;            /* by the last unit_put(): its tag, or 0      */
-	struct tlb_entry victim;        /* and the entry                      */
+	bool keeps_victim;      /* set by those who ask for it:               */
+	struct tlb_entry victim;        /* and its entry                      */
 	/* Live entries by class and by space modulo the number of buckets:
 	 * zero says that there are none of a space. */
 	u32 live[UNIT_NR_BUCKETS][NR_TLB_CLASSES];
