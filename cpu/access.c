@@ -1,55 +1,9 @@
 /* Accesses by programs: lookup, walk, A and D bits, faults, store buffer. */
 #include <string.h>
 
+#include "cpu/overlap.h"
 #include "cpu/step.h"
-
-/* Walk the tables for @vpn. The caller has stepped for the first load. Sets A,
- * and D for a store, in the leaf with a locked update in the step that read
- * it. Source: Intel SDM vol. 3, "Accessed and Dirty Flags".
- * Return: false is a page fault. */
-static bool walk(u64 vpn, bool is_write, struct tlb_entry *e)
-{
-	const struct memory *mem = &the_sys->mem;
-	u64 *table = mem->table[this_cpu->s->root];
-	u64 rights = PTE_RW;
-	u32 level = mem->paging.levels;
-
-	memset(e, 0, sizeof(*e));
-	for (;;) {
-		u64 *p, pte, want;
-
-		level--;
-		p = &table[paging_index(&mem->paging, vpn, level)];
-		touch(p, false);
-		pte = *p;
-		if (!the_sys->is_explored)
-			charge(cost_of(COST_WALK_LOAD));
-		rights &= pte;
-		if (!(pte & PTE_P))
-			return false;
-		if (level && !(pte & PTE_PS)) {
-			table = mem->table[pte_pfn(pte)];
-			if (the_sys->is_explored)
-				step(&table[paging_index(&mem->paging, vpn,
-							 level - 1)], false, 0);
-			continue;
-		}
-		if (is_write && !rights)
-			return false;
-		want = pte | PTE_A | (is_write ? PTE_D : 0);
-		if (want != pte) {
-			touch(p, true);
-			*p = want;
-			pte = want;
-		}
-		e->order = (u8)paging_order(&mem->paging, level);
-		e->vpn = vpn & ~tlb_order_mask(e->order);
-		e->pfn = pte_pfn(pte);
-		e->pcid = this_cpu->s->pcid;
-		e->flags = (u8)((rights ? TLB_W : 0) | (pte & PTE_D ? TLB_D : 0));
-		return true;
-	}
-}
+#include "cpu/walker.h"
 
 static int fault(u64 vpn, bool is_write)
 {
@@ -57,9 +11,10 @@ static int fault(u64 vpn, bool is_write)
 	int rc;
 
 	COUNT(PAGE_FAULTS, 1);
+	if (!the_sys->is_explored)
+		COUNT(SPURIOUS_FAULTS, walk_would_succeed(vpn, is_write));
 	charge(cost_of(COST_FAULT_ENTRY));
-	/* The fault drops what this CPU cached for the page. */
-	cpu_invlpg(vpn);
+	cpu_fault_drops(vpn);
 	smp_rmb();
 	rc = the_sys->os.fault(vpn, is_write);
 	charge(cost_of(COST_FAULT_EXIT));
@@ -103,7 +58,7 @@ static bool translate(u64 vpn, bool is_write, struct tlb_entry *e, u32 *called)
 		/* D assist: read the entry again, now. */
 	}
 	envelope_collapse(s->env, s->pcid, vpn, -1);
-	if (!walk(vpn, is_write, e))
+	if (!walk_explored(vpn, is_write, e))
 		return false;
 	NOTE("page walk: load TLB entry%s, pfn %llu", e->order ? " (huge)" : "",
 	     (unsigned long long)e->pfn);
@@ -191,81 +146,143 @@ int cpu_access(u64 vpn, u32 line, bool is_write, u64 *value)
 
 /* ---- timed: runs through the arrays --------------------------------------- */
 
-static bool is_store(const struct run *r)
+static enum tlb_use use_of(const struct run *r)
 {
-	return r->op == RUN_WRITE || r->op == RUN_MODIFY;
+	switch (r->op) {
+	case RUN_READ:
+		return TLB_LOAD;
+	case RUN_FETCH:
+		return TLB_FETCH;
+	}
+	return TLB_STORE;
 }
 
-static void count_walk(bool is_write, u32 order, u64 cycles)
+/* Counters come in families of one form, one for each use. ORDER tlb_use */
+#define WALK_FAMILY (CTR_STLB_HIT_STORE - CTR_STLB_HIT_LOAD)
+_Static_assert(TLB_STORE == TLB_LOAD + 1 && TLB_FETCH == TLB_LOAD + 2 &&
+	       CTR_STLB_HIT_FETCH - CTR_STLB_HIT_LOAD == 2 * WALK_FAMILY &&
+	       CTR_WALK_FETCH_CYCLES - CTR_WALK_LOAD_CYCLES == 2 * WALK_FAMILY &&
+	       CTR_DTLB_STORES - CTR_DTLB_LOADS == 2 &&
+	       CTR_ITLB_LOADS - CTR_DTLB_LOADS == 4, "ORDER tlb_use");
+
+static inline u64 *lookups_of(struct cpu *c, enum tlb_use use)
 {
-	if (is_write) {
-		COUNT(WALK_STORE, 1);
-		COUNT(WALK_STORE_4K, !order);
-		COUNT(WALK_STORE_2M, !!order);
-		COUNT(WALK_STORE_CYCLES, cycles);
-	} else {
-		COUNT(WALK_LOAD, 1);
-		COUNT(WALK_LOAD_4K, !order);
-		COUNT(WALK_LOAD_2M, !!order);
-		COUNT(WALK_LOAD_CYCLES, cycles);
-	}
+	return &c->count.v[CTR_DTLB_LOADS + 2 * (u32)use];
+}
+
+static inline u64 *family(struct cpu *c, enum counter load, enum tlb_use use)
+{
+	return &c->count.v[load + (u32)use * WALK_FAMILY];
+}
+
+/* One walk, for the current access. Return: true with c->walked in the TLBs,
+ * false for a fault. */
+static bool walk_now(struct cpu *c, u64 vpn, enum tlb_use use, struct pending *p)
+{
+	enum cycle_cat cat = cat_enter(CYC_WALK);
+	u64 cycles, from, done;
+	bool ok;
+
+	++*family(c, CTR_WALK_BEGUN_LOAD, use);
+	step(&the_sys->mem.table[c->s->root], false, 0);
+	ok = walk_timed(vpn, use, &c->walked, &cycles);
+	from = p->done > c->now ? p->done : c->now;
+	done = core_walker(c->core, from, cycles);
+	cpu_delay(c, p, done - from, CYC_WALK);
+	cat_leave(cat);
+	if (!ok)
+		return false;
+	++*family(c, CTR_WALK_LOAD, use);
+	++*family(c, CTR_WALK_LOAD_4K + walk_size(c->walked.order), use);
+	*family(c, CTR_WALK_LOAD_CYCLES, use) += cycles;
+	tlb_array_fill(c->tlb, use, vpn, &c->walked);
+	return true;
 }
 
 /* The first access of a run, or of what is left of one.
  * Return: 0 with *out usable for the rest of the run, or the fault's error. */
-static int translate_slow(u64 vpn, bool is_write, struct tlb_entry **out)
+static int translate_slow(u64 vpn, enum tlb_use use, struct tlb_entry **out,
+			  struct pending *p)
 {
+	const bool is_write = use == TLB_STORE;
+	const u32 want = is_write ? TLB_W | TLB_D : 0;
 	struct cpu *c = this_cpu;
-	struct cpu_state *s = c->s;
-	enum cycle_cat cat;
-	struct tlb_entry e;
-	u64 t0;
-	bool ok;
 
 	for (;;) {
-		u32 want = is_write ? TLB_W | TLB_D : 0;
-		enum tlb_use use = is_write ? TLB_STORE : TLB_LOAD;
-		enum tlb_level level = tlb_array_access(c->tlb, use, s->pcid,
-							vpn, out);
+		enum tlb_level level = tlb_array_access(c->tlb, use,
+							c->s->pcid, vpn, out);
 		bool found = level != TLB_MISS;
+		int rc;
 
-		if (level != TLB_HIT_L1) {
-			if (is_write)
-				COUNT(DTLB_STORE_MISSES, 1);
-			else
-				COUNT(DTLB_LOAD_MISSES, 1);
-		}
+		if (level != TLB_HIT_L1)
+			++lookups_of(c, use)[1];
 		if (level == TLB_HIT_L2) {
-			if (is_write)
-				COUNT(STLB_HIT_STORE, 1);
-			else
-				COUNT(STLB_HIT_LOAD, 1);
-			c->now += tlb_array_l2_geometry(c->tlb)->hit_cycles;
-			c->cycles[CYC_STLB] +=
-				tlb_array_l2_geometry(c->tlb)->hit_cycles;
+			++*family(c, CTR_STLB_HIT_LOAD, use);
+			cpu_delay(c, p, tlb_array_l2_geometry(c->tlb)->hit_cycles,
+				  CYC_STLB);
 		}
 		if (found && ((*out)->flags & want) == want)
 			return 0;
-		ok = false;
 		if (!found || ((*out)->flags & TLB_W) || !is_write) {
-			cat = cat_enter(CYC_WALK);
-			step(&the_sys->mem.table[s->root], false, 0);
-			t0 = c->now;
-			ok = walk(vpn, is_write, &e);
-			if (ok)
-				count_walk(is_write, e.order, c->now - t0);
-			cat_leave(cat);
+			COUNT(DIRTY_ASSISTS, found);
+			if (walk_now(c, vpn, use, p)) {
+				*out = &c->walked;
+				return 0;
+			}
 		}
-		if (ok) {
-			tlb_array_fill(c->tlb, use, vpn, &e);
-			continue;
-		}
-		{
-			int rc = fault(vpn, is_write);
+		cpu_wait_until(c, p->done, p->cat);
+		cpu_drain(c);
+		rc = fault(vpn, is_write);
+		if (rc)
+			return rc;
+	}
+}
 
-			if (rc)
-				return rc;
-		}
+/* ---- program data in the caches (caches = full) ------------------------------- */
+
+/* How many accesses of @r from number @i on touch just the lines that it
+ * touches. */
+static u32 same_lines(const struct run *r, u32 i, u32 left)
+{
+	u64 va = r->va + (u64)r->stride * i, n;
+	u64 first = va >> CACHE_LINE_SHIFT;
+	u64 last = (va + (r->bytes ? r->bytes - 1u : 0)) >> CACHE_LINE_SHIFT;
+
+	if (!r->stride)
+		return left;
+	if (first != last)
+		return 1;
+	if (r->stride > 0)
+		n = (((first + 1) << CACHE_LINE_SHIFT) - r->bytes - va) /
+			(u64)r->stride + 1;
+	else
+		n = (va - (first << CACHE_LINE_SHIFT)) / (u64)-r->stride + 1;
+	return n < left ? (u32)n : left;
+}
+
+/* Access number @i of @r, through @e. Cycles beyond those of an L1D hit are
+ * waited for. Fetches do not use the data caches. */
+static void data_access(struct cpu *c, const struct run *r, u32 i,
+			const struct tlb_entry *e, enum tlb_use use,
+			struct pending *p)
+{
+	u64 va = r->va + (u64)r->stride * i;
+	u64 last = va + (r->bytes ? r->bytes - 1u : 0);
+	u64 pfn = e->pfn + ((va >> PAGE_SHIFT) - e->vpn);
+	u64 hit = the_sys->m->cache[CACHE_L1D].hit_cycles;
+
+	for (u64 at = va; at <= last; at = (at | 63) + 1) {
+		u64 line = caches_line(pfn, 0) +
+			((at & (PAGE_BYTES - 1)) >> CACHE_LINE_SHIFT);
+		enum cache_level from;
+		u64 cycles = use == TLB_STORE
+			? caches_store(the_sys->caches, c->id, line, &from)
+			: caches_load(the_sys->caches, c->id, line, &from);
+
+		COUNT(DATA_L1 + (use == TLB_STORE ? NR_CACHE_LEVELS + 1 : 0) +
+		      from, 1);
+		if (cycles > hit)
+			cpu_delay(c, p, cycles - hit, CYC_DATA);
 	}
 }
 
@@ -276,19 +293,26 @@ static int run_one(const struct run *r)
 	struct cpu *c = this_cpu;
 	const u64 per = cost_of(COST_ACCESS);
 	const u64 vpn = r->va >> PAGE_SHIFT;
-	const bool is_write = is_store(r);
+	const enum tlb_use use = use_of(r);
+	const bool is_cached = the_sys->walk.caches == CACHES_FULL &&
+			       use != TLB_FETCH;
 	u32 left = r->count;
 
 	while (left) {
+		struct pending p = { 0 };
 		struct tlb_entry *e;
 		u64 room, n = left;
 		int rc;
 
 		if (unlikely(c->now >= c->run_until))
 			the_sys->drv.wait(NULL, NULL, NULL, 0);
-		rc = translate_slow(vpn, is_write, &e);
+		rc = translate_slow(vpn, use, &e, &p);
 		if (rc)
 			return rc;
+		if (is_cached) {
+			data_access(c, r, r->count - left, e, use, &p);
+			n = same_lines(r, r->count - left, left);
+		}
 		if (n > 1) {
 			room = c->now < c->run_until ? c->run_until - c->now : 1;
 			room = room / per + (room % per != 0);
@@ -296,12 +320,14 @@ static int run_one(const struct run *r)
 				n = room;
 		}
 		if (unlikely(the_sys->os.used != NULL))
-			the_sys->os.used(e, vpn, is_write, (u32)n);
+			the_sys->os.used(e, vpn, use == TLB_STORE, (u32)n);
+		if (unlikely(p.done > c->now))
+			cpu_issued(c, &p);
 		c->now += n * per;
 		c->cycles[CYC_USER] += n * per;
 		left -= (u32)n;
 		c->count.v[CTR_ACCESSES] += n;
-		c->count.v[is_write ? CTR_DTLB_STORES : CTR_DTLB_LOADS] += n;
+		*lookups_of(c, use) += n;
 	}
 	c->count.v[CTR_RUNS]++;
 	return 0;
@@ -311,27 +337,26 @@ int cpu_run_many(const struct run *runs, size_t n)
 {
 	struct cpu *c = this_cpu;
 	const u64 per = cost_of(COST_ACCESS);
-	const bool is_checked = the_sys->os.used != NULL;
+	const bool is_slow = the_sys->os.used != NULL ||
+			     the_sys->walk.caches == CACHES_FULL;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct run *r = &runs[i];
-		bool is_write = is_store(r);
+		enum tlb_use use = use_of(r);
 		u64 cycles = r->count * per;
 		struct tlb_entry *e;
 		int rc;
 
 		/* Nearly always: private, and over before anything else can
 		 * happen here. */
-		if (likely(c->now + cycles <= c->run_until && !is_checked &&
-			   tlb_array_hit(c->tlb, is_write ? TLB_STORE : TLB_LOAD,
-					 c->s->pcid, r->va >> PAGE_SHIFT,
-					 &e))) {
+		if (likely(c->now + cycles <= c->run_until && !is_slow &&
+			   tlb_array_hit(c->tlb, use, c->s->pcid,
+					 r->va >> PAGE_SHIFT, &e))) {
 			c->now += cycles;
 			c->cycles[CYC_USER] += cycles;
 			c->count.v[CTR_RUNS]++;
 			c->count.v[CTR_ACCESSES] += r->count;
-			c->count.v[is_write ? CTR_DTLB_STORES
-					    : CTR_DTLB_LOADS] += r->count;
+			*lookups_of(c, use) += r->count;
 			continue;
 		}
 		rc = run_one(r);

@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/counters.h"
 #include "cpu/bbm.h"
+#include "cpu/core.h"
 #include "cpu/fiber.h"
 #include "cpu/machine.h"
 #include "cpu/memory.h"
@@ -70,9 +71,16 @@ struct cpu_ctx {
 	u8 in_irq;
 };
 
+/* An access under way (overlap.h). */
+struct pending {
+	u64 done;               /* cycles                                     */
+	enum cycle_cat cat;     /* what it waits for                          */
+};
+
 struct cpu {
 	u32 id;
 	u32 node;
+	u32 thread;             /* rank among the CPUs of its core            */
 	struct cpu_state *s;
 	struct task *task;      /* NULL: idle for the whole run               */
 	struct fiber fiber;
@@ -91,7 +99,11 @@ struct cpu {
 	u64 bcast_done_at;      /* when all that this CPU started are done    */
 	enum cycle_cat cat;     /* what the kernel is doing                   */
 	u64 cycles[NR_CYCLE_CATS];
+	struct core *core;
 	struct tlb_array *tlb;
+	struct tlb_entry walked;        /* what its last walk found           */
+	struct pending *pending;        /* [mlp] in no order                  */
+	u32 nr_pending, mlp;
 	void *sched;            /* timed.c's own                              */
 	struct counters count;
 };
@@ -151,6 +163,9 @@ struct sys {
 	struct os_ops os;
 	struct memory mem;
 	struct cpu *cpu;        /* [nr_cpus]                                  */
+	struct core *core;      /* [nr_cores of the machine], timed           */
+	struct walk_config walk;
+	struct caches *caches;  /* NULL: none                                 */
 	u32 nr_cpus;
 	enum memory_model memory_model;
 	bool is_explored;
@@ -188,6 +203,7 @@ struct sys_config {
 	bool is_explored, is_reduced, is_checked;
 	bool may_speculate, may_evict;
 	struct paging paging;
+	struct walk_config walk;        /* timed runs                         */
 	u32 lines_per_frame;            /* modelled contents; 0 in timed runs
 					 * without --check                   */
 	u64 frames_per_node;            /* 0: from the machine                */
@@ -299,6 +315,8 @@ void cpu_load_cr3(u32 root, u16 pcid, bool flush);
 u32 cpu_invalidate(const struct inval_op *op, u16 asid, u64 vpn);
 u32 cpu_invlpg(u64 vpn);
 u32 cpu_flush_pcid(void);
+/* What a page fault at @vpn drops: the page, and the path to it. */
+u32 cpu_fault_drops(u64 vpn);
 
 /* As cpu_invalidate(), on @c's caches: for what comes from elsewhere. */
 u32 cpu_invalidate_on(struct cpu *c, const struct inval_op *op, u16 asid,

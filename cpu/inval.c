@@ -17,6 +17,51 @@ static void note_for_bbm(const struct cpu *c, const struct inval_op *op,
 		bbm_invalidated_all(the_sys->bbm, c->id, c->s->root);
 }
 
+/* Of the paging-structure caches, this thread's part. */
+static void drop_walk(struct cpu *c, const struct inval_op *op, u16 asid,
+		      u64 vpn)
+{
+	struct psc *psc = c->core->psc;
+	u32 space = psc_space(c->thread, asid);
+
+	switch (op->walk) {
+	case INVAL_WALK_NONE:
+		break;
+	case INVAL_WALK_PATH:
+		/* In every address space: rather too much than too little. */
+		if (op->scope == INVAL_PAGE_ALL)
+			psc_flush_thread(psc, c->thread);
+		else
+			psc_invlpg_one(psc, space, vpn);
+		break;
+	case INVAL_WALK_ASID:
+		psc_flush_space(psc, space);
+		break;
+	case INVAL_WALK_ALL:
+		psc_flush_thread(psc, c->thread);
+		break;
+	}
+}
+
+/* A large page of the guest may be cached as many small ones, and an address in
+ * any of them names them all. */
+static u32 drop_pieces(struct cpu *c, enum inval_scope scope, u16 asid,
+		       u64 vpn)
+{
+	const u64 *bits = c->core->fractured;
+	u32 i = core_fractured_bit(vpn), n = 0;
+
+	if (c->core->has_fractured_1g)
+		return tlb_array_invalidate(c->tlb, scope == INVAL_PAGE ?
+					    INVAL_ASID : INVAL_ALL, asid, 0);
+	if (!(bits[i / 64] >> i % 64 & 1))
+		return tlb_array_invalidate(c->tlb, scope, asid, vpn);
+	vpn &= ~tlb_order_mask(9);
+	for (u32 k = 0; k < 512; k++)
+		n += tlb_array_invalidate(c->tlb, scope, asid, vpn + k);
+	return n;
+}
+
 u32 cpu_invalidate_on(struct cpu *c, const struct inval_op *op, u16 asid,
 		      u64 vpn)
 {
@@ -28,6 +73,10 @@ u32 cpu_invalidate_on(struct cpu *c, const struct inval_op *op, u16 asid,
 	}
 	if (unlikely(the_sys->bbm != NULL))
 		note_for_bbm(c, op, asid, vpn);
+	if (c->core->psc)
+		drop_walk(c, op, asid, vpn);
+	if (unlikely(c->core->fractured) && inval_names_page(op->scope))
+		return drop_pieces(c, op->scope, asid, vpn);
 	return tlb_array_invalidate(c->tlb, op->scope, asid, vpn);
 }
 
@@ -55,6 +104,17 @@ void cpu_load_cr3(u32 root, u16 pcid, bool flush)
 		tlb_array_load_cr3(this_cpu->tlb, pcid, !flush);
 	else if (flush)
 		cpu_flush_pcid();
+}
+
+/* Source: Intel SDM vol. 3, "Invalidation of TLBs and Paging-Structure Caches",
+ * page faults. */
+static const struct inval_op page_fault = {
+	"#PF", ARCH_X86, INVAL_PAGE_GLOBAL, INVAL_WALK_PATH, false, ""
+};
+
+u32 cpu_fault_drops(u64 vpn)
+{
+	return cpu_invalidate_on(this_cpu, &page_fault, this_cpu->s->pcid, vpn);
 }
 
 u32 cpu_invlpg(u64 vpn)

@@ -124,6 +124,25 @@ u32 machine_count_assumed(const struct machine *m,
 	return n;
 }
 
+u64 machine_dram(const struct machine *m, u32 cpu, u32 node)
+{
+	u64 local = m->cost[COST_DRAM_LOCAL], remote = m->cost[COST_DRAM_REMOTE];
+	u32 own = m->cpu[cpu].node, far = 0, d_own, d;
+
+	if (own == node)
+		return local;
+	for (u32 i = 0; i < m->nr_nodes * m->nr_nodes; i++)
+		if (m->distance[i] > far)
+			far = m->distance[i];
+	d = machine_distance(m, own, node);
+	d_own = machine_distance(m, own, own);
+	/* A table that makes no sense says nothing about this pair. */
+	if (far <= d_own || d <= d_own || remote < local)
+		return remote;
+	return local + ((remote - local) * (d - d_own) + (far - d_own) / 2) /
+		(far - d_own);
+}
+
 /* --- creation ------------------------------------------------------------ */
 
 /* What a --machine argument can be. */

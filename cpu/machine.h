@@ -183,12 +183,13 @@ static inline u64 machine_line_transfer(const struct machine *m, u32 a, u32 b)
 	return m->cost[COST_LINE_TRANSFER_SELF + (u32)machine_hop(m, a, b)];
 }
 
-/* Memory latency of CPU @cpu for a frame on @node, in cycles. */
-static inline u64 machine_dram(const struct machine *m, u32 cpu, u32 node)
-{
-	return m->cost[m->cpu[cpu].node == node ? COST_DRAM_LOCAL
-						: COST_DRAM_REMOTE];
-}
+/* Memory latency of CPU @cpu for a frame on @node, in cycles: COST_DRAM_LOCAL
+ * on its own node, COST_DRAM_REMOTE at the machine's largest distance. Between
+ * (more than two distances) in proportion to the distance:
+ *	local + (remote - local) * (d - d_own) / (d_largest - d_own)
+ * assumed: nobody publishes latency by distance, and SLIT values are meant to
+ * be proportional to it (ACPI, "System Locality Information Table"). */
+u64 machine_dram(const struct machine *m, u32 cpu, u32 node);
 
 /* The shortest flight of an IPI between two different CPUs of this machine, in
  * cycles: how far private work may run ahead. UINT64_MAX with one CPU. */

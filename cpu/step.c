@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "cpu/step.h"
+#include "cpu/walker.h"
 
 u64 word_get(const void *p, u32 bytes)
 {
@@ -457,6 +458,21 @@ static void check_bbm(u32 root, u64 vpn, u32 level, u64 old, u64 new)
 		COUNT(BBM_VIOLATIONS, 1);
 }
 
+/* The kernel here changed an entry: other cores' caches forget its line. */
+static void pte_line_written(u32 root, u64 vpn, u32 level)
+{
+	u64 table;
+
+	if (likely(!the_sys->caches))
+		return;
+	table = walk_table_of(root, vpn, level);
+	if (table)
+		caches_written(the_sys->caches, this_cpu->id,
+			       caches_line(table, sizeof(u64) *
+					   paging_index(&the_sys->mem.paging,
+							vpn, level)));
+}
+
 void pte_store(u32 root, u64 vpn, u32 level, u64 *pte, u64 v)
 {
 	struct sb_entry e;
@@ -467,6 +483,7 @@ void pte_store(u32 root, u64 vpn, u32 level, u64 *pte, u64 v)
 		if (unlikely(the_sys->bbm != NULL))
 			check_bbm(root, vpn, level, *pte, v);
 		*pte = v;
+		pte_line_written(root, vpn, level);
 		return;
 	}
 	e = entry(pte, sizeof(*pte), SB_PTE, v);
@@ -504,6 +521,7 @@ u64 pte_modify(u32 root, u64 vpn, u32 level, u64 *pte, u64 clear, u64 set)
 	*pte = (old & ~clear) | set;
 	if (unlikely(the_sys->bbm != NULL))
 		check_bbm(root, vpn, level, old, *pte);
+	pte_line_written(root, vpn, level);
 	if (this_cpu->s->sb && is_weak()) {
 		sb_forget(this_cpu->s->sb, arena_offset(&the_sys->arena, pte));
 		if (*pte != old)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/ept.h"
 #include "cpu/step.h"
 
 struct sys *the_sys;
@@ -38,33 +39,91 @@ static int memory_create(struct sys *sys, const struct sys_config *cfg)
 	return 0;
 }
 
-static void add_array(struct tlb_design *d, const struct tlb_geometry *geo,
-		      u8 level, u8 serves)
-{
-	struct tlb_geometry *g = &d->array[d->nr_arrays];
+/* ---- what threads share, and the caches behind it ---------------------------- */
 
-	if (!geo->nr_ways)
-		return;
-	*g = *geo;
-	g->level = level;
-	g->serves = serves;
-	d->nr_arrays++;
+static u32 ept_order_of(enum ept_mode mode)
+{
+	return mode == EPT_1G ? 18 : mode == EPT_2M ? 9 : 0;
 }
 
-/* The data side of @m. */
-static void machine_design(const struct machine *m, struct tlb_design *d)
+static int core_create(struct sys *sys, struct core *core)
 {
-	memset(d, 0, sizeof(*d));
-	add_array(d, &m->l1d_4k, 1, TLB_SERVES_DATA);
-	add_array(d, &m->l1d_2m, 1, TLB_SERVES_DATA);
-	add_array(d, &m->stlb, 2, TLB_SERVES_ALL);
+	const struct machine *m = sys->m;
+	const struct walk_config *w = &sys->walk;
+	int rc = 0;
+
+	if (core->nr_threads > CORE_MAX_THREADS)
+		return -EINVAL;
+	rc = tlb_array_create(core->thread, &m->tlb, core->nr_threads);
+	core->nr_walkers = m->nr_walkers;
+	for (u32 i = 0; i < m->tlb.nr_arrays; i++)
+		if (m->tlb.array[i].coalesce > core->contig)
+			core->contig = m->tlb.array[i].coalesce;
+	if (!rc && w->has_psc)
+		rc = psc_create(&core->psc, &m->psc, sys->mem.paging.bits);
+	if (!rc && w->ept)
+		rc = ept_create(&core->ept, sys->mem.nr_frames,
+				ept_order_of(w->ept),
+				w->has_psc ? &m->psc : NULL);
+	if (!rc && w->ept) {
+		core->fractured = calloc(CORE_FRACTURED_BITS / 64, sizeof(u64));
+		rc = core->fractured ? 0 : -ENOMEM;
+	}
+	return rc;
+}
+
+static int cores_create(struct sys *sys)
+{
+	const struct machine *m = sys->m;
+	u64 frames = sys->mem.nr_frames;
+	int rc = 0;
+
+	if (sys->is_explored)
+		return 0;
+	sys->core = calloc(m->nr_cores, sizeof(*sys->core));
+	if (!sys->core)
+		return -ENOMEM;
+	for (u32 i = 0; i < m->nr_cpus; i++)
+		sys->core[m->cpu[i].core].nr_threads++;
+	for (u32 i = 0; i < sys->nr_cpus && !rc; i++) {
+		struct cpu *c = &sys->cpu[i];
+
+		c->core = &sys->core[m->cpu[i].core];
+		c->thread = m->cpu[i].smt;
+		c->mlp = sys->walk.mlp ? sys->walk.mlp : 1;
+		c->pending = calloc(c->mlp, sizeof(*c->pending));
+		if (!c->pending)
+			return -ENOMEM;
+		if (!c->core->thread[0])
+			rc = core_create(sys, c->core);
+		if (!rc)
+			c->tlb = c->core->thread[c->thread];
+	}
+	if (!rc && sys->walk.caches)
+		rc = caches_create(&sys->caches, m, sys->walk.caches,
+				   frames / m->nr_nodes, sys->walk.ept ?
+				   ept_end_frame(frames) : frames,
+				   sys->cost_used);
+	return rc;
+}
+
+static void cores_destroy(struct sys *sys)
+{
+	for (u32 i = 0; sys->core && i < sys->m->nr_cores; i++) {
+		for (u32 k = 0; k < CORE_MAX_THREADS; k++)
+			tlb_array_destroy(sys->core[i].thread[k]);
+		psc_destroy(sys->core[i].psc);
+		ept_destroy(sys->core[i].ept);
+		free(sys->core[i].fractured);
+	}
+	free(sys->core);
+	caches_destroy(sys->caches);
 }
 
 static int cpu_create(struct sys *sys, struct cpu *c, u32 id)
 {
 	struct arena *a = &sys->arena;
 	const struct machine *m = sys->m;
-	struct tlb_design design;
 
 	c->id = id;
 	c->node = m->cpu[id].node;
@@ -92,8 +151,7 @@ static int cpu_create(struct sys *sys, struct cpu *c, u32 id)
 	c->ipi_at = calloc(sys->nr_cpus, sizeof(u64));
 	if (!c->ipi_at)
 		return -ENOMEM;
-	machine_design(m, &design);
-	return tlb_array_create(&c->tlb, &design, 1);
+	return 0;
 }
 
 int sys_create(struct sys **out, const struct sys_config *cfg)
@@ -116,6 +174,7 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 	sys->may_evict = cfg->may_evict;
 	sys->has_broadcasts = cfg->has_broadcasts;
 	sys->seed = cfg->seed;
+	sys->walk = cfg->walk;
 	sys->cpu = calloc(cfg->nr_cpus, sizeof(*sys->cpu));
 	if (!sys->cpu || arena_create(&sys->arena, cfg->arena_bytes))
 		goto err;
@@ -126,6 +185,8 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 			goto err;
 	}
 	rc = memory_create(sys, cfg);
+	if (!rc)
+		rc = cores_create(sys);
 	if (rc)
 		goto err;
 	if (!sys->is_explored && arch_rules[cfg->m->arch].needs_bbm) {
@@ -146,12 +207,12 @@ void sys_destroy(struct sys *sys)
 	if (!sys)
 		return;
 	for (u32 i = 0; sys->cpu && i < sys->nr_cpus; i++) {
-		if (sys->cpu[i].tlb)
-			tlb_array_destroy(sys->cpu[i].tlb);
 		free(sys->cpu[i].fiber.stack);
 		free(sys->cpu[i].ipi_at);
 		free(sys->cpu[i].bcast);
+		free(sys->cpu[i].pending);
 	}
+	cores_destroy(sys);
 	free(sys->cpu);
 	bbm_destroy(sys->bbm);
 	arena_destroy(&sys->arena);

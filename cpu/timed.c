@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/overlap.h"
 #include "cpu/step.h"
 #include "cpu/timed.h"
 
@@ -20,6 +21,7 @@ struct sched_cpu {
 	bool is_waiting;
 	struct sched_cpu *next;         /* same waitq bucket, oldest first    */
 	struct cpu *cpu;
+	struct sched_cpu *sibling;      /* ring of the core's CPUs that are on */
 };
 
 /* Who had a cache line last, so that a line that moves between CPUs is paid
@@ -117,6 +119,32 @@ static struct cpu *heap_pop(void)
 
 /* ---- switching -------------------------------------------------------------- */
 
+/* Up to @at, and on a tie with @other after it or before it by number. */
+static u64 before(u64 at, const struct cpu *c, const struct cpu *other)
+{
+	return other->id > c->id && at != UINT64_MAX ? at + 1 : at;
+}
+
+/* A sibling has the same TLBs: nothing private may pass it, where it is or
+ * where it may be woken. One that is done only takes interrupts, and those
+ * arrive no sooner than the lookahead allows for. */
+static u64 bound_by_siblings(const struct cpu *c, u64 ahead)
+{
+	for (const struct sched_cpu *s = sc_of(c)->sibling; s->cpu != c;
+	     s = s->sibling) {
+		u64 at;
+
+		if (!s->cpu->task || s->cpu->s->is_done)
+			continue;
+		at = s->is_waiting || s->heap_at < 0
+			? before(T.heap[0]->now, c, T.heap[0])
+			: before(s->cpu->now, c, s->cpu);
+		if (at < ahead)
+			ahead = at;
+	}
+	return ahead;
+}
+
 static void set_horizon(struct cpu *c)
 {
 	u64 ahead = UINT64_MAX;
@@ -128,8 +156,10 @@ static void set_horizon(struct cpu *c)
 			: first + T.lookahead;
 		/* Ties: without lookahead a later CPU must not touch its TLB
 		 * before an earlier one of the same time. */
-		if (!T.lookahead && T.heap[0]->id > c->id)
-			ahead++;
+		if (!T.lookahead)
+			ahead = before(first, c, T.heap[0]);
+		else if (sc_of(c)->sibling != sc_of(c))
+			ahead = bound_by_siblings(c, ahead);
 	}
 	c->run_until = ahead < c->irq_at ? ahead : c->irq_at;
 	if (c->bcast_at < c->run_until)
@@ -169,6 +199,7 @@ static void yield(struct cpu *c)
 static void take_due_irqs(struct cpu *c)
 {
 	while (c->irq_at <= c->now && !c->s->irq_off && c->s->nr_ipis) {
+		cpu_drain(c);
 		cpu_take_irqs();
 		set_horizon(c);
 	}
@@ -232,6 +263,9 @@ static void timed_step(const void *obj, bool is_write, u64 cycles)
 {
 	struct cpu *c = this_cpu;
 
+	/* The walker's loads overlap with other accesses. */
+	if (c->cat != CYC_WALK)
+		cpu_drain(c);
 	charge(cycles);
 	catch_up(c);
 	cycles = line_cost(c, obj, is_write);
@@ -302,6 +336,7 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 		catch_up(c);
 		return;
 	}
+	cpu_drain(c);
 	if (!obj) {
 		idle(c);
 		return;
@@ -414,6 +449,23 @@ static void timed_violation(const char *oracle, const char *text)
 {
 }
 
+static void link_siblings(struct sys *sys)
+{
+	const struct machine *m = sys->m;
+
+	for (u32 i = 0; i < sys->nr_cpus; i++) {
+		struct sched_cpu *s = &T.sc[i];
+
+		s->sibling = s;
+		for (u32 k = i; k-- > 0; )
+			if (m->cpu[k].core == m->cpu[i].core) {
+				s->sibling = T.sc[k].sibling;
+				T.sc[k].sibling = s;
+				break;
+			}
+	}
+}
+
 int timed_install(struct sys *sys)
 {
 	memset(&T, 0, sizeof(T));
@@ -431,7 +483,10 @@ int timed_install(struct sys *sys)
 		T.sc[i].cpu = &sys->cpu[i];
 		T.sc[i].heap_at = ASLEEP;
 	}
-	T.lookahead = sys->is_checked ? 0 : machine_lookahead_cycles(sys->m);
+	link_siblings(sys);
+	/* With caches = full a store anywhere may take a line away. */
+	T.lookahead = sys->is_checked || sys->walk.caches == CACHES_FULL
+		? 0 : machine_lookahead_cycles(sys->m);
 	if (sys->has_broadcasts && cpu_broadcast_lookahead(sys->m) < T.lookahead)
 		T.lookahead = cpu_broadcast_lookahead(sys->m);
 	sys->drv = (struct driver){

@@ -14,6 +14,10 @@
 
 static const char *const placement_names[] = { "spread", "pack", NULL };
 
+/* ORDER caches_mode, ORDER ept_mode */
+static const char *const caches_names[] = { "none", "walks", "full", NULL };
+static const char *const ept_names[] = { "none", "4k", "2m", "1g", NULL };
+
 const struct opt timed_opts[] = {
 	{ .name = "machine", .kind = OPT_STRING, .letter = 'm',
 	  .def = "pack:2 core:4 pu:1", .metavar = "SPEC|FILE|NAME|host",
@@ -27,6 +31,27 @@ const struct opt timed_opts[] = {
 	{ .name = "cpus", .kind = OPT_U32, .def = "0", .max = MACHINE_MAX_CPUS,
 	  .help = "CPUs switched on, the first N; 0: all",
 	  FIELD(cpus, "machine") },
+	{ .name = "psc", .kind = OPT_BOOL, .def = "yes",
+	  .help = "walks begin at the lowest level that the machine's "
+		  "paging-structure caches hold; no: at the root, and no "
+		  "nested TLB", FIELD(psc, "machine") },
+	{ .name = "caches", .kind = OPT_ENUM, .def = "none",
+	  .names = caches_names,
+	  .help = "data caches: none (a walk's load costs walk_load), for page "
+		  "tables only, or for program data as well (kept coherent "
+		  "between cores by invalidation; every access in global "
+		  "order, so slower)", FIELD(caches, "machine") },
+	{ .name = "ept", .kind = OPT_ENUM, .def = "none", .names = ept_names,
+	  .help = "the machine is a guest whose memory the hypervisor maps "
+		  "with pages of this size", FIELD(ept, "machine") },
+	{ .name = "levels", .kind = OPT_U32, .def = "4", .min = 4, .max = 5,
+	  .help = "levels of page tables; 5: LA57, addresses of 57 bits",
+	  FIELD(levels, "machine") },
+	{ .name = "mlp", .kind = OPT_U32, .def = "1", .min = 1,
+	  .max = CPU_MAX_MLP,
+	  .help = "accesses of a thread that may wait for translations and "
+		  "data at the same time; 1: each depends on the one before",
+	  FIELD(mlp, "machine") },
 	{ .name = "kernel", .kind = OPT_STRING, .letter = 'k', .def = "v6.1",
 	  .metavar = "NAME", .help = "modelled kernel version or patch",
 	  .see = "tlbemu list kernels", FIELD(kernel, "kernel") },
@@ -108,6 +133,14 @@ static size_t arena_bytes(const struct machine *m, bool is_checked)
 		(is_checked ? sizeof(u64) << 36 : 0);
 }
 
+static bool has_caches(const struct machine *m)
+{
+	for (u32 i = 0; i < NR_CACHE_LEVELS; i++)
+		if (m->cache[i].bytes)
+			return true;
+	return false;
+}
+
 static int boot(const struct timed_point *p, const struct machine *m,
 		struct sys **out, struct err *e)
 {
@@ -117,7 +150,13 @@ static int boot(const struct timed_point *p, const struct machine *m,
 		.arena_bytes = arena_bytes(m, cfg->check),
 		.nr_cpus = cfg->cpus ? cfg->cpus : m->nr_cpus,
 		.is_checked = cfg->check,
-		.paging = { .levels = 4, .bits = 9 },
+		.paging = { .levels = (u8)cfg->levels, .bits = 9 },
+		.walk = {
+			.has_psc = cfg->psc,
+			.caches = (enum caches_mode)cfg->caches,
+			.ept = (enum ept_mode)cfg->ept,
+			.mlp = cfg->mlp,
+		},
 		.has_broadcasts = p->flush->shoot != NULL,
 		.seed = cfg->seed,
 	};
@@ -138,7 +177,14 @@ static int boot(const struct timed_point *p, const struct machine *m,
 	if (nr_frames(m) > UINT32_MAX)
 		return err_set(e, -EINVAL, "machine '%s': more than 16 TiB of "
 			       "memory", m->topology);
+	if (cfg->caches && !has_caches(m))
+		return err_set(e, -EINVAL, "--caches: the profile '%s' names "
+			       "no data caches ([cache.l1d], [cache.l2], "
+			       "[cache.llc])", m->name);
 	rc = sys_create(out, &sc);
+	if (rc == -E2BIG)
+		return err_set(e, rc, "--caches: the memory of '%s' is too "
+			       "large for the caches' tags", m->topology);
 	if (rc)
 		return err_set(e, rc, "out of memory");
 	rc = timed_install(*out);
@@ -196,6 +242,8 @@ static void start_clocks(struct sys *sys)
 		c->cat = CYC_USER;
 		memset(c->cycles, 0, sizeof(c->cycles));
 		memset(&c->count, 0, sizeof(c->count));
+		memset(c->core->walker_free, 0, sizeof(c->core->walker_free));
+		c->nr_pending = 0;
 	}
 	memset(sys->cost_used, 0, sizeof(sys->cost_used));
 	this_cpu = &sys->cpu[0];
@@ -204,6 +252,31 @@ static void start_clocks(struct sys *sys)
 static void hide(struct timed_result *r, enum counter c)
 {
 	r->modelled.word[c / 64] &= ~(1ull << c % 64);
+}
+
+static void not_modelled(struct timed_result *r, enum counter from,
+			 enum counter to)
+{
+	for (u32 i = from; i <= to; i++)
+		r->modelled.word[i / 64] &= ~(1ull << i % 64);
+}
+
+/* What walks meet is counted where it is modelled. */
+static void say_walks(const struct sys *sys, struct timed_result *r)
+{
+	const struct walk_config *w = &sys->walk;
+	const u32 *ways = sys->m->psc.nr_ways;
+
+	if (!w->has_psc || !(ways[1] | ways[2] | ways[3] | ways[4]))
+		not_modelled(r, CTR_PSC_HIT_PDE, CTR_PSC_MISS);
+	if (!w->caches)
+		not_modelled(r, CTR_PWL_D_L1, CTR_PWL_EI_MEMORY);
+	if (!w->ept)
+		not_modelled(r, CTR_PWL_ED_L1, CTR_PWL_EI_MEMORY);
+	if (!w->ept)
+		not_modelled(r, CTR_EPT_LOADS, CTR_EPT_LOADS);
+	if (w->caches != CACHES_FULL)
+		not_modelled(r, CTR_DATA_L1, CTR_STORE_MISS);
 }
 
 static void say_modelled(struct timed_result *r, const struct sys *sys)
@@ -221,6 +294,7 @@ static void say_modelled(struct timed_result *r, const struct sys *sys)
 		hide(r, checked[i]);
 	if (!sys->bbm)
 		hide(r, CTR_BBM_VIOLATIONS);
+	say_walks(sys, r);
 }
 
 /* Arrays that an access asked: level 1 if there were any, level 2 if one of

@@ -25,6 +25,9 @@ struct timed_cfg {
 	const char *machine, *profile, *kernel, *flush, *workload;
 	u32 cpus, threads;
 	int placement;
+	int caches, ept;        /* enum caches_mode, enum ept_mode            */
+	u32 levels, mlp;
+	bool psc;
 	u64 seed;
 	u64 scan_bytes, scan_period_ns;
 	bool thp;

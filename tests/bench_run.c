@@ -12,6 +12,7 @@
 
 #define RUNS 4096u
 #define PASSES 4000u
+#define WALK_PASSES 8u
 
 static struct err err;
 
@@ -82,6 +83,57 @@ static const struct workload hit = {
 	.body = hit_body,
 };
 
+/* Random 4K pages over @mib: nearly every access walks. */
+struct walk_cfg {
+	u32 mib;
+};
+
+static int walk_setup(struct wl *w, struct err *e)
+{
+	const struct walk_cfg *cfg = w->cfg;
+	struct mm *mm = mm_create();
+	u64 pages = (u64)cfg->mib << (20 - PAGE_SHIFT);
+	int rc;
+
+	vpn = wl_map(mm, pages, VM_READ | VM_WRITE);
+	w->nr_threads = 1;
+	rc = wl_start(w, 0, mm, e);
+	return rc ? rc : wl_populate(w, 0, vpn, pages, e);
+}
+
+static void walk_body(struct wl *w, u32 t)
+{
+	const struct walk_cfg *cfg = w->cfg;
+	u64 pages = (u64)cfg->mib << (20 - PAGE_SHIFT);
+	static struct run run[RUNS * 64];
+	struct rng rng;
+
+	rng_init(&rng, w->seed + t);
+	for (u32 i = 0; i < ARRAY_LEN(run); i++)
+		run[i] = (struct run){
+			.va = (vpn + rng_below(&rng, pages)) << PAGE_SHIFT,
+			.count = 1, .bytes = 8, .op = RUN_READ,
+		};
+	wl_runs(run, ARRAY_LEN(run));
+	started = host_seconds();
+	for (u32 i = 0; i < WALK_PASSES; i++)
+		for (u32 k = 0; k < ARRAY_LEN(run); k += RUNS)
+			wl_runs(run + k, RUNS);
+	took = host_seconds() - started;
+}
+
+static const struct opt walk_params[] = {
+	{ .name = "mib", .kind = OPT_U32, .def = "1024",
+	  .offset = offsetof(struct walk_cfg, mib), .help = "x",
+	  .group = "x" },
+};
+
+static const struct workload walk = {
+	.name = "walk", .params = walk_params, .nr_params = 1,
+	.cfg_bytes = sizeof(struct walk_cfg), .setup = walk_setup,
+	.body = walk_body,
+};
+
 /* ---- points ----------------------------------------------------------------------- */
 
 static struct timed_result result;
@@ -129,6 +181,20 @@ static void hits(const char *name, const char *pages)
 	printf("%s %.1f M/s\n", name, (double)RUNS * PASSES / best / 1e6);
 }
 
+static void walks(const char *name)
+{
+	double best = 1e9;
+
+	for (int i = 0; i < 3; i++) {
+		point(&walk, PAIRS("machine", "pack:1 [numa(memory=4GiB)] "
+				   "core:1 pu:1"), NULL);
+		if (took < best)
+			best = took;
+	}
+	printf("%s %.1f M/s\n", name,
+	       (double)RUNS * 64 * WALK_PASSES / best / 1e6);
+}
+
 /* Steady state: the same trace over and over, less the run of one loop. */
 static void replay(const char *name, const char *file)
 {
@@ -170,6 +236,7 @@ int main(void)
 {
 	hits("hit_runs", "32");
 	hits("hit_runs_l2", "1024");
+	walks("walk_runs");
 	replay("replay_sort", "tests/data/sort.tlbt");
 	replay("replay_ls", "tests/data/ls.tlbt");
 	replay("replay_xz", "tests/data/xz.tlbt");

@@ -290,6 +290,13 @@ u32 psc_flush_space(struct psc *p, u32 space)
 			     TAG_VALID | (u64)space << TAG_PAGE_BITS);
 }
 
+u32 psc_flush_thread(struct psc *p, u32 thread)
+{
+	return drop_matching(p, ~0ull << (TAG_PAGE_BITS + 12),
+			     TAG_VALID | (u64)psc_space(thread, 0) <<
+			     TAG_PAGE_BITS);
+}
+
 u32 psc_flush_all(struct psc *p)
 {
 	return drop_matching(p, TAG_VALID, TAG_VALID);

@@ -64,6 +64,7 @@ void psc_fill(struct psc *p, u32 space, u64 vpn, u32 level, u64 table,
  * (psc_flush_space). psc_invlpg_one is what a fault, or INVLPG under AMD's
  * EFER.TCE, drops: only those that would translate @vpn. */
 u32 psc_flush_space(struct psc *p, u32 space);
+u32 psc_flush_thread(struct psc *p, u32 thread);
 u32 psc_flush_all(struct psc *p);
 u32 psc_invlpg_one(struct psc *p, u32 space, u64 vpn);
 

@@ -1,0 +1,76 @@
+/* core.h - what the SMT threads of one core share: TLBs, paging-structure
+ * caches, page walkers. Timed runs only.
+ *
+ * Options (struct walk_config) say what is modelled; sizes are the machine's.
+ *
+ * Walkers. A core does as many walks at a time as it has walkers; one more
+ * waits for the first of them that becomes free. 0 walkers: unknown, no limit.
+ */
+#ifndef CPU_CORE_H
+#define CPU_CORE_H
+
+#include "cpu/caches.h"
+#include "tlb/array.h"
+#include "tlb/psc.h"
+
+struct ept;
+
+/* ORDER ept_mode: emu/timed_point.c spells these. */
+enum ept_mode { EPT_NONE, EPT_4K, EPT_2M, EPT_1G };
+
+/* What is modelled of page walks. All zero: no paging-structure caches, no data
+ * caches, no EPT, one access at a time. */
+struct walk_config {
+	bool has_psc;           /* the machine's paging-structure caches      */
+	enum caches_mode caches;
+	enum ept_mode ept;
+	u32 mlp;                /* accesses under way at once; 0 is 1         */
+};
+
+#define CORE_MAX_WALKERS 64u
+#define CPU_MAX_MLP 64u
+
+#define CORE_MAX_THREADS 16u
+
+struct core {
+	struct tlb_array *thread[CORE_MAX_THREADS];     /* their sides of it  */
+	u32 nr_threads;
+	u8 contig;              /* log2 of the largest block that an array
+				 * keeps as one entry; 0: no use counting     */
+	struct psc *psc;        /* NULL: none                                 */
+	struct ept *ept;        /* NULL: not a guest                          */
+	u32 nr_walkers;
+	u64 walker_free[CORE_MAX_WALKERS];      /* cycles: when it becomes so */
+
+	/* Nested: 2M regions (by number, modulo) of which the TLB was ever given
+	 * a small piece of a large page, so that dropping one page must drop the
+	 * region. Regions that share a bit are dropped too often, which hardware
+	 * may do. */
+	u64 *fractured;         /* [CORE_FRACTURED_BITS / 64]                 */
+	bool has_fractured_1g;  /* of a 1G page: everything is dropped        */
+};
+
+#define CORE_FRACTURED_BITS 65536u
+
+static inline u32 core_fractured_bit(u64 vpn)
+{
+	return (u32)(vpn >> 9) & (CORE_FRACTURED_BITS - 1);
+}
+
+/* core_walker - a walk of @cycles that is ready to begin at @now gets a
+ * walker. Return: when it is done. */
+static inline u64 core_walker(struct core *core, u64 now, u64 cycles)
+{
+	u32 first = 0;
+	u64 from;
+
+	if (!core->nr_walkers)
+		return now + cycles;
+	for (u32 i = 1; i < core->nr_walkers; i++)
+		if (core->walker_free[i] < core->walker_free[first])
+			first = i;
+	from = core->walker_free[first] > now ? core->walker_free[first] : now;
+	return core->walker_free[first] = from + cycles;
+}
+
+#endif

@@ -1,0 +1,257 @@
+#include <string.h>
+
+#include "cpu/core.h"
+#include "cpu/ept.h"
+#include "cpu/step.h"
+#include "cpu/walker.h"
+
+/* Set what must be set in *@p, which reads @pte. Return: what it reads now. */
+static u64 set_bits(u64 *p, u64 pte, u64 bits)
+{
+	u64 want = pte | bits;
+
+	if (want == pte)
+		return pte;
+	touch(p, true);
+	*p = want;
+	return want;
+}
+
+static void entry_of(struct tlb_entry *e, u64 vpn, u32 level, u64 pte,
+		     u64 rights)
+{
+	memset(e, 0, sizeof(*e));
+	e->order = (u8)paging_order(&the_sys->mem.paging, level);
+	e->vpn = vpn & ~tlb_order_mask(e->order);
+	e->pfn = pte_pfn(pte);
+	e->pcid = this_cpu->s->pcid;
+	e->flags = (u8)((rights & PTE_RW ? TLB_W : 0) |
+			(pte & PTE_D ? TLB_D : 0));
+}
+
+bool walk_explored(u64 vpn, bool is_write, struct tlb_entry *e)
+{
+	const struct memory *mem = &the_sys->mem;
+	u64 *table = mem->table[this_cpu->s->root];
+	u64 rights = PTE_RW;
+	u32 level = mem->paging.levels;
+
+	memset(e, 0, sizeof(*e));
+	for (;;) {
+		u64 *p, pte;
+
+		level--;
+		p = &table[paging_index(&mem->paging, vpn, level)];
+		touch(p, false);
+		pte = *p;
+		rights &= pte;
+		if (!(pte & PTE_P))
+			return false;
+		if (level && !(pte & PTE_PS)) {
+			table = mem->table[pte_pfn(pte)];
+			step(&table[paging_index(&mem->paging, vpn, level - 1)],
+			     false, 0);
+			continue;
+		}
+		if (is_write && !rights)
+			return false;
+		pte = set_bits(p, pte, PTE_A | (is_write ? PTE_D : 0));
+		entry_of(e, vpn, level, pte, rights);
+		return true;
+	}
+}
+
+/* ---- timed ---------------------------------------------------------------- */
+
+/* One load of the walker. @kind: the first of four counters by place. */
+static inline u64 load(u64 line, enum counter kind)
+{
+	struct caches *cs = the_sys->caches;
+	enum cache_level from;
+	u64 cycles;
+
+	if (!cs)
+		return cost_of(COST_WALK_LOAD);
+	cycles = caches_load(cs, this_cpu->id, line, &from);
+	this_cpu->count.v[kind + from]++;
+	return cycles;
+}
+
+/* The host address of guest frame @gfn. Return: cycles. */
+static u64 nested(u64 gfn, enum tlb_use use)
+{
+	u64 line[EPT_MAX_LOADS], cycles = 0;
+	u32 n = ept_translate(this_cpu->core->ept, gfn, line);
+
+	COUNT(EPT_LOADS, n);
+	for (u32 i = 0; i < n; i++)
+		cycles += load(line[i], use == TLB_FETCH ? CTR_PWL_EI_L1
+						       : CTR_PWL_ED_L1);
+	return cycles;
+}
+
+/* Where the walk begins: *@level is that of the table above. */
+static inline u64 start(u64 vpn, u32 *level, u64 *rights)
+{
+	struct cpu *c = this_cpu;
+	struct psc_hit hit;
+
+	if (c->core->psc) {
+		if (psc_lookup(c->core->psc, psc_space(c->thread, c->s->pcid),
+			       vpn, &hit)) {
+			c->count.v[CTR_PSC_HIT_PDE + hit.level - 1]++;
+			*level = hit.level;
+			*rights &= hit.rights;
+			return hit.table;
+		}
+		COUNT(PSC_MISS, 1);
+	}
+	*level = the_sys->mem.paging.levels;
+	return c->s->root;
+}
+
+/* A locked update of a table's entry: other cores' copies of the line go. */
+static u64 update(u64 *p, u64 pte, u64 bits, u64 line)
+{
+	if ((pte & bits) == bits)
+		return pte;
+	COUNT(WALK_AD_UPDATES, 1);
+	if (the_sys->caches)
+		caches_written(the_sys->caches, this_cpu->id, line);
+	return set_bits(p, pte, bits);
+}
+
+/* Nested, the TLB gets the smaller page: a 2M page of the guest over 4K of the
+ * EPT is in the TLB as so many 4K pages. */
+static void fracture(struct tlb_entry *e, u64 vpn)
+{
+	u8 order = (u8)ept_order(this_cpu->core->ept);
+	u64 first;
+
+	if (order >= e->order)
+		return;
+	if (e->order > 9) {
+		this_cpu->core->has_fractured_1g = true;
+	} else {
+		u32 bit = core_fractured_bit(vpn);
+
+		this_cpu->core->fractured[bit / 64] |= 1ull << bit % 64;
+	}
+	first = vpn & ~tlb_order_mask(order);
+	e->pfn += first - e->vpn;
+	e->vpn = first;
+	e->order = order;
+}
+
+/* log2 of the aligned block of 4K pages around @vpn that maps an aligned block
+ * of frames with the same bits everywhere, A and D included. */
+static u8 contig_of(const u64 *table, u32 index, u64 pte, u8 most)
+{
+	u8 order = 0;
+
+	while (order < most) {
+		u32 n = 2u << order, first = index & ~(n - 1);
+		u64 base = pte - ((u64)(index - first) << PAGE_SHIFT);
+
+		if (pte_pfn(base) & (n - 1))
+			break;
+		for (u32 i = 0; i < n; i++)
+			if (table[first + i] != base + ((u64)i << PAGE_SHIFT))
+				return order;
+		order++;
+	}
+	return order;
+}
+
+bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
+{
+	const struct memory *mem = &the_sys->mem;
+	const bool is_write = use == TLB_STORE;
+	const bool is_nested = this_cpu->core->ept != NULL;
+	u64 rights = PTE_RW, sum = 0, frame, line, pte, *p;
+	u32 level, index;
+
+	frame = start(vpn, &level, &rights);
+	for (;;) {
+		level--;
+		index = paging_index(&mem->paging, vpn, level);
+		if (unlikely(!mem->table[frame])) {
+			/* A table that was freed, cached for too long. */
+			psc_invlpg_one(this_cpu->core->psc,
+				       psc_space(this_cpu->thread,
+						 this_cpu->s->pcid), vpn);
+			frame = this_cpu->s->root;
+			level = mem->paging.levels;
+			rights = PTE_RW;
+			continue;
+		}
+		p = &mem->table[frame][index];
+		line = caches_line(frame, index * sizeof(u64));
+		if (is_nested)
+			sum += nested(frame, use);
+		sum += load(line, use == TLB_FETCH ? CTR_PWL_I_L1
+						   : CTR_PWL_D_L1);
+		COUNT(WALKER_LOADS, 1);
+		pte = *p;
+		rights &= pte;
+		*cycles = sum;
+		if (!(pte & PTE_P))
+			return false;
+		if (!level || (pte & PTE_PS))
+			break;
+		update(p, pte, PTE_A, line);
+		frame = pte_pfn(pte);
+		if (this_cpu->core->psc)
+			psc_fill(this_cpu->core->psc,
+				 psc_space(this_cpu->thread, this_cpu->s->pcid),
+				 vpn, level, frame, rights);
+	}
+	if (is_write && !(rights & PTE_RW))
+		return false;
+	pte = update(p, pte, PTE_A | (is_write ? PTE_D : 0), line);
+	entry_of(e, vpn, level, pte, rights);
+	if (is_nested) {
+		*cycles += nested(e->pfn + (vpn - e->vpn), use);
+		fracture(e, vpn);
+	} else if (this_cpu->core->contig && !level) {
+		e->contig = contig_of(mem->table[frame], index, pte,
+				      this_cpu->core->contig);
+	}
+	return true;
+}
+
+/* ---- looking without touching -------------------------------------------------- */
+
+bool walk_would_succeed(u64 vpn, bool is_write)
+{
+	const struct memory *mem = &the_sys->mem;
+	u64 frame = this_cpu->s->root, rights = PTE_RW;
+
+	for (u32 level = mem->paging.levels; level-- > 0; ) {
+		u64 pte = mem->table[frame][paging_index(&mem->paging, vpn,
+							 level)];
+
+		rights &= pte;
+		if (!(pte & PTE_P))
+			return false;
+		if (!level || (pte & PTE_PS))
+			return !is_write || (rights & PTE_RW);
+		frame = pte_pfn(pte);
+	}
+	return false;
+}
+
+u64 walk_table_of(u32 root, u64 vpn, u32 level)
+{
+	const struct memory *mem = &the_sys->mem;
+	u64 frame = root;
+
+	for (u32 l = mem->paging.levels; --l > level; ) {
+		u64 pte = mem->table[frame][paging_index(&mem->paging, vpn, l)];
+
+		if (!(pte & PTE_P) || (pte & PTE_PS))
+			return 0;
+		frame = pte_pfn(pte);
+	}
+	return frame;
+}

@@ -1,0 +1,42 @@
+/* walker.h - page walks: from the root, or from the lowest level that a
+ * paging-structure cache holds, to a leaf of any size.
+ *
+ * Both walks set missing A bits, and D for a store, with a locked update in the
+ * step that read the entry, and install nothing unless every entry used is
+ * present with A set.
+ * Source: Intel SDM vol. 3, "Accessed and Dirty Flags", "Caching Translation
+ * Information".
+ *
+ * No-execute is not enforced: fetches need what loads need.
+ */
+#ifndef CPU_WALKER_H
+#define CPU_WALKER_H
+
+#include "cpu/cpu.h"
+
+/* walk_explored - each load is a step of its own, but the first, which the
+ * caller took. No caches of any kind. Return: false is a page fault. */
+bool walk_explored(u64 vpn, bool is_write, struct tlb_entry *e);
+
+/* walk_timed - all of it in the step that the caller took: other CPUs see the
+ * whole walk at its beginning.
+ * *cycles: what its loads cost, whatever the outcome; without data caches
+ * COST_WALK_LOAD each.
+ * The entry is that of the leaf, or with nested paging of the smaller of the
+ * guest's and the EPT's page. Return: false is a page fault. */
+bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles);
+
+/* walk_would_succeed - nothing changes, nothing is charged. */
+bool walk_would_succeed(u64 vpn, bool is_write);
+
+/* walk_table_of - the frame of the table whose entry of @level translates @vpn
+ * under @root; 0: there is none. */
+u64 walk_table_of(u32 root, u64 vpn, u32 level);
+
+/* The shape a leaf is counted in: 0 4K, 1 2M, 2 1G. */
+static inline u32 walk_size(u32 order)
+{
+	return order >= 18 ? 2 : order >= 9 ? 1 : 0;
+}
+
+#endif
