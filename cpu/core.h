@@ -25,6 +25,7 @@ struct walk_config {
 	enum caches_mode caches;
 	enum ept_mode ept;
 	u32 mlp;                /* accesses under way at once; 0 is 1         */
+	bool uses_tce;          /* EFER.TCE is set: INVLPG keeps other paths  */
 };
 
 #define CORE_MAX_WALKERS 64u

@@ -89,6 +89,10 @@ static const struct inval_op invlpg = {
 	"INVLPG", ARCH_X86, INVAL_PAGE_GLOBAL, INVAL_WALK_ASID, false, ""
 };
 
+static const struct inval_op invlpg_tce = {
+	"INVLPG TCE=1", ARCH_X86, INVAL_PAGE_GLOBAL, INVAL_WALK_PATH, false, ""
+};
+
 static const struct inval_op mov_cr3 = {
 	"MOV CR3", ARCH_X86, INVAL_ASID, INVAL_WALK_ASID, false, ""
 };
@@ -119,7 +123,8 @@ u32 cpu_fault_drops(u64 vpn)
 
 u32 cpu_invlpg(u64 vpn)
 {
-	return cpu_invalidate_on(this_cpu, &invlpg, this_cpu->s->pcid, vpn);
+	return cpu_invalidate_on(this_cpu, the_sys->walk.uses_tce ? &invlpg_tce
+				 : &invlpg, this_cpu->s->pcid, vpn);
 }
 
 u32 cpu_flush_pcid(void)

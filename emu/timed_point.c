@@ -44,6 +44,10 @@ const struct opt timed_opts[] = {
 	{ .name = "ept", .kind = OPT_ENUM, .def = "none", .names = ept_names,
 	  .help = "the machine is a guest whose memory the hypervisor maps "
 		  "with pages of this size", FIELD(ept, "machine") },
+	{ .name = "tce", .kind = OPT_BOOL,
+	  .help = "EFER.TCE is set, as Linux does from 6.15 on where it can: "
+		  "INVLPG leaves the walk caches of other addresses alone",
+	  FIELD(tce, "machine") },
 	{ .name = "levels", .kind = OPT_U32, .def = "4", .min = 4, .max = 5,
 	  .help = "levels of page tables; 5: LA57, addresses of 57 bits",
 	  FIELD(levels, "machine") },
@@ -156,6 +160,7 @@ static int boot(const struct timed_point *p, const struct machine *m,
 			.caches = (enum caches_mode)cfg->caches,
 			.ept = (enum ept_mode)cfg->ept,
 			.mlp = cfg->mlp,
+			.uses_tce = cfg->tce,
 		},
 		.has_broadcasts = p->flush->shoot != NULL,
 		.seed = cfg->seed,
@@ -181,6 +186,10 @@ static int boot(const struct timed_point *p, const struct machine *m,
 		return err_set(e, -EINVAL, "--caches: the profile '%s' names "
 			       "no data caches ([cache.l1d], [cache.l2], "
 			       "[cache.llc])", m->name);
+	if (cfg->levels == 5 && !machine_has(m, FEATURE_LA57, e))
+		return err_prefix(e, -EINVAL, "--levels=5: ");
+	if (cfg->tce && !machine_has(m, FEATURE_TCE, e))
+		return err_prefix(e, -EINVAL, "--tce: ");
 	rc = sys_create(out, &sc);
 	if (rc == -E2BIG)
 		return err_set(e, rc, "--caches: the memory of '%s' is too "
@@ -312,10 +321,24 @@ static u32 arrays_used(const struct machine *m, const struct counters *c)
 	return mask;
 }
 
+/* Do two threads run on one core? */
+static bool shares_cores(const struct sys *sys)
+{
+	for (u32 i = 0; i < sys->nr_cpus; i++)
+		for (u32 k = 0; k < i; k++)
+			if (sys->cpu[i].task && sys->cpu[k].task &&
+			    sys->cpu[i].core == sys->cpu[k].core)
+				return true;
+	return false;
+}
+
 static void count_assumed(struct sys *sys, struct timed_result *r)
 {
 	const struct machine_use use = {
 		.tlb = arrays_used(sys->m, &r->count),
+		.psc = sys->walk.has_psc ? (1u << PSC_MAX_LEVELS) - 1 : 0,
+		.cache = sys->walk.caches ? (1u << NR_CACHE_LEVELS) - 1 : 0,
+		.walker = sys->walk.mlp > 1 || shares_cores(sys),
 		.cost = sys->cost_used,
 	};
 

@@ -27,7 +27,7 @@ struct timed_cfg {
 	int placement;
 	int caches, ept;        /* enum caches_mode, enum ept_mode            */
 	u32 levels, mlp;
-	bool psc;
+	bool psc, tce;
 	u64 seed;
 	u64 scan_bytes, scan_period_ns;
 	bool thp;
