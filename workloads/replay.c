@@ -3,13 +3,15 @@
  * Address space: every 2M-aligned piece that a trace touches is mapped, pieces
  * that adjoin as one anonymous VMA, found by reading the traces through before
  * the clock starts. Pages come in on first touch, through the modelled kernel.
- * A trace says nothing of mmap and munmap, so nothing is ever unmapped.
+ * A trace without events says nothing of mmap and munmap, so nothing is ever
+ * unmapped; for one with events see replay_events.c.
  * Addresses must be below 2^47, as user addresses are. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "workloads/footprint.h"
+#include "workloads/replay_events.h"
 #include "workloads/workload.h"
 
 /* Runs between two looks at the timer. */
@@ -46,6 +48,7 @@ static const struct opt params[] = {
 struct state {
 	struct trace **trace;   /* [nr_threads] thread i plays file i mod n   */
 	u32 nr;
+	struct replay_events *events;   /* NULL: the traces have none         */
 };
 
 /* Adjoining pieces that are all worth a huge page, or all not, are one VMA. */
@@ -148,6 +151,19 @@ static int setup_threads(struct wl *w, struct state *st, struct err *e)
 	return rc;
 }
 
+static int setup_events(struct wl *w, struct state *st, struct err *e)
+{
+	const struct cfg *cfg = w->cfg;
+
+	if (cfg->as == AS_THREADS && w->nr_files > 1)
+		return err_set(e, -EINVAL, "replay: a trace with events is a "
+			       "process of its own: --as processes");
+	if (cfg->is_prefaulted)
+		return err_set(e, -EINVAL, "replay: --prefault: a trace with "
+			       "events maps and unmaps as it goes");
+	return replay_events_setup(&st->events, w, cfg->loops, e);
+}
+
 static int setup(struct wl *w, struct err *e)
 {
 	const struct cfg *cfg = w->cfg;
@@ -158,6 +174,9 @@ static int setup(struct wl *w, struct err *e)
 	w->unit = "accesses";
 	if (!st)
 		return err_set(e, -ENOMEM, "out of memory");
+	rc = replay_has_events(w, e);
+	if (rc)
+		return rc < 0 ? rc : setup_events(w, st, e);
 	rc = wl_thread_count(w, w->nr_files, e);
 	if (rc > 0)
 		rc = open_traces(w, st, e);
@@ -199,6 +218,10 @@ static void body(struct wl *w, u32 i)
 	struct state *st = w->priv;
 	struct err e;
 
+	if (st->events) {
+		replay_events_body(st->events, w, i);
+		return;
+	}
 	for (u32 n = 0; n < cfg->loops && !w->error; n++) {
 		int rc = play(w, st->trace[i], &e);
 
@@ -214,8 +237,10 @@ static void teardown(struct wl *w)
 	for (u32 i = 0; st && st->trace && i < st->nr; i++)
 		if (st->trace[i])
 			trace_close(st->trace[i]);
-	if (st)
+	if (st) {
+		replay_events_free(st->events);
 		free(st->trace);
+	}
 	free(st);
 	w->priv = NULL;
 }
