@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mm/oracle.h"
 #include "mm/vma.h"
 #include "workloads/footprint.h"
 #include "workloads/page_set.h"
@@ -348,6 +349,45 @@ static int advise(struct mm *mm, const struct trace_event *ev)
 	return rc;
 }
 
+/* More memory at [from, to), of the VMA that ends there if it is alike, as the
+ * kernel does for a heap. */
+static int grow(struct mm *mm, u64 from, u64 to, u32 flags)
+{
+	struct vma *v = find_vma(mm, from - 1);
+	int rc;
+
+	if (!v || v->end != from || v->flags != flags)
+		return do_mmap_fixed(mm, from, to - from, flags);
+	charge(cost_of(COST_SYSCALL));
+	down_write(&mm->mmap_lock);
+	rc = munmap_locked(mm, from, to);
+	if (!rc) {
+		vma_adjust(v, v->start, to, v->pgoff);
+		oracle_mapped(mm, from, to, flags);
+	}
+	up_write(&mm->mmap_lock);
+	return rc;
+}
+
+/* What is one mapping to the program may be several VMAs here; the last one
+ * takes what the mapping grows by. */
+static int move_vmas(struct mm *mm, u64 old, u64 n, u64 new, u64 new_n)
+{
+	u64 end = old + (new_n < n ? new_n : n), at = old;
+	int rc = 0;
+
+	while (at < end && !rc) {
+		struct vma *v = find_vma(mm, at);
+		u64 to = v && v->end < end ? v->end : end;
+		u64 grown = to == end && new_n > n ? new_n - n : 0;
+
+		rc = do_mremap(mm, at, to - at, new + (at - old),
+			       to - at + grown);
+		at = to;
+	}
+	return rc || new_n >= n ? rc : do_munmap(mm, end, old + n - end);
+}
+
 /* In place the tail comes or goes; else the pages move. */
 static int remap(struct mm *mm, const struct trace_event *ev)
 {
@@ -358,13 +398,13 @@ static int remap(struct mm *mm, const struct trace_event *ev)
 
 	if (rc)
 		return rc;
-	flags = find_vma(mm, old)->flags;
+	flags = find_vma(mm, old + n - 1)->flags;
 	if (old != new)
-		rc = do_mremap(mm, old, n, new, new_n);
+		rc = move_vmas(mm, old, n, new, new_n);
 	else if (new_n < n)
 		rc = do_munmap(mm, old + new_n, n - new_n);
 	else if (new_n > n)
-		rc = do_mmap_fixed(mm, old + n, new_n - n, flags);
+		rc = grow(mm, old + n, old + new_n, flags);
 	if (!rc && (ev->flags & TRACE_KEEP))
 		rc = vma_add(mm, old, n, flags) ? 0 : -ENOMEM;
 	return rc;
@@ -376,8 +416,7 @@ static int move_brk(struct mm *mm, const struct trace_event *ev)
 	u64 to = (ev->new_start + PAGE_BYTES - 1) >> PAGE_SHIFT;
 
 	if (to > from)
-		return do_mmap_fixed(mm, from, to - from, IMPLICIT_FLAGS |
-				     VM_HUGE);
+		return grow(mm, from, to, IMPLICIT_FLAGS | VM_HUGE);
 	return to < from ? do_munmap(mm, to, from - to) : 0;
 }
 
@@ -565,6 +604,10 @@ static u32 play_turn(struct wl *w, struct player *p, u32 slot)
 			if (ev->kind == TRACE_SWITCH) {
 				if (p->slot_of[ev->tid] != slot)
 					return p->slot_of[ev->tid];
+				/* Another thread on this CPU; the last one may
+				 * have exited. */
+				if (current()->mm != p->mm)
+					switch_mm(p->mm);
 				continue;
 			}
 			rc = apply(p, ev);
