@@ -30,6 +30,8 @@ struct tlb_cfg {
 	bool histogram;
 	int page;
 	u32 huge_from;
+	int caches;
+	bool psc;
 	u64 seed;
 	const char *out;
 	int table;
@@ -37,6 +39,8 @@ struct tlb_cfg {
 	int progress;
 	bool dry_run, help;
 };
+
+static const char *const caches_names[] = { "none", "walks", "full", NULL };
 
 #define FIELD(f, g) .offset = offsetof(struct tlb_cfg, f), .group = g
 
@@ -55,6 +59,13 @@ static const struct opt tlb_opts[] = {
 	  .max = 512, .unit = "pages",
 	  .help = "with --page=mixed, a 2M page where the trace touches so many "
 		  "of the 512", FIELD(huge_from, "designs") },
+	{ .name = "caches", .kind = OPT_ENUM, .def = "none",
+	  .names = caches_names,
+	  .help = "data caches of designs: none, for page tables, or for all "
+		  "data, as in `tlbemu run`", FIELD(caches, "designs") },
+	{ .name = "psc", .kind = OPT_BOOL, .def = "yes",
+	  .help = "designs use their paging-structure caches",
+	  FIELD(psc, "designs") },
 	{ .name = "what-if", .kind = OPT_STRING, .metavar = "SPEC",
 	  .help = "misses of every combination of entries, ways, page sizes, "
 		  "index, replacement and uses; keys are listed below",
@@ -248,6 +259,8 @@ static int run_designs(const struct plan *p, struct design_job *job,
 		.nr_jobs = p->nr_traces * p->nr_designs,
 		.mapping = (enum mapping)p->cfg.page,
 		.huge_from = p->cfg.huge_from,
+		.caches = caches_names[p->cfg.caches],
+		.has_psc = p->cfg.psc,
 		.seed = p->cfg.seed,
 		.nr_workers = p->cfg.jobs,
 		.progress = p->cfg.progress,

@@ -251,6 +251,7 @@ static void start_clocks(struct sys *sys)
 		c->cat = CYC_USER;
 		memset(c->cycles, 0, sizeof(c->cycles));
 		memset(&c->count, 0, sizeof(c->count));
+		memset(&c->tlb->stats, 0, sizeof(c->tlb->stats));
 		memset(c->core->walker_free, 0, sizeof(c->core->walker_free));
 		c->nr_pending = 0;
 	}
@@ -364,6 +365,8 @@ static void gather(struct sys *sys, const struct wl *w, struct timed_result *r)
 		r->cpu[i].count = c->count;
 		memcpy(r->cpu[i].cycles, c->cycles, sizeof(c->cycles));
 		counters_add(&r->count, &c->count);
+		for (u32 k = 0; k < TLB_NR_SIZES; k++)
+			r->l2_hits[k] += c->tlb->stats.l2_hits[k];
 		for (u32 k = 0; k < NR_CYCLE_CATS; k++)
 			r->cycles[k] += c->cycles[k];
 	}

@@ -52,6 +52,7 @@ struct timed_point {
 struct timed_result {
 	struct counters count;          /* of all CPUs                        */
 	struct counter_mask modelled;
+	u64 l2_hits[TLB_NR_SIZES];      /* by the page's size                 */
 	u64 cycles[NR_CYCLE_CATS];
 	u64 elapsed_cycles;
 	u64 hz;

@@ -57,12 +57,13 @@ static int read_header(struct design_job *job, struct err *e)
 static int run_job(const struct design_run *d, struct design_job *job,
 		   struct err *e)
 {
-	char spec[96], profile[512], seed[40], huge_from[40];
+	char spec[96], profile[512], seed[40], huge_from[40], caches[40];
 	char trace[4096];
 	char *argv[] = {
 		(char[]){ "tlb" }, (char[]){ "replay" },
 		(char[]){ "--machine" }, spec, (char[]){ "--profile" }, profile,
-		(char[]){ "--prefault" }, seed, huge_from,
+		(char[]){ "--prefault" }, seed, huge_from, caches,
+		d->has_psc ? (char[]){ "--psc" } : (char[]){ "--no-psc" },
 		d->mapping == MAP_4K ? (char[]){ "--no-thp" }
 				     : (char[]){ "--thp" },
 		(char[]){ "--" }, trace, NULL,
@@ -78,6 +79,7 @@ static int run_job(const struct design_run *d, struct design_job *job,
 	snprintf(profile, sizeof(profile), "%s", job->design);
 	snprintf(trace, sizeof(trace), "%s", job->trace);
 	snprintf(seed, sizeof(seed), "--seed=%llu", (unsigned long long)d->seed);
+	snprintf(caches, sizeof(caches), "--caches=%s", d->caches);
 	snprintf(huge_from, sizeof(huge_from), "--huge-from=%u",
 		 d->mapping == MAP_MIXED ? d->huge_from : 1);
 	rc = experiment_parse(&x, ARRAY_LEN(argv) - 1, argv, NULL, 0, e);

@@ -30,6 +30,8 @@ struct design_run {
 	u32 nr_jobs;
 	enum mapping mapping;
 	u32 huge_from;          /* MAP_MIXED: 4K pages touched of a 2M piece  */
+	const char *caches;     /* none, walks, full                          */
+	bool has_psc;
 	u64 seed;
 	u32 nr_workers;         /* 0: one per host CPU                        */
 	int progress;           /* enum progress_mode                         */

@@ -99,7 +99,7 @@ static double rate(u64 n, u64 instructions, u64 accesses)
 /* A row of the text table, a column of the others. */
 struct metric {
 	const char *name, *unit;
-	enum counter a, b;      /* the sum of these, unless @get; b may be a  */
+	enum counter ctr;       /* this, unless @get                          */
 	double (*get)(const struct design_job *j);
 	u32 decimals;
 };
@@ -111,12 +111,14 @@ static u64 ctr(const struct design_job *j, enum counter c)
 
 static u64 l1_misses(const struct design_job *j)
 {
-	return ctr(j, CTR_DTLB_LOAD_MISSES) + ctr(j, CTR_DTLB_STORE_MISSES);
+	return ctr(j, CTR_DTLB_LOAD_MISSES) + ctr(j, CTR_DTLB_STORE_MISSES) +
+		ctr(j, CTR_ITLB_LOAD_MISSES);
 }
 
 static u64 walks(const struct design_job *j)
 {
-	return ctr(j, CTR_WALK_LOAD) + ctr(j, CTR_WALK_STORE);
+	return ctr(j, CTR_WALK_LOAD) + ctr(j, CTR_WALK_STORE) +
+		ctr(j, CTR_WALK_FETCH);
 }
 
 static double instructions(const struct design_job *j)
@@ -144,7 +146,8 @@ static double l1_share(const struct design_job *j)
 static double walk_cycles(const struct design_job *j)
 {
 	return (double)(ctr(j, CTR_WALK_LOAD_CYCLES) +
-			ctr(j, CTR_WALK_STORE_CYCLES));
+			ctr(j, CTR_WALK_STORE_CYCLES) +
+			ctr(j, CTR_WALK_FETCH_CYCLES));
 }
 
 static double cycles_per_walk(const struct design_job *j)
@@ -171,21 +174,63 @@ static double stlb_cycles(const struct design_job *j)
 	return (double)j->r.cycles[CYC_STLB];
 }
 
-#define SUM(x, y) .a = CTR_##x, .b = CTR_##y
-#define ONE(x) SUM(x, x)
+static double walks_4k(const struct design_job *j)
+{
+	return (double)(ctr(j, CTR_WALK_LOAD_4K) + ctr(j, CTR_WALK_STORE_4K) +
+			ctr(j, CTR_WALK_FETCH_4K));
+}
+
+static double walks_2m(const struct design_job *j)
+{
+	return (double)(ctr(j, CTR_WALK_LOAD_2M) + ctr(j, CTR_WALK_STORE_2M) +
+			ctr(j, CTR_WALK_FETCH_2M));
+}
+
+static double l2_hits_4k(const struct design_job *j)
+{
+	return (double)j->r.l2_hits[0];
+}
+
+static double l2_hits_2m(const struct design_job *j)
+{
+	return (double)j->r.l2_hits[1];
+}
+
+static double l1_misses_4k(const struct design_job *j)
+{
+	return walks_4k(j) + l2_hits_4k(j);
+}
+
+static double l1_misses_2m(const struct design_job *j)
+{
+	return walks_2m(j) + l2_hits_2m(j);
+}
+
+#define ONE(x) .ctr = CTR_##x
 
 static const struct metric metrics[] = {
 	{ "accesses", "accesses", ONE(ACCESSES) },
 	{ "instructions", "instructions", .get = instructions },
 	{ "l1_load_misses", "accesses", ONE(DTLB_LOAD_MISSES) },
 	{ "l1_store_misses", "accesses", ONE(DTLB_STORE_MISSES) },
+	{ "l1_fetch_misses", "accesses", ONE(ITLB_LOAD_MISSES) },
+	{ "l1_misses_4k", "accesses", .get = l1_misses_4k },
+	{ "l1_misses_2m", "accesses", .get = l1_misses_2m },
 	{ "l1_miss_share", "%", .get = l1_share, .decimals = 3 },
 	{ "l2_load_hits", "accesses", ONE(STLB_HIT_LOAD) },
 	{ "l2_store_hits", "accesses", ONE(STLB_HIT_STORE) },
+	{ "l2_fetch_hits", "accesses", ONE(STLB_HIT_FETCH) },
+	{ "l2_hits_4k", "accesses", .get = l2_hits_4k },
+	{ "l2_hits_2m", "accesses", .get = l2_hits_2m },
 	{ "load_walks", "walks", ONE(WALK_LOAD) },
 	{ "store_walks", "walks", ONE(WALK_STORE) },
-	{ "walks_4k", "walks", SUM(WALK_LOAD_4K, WALK_STORE_4K) },
-	{ "walks_2m", "walks", SUM(WALK_LOAD_2M, WALK_STORE_2M) },
+	{ "fetch_walks", "walks", ONE(WALK_FETCH) },
+	{ "walks_4k", "walks", .get = walks_4k },
+	{ "walks_2m", "walks", .get = walks_2m },
+	{ "psc_pde_hits", "walks", ONE(PSC_HIT_PDE) },
+	{ "psc_pdpte_hits", "walks", ONE(PSC_HIT_PDPTE) },
+	{ "psc_misses", "walks", ONE(PSC_MISS) },
+	{ "walker_loads", "loads", ONE(WALKER_LOADS) },
 	{ "walk_cycles", "cycles", .get = walk_cycles },
 	{ "cycles_per_walk", "cycles", .get = cycles_per_walk, .decimals = 1 },
 	{ "l2_hit_cycles", "cycles", .get = stlb_cycles },
@@ -200,10 +245,9 @@ static double value_of(const struct metric *m, const struct design_job *j)
 {
 	if (m->get)
 		return m->get(j);
-	if (!counter_mask_has(&j->r.modelled, m->a) ||
-	    !counter_mask_has(&j->r.modelled, m->b))
+	if (!counter_mask_has(&j->r.modelled, m->ctr))
 		return NAN;
-	return (double)(ctr(j, m->a) + (m->b == m->a ? 0 : ctr(j, m->b)));
+	return (double)ctr(j, m->ctr);
 }
 
 static void designs_rows(struct emit *em, const struct design_job *job,

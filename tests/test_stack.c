@@ -462,6 +462,7 @@ static void test_machine(void **state)
 			const struct design_run d = {
 				.job = job, .nr_jobs = 1, .mapping = mapping[m],
 				.progress = PROGRESS_NEVER, .seed = 1,
+				.caches = "none",
 			};
 			const u64 *v = job->r.count.v;
 			struct tlb_design lru_ini;
@@ -490,6 +491,10 @@ static void test_machine(void **state)
 					 l1.point[0].misses);
 			assert_int_equal(l2.point[0].misses, v[CTR_WALK_LOAD] +
 					 v[CTR_WALK_STORE]);
+			assert_int_equal(job->r.l2_hits[m],
+					 l2.point[0].accesses -
+					 l2.point[0].misses);
+			assert_int_equal(job->r.l2_hits[!m], 0);
 			what_if_release(&l1);
 			what_if_release(&l2);
 		}
