@@ -1,6 +1,7 @@
 /* Accesses by programs: lookup, walk, A and D bits, faults, store buffer. */
 #include <string.h>
 
+#include "cpu/mmu.h"
 #include "cpu/overlap.h"
 #include "cpu/step.h"
 #include "cpu/walker.h"
@@ -14,7 +15,8 @@ static int fault(u64 vpn, bool is_write)
 	if (!the_sys->is_explored)
 		COUNT(SPURIOUS_FAULTS, walk_would_succeed(vpn, is_write));
 	charge(cost_of(COST_FAULT_ENTRY));
-	cpu_fault_drops(vpn);
+	if (!the_sys->is_by_manual)     /* mmu.c did what the fault drops */
+		cpu_fault_drops(vpn);
 	smp_rmb();
 	rc = the_sys->os.fault(vpn, is_write);
 	charge(cost_of(COST_FAULT_EXIT));
@@ -110,15 +112,17 @@ static u64 load_line(u64 vpn, u64 pfn, u32 line)
 	return v;
 }
 
-int cpu_access(u64 vpn, u32 line, bool is_write, u64 *value)
+/* @called: see envelope_call. */
+static int to_frame(u64 vpn, bool is_write, u64 *pfn, u32 *called)
 {
 	u64 obs = obs_save();
 	struct tlb_entry e;
-	u32 called;
-	u64 pfn;
 	int rc;
 
-	while (!translate(vpn, is_write, &e, &called)) {
+	*called = 0;
+	while (!(the_sys->is_by_manual
+		 ? mmu_translate(vpn, is_write, &e)
+		 : translate(vpn, is_write, &e, called))) {
 		NOTE("page fault (%s)", is_write ? "store" : "load");
 		rc = fault(vpn, is_write);
 		obs_restore(obs);       /* back in user mode, nothing learnt */
@@ -127,8 +131,26 @@ int cpu_access(u64 vpn, u32 line, bool is_write, u64 *value)
 			return rc;
 		}
 	}
-	pfn = e.pfn + (vpn - e.vpn);
+	*pfn = e.pfn + (vpn - e.vpn);
 	obs_restore(obs);
+	return 0;
+}
+
+int cpu_translate(u64 vpn, bool is_write, u64 *pfn)
+{
+	u32 called;
+
+	return to_frame(vpn, is_write, pfn, &called);
+}
+
+int cpu_access(u64 vpn, u32 line, bool is_write, u64 *value)
+{
+	u32 called;
+	u64 pfn;
+	int rc = to_frame(vpn, is_write, &pfn, &called);
+
+	if (rc)
+		return rc;
 	if (is_write) {
 		NOTE("store %llu to line %u of page %llu: frame %llu%s",
 		     (unsigned long long)*value, line, (unsigned long long)vpn,

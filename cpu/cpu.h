@@ -55,6 +55,8 @@ struct cpu_state {
 	u32 acks_left;          /* targets of my own request still to answer  */
 	u16 *ipi_from;          /* [nr_ipis] initiators: timed in order of
 				 * arrival, explored by number                */
+	u16 *ipi_what;          /* [nr_ipis] smp_post's, 0 = smp_call's; NULL
+				 * unless sys_config.max_posts                */
 	struct storebuf *sb;    /* NULL when stores are visible at once       */
 	struct envelope *env;   /* NULL in timed runs                         */
 };
@@ -85,6 +87,8 @@ struct cpu {
 	struct task *task;      /* NULL: idle for the whole run               */
 	struct fiber fiber;
 	struct cpu_ctx ctx;
+
+	u8 mmu_fault;           /* enum mmu_fault of the last fault (mmu.h)   */
 
 	/* Timed driver. */
 	u64 now;                /* this CPU's clock, cycles                   */
@@ -127,6 +131,11 @@ struct os_ops {
 	void (*loaded)(u64 vpn, u64 pfn, u32 line, u64 value);
 	/* Timed runs under --check: @n accesses used @e for @vpn. */
 	void (*used)(const struct tlb_entry *e, u64 vpn, bool is_write, u32 n);
+	/* A request of smp_post() arrived. */
+	void (*posted)(u16 what);
+	/* May the task of @cpu use @vpn from where it is? NULL: any may use
+	 * all. Keeps what cannot matter out of envelopes (mmu.h). */
+	bool (*may_use)(u32 cpu, u64 vpn);
 	/* Between two accesses of a user program: the timer tick's work. */
 	void (*user_tick)(void);
 };
@@ -173,6 +182,10 @@ struct sys {
 	bool is_checked;        /* oracles on                                 */
 	bool may_speculate;     /* envelope: fills nobody asked for           */
 	bool may_evict;         /* envelope: entries may vanish               */
+	bool is_by_manual;      /* explored: translation as in mmu.h          */
+	u32 max_posts;
+	bool has_unchecked_assist;      /* by manual: setting D does not look
+					 * at RW again                        */
 	/* Weak model, explored: which words each CPU ever loads plainly, [cpu]
 	 * [word of the arena]; what it never loads it cannot load early. NULL:
 	 * unknown. */
@@ -202,6 +215,9 @@ struct sys_config {
 	enum memory_model memory_model;
 	bool is_explored, is_reduced, is_checked;
 	bool may_speculate, may_evict;
+	bool is_by_manual, has_unchecked_assist;
+	u32 max_posts;                  /* smp_post: requests a CPU may have
+					 * under way                          */
 	struct paging paging;
 	struct walk_config walk;        /* timed runs                         */
 	u32 lines_per_frame;            /* modelled contents; 0 in timed runs
@@ -265,8 +281,17 @@ void cpu_violation(const char *oracle, const char *fmt, ...)
 u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
 	     void (*local)(void *arg));
 
-/* Take everything that is queued here; called by drivers at step boundaries. */
+/* smp_post - queue a request @what (not 0) on every CPU of @mask, this one
+ * allowed, and go on: os.posted(@what) runs there. smp_wait_acks waits for all
+ * that this CPU posted. Explored runs with sys_config.max_posts. */
+void smp_post(u64 mask, u16 what);
+void smp_wait_acks(void);
+
+/* Take everything that is queued here; called by drivers at step boundaries.
+ * Explored: one request, or more. */
 void cpu_take_irqs(void);
+/* Wait for a request and take one, interrupts on or off: polling. */
+void cpu_poll_irq(void);
 
 static inline bool cpu_irq_is_due(const struct cpu *c)
 {
@@ -301,6 +326,9 @@ u64 cpu_broadcast_lookahead(const struct machine *m);
  * Explored runs, and timed ones that follow contents. Return: 0 with *value
  * (loads), or the fault handler's error. */
 int cpu_access(u64 vpn, u32 line, bool is_write, u64 *value);
+
+/* cpu_translate - the first half of cpu_access: the frame, or the error. */
+int cpu_translate(u64 vpn, bool is_write, u64 *pfn);
 
 /* cpu_run_many - consume @n page runs on this CPU's arrays. Timed runs only.
  * Return: 0 or the fault handler's error. */

@@ -10,7 +10,7 @@ static bool all_acked(const void *arg)
 
 /* Queued in order of arrival; explored, as a set: what is pending at one CPU
  * may be taken in any order, so it is kept by number. */
-static void post(struct cpu *to)
+static void post(struct cpu *to, u16 what)
 {
 	struct cpu_state *s = to->s;
 	u32 hop = (u32)machine_hop(the_sys->m, this_cpu->id, to->id);
@@ -24,11 +24,18 @@ static void post(struct cpu *to)
 		if (to->ipi_at ? to->ipi_at[at - 1] <= arrival
 			       : s->ipi_from[at - 1] < this_cpu->id)
 			break;
+		if (s->ipi_what && s->ipi_from[at - 1] == this_cpu->id &&
+		    s->ipi_what[at - 1] <= what)
+			break;
 		s->ipi_from[at] = s->ipi_from[at - 1];
+		if (s->ipi_what)
+			s->ipi_what[at] = s->ipi_what[at - 1];
 		if (to->ipi_at)
 			to->ipi_at[at] = to->ipi_at[at - 1];
 	}
 	s->ipi_from[at] = (u16)this_cpu->id;
+	if (s->ipi_what)
+		s->ipi_what[at] = what;
 	if (to->ipi_at)
 		to->ipi_at[at] = arrival;
 	s->nr_ipis++;
@@ -36,12 +43,18 @@ static void post(struct cpu *to)
 }
 
 /* Take the request in place @at out of the queue. Return: its initiator. */
-static struct cpu *unqueue(struct cpu *c, u32 at)
+static struct cpu *unqueue(struct cpu *c, u32 at, u16 *what)
 {
 	struct cpu_state *s = c->s;
 	struct cpu *from = &the_sys->cpu[s->ipi_from[at]];
 
+	*what = s->ipi_what ? s->ipi_what[at] : 0;
 	s->nr_ipis--;
+	if (s->ipi_what) {
+		memmove(s->ipi_what + at, s->ipi_what + at + 1,
+			(s->nr_ipis - at) * sizeof(s->ipi_what[0]));
+		s->ipi_what[s->nr_ipis] = 0;
+	}
 	memmove(s->ipi_from + at, s->ipi_from + at + 1,
 		(s->nr_ipis - at) * sizeof(s->ipi_from[0]));
 	s->ipi_from[s->nr_ipis] = 0;
@@ -73,7 +86,7 @@ u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
 			     cost_of(COST_ICR_WRITE));
 		s->acks_left++;
 		n++;
-		post(&the_sys->cpu[i]);
+		post(&the_sys->cpu[i], 0);
 	}
 	if (n)
 		NOTE("IPI to %u CPU%s", n, n > 1 ? "s" : "");
@@ -100,6 +113,19 @@ static void ack(struct cpu *initiator)
 	the_sys->drv.wake(&initiator->s->acks_left);
 }
 
+static void take_one(struct cpu *c)
+{
+	u16 what;
+	struct cpu *from = unqueue(c, the_sys->drv.choose(c->s->nr_ipis), &what);
+
+	observe(from->id);
+	if (what)
+		the_sys->os.posted(what);
+	else
+		from->ctx.call_fn(from->ctx.call_arg);
+	ack(from);
+}
+
 void cpu_take_irqs(void)
 {
 	struct cpu *c = this_cpu;
@@ -119,11 +145,7 @@ void cpu_take_irqs(void)
 	touch(&s->nr_ipis, true);
 	smp_rmb();
 	while (s->nr_ipis && (!c->ipi_at || c->ipi_at[0] <= c->now)) {
-		struct cpu *from = unqueue(c, the_sys->drv.choose(s->nr_ipis));
-
-		observe(from->id);
-		from->ctx.call_fn(from->ctx.call_arg);
-		ack(from);
+		take_one(c);
 		/* The initiator may go on before the next handler begins. */
 		c->ctx.glide = false;
 		/* So may this CPU's task: the next request may be an interrupt
@@ -139,4 +161,49 @@ void cpu_take_irqs(void)
 	c->ctx.in_irq--;
 	c->ctx.glide = glide;
 	obs_restore(obs);
+}
+
+void smp_post(u64 mask, u16 what)
+{
+	struct cpu_state *s = this_cpu->s;
+	bool is_first = true;
+
+	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
+		struct cpu *to = &the_sys->cpu[i];
+
+		if (!(mask >> i & 1))
+			continue;
+		if (is_first)
+			cpu_serialise(&to->s->nr_ipis);
+		is_first = false;
+		assert(to->s->nr_ipis < the_sys->nr_cpus * the_sys->max_posts);
+		touch(&s->acks_left, true);
+		s->acks_left++;
+		post(to, what);
+	}
+}
+
+void smp_wait_acks(void)
+{
+	struct cpu_state *s = this_cpu->s;
+
+	the_sys->drv.wait(&s->acks_left, all_acked, &s->acks_left, 0);
+}
+
+static bool may_poll(const void *arg)
+{
+	const struct cpu_state *s = arg;
+
+	return s->nr_ipis && (!s->sb || !s->sb->n);
+}
+
+void cpu_poll_irq(void)
+{
+	struct cpu_state *s = this_cpu->s;
+
+	the_sys->drv.wait(&s->nr_ipis, may_poll, s, 0);
+	if (s->sb)
+		touch(s->sb, false);
+	smp_rmb();
+	take_one(this_cpu);
 }

@@ -9,7 +9,7 @@
  * +----+--------+----------+----+----+---+-----+----+---+-+---+----+----+---+
  * | NX |        |   pfn    | MW | MIG|   | NUM | PS | D |A|   | US | RW | P |
  * +----+--------+----------+----+----+---+-----+----+---+-+---+----+----+---+
- * Bits 8..11 mean this only while P = 0: NUM (PROT_NONE, the bit that marks a
+ * Bits 8..11 mean this only while P = 0 (bit 8 is G, global, while P = 1): NUM (PROT_NONE, the bit that marks a
  * NUMA hint), MIG (migration entry), MW (it was writable).
  */
 #ifndef CPU_MEMORY_H
@@ -24,6 +24,7 @@
 #define PTE_A	(1ull << 5)
 #define PTE_D	(1ull << 6)
 #define PTE_PS	(1ull << 7)
+#define PTE_G	(1ull << 8)
 #define PTE_NUMA (1ull << 8)
 #define PTE_MIG	(1ull << 10)
 #define PTE_MIG_W (1ull << 11)

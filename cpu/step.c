@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "cpu/mmu.h"
 #include "cpu/step.h"
 #include "cpu/walker.h"
 
@@ -88,6 +89,9 @@ static void push(const struct sb_entry *e)
 	if (!sb_has_room(sb))
 		the_sys->drv.wait(sb, sb_has_room, sb, 0);
 	touch(sb, true);
+	if (e->kind == SB_PTE && the_sys->is_by_manual)
+		mmu_hold(e->root, e->vpn, e->level,
+			 (u64 *)(void *)(the_sys->arena.base + e->off));
 	sb_push(sb, e);
 }
 
@@ -95,7 +99,8 @@ static void push(const struct sb_entry *e)
  * come before it, and be acknowledged while it is not yet made. */
 static void buffer(const struct sb_entry *e)
 {
-	if (!the_sys->is_reduced || !this_cpu->s->irq_off)
+	if (!the_sys->is_reduced || !this_cpu->s->irq_off ||
+	    the_sys->is_by_manual)
 		step(this_cpu->s->sb, true, 0);
 	push(e);
 }
@@ -260,6 +265,11 @@ void smp_rmb(void)
 	acquire();
 }
 
+void cpu_serialise(const void *obj)
+{
+	ordered_step(obj, 0);
+}
+
 /* ---- locks ---------------------------------------------------------------- */
 
 static bool lock_is_free(const void *arg)
@@ -323,6 +333,35 @@ void spin_unlock(struct spinlock *l)
 {
 	this_cpu->ctx.glide = false;
 	release(&l->owner, false);
+}
+
+static bool word_is_free(const void *arg)
+{
+	const struct storebuf *sb = this_cpu->s->sb;
+
+	return !*(const u64 *)arg && (!sb || !sb->n || is_weak());
+}
+
+void word_lock(u64 *p)
+{
+	the_sys->drv.wait(p, word_is_free, p, cost_of(COST_LOCK));
+	if (this_cpu->s->sb)
+		touch(this_cpu->s->sb, false);
+	acquire();
+	store_now(p, sizeof(*p), 1);
+}
+
+void word_unlock(u64 *p)
+{
+	struct sb_entry e;
+
+	if (!this_cpu->s->sb) {
+		word_write(p, sizeof(*p), 0, 0);
+		return;
+	}
+	e = entry(p, sizeof(*p), SB_RELEASE, 0);
+	e.level = 1;            /* others may read it: a step of its own */
+	buffer(&e);
 }
 
 bool bit_trylock(u32 *owner)
@@ -473,13 +512,21 @@ static void pte_line_written(u32 root, u64 vpn, u32 level)
 							vpn, level)));
 }
 
+static void retire(u32 root, u64 vpn, u32 level, const u64 *pte)
+{
+	if (the_sys->is_by_manual)
+		mmu_retire(root, vpn, level, pte, false);
+	else
+		pte_retire(root, vpn, level, *pte);
+}
+
 void pte_store(u32 root, u64 vpn, u32 level, u64 *pte, u64 v)
 {
 	struct sb_entry e;
 
 	if (!this_cpu->s->sb) {
 		step(pte, true, cost_of(COST_PTE_OP));
-		pte_retire(root, vpn, level, *pte);
+		retire(root, vpn, level, pte);
 		if (unlikely(the_sys->bbm != NULL))
 			check_bbm(root, vpn, level, *pte, v);
 		*pte = v;
@@ -517,7 +564,7 @@ u64 pte_modify(u32 root, u64 vpn, u32 level, u64 *pte, u64 clear, u64 set)
 		ordered_step(pte, cost_of(COST_PTE_OP));
 	}
 	old = *pte;
-	pte_retire(root, vpn, level, old);
+	retire(root, vpn, level, pte);
 	*pte = (old & ~clear) | set;
 	if (unlikely(the_sys->bbm != NULL))
 		check_bbm(root, vpn, level, old, *pte);

@@ -84,6 +84,14 @@ void smp_wmb(void);     /* weak only: later stores stay behind earlier ones   */
 void smp_rmb(void);     /* weak only: later loads are not early; exceptions
 			 * and interrupts synchronise like it               */
 
+/* A step before which this CPU's stores are visible: what the manual calls
+ * serialising. @obj: what it then changes. */
+void cpu_serialise(const void *obj);
+
+/* A lock that is a word of memory: wait for 0 and make it 1, locked; let go. */
+void word_lock(u64 *p);
+void word_unlock(u64 *p);
+
 /* ---- locks --------------------------------------------------------------- */
 
 struct spinlock {

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "cpu/mmu.h"
 #include "cpu/step.h"
 
 static bool may_pass(const struct sb_entry *later, const struct sb_entry *earlier)
@@ -100,7 +101,9 @@ static void make_visible(const struct sb_entry *e)
 	touch(p, true);
 	if (e->kind == SB_ADD)
 		v = old + e->value;
-	if (e->kind == SB_PTE)
+	if (e->kind == SB_PTE && the_sys->is_by_manual)
+		mmu_retire(e->root, e->vpn, e->level, (u64 *)(void *)p, true);
+	else if (e->kind == SB_PTE)
 		pte_retire(e->root, e->vpn, e->level, old);
 	if (e->kind == SB_LINE) {
 		u64 at = (u64 *)(void *)p - the_sys->mem.line;

@@ -120,10 +120,12 @@ static void cores_destroy(struct sys *sys)
 	caches_destroy(sys->caches);
 }
 
-static int cpu_create(struct sys *sys, struct cpu *c, u32 id)
+static int cpu_create(struct sys *sys, struct cpu *c, u32 id,
+		      u32 max_posts)
 {
 	struct arena *a = &sys->arena;
 	const struct machine *m = sys->m;
+	u32 slots = sys->nr_cpus * (1 + max_posts);
 
 	c->id = id;
 	c->node = m->cpu[id].node;
@@ -133,9 +135,14 @@ static int cpu_create(struct sys *sys, struct cpu *c, u32 id)
 	c->s = arena_alloc(a, sizeof(*c->s));
 	if (!c->s)
 		return -ENOMEM;
-	c->s->ipi_from = arena_alloc(a, sys->nr_cpus * sizeof(u16));
+	c->s->ipi_from = arena_alloc(a, slots * sizeof(u16));
 	if (!c->s->ipi_from)
 		return -ENOMEM;
+	if (max_posts) {
+		c->s->ipi_what = arena_alloc(a, slots * sizeof(u16));
+		if (!c->s->ipi_what)
+			return -ENOMEM;
+	}
 	c->s->is_done = 1;
 	if (sys->is_explored) {
 		c->s->env = arena_alloc(a, sizeof(*c->s->env));
@@ -173,6 +180,9 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 	sys->may_speculate = cfg->may_speculate;
 	sys->may_evict = cfg->may_evict;
 	sys->has_broadcasts = cfg->has_broadcasts;
+	sys->max_posts = cfg->max_posts;
+	sys->is_by_manual = cfg->is_by_manual;
+	sys->has_unchecked_assist = cfg->has_unchecked_assist;
 	sys->seed = cfg->seed;
 	sys->walk = cfg->walk;
 	sys->cpu = calloc(cfg->nr_cpus, sizeof(*sys->cpu));
@@ -180,7 +190,7 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 		goto err;
 	the_sys = sys;
 	for (u32 i = 0; i < cfg->nr_cpus; i++) {
-		rc = cpu_create(sys, &sys->cpu[i], i);
+		rc = cpu_create(sys, &sys->cpu[i], i, cfg->max_posts);
 		if (rc)
 			goto err;
 	}

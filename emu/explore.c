@@ -139,7 +139,7 @@ static int arrive(struct dfs *d, u32 fi)
 	case VISITED_NEW:
 		d->r->states++;
 		todo = on & ~sleep;
-		if (!on) {
+		if (on == moves_idle(on)) {
 			d->r->finals++;
 			moves_check_final(d->cfg);
 			if (explorer.is_violated)

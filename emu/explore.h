@@ -21,7 +21,7 @@
 #define EXPLORE_MAX_CPUS 8
 #define EXPLORE_MAX_PICKS 6
 
-enum explore_kind { X_STEP, X_IRQ, X_DRAIN, NR_X_KINDS };
+enum explore_kind { X_STEP, X_IRQ, X_DRAIN, X_FILL, NR_X_KINDS };
 
 /* One transition of a schedule: who, and what hardware picked on the way. */
 struct explore_move {
@@ -47,9 +47,11 @@ struct explore_config {
 	/* Called some times a second; may be NULL. */
 	void (*progress)(u64 states, u64 transitions, void *arg);
 	void *progress_arg;
-	/* Called at every state in which nothing is left to do. */
+	/* Called at every state in which nothing is left to do; fills that
+	 * nobody asked for are not something to do. */
 	void (*on_final)(void *arg);
 	void *final_arg;
+	bool deadlock_is_final;         /* on_final looks itself              */
 };
 
 struct explore_result {

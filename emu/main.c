@@ -6,6 +6,7 @@
 #include "base/outfile.h"
 #include "base/suggest.h"
 #include "base/types.h"
+#include "emu/cmd_litmus.h"
 #include "emu/cmd_race.h"
 #include "emu/cmd_record.h"
 #include "emu/cmd_report.h"
@@ -26,6 +27,8 @@ static int cmd_help(int argc, char **argv);
 static const struct command commands[] = {
 	{ "race", "NAME|all", "explore a race under every kernel: who loses data",
 	  cmd_race },
+	{ "litmus", "FILE...", "litmus tests of the hardware model, as herd7 prints them",
+	  cmd_litmus },
 	{ "mutate", "[NAME|all]", "take each part of each fix away: who notices",
 	  cmd_mutate },
 	{ "run", "WORKLOAD|FILE.ini", "run a workload: counters, cycles, checks",

@@ -118,6 +118,8 @@ static const struct driver x_driver = {
 
 u32 moves_enabled(void)
 {
+	mask128 rd = explorer.rd, wr = explorer.wr;
+	u64 *fill[MMU_MAX_FILLS];
 	u32 mask = 0;
 
 	for (u32 i = 0; i < explorer.sys->nr_cpus; i++) {
@@ -133,7 +135,13 @@ u32 moves_enabled(void)
 			mask |= 1u << id_of(i, X_IRQ);
 		if (sb && sb->n)
 			mask |= 1u << id_of(i, X_DRAIN);
+		if (explorer.sys->is_by_manual && explorer.sys->may_speculate &&
+		    mmu_fills(c, fill))
+			mask |= 1u << id_of(i, X_FILL);
 	}
+	/* Looking is not what the move did. */
+	explorer.rd = rd;
+	explorer.wr = wr;
 	return mask;
 }
 
@@ -160,6 +168,17 @@ static void drain(struct cpu *c)
 	explorer.is_draining = false;
 }
 
+static void fill(struct cpu *c)
+{
+	u64 *word[MMU_MAX_FILLS];
+	u32 n;
+
+	explorer.is_draining = true;
+	n = mmu_fills(c, word);
+	mmu_fill(word[x_choose(n)]);
+	explorer.is_draining = false;
+}
+
 void moves_run(u32 id)
 {
 	struct cpu *c = &explorer.sys->cpu[id / NR_X_KINDS];
@@ -170,6 +189,9 @@ void moves_run(u32 id)
 	switch (id % NR_X_KINDS) {
 	case X_DRAIN:
 		drain(c);
+		return;
+	case X_FILL:
+		fill(c);
 		return;
 	case X_IRQ:
 		c->ctx.take_irq = true;
@@ -348,7 +370,7 @@ void moves_check_final(const struct explore_config *cfg)
 {
 	explorer.is_draining = true;           /* on the host's stack */
 	this_cpu = &explorer.sys->cpu[0];
-	if (!all_done())
+	if (!all_done() && !cfg->deadlock_is_final)
 		x_violation("O13", "every CPU waits for another");
 	else if (cfg->on_final)
 		cfg->on_final(cfg->final_arg);

@@ -9,6 +9,7 @@
 #define XXH_INLINE_ALL
 #include "base/hash.h"
 
+#include "cpu/mmu.h"
 #include "cpu/step.h"
 #include "emu/explore.h"
 
@@ -47,6 +48,11 @@ static inline u32 id_of(u32 cpu, enum explore_kind kind)
 /* moves_begin - take over the staged @sys; every task up to its first step. */
 void moves_begin(struct sys *sys);
 u32 moves_enabled(void);
+/* Of these, what an end need not wait for. */
+static inline u32 moves_idle(u32 mask)
+{
+	return mask & (u32)(0x1111111111111111ull << X_FILL);
+}
 /* moves_run - one move, with hardware's choices as explorer.pick says, 0 where
  * it says nothing. */
 void moves_run(u32 id);

@@ -19,6 +19,8 @@ int explore_replay(struct sys *sys, const struct explore_move *moves, u32 n,
 		   void (*on_event)(const struct explore_event *e, void *arg),
 		   void *arg, struct explore_result *r)
 {
+	u32 on;
+
 	moves_begin(sys);
 	explorer.on_event = on_event;
 	explorer.event_arg = arg;
@@ -41,7 +43,8 @@ int explore_replay(struct sys *sys, const struct explore_move *moves, u32 n,
 				return -EINVAL;
 	}
 	explorer.move = n;
-	if (!explorer.is_violated && !moves_enabled())
+	on = moves_enabled();
+	if (!explorer.is_violated && on == moves_idle(on))
 		moves_check_final(cfg);
 	memcpy(r->oracle, explorer.oracle, sizeof(r->oracle));
 	memcpy(r->text, explorer.text, sizeof(r->text));
@@ -51,7 +54,7 @@ int explore_replay(struct sys *sys, const struct explore_move *moves, u32 n,
 int explore_format(const struct explore_move *moves, u32 n, char *out,
 		   size_t size)
 {
-	static const char kind[] = { 's', 'i', 'd' };
+	static const char kind[] = { 's', 'i', 'd', 'f' };
 	size_t at = 0;
 
 	if (size)
@@ -86,6 +89,7 @@ int explore_parse(const char *text, struct explore_move **moves, u32 *n)
 		case 's': x.kind = X_STEP; break;
 		case 'i': x.kind = X_IRQ; break;
 		case 'd': x.kind = X_DRAIN; break;
+		case 'f': x.kind = X_FILL; break;
 		default: goto bad;
 		}
 		while (*text >= '0' && *text <= '9') {

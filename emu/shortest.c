@@ -112,7 +112,7 @@ static int bfs_expand(struct bfs *b, u32 i, u32 now, u32 switches,
 
 	snap_restore(snap);
 	on = moves_enabled();
-	if (!on) {
+	if (on == moves_idle(on)) {
 		moves_check_final(cfg);
 		if (explorer.is_violated)
 			return bfs_keep(b, i, NULL, switches, r) ? -ENOMEM : 1;
@@ -221,7 +221,7 @@ static int within(const struct explore_config *cfg, const struct snap *start,
 		rc = bounded_push(&b, UINT32_MAX, 0);
 	while (!rc && b.depth && !explorer.is_violated) {
 		struct frame *f = &b.f[b.depth - 1];
-		u32 used = b.used[b.depth - 1], last = b.last[b.depth - 1], cpu;
+		u32 used = b.used[b.depth - 1], last = b.last[b.depth - 1], cpu, on;
 
 		if (!frame_next(f)) {
 			free(f->snap);
@@ -246,10 +246,11 @@ static int within(const struct explore_config *cfg, const struct snap *start,
 		if (visited_lower(&b.seen, with_cpu(state_hash(), cpu), used) !=
 		    VISITED_NEW)
 			continue;
-		if (!moves_enabled()) {
+		on = moves_enabled();
+		if (on == moves_idle(on))
 			moves_check_final(cfg);
+		if (!on)
 			continue;
-		}
 		rc = bounded_push(&b, cpu, used);
 	}
 	while (b.depth)

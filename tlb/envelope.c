@@ -7,7 +7,7 @@ static int compare(const struct tlb_entry *a, const struct tlb_entry *b)
 	return memcmp(a, b, sizeof(*a));
 }
 
-static void drop(struct envelope *env, u32 i)
+void envelope_drop(struct envelope *env, u32 i)
 {
 	u32 last = env->n - 1;
 
@@ -55,6 +55,12 @@ void envelope_retire(struct envelope *env, const struct tlb_entry *e)
 static bool matches(const struct tlb_entry *e, u16 pcid, u64 vpn)
 {
 	return (e->pcid == pcid || (e->flags & TLB_G)) &&
+	       !(e->flags & TLB_TABLE) && tlb_entry_covers(e, vpn);
+}
+
+static bool matches_table(const struct tlb_entry *e, u16 pcid, u64 vpn)
+{
+	return e->pcid == pcid && (e->flags & TLB_TABLE) &&
 	       tlb_entry_covers(e, vpn);
 }
 
@@ -73,7 +79,7 @@ void envelope_collapse(struct envelope *env, u16 pcid, u64 vpn, int keep)
 {
 	for (u32 i = env->n; i-- > 0; )
 		if ((int)i != keep && matches(&env->e[i], pcid, vpn)) {
-			drop(env, i);
+			envelope_drop(env, i);
 			if (keep > (int)i)
 				keep--;
 		}
@@ -86,7 +92,7 @@ u32 envelope_invalidate(struct envelope *env, enum inval_scope scope, u16 pcid,
 
 	for (u32 i = env->n; i-- > 0; )
 		if (inval_drops(scope, pcid, vpn, &env->e[i]))
-			drop(env, i);
+			envelope_drop(env, i);
 	return before - env->n;
 }
 
@@ -109,11 +115,32 @@ void envelope_complete(struct envelope *env, u32 from)
 		if (!(env->called[i] & bit))
 			continue;
 		if (!(env->renewed[i] & bit)) {
-			drop(env, i);
+			envelope_drop(env, i);
 			continue;
 		}
 		env->called[i] &= (u8)~bit;
 		env->renewed[i] &= (u8)~bit;
 		env->marked[i] &= (u8)~bit;
 	}
+}
+
+u32 envelope_tables(const struct envelope *env, u16 pcid, u64 vpn,
+		    u32 index[ENVELOPE_MAX])
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < env->n; i++)
+		if (matches_table(&env->e[i], pcid, vpn))
+			index[n++] = i;
+	return n;
+}
+
+void envelope_collapse_tables(struct envelope *env, u16 pcid, u64 vpn, int keep)
+{
+	for (u32 i = env->n; i-- > 0; )
+		if ((int)i != keep && matches_table(&env->e[i], pcid, vpn)) {
+			envelope_drop(env, i);
+			if (keep > (int)i)
+				keep--;
+		}
 }

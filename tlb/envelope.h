@@ -46,6 +46,15 @@ u32 envelope_candidates(const struct envelope *env, u16 pcid, u64 vpn,
 /* The access used member @keep (or walked: -1): the page's others are gone. */
 void envelope_collapse(struct envelope *env, u16 pcid, u64 vpn, int keep);
 
+/* The same for members that stand for a table above @vpn's last level: what a
+ * paging-structure cache may hold (TLB_TABLE; cpu/mmu.c keeps them). */
+u32 envelope_tables(const struct envelope *env, u16 pcid, u64 vpn,
+		    u32 index[ENVELOPE_MAX]);
+void envelope_collapse_tables(struct envelope *env, u16 pcid, u64 vpn,
+			      int keep);
+
+void envelope_drop(struct envelope *env, u32 i);
+
 /* envelope_invalidate - an operation of @scope completed on this CPU.
  * Return: members dropped. */
 u32 envelope_invalidate(struct envelope *env, enum inval_scope scope, u16 pcid,

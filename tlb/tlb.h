@@ -14,6 +14,9 @@ enum tlb_flag {
 	TLB_W = 1,              /* stores allowed (AND over the levels)       */
 	TLB_D = 2,              /* leaf was dirty: stores need no walk        */
 	TLB_G = 4,              /* global: survives a PCID flush              */
+	TLB_U = 8,              /* user accesses allowed; cpu/mmu.h only      */
+	TLB_TABLE = 16,         /* envelopes only: a paging-structure cache's
+				 * member, @pfn is the next table             */
 };
 
 struct tlb_entry {
@@ -30,7 +33,9 @@ struct tlb_entry {
 	/* Set by arrays: the order of the leaf that this entry is a piece of;
 	 * 0: it is whole. Walkers leave it 0. */
 	u8 piece_of;
-	u16 zero;               /* no padding: entries are hashed as bytes    */
+	u16 zero;               /* no padding: entries are hashed as bytes;
+				 * cpu/mmu.h: pfn of the table it was made
+				 * from, 0 elsewhere                          */
 };
 
 /* Where a lookup ended. */
