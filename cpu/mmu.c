@@ -257,6 +257,18 @@ static bool has_way(const void *arg)
 	return find_ways(a->vpn, a->is_write, w) > 0;
 }
 
+/* @c filled @e: what it had of that page, size and PCID is gone. */
+static void drop_alike(struct cpu *c, const struct tlb_entry *e)
+{
+	struct envelope *env = c->s->env;
+
+	touch(env, true);
+	envelope_replace(env, e);
+	for (u32 i = env->n; i-- > 0; )
+		if (!memcmp(&env->e[i], e, sizeof(*e)))
+			envelope_drop(env, i);
+}
+
 static bool fails(u8 classes, u64 vpn)
 {
 	struct envelope *env = this_cpu->s->env;
@@ -308,10 +320,11 @@ static bool assist(u64 vpn, struct tlb_entry *e)
 	if (!(*leaf & PTE_RW) && !the_sys->has_unchecked_assist)
 		return fails(MMU_FAULT_RW, vpn);
 	set_dirty(leaf, vpn, level);
+	NOTE("D assist: entry read again, pfn %llu",
+	     (unsigned long long)pte_pfn(*leaf));
 	e->pfn = pte_pfn(*leaf);
 	e->flags |= TLB_D;
-	NOTE("D assist: entry read again, pfn %llu", (unsigned long long)e->pfn);
-	envelope_collapse(this_cpu->s->env, this_cpu->s->pcid, vpn, -1);
+	envelope_replace(this_cpu->s->env, e);
 	now = make(this_cpu, vpn, level, *leaf, e->flags, e->zero);
 	/* What memory says needs no member. */
 	if (the_sys->mem.paging.levels > 1 || !(*leaf & PTE_A) ||
@@ -326,7 +339,7 @@ static bool hit(u64 vpn, bool is_write, int member, struct tlb_entry *e)
 	u8 lack;
 
 	*e = env->e[member];
-	envelope_collapse(env, this_cpu->s->pcid, vpn, member);
+	envelope_replace(env, e);
 	lack = lacks(e, is_write);
 	if (lack)
 		return fails(lack, vpn);
@@ -372,12 +385,13 @@ static bool walk(u64 vpn, bool is_write, int member, struct tlb_entry *e)
 	if (level && !walk_upper(vpn, member, &table, &rights, &level))
 		return false;
 	leaf = word_at(table, vpn, level);
-	envelope_collapse(this_cpu->s->env, this_cpu->s->pcid, vpn, -1);
 	touch(leaf, false);
 	if (!(*leaf & PTE_P))
 		return fails(MMU_FAULT_PTE, vpn);
 	set_bits(leaf, PTE_A);
 	*e = make(this_cpu, vpn, level, *leaf, rights, table);
+	/* Nothing, not even itself: memory says it. */
+	drop_alike(this_cpu, e);
 	lack = lacks(e, is_write);
 	if (lack)
 		return fails(lack, vpn);
@@ -482,71 +496,53 @@ void mmu_quiet(void)
 
 /* ---- fills that nobody asked for ------------------------------------------------- */
 
-static bool wants_a(const u64 *word)
+static bool wants_a(const struct cpu *c, const u64 *word)
 {
 	touch(word, false);
-	return (*word & PTE_P) && !(*word & PTE_A);
+	return (*word & PTE_P) && !(*word & PTE_A) && !holds(c, word);
 }
 
-/* Can @c come to *@word, an entry of @vpn at @level that wants A? */
-static bool can_fill(const struct cpu *c, u64 vpn, u32 level, const u64 *word)
-{
-	struct source s[MAX_SOURCES];
-	u32 n;
-
-	touch(&c->s->root, false);
-	if (holds(c, word))
-		return false;
-	if (level || the_sys->mem.paging.levels == 1)
-		return word_at(c->s->root, vpn, level) == word;
-	n = sources(c, vpn, s);
-	for (u32 i = 0; i < n; i++)
-		if (word_at(s[i].table, vpn, 0) == word)
-			return true;
-	return false;
-}
-
-static bool is_first(const struct cpu *c, u64 vpn, u32 level, const u64 *word)
-{
-	if (!can_fill(c, vpn, level, word))
-		return false;
-	for (u32 i = 0; i < c->id; i++)
-		if (can_fill(&the_sys->cpu[i], vpn, level, word))
-			return false;
-	return true;
-}
-
-u32 mmu_fills(struct cpu *c, u64 *word[MMU_MAX_FILLS])
+u32 mmu_fills(struct cpu *c, struct mmu_fill f[MMU_MAX_FILLS])
 {
 	const struct paging *p = &the_sys->mem.paging;
 	u32 n = 0, entries = paging_entries(p);
 
+	touch(&c->s->root, false);
 	for (u32 i = 0; i < entries && n + MAX_SOURCES < MMU_MAX_FILLS; i++) {
 		u64 vpn = (u64)i << paging_order(p, p->levels - 1u), *w;
 		struct source s[MAX_SOURCES];
 		u32 m;
 
 		w = word_at(c->s->root, vpn, p->levels - 1u);
-		if (wants_a(w) && is_first(c, vpn, p->levels - 1u, w))
-			word[n++] = w;
+		if (wants_a(c, w))
+			f[n++] = (struct mmu_fill){ w, vpn, p->levels - 1u,
+						    TLB_W | TLB_U, c->s->root,
+						    -1 };
 		if (p->levels == 1)
 			continue;
 		m = sources(c, vpn, s);
 		for (u32 j = 0; j < m; j++) {
-			bool is_new = true;
-
 			w = word_at(s[j].table, vpn, 0);
-			for (u32 k = 0; k < j && is_new; k++)
-				is_new = s[k].table != s[j].table;
-			if (is_new && w && wants_a(w) && is_first(c, vpn, 0, w))
-				word[n++] = w;
+			if (w && wants_a(c, w))
+				f[n++] = (struct mmu_fill){ w, vpn, 0,
+						s[j].rights, s[j].table,
+						s[j].member };
 		}
 	}
 	return n;
 }
 
-void mmu_fill(u64 *word)
+void mmu_fill(struct cpu *c, const struct mmu_fill *f)
 {
+	struct tlb_entry e = make(c, f->vpn, f->level, *f->word, f->rights,
+				  f->table);
+
 	NOTE("speculative walk sets A");
-	set_bits(word, PTE_A);
+	if (f->level || the_sys->mem.paging.levels > 1)
+		envelope_collapse_tables(c->s->env, c->s->pcid, f->vpn,
+					 f->level ? -1 : f->member);
+	if (!f->level || (*f->word & PTE_PS))
+		drop_alike(c, &e);
+	touch(c->s->env, true);
+	set_bits(f->word, PTE_A);
 }

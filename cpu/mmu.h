@@ -55,10 +55,19 @@ void mmu_quiet(void);
 
 #define MMU_MAX_FILLS 64
 
-/* mmu_fills - entries with P=1 and A=0 that @c is the first CPU to be able to
- * cache. Return: how many; words in @word. */
-u32 mmu_fills(struct cpu *c, u64 *word[MMU_MAX_FILLS]);
-/* One of them: A becomes 1. */
-void mmu_fill(u64 *word);
+struct mmu_fill {
+	u64 *word;
+	u64 vpn;
+	u32 level;
+	u8 rights;              /* of the level above                         */
+	u32 table;              /* pfn of the table that *word is in          */
+	int member;             /* of the envelope, that led there; -1 memory */
+};
+
+/* mmu_fills - entries with P=1 and A=0 that @c may cache now, which sets A.
+ * Return: how many. */
+u32 mmu_fills(struct cpu *c, struct mmu_fill f[MMU_MAX_FILLS]);
+/* One of them: A becomes 1, and what @c had cached instead is gone. */
+void mmu_fill(struct cpu *c, const struct mmu_fill *f);
 
 #endif

@@ -119,7 +119,7 @@ static const struct driver x_driver = {
 u32 moves_enabled(void)
 {
 	mask128 rd = explorer.rd, wr = explorer.wr;
-	u64 *fill[MMU_MAX_FILLS];
+	struct mmu_fill f[MMU_MAX_FILLS];
 	u32 mask = 0;
 
 	for (u32 i = 0; i < explorer.sys->nr_cpus; i++) {
@@ -136,7 +136,7 @@ u32 moves_enabled(void)
 		if (sb && sb->n)
 			mask |= 1u << id_of(i, X_DRAIN);
 		if (explorer.sys->is_by_manual && explorer.sys->may_speculate &&
-		    mmu_fills(c, fill))
+		    mmu_fills(c, f))
 			mask |= 1u << id_of(i, X_FILL);
 	}
 	/* Looking is not what the move did. */
@@ -170,12 +170,12 @@ static void drain(struct cpu *c)
 
 static void fill(struct cpu *c)
 {
-	u64 *word[MMU_MAX_FILLS];
+	struct mmu_fill f[MMU_MAX_FILLS];
 	u32 n;
 
 	explorer.is_draining = true;
-	n = mmu_fills(c, word);
-	mmu_fill(word[x_choose(n)]);
+	n = mmu_fills(c, f);
+	mmu_fill(c, &f[x_choose(n)]);
 	explorer.is_draining = false;
 }
 

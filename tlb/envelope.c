@@ -144,3 +144,15 @@ void envelope_collapse_tables(struct envelope *env, u16 pcid, u64 vpn, int keep)
 				keep--;
 		}
 }
+
+void envelope_replace(struct envelope *env, const struct tlb_entry *by)
+{
+	for (u32 i = env->n; i-- > 0; ) {
+		const struct tlb_entry *e = &env->e[i];
+
+		if (e->pcid == by->pcid && e->vpn == by->vpn &&
+		    e->order == by->order && !(e->flags & TLB_TABLE) &&
+		    compare(e, by))
+			envelope_drop(env, i);
+	}
+}

@@ -55,6 +55,10 @@ void envelope_collapse_tables(struct envelope *env, u16 pcid, u64 vpn,
 
 void envelope_drop(struct envelope *env, u32 i);
 
+/* @by was used or filled: the other members of its page, size and PCID were not
+ * there. Those of another size may be, beside it. */
+void envelope_replace(struct envelope *env, const struct tlb_entry *by);
+
 /* envelope_invalidate - an operation of @scope completed on this CPU.
  * Return: members dropped. */
 u32 envelope_invalidate(struct envelope *env, enum inval_scope scope, u16 pcid,

@@ -243,6 +243,23 @@ static u64 source(const struct litmus_insn *i)
 	return i->from_reg ? me()->reg[i->reg] : i->value;
 }
 
+/* A store with loads under way: those of other words may come after it. */
+static int store_past_late(const struct litmus_insn *i, u64 v)
+{
+	u64 pfn, *w;
+	int rc = cpu_translate(vpn_of(i->loc), true, &pfn);
+
+	if (rc)
+		return rc;
+	/* Still this instruction: no interrupt between. */
+	this_cpu->s->irq_off++;
+	w = word_of((u32)pfn - 1);
+	settle_word((u32)pfn - 1);
+	word_write(w, sizeof(*w), v, 0);
+	this_cpu->s->irq_off--;
+	return 0;
+}
+
 /* Accesses through translation. Return: true when the thread goes on. */
 static bool user_access(const struct litmus_insn *i)
 {
@@ -251,10 +268,8 @@ static bool user_access(const struct litmus_insn *i)
 	int rc;
 
 	if (i->op == LIT_STORE && t->nr_late) {
-		/* Which word it is, only the translation says. */
-		do_all_late();
-	}
-	if (i->op == LIT_STORE) {
+		rc = store_past_late(i, v);
+	} else if (i->op == LIT_STORE) {
 		rc = cpu_access(vpn_of(i->loc), 0, true, &v);
 	} else {
 		rc = cpu_translate(vpn_of(i->loc), false, &pfn);

@@ -14,8 +14,8 @@
  * does), Expect=Never|Sometimes|Always and Expect-sc, Expect-arm (the verdict,
  * where it differs by model), Reason=text. Others are kept and ignored.
  *
- * Limits: 8 threads, 16 locations, 63 instructions a thread, 8 registers' worth
- * of everything else as the format says.
+ * Limits: 8 threads, 16 locations, 63 instructions a thread; otherwise all that
+ * the format says.
  */
 #ifndef WORKLOADS_LITMUS_H
 #define WORKLOADS_LITMUS_H
