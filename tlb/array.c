@@ -58,27 +58,35 @@ static NOINLINE bool find_global(const struct tlb_array *a,
 	return false;
 }
 
+/* find_level() without own single pages. */
+static ALWAYS_INLINE bool find_more(const struct tlb_array *a,
+				    const struct tlb_probe *p, u32 nr, u64 own,
+				    u64 vpn, struct place *at)
+{
+	if (a->core->has_more) {
+		for (u32 i = 0; i < nr; i++) {
+			if (p[i].cls == TLB_4K ||
+			    (!p[i].is_pair && !unit_may_hold(p[i].unit[0], own,
+							     p[i].cls)))
+				continue;
+			if (find_kind(a, &p[i], p[i].cls, p[i].order, own, vpn,
+				      at))
+				return true;
+		}
+	}
+	return unlikely(a->core->has_global) &&
+	       find_global(a, p, nr, vpn, at);
+}
+
 /* ORDER of answers: own ones by size, then global ones. */
 static ALWAYS_INLINE bool find_level(const struct tlb_array *a,
 				     const struct tlb_probe *p, u32 nr,
 				     u64 own, u64 vpn, struct place *at)
 {
-	u32 i = 0;
-
-	if (likely(nr && p[0].cls == TLB_4K)) {
-		if (find_kind(a, p, TLB_4K, 0, own, vpn, at))
-			return true;
-		i = 1;
-	}
-	for (; i < nr; i++) {
-		if (!p[i].is_pair && !unit_may_hold(p[i].unit[0], own,
-						    p[i].cls))
-			continue;
-		if (find_at(a, &p[i], own, vpn, at))
-			return true;
-	}
-	return unlikely(a->core->has_global) &&
-	       find_global(a, p, nr, vpn, at);
+	if (likely(nr && p[0].cls == TLB_4K) &&
+	    find_kind(a, p, TLB_4K, 0, own, vpn, at))
+		return true;
+	return find_more(a, p, nr, own, vpn, at);
 }
 
 /* ---- memos ---------------------------------------------------------------- */
@@ -135,8 +143,8 @@ static NOINLINE void memo_outdate(struct tlb_array *a, u32 use, u64 own,
 		memo_forget_all(a, use);
 }
 
-static ALWAYS_INLINE void memo_installed(struct tlb_array *a, u64 own, u64 vpn,
-					 const struct place *at)
+static NOINLINE void memo_installed_any(struct tlb_array *a, u64 own, u64 vpn,
+					const struct place *at)
 {
 	u32 uses = a->core->memo_uses[at->u->id];
 
@@ -145,11 +153,24 @@ static ALWAYS_INLINE void memo_installed(struct tlb_array *a, u64 own, u64 vpn,
 	for (; uses; uses &= uses - 1) {
 		u32 use = (u32)__builtin_ctz(uses);
 
-		if (likely(at->p->cls == TLB_4K))
+		if (at->p->cls == TLB_4K)
 			memo_note(a, use, own, vpn, at);
 		else
 			memo_outdate(a, use, own, at);
 	}
+}
+
+static ALWAYS_INLINE void memo_installed(struct tlb_array *a, enum tlb_use use,
+					 u64 own, u64 vpn,
+					 const struct place *at)
+{
+	u32 first = a->core->memo_use[use];
+
+	if (likely(at->p->cls == TLB_4K &&
+		   a->core->memo_uses[at->u->id] == 1u << first))
+		memo_note(a, first, own, vpn, at);
+	else
+		memo_installed_any(a, own, vpn, at);
 }
 
 /* ---- filling -------------------------------------------------------------- */
@@ -277,6 +298,7 @@ static NOINLINE bool install_any(struct tlb_array *a,
 		return false;
 	if (home->block.unit[0] && e->contig >= home->block.order)
 		p = &home->block;
+	a->core->has_more |= p->cls != TLB_4K;
 	cut(&piece, e, vpn, p->order);
 	page = (vpn & TLB_TAG_VPN) >> p->order;
 	at->p = p;
@@ -317,6 +339,45 @@ static ALWAYS_INLINE u32 size_of_leaf(u8 leaf)
 	return leaf / 9u;
 }
 
+/* The short way of own single 4K pages, which are found first and replace
+ * nothing when nothing was found. @key: the page's tag. */
+static ALWAYS_INLINE u32 short_put(struct tlb_array *a, struct tlb_unit *u,
+				   u32 set, u64 key, const struct tlb_entry *e)
+{
+	u32 slot = unit_put(u, set, key, e);
+
+	a->stats.evictions[u->id] += u->evicted != 0;
+	return slot;
+}
+
+static ALWAYS_INLINE void short_note(struct tlb_array *a, u32 memo, u64 key,
+				     u64 vpn, struct tlb_unit *u, u32 set,
+				     u32 slot)
+{
+	struct tlb_memo *m = &a->memo[memo][tlb_memo_index(vpn)];
+
+	m->key = key;
+	m->tag = key;
+	m->unit = u;
+	m->slot = slot;
+	m->set = (u16)set;
+	m->way = (u16)(slot - set * u->stride);
+}
+
+static ALWAYS_INLINE struct tlb_entry *
+short_fill(struct tlb_array *a, const struct tlb_route *r, u64 key, u64 vpn,
+	   const struct tlb_entry *e)
+{
+	struct tlb_unit *l1 = r->l1_4k, *l2 = r->l2_4k;
+	u64 page = vpn & TLB_TAG_VPN;
+	u32 set = unit_set(l1, a->thread, page), slot;
+
+	short_put(a, l2, unit_set(l2, a->thread, page), key, e);
+	slot = short_put(a, l1, set, key, e);
+	short_note(a, r->memo, key, vpn, l1, set, slot);
+	return &l1->entry[slot];
+}
+
 struct tlb_entry *tlb_array_fill(struct tlb_array *a, enum tlb_use use, u64 vpn,
 				 const struct tlb_entry *e)
 {
@@ -337,11 +398,17 @@ struct tlb_entry *tlb_array_fill(struct tlb_array *a, enum tlb_use use, u64 vpn,
 	if ((core->design.pcid_slots || core->design.pcid_slots_l1i) &&
 	    !(e->flags & TLB_G))
 		tlb_array_fill_pcid(a, e->pcid);
+	if (likely(is_new && core->route[use].l1_4k && !e->order &&
+		   e->contig < core->route[use].min_contig &&
+		   !(e->flags & TLB_G) &&
+		   !core->design.is_inclusive))
+		return short_fill(a, &core->route[use],
+				  unit_tag(own, vpn, TLB_4K, 0), vpn, e);
 	in_l2 = install(a, &core->route[use].home[1][size], own, vpn, e, is_new,
 			&l2);
 	if (install(a, &core->route[use].home[0][size], own, vpn, e, is_new,
 		    &l1)) {
-		memo_installed(a, own, vpn, &l1);
+		memo_installed(a, use, own, vpn, &l1);
 		return &l1.u->entry[l1.slot];
 	}
 	return in_l2 ? &l2.u->entry[l2.slot] : NULL;
@@ -385,15 +452,22 @@ static ALWAYS_INLINE struct tlb_entry *l2_hit(struct tlb_array *a,
 	if (!install(a, &a->core->route[use].home[0][size], own, vpn, e, true,
 		     &l1))
 		return e;
-	memo_installed(a, own, vpn, &l1);
+	memo_installed(a, use, own, vpn, &l1);
 	return &l1.u->entry[l1.slot];
 }
 
-enum tlb_level tlb_array_access_scan(struct tlb_array *a, enum tlb_use use,
-				     u16 pcid, u64 vpn, struct tlb_entry **out)
+static NOINLINE struct tlb_entry *l2_hit_any(struct tlb_array *a,
+					     enum tlb_use use, u64 own, u64 vpn,
+					     const struct place *at)
+{
+	return l2_hit(a, use, own, vpn, at);
+}
+
+static NOINLINE enum tlb_level access_any(struct tlb_array *a, enum tlb_use use,
+					  u64 own, u64 vpn,
+					  struct tlb_entry **out)
 {
 	const struct tlb_route *r = &a->core->route[use];
-	u64 own = tlb_array_space(a, pcid);
 	struct place at;
 
 	a->stats.lookups++;
@@ -409,6 +483,114 @@ enum tlb_level tlb_array_access_scan(struct tlb_array *a, enum tlb_use use,
 		return TLB_HIT_L2;
 	}
 	a->core->missed = unit_tag(own, vpn, TLB_4K, 0);
+	a->core->missed_use = use;
+	*out = NULL;
+	return TLB_MISS;
+}
+
+/* No own single page in level 1: an own 2M page, and no block before it? */
+static ALWAYS_INLINE bool short_2m(struct tlb_array *a,
+				   const struct tlb_route *r, u64 own, u64 vpn,
+				   struct place *at)
+{
+	return r->l1_2m && !unit_may_hold(r->l1_4k, own, TLB_BLOCK) &&
+	       find_kind(a, r->l1_2m, TLB_2M, 9, own, vpn, at);
+}
+
+/* No own single page in level 1: anything else? */
+static NOINLINE bool l1_more(struct tlb_array *a, enum tlb_use use, u64 own,
+			     u64 vpn, struct tlb_entry **out)
+{
+	const struct tlb_route *r = &a->core->route[use];
+	struct place at;
+
+	if (!find_more(a, r->l1, r->nr_l1, own, vpn, &at))
+		return false;
+	memo_note(a, use, own, vpn, &at);
+	unit_hit(at.u, at.set, at.slot);
+	*out = &at.u->entry[at.slot];
+	return true;
+}
+
+static NOINLINE bool l2_more(struct tlb_array *a, enum tlb_use use, u64 own,
+			     u64 vpn, struct tlb_entry **out)
+{
+	const struct tlb_route *r = &a->core->route[use];
+	struct place at;
+
+	if (!find_more(a, r->l2, r->nr_l2, own, vpn, &at))
+		return false;
+	*out = l2_hit(a, use, own, vpn, &at);
+	return true;
+}
+
+/* A level-2 hit of an own single page in @slot. */
+static ALWAYS_INLINE struct tlb_entry *
+short_l2_hit(struct tlb_array *a, enum tlb_use use, u64 own, u64 key, u64 vpn,
+	     u32 set, u32 slot, u32 l1_set)
+{
+	const struct tlb_route *r = &a->core->route[use];
+	struct tlb_unit *l1 = r->l1_4k, *l2 = r->l2_4k;
+	struct tlb_entry *e = &l2->entry[slot];
+
+	if (unlikely(e->contig >= r->min_contig || e->piece_of)) {
+		struct place at = { &r->l2[0], l2, set, slot };
+
+		return l2_hit_any(a, use, own, vpn, &at);
+	}
+	a->stats.l2_hits[0]++;
+	a->l2_unit = l2->id;
+	unit_hit(l2, set, slot);
+	slot = short_put(a, l1, l1_set, key, e);
+	short_note(a, r->memo, key, vpn, l1, l1_set, slot);
+	return &l1->entry[slot];
+}
+
+enum tlb_level tlb_array_access_scan(struct tlb_array *a, enum tlb_use use,
+				     u16 pcid, u64 vpn, struct tlb_entry **out)
+{
+	const struct tlb_core *core = a->core;
+	struct tlb_unit *l1 = core->route[use].l1_4k;
+	struct tlb_unit *l2 = core->route[use].l2_4k;
+	const bool is_plain = !core->has_more && !core->has_global;
+	u64 own = tlb_array_space(a, pcid), page = vpn & TLB_TAG_VPN;
+	u64 key = unit_tag(own, vpn, TLB_4K, 0);
+	u32 l1_set, set, slot;
+
+	if (unlikely(!l1))
+		return access_any(a, use, own, vpn, out);
+	a->stats.lookups++;
+	l1_set = unit_set(l1, a->thread, page);
+	slot = unit_find(l1, l1_set, key);
+	if (slot != UNIT_NONE) {
+		short_note(a, core->route[use].memo, key, vpn, l1, l1_set,
+			   slot);
+		unit_hit(l1, l1_set, slot);
+		*out = &l1->entry[slot];
+		return TLB_HIT_L1;
+	}
+	if (!is_plain) {
+		struct place at;
+
+		if (short_2m(a, &core->route[use], own, vpn, &at)) {
+			memo_note(a, use, own, vpn, &at);
+			unit_hit(at.u, at.set, at.slot);
+			*out = &at.u->entry[at.slot];
+			return TLB_HIT_L1;
+		}
+		if (l1_more(a, use, own, vpn, out))
+			return TLB_HIT_L1;
+	}
+	a->stats.l1_misses++;
+	set = unit_set(l2, a->thread, page);
+	slot = unit_find(l2, set, key);
+	if (slot != UNIT_NONE) {
+		*out = short_l2_hit(a, use, own, key, vpn, set, slot, l1_set);
+		return TLB_HIT_L2;
+	}
+	if (!is_plain && l2_more(a, use, own, vpn, out))
+		return TLB_HIT_L2;
+	a->core->missed = key;
 	a->core->missed_use = use;
 	*out = NULL;
 	return TLB_MISS;

@@ -65,6 +65,12 @@ struct tlb_home {
 struct tlb_route {
 	struct tlb_probe l1[NR_TLB_CLASSES], l2[NR_TLB_CLASSES];
 	u32 nr_l1, nr_l2;
+	/* The arrays of 4K pages, if both levels have one, not a pair, and no
+	 * other memo must learn of what the first gets; else NULL. */
+	struct tlb_unit *l1_4k, *l2_4k;
+	const struct tlb_probe *l1_2m;  /* with l1_4k: 2M pages, or NULL      */
+	u32 memo;               /* the use whose memo it has                  */
+	u32 min_contig;         /* walks with less are single pages to both   */
 	struct tlb_home home[2][TLB_NR_SIZES];  /* [level - 1][leaf size]     */
 };
 
@@ -109,6 +115,7 @@ struct tlb_core {
 	u64 missed;
 	u32 missed_use;
 	bool has_global;        /* ever had                                   */
+	bool has_more;          /* ever had other than single 4K pages        */
 };
 
 /* Address spaces, the one used last first. */

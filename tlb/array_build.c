@@ -118,6 +118,30 @@ static void build_memos(struct tlb_core *c, u32 use)
 			(u8)(1u << first);
 }
 
+static void build_short(struct tlb_core *c, u32 use)
+{
+	struct tlb_route *r = &c->route[use];
+	struct tlb_unit *l1 = r->l1[0].unit[0];
+
+	r->memo = c->memo_use[use];
+	if (!r->nr_l1 || !r->nr_l2 || r->l1[0].cls != TLB_4K ||
+	    r->l2[0].cls != TLB_4K || r->l2[0].is_pair ||
+	    c->memo_uses[l1->id] != 1u << r->memo)
+		return;
+	r->l1_4k = l1;
+	r->l2_4k = r->l2[0].unit[0];
+	r->min_contig = 64;
+	for (u32 level = 0; level < 2; level++) {
+		const struct tlb_probe *block = &r->home[level][0].block;
+
+		if (block->unit[0] && block->order < r->min_contig)
+			r->min_contig = block->order;
+	}
+	for (u32 i = 0; i < r->nr_l1; i++)
+		if (r->l1[i].cls == TLB_2M)
+			r->l1_2m = &r->l1[i];
+}
+
 static void build_routes(struct tlb_core *c)
 {
 	for (u32 use = 0; use < NR_TLB_USES; use++) {
@@ -128,6 +152,8 @@ static void build_routes(struct tlb_core *c)
 	}
 	for (u32 use = 0; use < NR_TLB_USES; use++)
 		build_memos(c, use);
+	for (u32 use = 0; use < NR_TLB_USES; use++)
+		build_short(c, use);
 }
 
 static void core_free(struct tlb_core *c)

@@ -81,6 +81,12 @@ int unit_init(struct tlb_unit *u, const struct tlb_geometry *geo, u32 id,
 		if (!u->bucket || !u->chain)
 			return -ENOMEM;
 	}
+	if (!u->hash_shift && u->nr_slots > 256) {
+		u->guess_mask = (1u << log2_up(2ull * u->nr_slots)) - 1;
+		u->guess = calloc(u->guess_mask + 1ull, sizeof(*u->guess));
+		if (!u->guess)
+			return -ENOMEM;
+	}
 	return repl_init(&u->repl, geo->replacement, u->nr_sets, u->nr_ways);
 }
 
@@ -92,6 +98,7 @@ void unit_free(struct tlb_unit *u)
 	free(u->used);
 	free(u->bucket);
 	free(u->chain);
+	free(u->guess);
 	repl_free(&u->repl);
 }
 
@@ -121,33 +128,22 @@ static void count(struct tlb_unit *u, u32 slot, u32 delta)
 		u->nr_pieces += delta;
 }
 
-/* Are entries with these tags counted together? */
-static bool is_alike(u64 x, u64 y)
+void unit_recount(struct tlb_unit *u, u32 slot, u64 tag,
+		  const struct tlb_entry *e)
 {
-	return unit_bucket(x) == unit_bucket(y) &&
-	       unit_class(x) == unit_class(y);
+	count(u, slot, -1u);
+	u->live[unit_bucket(tag)][unit_class(tag)]++;
+	u->nr_pieces += e->piece_of != 0;
 }
 
-/* What a slot holds becomes @tag and @e; it held something before. */
-static inline void overwrite(struct tlb_unit *u, u32 slot, u64 tag,
-			     const struct tlb_entry *e)
+void unit_rehash(struct tlb_unit *u, u32 slot, u64 tag)
 {
-	bool is_counted = is_alike(u->tag[slot], tag) &&
-			  !u->entry[slot].piece_of && !e->piece_of;
-
-	if (!is_counted)
-		count(u, slot, -1u);
-	if (u->hash_shift)
-		hash_remove(u, slot);
+	hash_remove(u, slot);
 	u->tag[slot] = tag;
-	u->entry[slot] = *e;
-	if (!is_counted)
-		count(u, slot, 1);
-	if (u->hash_shift)
-		hash_insert(u, slot);
+	hash_insert(u, slot);
 }
 
-static u32 free_way(const struct tlb_unit *u, u32 set)
+u32 unit_free_way(const struct tlb_unit *u, u32 set)
 {
 	const u64 *valid = u->valid + (size_t)set * u->words;
 
@@ -162,32 +158,22 @@ static u32 free_way(const struct tlb_unit *u, u32 set)
 	return UNIT_NONE;
 }
 
-u32 unit_put(struct tlb_unit *u, u32 set, u64 tag, const struct tlb_entry *e)
+u32 unit_put_free(struct tlb_unit *u, u32 set, u32 way, u64 tag,
+		  const struct tlb_entry *e)
 {
-	u32 way = UNIT_NONE, slot;
+	u32 slot = set * u->stride + way;
 
-	if (u->nr_live != u->nr_slots)
-		way = free_way(u, set);
-	if (way == UNIT_NONE) {
-		way = repl_victim(&u->repl, set);
-		slot = set * u->stride + way;
-		u->evicted = u->tag[slot];
-		if (unlikely(u->keeps_victim))
-			u->victim = u->entry[slot];
-		overwrite(u, slot, tag, e);
-	} else {
-		slot = set * u->stride + way;
-		u->evicted = 0;
-		u->tag[slot] = tag;
-		u->entry[slot] = *e;
-		count(u, slot, 1);
-		if (u->hash_shift)
-			hash_insert(u, slot);
-		u->valid[(size_t)set * u->words + way / 64] |=
-			1ull << way % 64;
-		u->used[set / 64] |= 1ull << set % 64;
-		u->nr_live++;
-	}
+	u->evicted = 0;
+	u->tag[slot] = tag;
+	u->entry[slot] = *e;
+	count(u, slot, 1);
+	if (u->hash_shift)
+		hash_insert(u, slot);
+	u->valid[(size_t)set * u->words + way / 64] |= 1ull << way % 64;
+	u->used[set / 64] |= 1ull << set % 64;
+	u->nr_live++;
+	if (u->guess)
+		u->guess[unit_guess(u, tag)] = slot;
 	repl_fill(&u->repl, set, way);
 	return slot;
 }
@@ -195,7 +181,7 @@ u32 unit_put(struct tlb_unit *u, u32 set, u64 tag, const struct tlb_entry *e)
 void unit_replace(struct tlb_unit *u, u32 slot, u64 tag,
 		  const struct tlb_entry *e)
 {
-	overwrite(u, slot, tag, e);
+	unit_overwrite(u, slot, tag, e);
 	repl_hit(&u->repl, slot / u->stride, slot % u->stride);
 }
 

@@ -19,7 +19,7 @@
  * found through a hash of the tag.
  *
  * Memory: 32 bytes an entry (tag and entry) and the policy's; hashed 12 to 20
- * more. Taken zeroed from calloc(), so that what is never used is not touched.
+ * more, else up to 16 more. Taken zeroed from calloc(), so that what is never used is not touched.
  */
 #ifndef TLB_UNIT_H
 #define TLB_UNIT_H
@@ -65,6 +65,9 @@ struct tlb_unit {
 	u32 hash_shift;         /* 0: not hashed                              */
 	u32 *bucket;            /* [hash of a tag] slot + 1, or 0             */
 	u32 *chain;             /* [slot] the same, next of its bucket        */
+	u32 *guess;             /* [tag & guess_mask] a slot it may be in: large
+				 * arrays that are not hashed; else NULL      */
+	u32 guess_mask;
 	u32 id;                 /* which of the design's arrays               */
 	u8 order[NR_TLB_CLASSES];
 	u64 evicted;            /* by the last unit_put(): its tag, or 0      */
@@ -162,6 +165,11 @@ static inline u32 unit_hash(const struct tlb_unit *u, u64 tag)
 	return (u32)((tag * 0x9e3779b97f4a7c15ull) >> u->hash_shift);
 }
 
+static inline u32 unit_guess(const struct tlb_unit *u, u64 tag)
+{
+	return (u32)(tag >> 1 ^ tag >> 13) & u->guess_mask;
+}
+
 /* unit_find - the slot that holds @tag, whose page indexes @set; at most one
  * does (unit_check). Return: it, or UNIT_NONE. */
 static inline __attribute__((always_inline)) u32
@@ -176,6 +184,12 @@ unit_find(const struct tlb_unit *u, u32 set, u64 tag)
 			if (u->tag[at - 1] == tag)
 				return at - 1;
 		return UNIT_NONE;
+	}
+	if (u->guess) {
+		u32 slot = u->guess[unit_guess(u, tag)];
+
+		if (u->tag[slot] == tag)
+			return slot;
 	}
 	base = set * u->stride;
 	t = u->tag + base;
@@ -195,9 +209,57 @@ static inline void unit_hit(struct tlb_unit *u, u32 set, u32 slot)
 	repl_hit(&u->repl, set, slot - set * u->stride);
 }
 
+/* Entries with these tags, single pages both, are counted together. */
+static inline bool unit_is_alike(u64 x, u64 y)
+{
+	return !((x ^ y) & (u64)(UNIT_NR_BUCKETS - 1) << TLB_TAG_SPACE_SHIFT) &&
+	       !((x | y) & 1);
+}
+
+/* The parts of unit_put() that are seldom needed. */
+u32 unit_put_free(struct tlb_unit *u, u32 set, u32 way, u64 tag,
+		  const struct tlb_entry *e);
+u32 unit_free_way(const struct tlb_unit *u, u32 set);
+void unit_recount(struct tlb_unit *u, u32 slot, u64 tag,
+		  const struct tlb_entry *e);
+void unit_rehash(struct tlb_unit *u, u32 slot, u64 tag);
+
+/* What a slot holds becomes @tag and @e; it held something before. */
+static inline __attribute__((always_inline)) void
+unit_overwrite(struct tlb_unit *u, u32 slot, u64 tag, const struct tlb_entry *e)
+{
+	if (unlikely(!unit_is_alike(u->tag[slot], tag) || u->nr_pieces ||
+		     e->piece_of))
+		unit_recount(u, slot, tag, e);
+	if (u->hash_shift)
+		unit_rehash(u, slot, tag);
+	u->tag[slot] = tag;
+	u->entry[slot] = *e;
+}
+
 /* unit_put - @e, whose tag the array does not hold, takes a way of @set: the
  * lowest free one, else the policy's victim. Return: its slot. */
-u32 unit_put(struct tlb_unit *u, u32 set, u64 tag, const struct tlb_entry *e);
+static inline __attribute__((always_inline)) u32
+unit_put(struct tlb_unit *u, u32 set, u64 tag, const struct tlb_entry *e)
+{
+	u32 way, slot;
+
+	if (unlikely(u->nr_live != u->nr_slots)) {
+		way = unit_free_way(u, set);
+		if (way != UNIT_NONE)
+			return unit_put_free(u, set, way, tag, e);
+	}
+	way = repl_victim(&u->repl, set);
+	slot = set * u->stride + way;
+	u->evicted = u->tag[slot];
+	if (unlikely(u->keeps_victim))
+		u->victim = u->entry[slot];
+	unit_overwrite(u, slot, tag, e);
+	if (u->guess)
+		u->guess[unit_guess(u, tag)] = slot;
+	repl_fill(&u->repl, set, way);
+	return slot;
+}
 
 /* unit_replace - @e in the place of the live entry in @slot: an access, not a
  * fill, to the policy. */
