@@ -83,3 +83,38 @@ record() {
 record xz 1500000 600000 xz -6 -T1 -c "$tmp/text"
 record chase 700000 300000 "$tmp/chase"
 record stream 400000 600000 "$tmp/stream"
+
+# threads.tlbt: two threads that allocate blocks, fill some of their pages, and
+# free them; with events, by `tlbemu record`.
+cat > "$tmp/threads.c" <<'C'
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+
+static void *work(void *arg)
+{
+	for (int i = 0; i < 30; i++) {
+		volatile char *p = malloc(200000 + i * 4096);
+
+		for (int k = 0; k < 60000; k += 4096)
+			p[k] = 1;
+		sched_yield();
+		free((void *)p);
+	}
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t t[2];
+
+	for (int i = 0; i < 2; i++)
+		pthread_create(&t[i], NULL, work, NULL);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	return 0;
+}
+C
+gcc -O1 -pthread -o "$tmp/threads" "$tmp/threads.c"
+MALLOC_MMAP_THRESHOLD_=100000 "$tlbemu" record --no-fetch --name threads \
+	-o tests/data/threads.tlbt -- "$tmp/threads"
