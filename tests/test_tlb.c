@@ -132,6 +132,20 @@ static bool is_in(const struct tlb_array *a, u32 id, u16 pcid,
 	return false;
 }
 
+static bool is_in_array(const struct tlb_array *a, u32 id, u16 pcid, u64 vpn)
+{
+	const struct tlb_unit *u = &a->core->unit[id];
+
+	for (u32 i = 0; i < u->nr_sets * u->nr_ways; i++) {
+		const struct tlb_entry *e = tlb_array_slot(
+			a, id, i / u->nr_ways, i % u->nr_ways, NULL);
+
+		if (e && tlb_entry_covers(e, vpn) && e->pcid == pcid)
+			return true;
+	}
+	return false;
+}
+
 static void finish(struct tlb_array *a)
 {
 	const char *wrong = tlb_array_check(a);
@@ -789,6 +803,231 @@ static void test_levels(void **state)
 	finish(a);
 }
 
+/* TLB;DR's measured properties of a Kaby Lake class core, one by one */
+
+#define KBL_NR_ARRAYS 5
+
+static const struct tlb_design kaby_lake = {
+	.nr_arrays = KBL_NR_ARRAYS,
+	.array = {
+		{ .name = "dtlb_4k", .nr_sets = 16, .nr_ways = 4, .level = 1,
+		  .page_sizes = TLB_HOLDS_4K, .serves = TLB_SERVES_DATA },
+		{ .name = "dtlb_2m", .nr_sets = 8, .nr_ways = 4, .level = 1,
+		  .page_sizes = TLB_HOLDS_2M, .serves = TLB_SERVES_DATA },
+		{ .name = "itlb_4k", .nr_sets = 16, .nr_ways = 8, .level = 1,
+		  .page_sizes = TLB_HOLDS_4K, .serves = TLB_SERVES_FETCH,
+		  .smt = TLB_SMT_SPLIT },
+		{ .name = "itlb_2m", .nr_sets = 1, .nr_ways = 8, .level = 1,
+		  .page_sizes = TLB_HOLDS_2M, .serves = TLB_SERVES_FETCH,
+		  .smt = TLB_SMT_PRIVATE },
+		{ .name = "stlb", .nr_sets = 128, .nr_ways = 12, .level = 2,
+		  .page_sizes = TLB_HOLDS_4K | TLB_HOLDS_2M,
+		  .index = TLB_INDEX_XOR, .index_bits = 7,
+		  .replacement = TLB_REPL_MRU1_3PLRU4,
+		  .serves = TLB_SERVES_ALL },
+	},
+	.pcid_slots = 4,
+	.pcid_slots_l1i = 1,
+	.cr3_empties_l1d = true,
+};
+
+static enum tlb_level use_page(struct tlb_array *a, enum tlb_use use, u16 pcid,
+			       u64 vpn)
+{
+	struct tlb_entry *e;
+
+	return tlb_array_access(a, use, pcid, vpn, &e);
+}
+
+static void walk_for(struct tlb_array *a, enum tlb_use use, u16 pcid, u64 vpn)
+{
+	struct tlb_entry e = page(pcid, vpn);
+
+	tlb_array_fill(a, use, vpn, &e);
+}
+
+/* What a load brought to level 2 serves a fetch, and the other way round; each
+ * hit copies into the level-1 array that asked. */
+static void test_level_2_is_for_data_and_code(void **state)
+{
+	struct tlb_array *a;
+
+	assert_int_equal(0, tlb_array_create(&a, &kaby_lake, 1));
+	walk_for(a, TLB_LOAD, 1, 5);
+	assert_int_equal(TLB_HIT_L2, use_page(a, TLB_FETCH, 1, 5));
+	assert_int_equal(TLB_HIT_L1, use_page(a, TLB_FETCH, 1, 5));
+	walk_for(a, TLB_FETCH, 1, 6);
+	assert_int_equal(TLB_HIT_L2, use_page(a, TLB_STORE, 1, 6));
+	assert_int_equal(TLB_HIT_L1, use_page(a, TLB_LOAD, 1, 6));
+	finish(a);
+}
+
+/* Any MOV CR3, back to the same PCID and with bit 63 set, empties the data
+ * L1s; not the fetch L1 of the same PCID, not level 2, not global entries. */
+static void test_cr3_empties_l1d(void **state)
+{
+	struct tlb_entry global = page(1, 9);
+	struct tlb_array *a;
+
+	global.flags |= TLB_G;
+	assert_int_equal(0, tlb_array_create(&a, &kaby_lake, 1));
+	tlb_array_load_cr3(a, 1, true);
+	walk_for(a, TLB_LOAD, 1, 5);
+	walk_for(a, TLB_FETCH, 1, 6);
+	tlb_array_fill(a, TLB_LOAD, 9, &global);
+	assert_int_equal(1, tlb_array_load_cr3(a, 1, true));
+	assert_int_equal(1, a->stats.dropped_cr3);
+	assert_int_equal(TLB_HIT_L2, use_page(a, TLB_LOAD, 1, 5));
+	assert_int_equal(TLB_HIT_L1, use_page(a, TLB_FETCH, 1, 6));
+	assert_int_equal(TLB_HIT_L1, use_page(a, TLB_LOAD, 1, 9));
+	/* Another PCID, and the fetch L1 has lost its entry as well. */
+	tlb_array_load_cr3(a, 2, true);
+	tlb_array_load_cr3(a, 1, true);
+	assert_int_equal(TLB_HIT_L2, use_page(a, TLB_FETCH, 1, 6));
+	/* Without bit 63 level 2 goes too. */
+	tlb_array_load_cr3(a, 1, false);
+	assert_int_equal(TLB_MISS, use_page(a, TLB_LOAD, 1, 5));
+	assert_int_equal(TLB_HIT_L1, use_page(a, TLB_LOAD, 1, 9));
+	finish(a);
+}
+
+/* Four PCIDs coexist in level 2; a fifth evicts the entries of the one used
+ * least recently, with and without bit 63. */
+static void test_pcid_slots_are_lru(void **state)
+{
+	for (u32 bit63 = 0; bit63 < 2; bit63++) {
+		struct tlb_array *a;
+
+		assert_int_equal(0, tlb_array_create(&a, &kaby_lake, 1));
+		for (u16 pcid = 1; pcid <= 4; pcid++) {
+			tlb_array_load_cr3(a, pcid, bit63);
+			walk_for(a, TLB_LOAD, pcid, pcid);
+		}
+		for (u16 pcid = 1; pcid <= 4; pcid++)
+			assert_true(is_in_array(a, 4, pcid, pcid));
+		/* 1 again: now 2 is the oldest. */
+		tlb_array_load_cr3(a, 1, true);
+		tlb_array_load_cr3(a, 5, bit63);
+		assert_true(is_in_array(a, 4, 1, 1));
+		assert_false(is_in_array(a, 4, 2, 2));
+		assert_true(is_in_array(a, 4, 3, 3));
+		assert_true(is_in_array(a, 4, 4, 4));
+		finish(a);
+	}
+}
+
+/* A sibling that goes through all PCIDs evicts nothing of this thread's, in no
+ * array; and siblings do not see each other's entries of one PCID. */
+static void test_pcid_slots_are_per_thread(void **state)
+{
+	struct tlb_array *a[2];
+
+	assert_int_equal(0, tlb_array_create(a, &kaby_lake, 2));
+	tlb_array_load_cr3(a[0], 7, true);
+	walk_for(a[0], TLB_LOAD, 7, 5);
+	walk_for(a[0], TLB_FETCH, 7, 6);
+	for (u32 pcid = 0; pcid < 4096; pcid++)
+		tlb_array_load_cr3(a[1], (u16)pcid, false);
+	assert_int_equal(TLB_MISS, use_page(a[1], TLB_LOAD, 7, 5));
+	assert_int_equal(TLB_HIT_L1, use_page(a[0], TLB_LOAD, 7, 5));
+	assert_int_equal(TLB_HIT_L1, use_page(a[0], TLB_FETCH, 7, 6));
+	assert_true(is_in_array(a[0], 4, 7, 5));
+	tlb_array_destroy(a[0]);
+	finish(a[1]);
+}
+
+/* Siblings compete for the data L1, and have halves of the fetch L1. */
+static void test_threads_share_as_designed(void **state)
+{
+	for (u32 other = 0; other < 2; other++) {
+		struct tlb_array *a[2];
+
+		assert_int_equal(0, tlb_array_create(a, &kaby_lake, 2));
+		walk_for(a[0], TLB_LOAD, 1, 0);
+		walk_for(a[0], TLB_FETCH, 1, 0);
+		for (u64 i = 1; other && i <= 8; i++) {
+			walk_for(a[1], TLB_LOAD, 1, 16 * i);
+			walk_for(a[1], TLB_FETCH, 1, 16 * i);
+		}
+		assert_int_equal(other ? TLB_HIT_L2 : TLB_HIT_L1,
+				 use_page(a[0], TLB_LOAD, 1, 0));
+		assert_int_equal(TLB_HIT_L1, use_page(a[0], TLB_FETCH, 1, 0));
+		tlb_array_destroy(a[0]);
+		finish(a[1]);
+	}
+}
+
+/* Zen 2: of a 1G page level 2 keeps the 2M piece that was accessed, level 1
+ * gets the whole page back; an invalidation anywhere in it drops every piece. */
+static void test_large_page_in_pieces(void **state)
+{
+	const struct tlb_design d = {
+		.nr_arrays = 2,
+		.array = {
+			{ .nr_sets = 1, .nr_ways = 2, .level = 1,
+			  .replacement = TLB_REPL_LRU, .page_sizes = ALL_SIZES,
+			  .serves = TLB_SERVES_DATA },
+			{ .nr_sets = 8, .nr_ways = 4, .level = 2,
+			  .page_sizes = TLB_HOLDS_4K | TLB_HOLDS_2M,
+			  .serves = TLB_SERVES_DATA, .takes_pieces = true },
+		},
+	};
+	struct tlb_entry e = page(1, 1 << 18), *got;
+	struct tlb_array *a;
+
+	e.order = 18;
+	e.pfn = 5 << 18;
+	assert_int_equal(0, tlb_array_create(&a, &d, 1));
+	tlb_array_fill(a, TLB_LOAD, (1 << 18) + 513, &e);
+	for (u64 i = 1; i <= 2; i++)            /* out of level 1 */
+		walk_for(a, TLB_LOAD, 1, i);
+	assert_int_equal(TLB_MISS, use_page(a, TLB_LOAD, 1, 1 << 18));
+	assert_int_equal(TLB_HIT_L2,
+			 tlb_array_access(a, TLB_LOAD, 1, (1 << 18) + 600,
+					  &got));
+	assert_int_equal(18, got->order);
+	assert_int_equal(5 << 18, got->pfn);
+	assert_int_equal(TLB_HIT_L1, use_page(a, TLB_LOAD, 1, 1 << 18));
+	assert_int_equal(2, tlb_array_invlpg(a, 1, (1 << 19) - 1));
+	assert_int_equal(TLB_MISS, use_page(a, TLB_LOAD, 1, (1 << 18) + 600));
+	finish(a);
+}
+
+/* One entry for four contiguous pages: all of them hit, the fifth does not; an
+ * invalidation of one takes all four. Less contiguity is a page alone. */
+static void test_coalescing(void **state)
+{
+	const struct tlb_design d = {
+		.nr_arrays = 1,
+		.array[0] = { .nr_sets = 1, .nr_ways = 64, .level = 1,
+			      .page_sizes = ALL_SIZES, .coalesce = 2,
+			      .serves = TLB_SERVES_DATA },
+	};
+	struct tlb_entry e = page(1, 42), *got;
+	struct tlb_array *a;
+
+	e.pfn = 1002;
+	e.contig = 3;
+	assert_int_equal(0, tlb_array_create(&a, &d, 1));
+	tlb_array_fill(a, TLB_LOAD, 42, &e);
+	for (u64 vpn = 39; vpn < 45; vpn++) {
+		enum tlb_level level = tlb_array_access(a, TLB_LOAD, 1, vpn,
+							&got);
+
+		assert_int_equal(vpn >= 40 && vpn < 44 ? TLB_HIT_L1 : TLB_MISS,
+				 level);
+		if (got)
+			assert_int_equal(1000 + vpn - 40,
+					 got->pfn + vpn - got->vpn);
+	}
+	assert_int_equal(1, tlb_array_invlpg(a, 1, 43));
+	assert_int_equal(TLB_MISS, use_page(a, TLB_LOAD, 1, 42));
+	e.contig = 1;
+	tlb_array_fill(a, TLB_LOAD, 42, &e);
+	assert_int_equal(TLB_MISS, use_page(a, TLB_LOAD, 1, 43));
+	finish(a);
+}
+
 /* INVLPG drops the page under its PCID, in every level and size, and global
  * entries of it: neighbours and other PCIDs survive. */
 static void test_invlpg_is_exact(void **state)
@@ -936,6 +1175,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_plru4_keeps_the_other_half),
 		cmocka_unit_test(test_index_functions),
 		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_level_2_is_for_data_and_code),
+		cmocka_unit_test(test_cr3_empties_l1d),
+		cmocka_unit_test(test_pcid_slots_are_lru),
+		cmocka_unit_test(test_pcid_slots_are_per_thread),
+		cmocka_unit_test(test_threads_share_as_designed),
+		cmocka_unit_test(test_large_page_in_pieces),
+		cmocka_unit_test(test_coalescing),
 		cmocka_unit_test(test_invlpg_is_exact),
 		cmocka_unit_test(test_flush_pcid_is_exact),
 		cmocka_unit_test(test_stores_need_d),
