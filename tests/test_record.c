@@ -73,6 +73,8 @@ static int seq_read(const char *path, struct seq *s, bool is_twice,
 	struct trace *t;
 	int rc = trace_open(&t, path, e);
 
+	if (rc)
+		return rc;
 	for (int turn = 0; !rc && turn <= is_twice; turn++) {
 		s->n = 0;
 		if (turn)
@@ -92,8 +94,7 @@ static int seq_read(const char *path, struct seq *s, bool is_twice,
 				seq_add(s)->ev = p.events[i];
 		}
 	}
-	if (!rc || s->n)
-		trace_close(t);
+	trace_close(t);
 	return rc;
 }
 
