@@ -148,6 +148,9 @@ void cpu_take_irqs(void)
 		take_one(c);
 		/* The initiator may go on before the next handler begins. */
 		c->ctx.glide = false;
+		/* Posted requests: the others are further interrupts. */
+		if (s->ipi_what)
+			break;
 		/* So may this CPU's task: the next request may be an interrupt
 		 * of its own, as it is when it comes later. */
 		if (the_sys->is_explored && s->nr_ipis &&
