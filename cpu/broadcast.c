@@ -44,6 +44,8 @@ static void take_until(struct cpu *c, u64 now)
 
 	while (n < c->nr_bcasts && c->bcast[n].at <= now)
 		perform(c, &c->bcast[n++]);
+	if (!n)
+		return;
 	c->nr_bcasts -= n;
 	memmove(c->bcast, c->bcast + n, c->nr_bcasts * sizeof(*c->bcast));
 	c->bcast_at = c->nr_bcasts ? c->bcast[0].at : UINT64_MAX;

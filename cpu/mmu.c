@@ -255,7 +255,7 @@ static bool has_way(const void *arg)
 	struct way w[2 * ENVELOPE_MAX + 1];
 
 	/* The store follows at once. */
-	if (a->is_write && this_cpu->s->sb->n == SB_MAX)
+	if (a->is_write && this_cpu->s->sb && this_cpu->s->sb->n == SB_MAX)
 		return false;
 	return find_ways(a->vpn, a->is_write, w) > 0;
 }
