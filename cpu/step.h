@@ -4,8 +4,7 @@
  * What must hold for explored runs: code between two steps touches only what
  * the last step named (or the task's own locals), and what a task learns, it
  * learns through observe(). Then a task's locals are a function of cpu->s->obs
- * and a state's key is complete. test_explore.c checks the first part on every
- * transition of every race.
+ * and a state's key is complete. Nothing checks the first part by machine.
  */
 #ifndef CPU_STEP_H
 #define CPU_STEP_H

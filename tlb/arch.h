@@ -72,6 +72,8 @@ bool inval_drops(enum inval_scope scope, u16 asid, u64 vpn,
 bool inval_drops_walk(const struct inval_op *op, u16 asid, u64 vpn,
 		      u16 asid_of, u64 vpn_of, u32 order);
 
+/* Only needs_bbm is consulted so far (cpu/sys.c); the machine treats the others
+ * as on x86. */
 struct arch_rules {
 	const char *name;       /* "x86"                                      */
 	bool caches_invalid;    /* not-present entries may be cached          */
