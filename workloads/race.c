@@ -110,3 +110,36 @@ int race_touch(u32 cpu, u64 vpn, u64 value)
 	}
 	return rc;
 }
+
+struct mm *race_space(u64 start, u64 nr_pages, u32 flags)
+{
+	struct mm *mm = mm_create();
+
+	return mm && vma_add(mm, start, nr_pages, flags) ? mm : NULL;
+}
+
+u64 race_pfn(struct mm *mm, u64 vpn)
+{
+	return pte_pfn(*pgtable_entry(mm, vpn, 0));
+}
+
+/* ---- for tasks ------------------------------------------------------------------ */
+
+void race_store(struct task *t)
+{
+	u64 v = RACE_STORED;
+
+	cpu_access(current()->arg, 0, true, &v);
+}
+
+void race_load(struct task *t)
+{
+	u64 v;
+
+	cpu_access(current()->arg, 0, false, &v);
+}
+
+void race_compact(struct task *t)
+{
+	compact_page(page_of(current()->arg), 1);
+}

@@ -79,5 +79,23 @@ struct mm *race_mm(struct sys *sys);
 int race_task(u32 cpu, const char *name, struct mm *mm,
 	      void (*fn)(struct task *t), u64 arg);
 int race_touch(u32 cpu, u64 vpn, u64 value);
+/* An address space of one VMA, its pages touched by nobody. NULL: no memory. */
+struct mm *race_space(u64 start, u64 nr_pages, u32 flags);
+/* @mm's one 4K page at @vpn: its frame. */
+u64 race_pfn(struct mm *mm, u64 vpn);
+
+/* What tasks do once; the argument is a page of their address space. The store
+ * is of RACE_STORED. */
+#define RACE_STORED 11
+void race_store(struct task *t);
+void race_load(struct task *t);
+/* The argument is a frame: to node 1. */
+void race_compact(struct task *t);
+
+/* A row under TSO with one changer, all oracles on: most are. */
+#define RACE_ROW(id_, kernel_, expected_, oracles_, tag_, stage_) \
+	{ .id = id_, .kernel = kernel_, .memory = MEM_TSO, .changers = 1, \
+	  .expected = expected_, .expected_oracles = oracles_, .tag = tag_, \
+	  .stage = stage_ }
 
 #endif

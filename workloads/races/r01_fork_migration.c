@@ -7,11 +7,6 @@
 
 enum { COMPACTION = 0, FORK = 1 };
 
-static void compact(struct task *t)
-{
-	compact_page(page_of(current()->arg), 1);
-}
-
 static void fork_once(struct task *t)
 {
 	dup_mm(current()->mm);
@@ -20,23 +15,21 @@ static void fork_once(struct task *t)
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *sys)
 {
-	struct mm *mm = mm_create();
+	struct mm *mm = race_space(2, 1, VM_READ | VM_WRITE);
 	int rc;
 
-	if (!mm || !vma_add(mm, 2, 1, VM_READ | VM_WRITE))
+	if (!mm)
 		return -ENOMEM;
 	rc = race_task(FORK, "B fork", mm, fork_once, 0);
 	if (!rc)
 		rc = race_touch(FORK, 2, 1);
 	if (!rc)
-		rc = race_task(COMPACTION, "A compaction", mm, compact,
-			       pte_pfn(*pgtable_entry(mm, 2, 0)));
+		rc = race_task(COMPACTION, "A compaction", mm, race_compact,
+			       race_pfn(mm, 2));
 	return rc;
 }
 
-#define ROW(i, k, e, o, tag_) \
-	{ .id = i, .kernel = k, .memory = MEM_TSO, .changers = 1, \
-	  .expected = e, .expected_oracles = o, .tag = tag_, .stage = "4k" }
+#define ROW(i, k, e, o, tag) RACE_ROW(i, k, e, o, tag, "4k")
 
 static const struct race_row rows[] = {
 	ROW("HEAD", "v2.6.34+fork-head", VERDICT_FAIL, O5_MIGENT, "S"),

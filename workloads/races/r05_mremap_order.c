@@ -8,11 +8,6 @@
 
 enum { COMPACTION = 0, MOVER = 1 };
 
-static void compact(struct task *t)
-{
-	compact_page(page_of(current()->arg), 1);
-}
-
 static void move_back(struct task *t)
 {
 	do_mremap(current()->mm, 3, 1, 1, 1);
@@ -22,10 +17,10 @@ static void move_back(struct task *t)
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *sys)
 {
-	struct mm *mm = mm_create();
+	struct mm *mm = race_space(0, 2, VM_READ | VM_WRITE);
 	int rc;
 
-	if (!mm || !vma_add(mm, 0, 2, VM_READ | VM_WRITE))
+	if (!mm)
 		return -ENOMEM;
 	rc = race_task(MOVER, "B mremap", mm, move_back, 0);
 	if (!rc)
@@ -33,14 +28,12 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	if (!rc)
 		rc = do_mremap(mm, 1, 1, 3, 1);
 	if (!rc)
-		rc = race_task(COMPACTION, "A compaction", mm, compact,
-			       pte_pfn(*pgtable_entry(mm, 3, 0)));
+		rc = race_task(COMPACTION, "A compaction", mm, race_compact,
+			       race_pfn(mm, 3));
 	return rc;
 }
 
-#define ROW(i, k, e, o, tag_) \
-	{ .id = i, .kernel = k, .memory = MEM_TSO, .changers = 1, \
-	  .expected = e, .expected_oracles = o, .tag = tag_, .stage = "merge" }
+#define ROW(i, k, e, o, tag) RACE_ROW(i, k, e, o, tag, "merge")
 
 static const struct race_row rows[] = {
 	ROW("R05b", "v2.6.34", VERDICT_FAIL, O5_MIGENT, "S"),

@@ -35,28 +35,9 @@ static void store_both(struct task *t)
 	cpu_access(H + 1, 0, true, &v);
 }
 
-static void store_one(struct task *t)
-{
-	u64 v = 11;
-
-	cpu_access(H, 0, true, &v);
-}
-
-static void load_one(struct task *t)
-{
-	u64 v;
-
-	cpu_access(H, 0, false, &v);
-}
-
 static void device(struct task *t)
 {
 	gup_fast_dma(current()->mm, H, 0, 21);
-}
-
-static void compact(struct task *t)
-{
-	compact_page(page_of(current()->arg), 1);
 }
 
 static int stage(const struct race_row *row, const struct kernel *k,
@@ -65,7 +46,7 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	const u32 rw = VM_READ | VM_WRITE | VM_MIGRATABLE;
 	const bool is_4k = !strncmp(row->stage, "4k", 2);
 	struct mm *mm = mm_create();
-	u64 first = row->changers > 1 ? 0 : H, *p;
+	u64 first = row->changers > 1 ? 0 : H;
 	int rc;
 
 	if (!mm)
@@ -74,7 +55,7 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	if (!vma_add(mm, first, 4 - first, rw | (is_4k ? 0 : VM_HUGE)))
 		return -ENOMEM;
 	rc = race_task(WRITER, "C writer", mm,
-		       strcmp(row->stage, "thp") ? store_one : store_both, 0);
+		       strcmp(row->stage, "thp") ? race_store : store_both, H);
 	for (u64 v = first; v < 4 && !rc; v++)
 		if (v >= H || !(v & 1))
 			rc = race_touch(WRITER, v, v >= H ? 1 : 0);
@@ -91,14 +72,13 @@ static int stage(const struct race_row *row, const struct kernel *k,
 							       : scan_twice, 0);
 	}
 	if (!rc && !strcmp(row->stage, "4k-compaction")) {
-		p = pgtable_entry(mm, H, 0);
-		rc = race_task(TOUCHER, "B compaction", mm, compact,
-			       pte_pfn(*p));
+		rc = race_task(TOUCHER, "B compaction", mm, race_compact,
+			       race_pfn(mm, H));
 	} else if (!rc) {
-		rc = race_task(TOUCHER, "B hint fault", mm, load_one, 0);
+		rc = race_task(TOUCHER, "B hint fault", mm, race_load, H);
 	}
 	if (!rc && !strcmp(row->stage, "movers"))
-		rc = race_task(FOURTH, "B2 hint fault", mm, load_one, 0);
+		rc = race_task(FOURTH, "B2 hint fault", mm, race_load, H);
 	else if (!rc && row->changers > 1)
 		rc = race_task(FOURTH, "A2 scanner", mm, scan, 0);
 	else if (!rc && !strncmp(row->stage, "gup", 3))

@@ -23,10 +23,10 @@ static void discard_and_load(struct task *t)
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *sys)
 {
-	struct mm *mm = mm_create();
+	struct mm *mm = race_space(2, 1, VM_READ | VM_WRITE);
 	int rc;
 
-	if (!mm || !vma_add(mm, 2, 1, VM_READ | VM_WRITE))
+	if (!mm)
 		return -ENOMEM;
 	rc = race_task(SECOND, "T2 discards, loads", mm, discard_and_load, 0);
 	if (!rc)

@@ -13,40 +13,26 @@ static void move(struct task *t)
 	do_mremap(current()->mm, 0, 1, 2, 1);
 }
 
-static void store(struct task *t)
-{
-	u64 v = 11;
-
-	cpu_access(0, 0, true, &v);
-}
-
-static void compact(struct task *t)
-{
-	compact_page(page_of(current()->arg), 1);
-}
-
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *sys)
 {
-	struct mm *mm = mm_create();
+	struct mm *mm = race_space(0, 1, VM_READ | VM_WRITE);
 	int rc;
 
-	if (!mm || !vma_add(mm, 0, 1, VM_READ | VM_WRITE))
+	if (!mm)
 		return -ENOMEM;
-	rc = race_task(WRITER, "C writer", mm, store, 0);
+	rc = race_task(WRITER, "C writer", mm, race_store, 0);
 	if (!rc)
 		rc = race_touch(WRITER, 0, 1);
 	if (!rc)
 		rc = race_task(MOVER, "A mremap", mm, move, 0);
 	if (!rc)
-		rc = race_task(COMPACTION, "B compaction", mm, compact,
-			       pte_pfn(*pgtable_entry(mm, 0, 0)));
+		rc = race_task(COMPACTION, "B compaction", mm, race_compact,
+			       race_pfn(mm, 0));
 	return rc;
 }
 
-#define ROW(i, k, e, o, tag_) \
-	{ .id = i, .kernel = k, .memory = MEM_TSO, .changers = 1, \
-	  .expected = e, .expected_oracles = o, .tag = tag_, .stage = "4k" }
+#define ROW(i, k, e, o, tag) RACE_ROW(i, k, e, o, tag, "4k")
 
 static const struct race_row rows[] = {
 	ROW("R11", "v4.14", VERDICT_FAIL, O1_LOST_STORE | O2_WRITE_AFTER_FREE, "S"),
