@@ -13,6 +13,7 @@
 #include "emu/experiment.h"
 #include "emu/import.h"
 #include "emu/trace_cmds.h"
+#include "workloads/trace_file.h"
 
 #define FIELD(f, g) .offset = offsetof(struct trace_cfg, f), .group = g
 
@@ -45,6 +46,10 @@ static const struct opt import_opts[] = {
 	{ .name = "fetch", .kind = OPT_BOOL, .def = "yes",
 	  .help = "keep instruction fetches; --no-fetch leaves them out",
 	  FIELD(with_fetch, "input") },
+	{ .name = "threads", .kind = OPT_BOOL, .def = "yes",
+	  .help = "where the recording tells threads, keep who runs when; "
+		  "--no-threads makes all accesses one thread's",
+	  FIELD(with_threads, "input") },
 	{ .name = "partial", .kind = OPT_BOOL,
 	  .help = "ignore a last line or record that is cut off, instead of "
 		  "failing",
@@ -82,6 +87,10 @@ static const struct opt cut_opts[] = {
 	{ .name = "va", .kind = OPT_STRING, .metavar = "LO-HI",
 	  .help = "of these only what begins in [LO, HI), both hexadecimal",
 	  FIELD(range, "input") },
+	{ .name = "thread", .kind = OPT_U32, .metavar = "T", .max = TRACE_TID_MAX,
+	  .help = "of these only what thread T does (info shows their "
+		  "numbers); what others do to the address space stays; 0: all",
+	  FIELD(thread, "input") },
 	OPT_NAME("the program's name; without it FILE's"),
 	OPT_OUT("FILE.tlbt", "the trace to write, appears when complete"),
 	OPT_PROGRESS, OPT_HELP,
@@ -150,7 +159,8 @@ static const struct subcommand subcommands[] = {
 		"  tlbemu trace cut --from 1M --count 100k ls.tlbt "
 		"-o part.tlbt\n"
 		"  tlbemu trace cut --va 1ffe000000-2000000000 ls.tlbt "
-		"-o stack.tlbt\n",
+		"-o stack.tlbt\n"
+		"  tlbemu trace cut --thread 2 threads.tlbt -o second.tlbt\n",
 		cut_opts, ARRAY_LEN(cut_opts), trace_cut, 1, false,
 	},
 	{

@@ -39,6 +39,7 @@ struct import_format {
 	const char *hint;       /* how to write one                           */
 	bool is_sampled;        /* some accesses of many, not a trace         */
 	bool has_sizes;         /* false: every access counts as one byte     */
+	bool has_threads;       /* accesses say whose they are, if recorded so */
 };
 
 /* NULL-terminated, in the order in which contents are tried. */

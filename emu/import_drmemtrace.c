@@ -204,6 +204,7 @@ const struct import_ops import_drmemtrace = {
 		.summary = "DynamoRIO's drmemtrace, as its view tool prints it",
 		.hint = "drrun -t drmemtrace -tool view -indir DIR 2> OUT",
 		.has_sizes = true,
+		.has_threads = true,
 	},
 	.is_mine = drmemtrace_is_mine,
 	.parse = drmemtrace_parse,

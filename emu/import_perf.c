@@ -228,6 +228,7 @@ const struct import_ops import_perf = {
 			   "many",
 		.hint = "perf script -F comm,tid,time,event,addr,ip > OUT",
 		.is_sampled = true,
+		.has_threads = true,
 	},
 	.is_mine = perf_is_mine,
 	.parse = perf_parse,

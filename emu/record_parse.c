@@ -11,7 +11,7 @@
 
 #define BUF_BYTES (1u << 20)    /* also the longest line accepted             */
 #define BUF_PAD 8
-#define MAX_THREADS 512         /* Valgrind's limit is 500                    */
+#define MAX_THREADS (TRACE_TID_MAX + 1)
 #define MAX_ARGS 6
 #define MAX_CHILDREN 256
 

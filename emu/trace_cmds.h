@@ -12,9 +12,11 @@ struct trace_cfg {
 	const char *range;      /* --va                                       */
 	u64 limit;
 	u64 nr;
+	u32 thread;             /* 0: all                                     */
 	u64 from, count;        /* count 0: to the end                        */
 	int progress;
 	bool with_fetch;
+	bool with_threads;
 	bool is_partial_ok;
 	bool is_quick;
 	bool runs;

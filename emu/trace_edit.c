@@ -125,7 +125,9 @@ struct edit {
 	u64 at;                 /* accesses of this source passed             */
 	u64 from, count;        /* the window to keep                         */
 	const struct range *va; /* NULL: any                                  */
-	u32 tid;                /* who runs, by this source's events; 0: none */
+	u32 tid;                /* who runs, by this source's events; 0: the
+				 * first thread, of a trace without switches  */
+	u32 thread;             /* whose accesses to keep; 0: everyone's      */
 	bool is_started;        /* something of this source is kept           */
 	bool is_write_error;
 };
@@ -157,6 +159,8 @@ static int keep_run(struct edit *ed, struct run r, struct err *e)
 	u64 taken = before + skip - ed->from;   /* of the window              */
 
 	ed->at += r.count;
+	if (ed->thread && ed->thread != (ed->tid ? ed->tid : 1))
+		return 0;
 	if (taken >= ed->count || !run_clip_count(&r, skip, ed->count - taken))
 		return 0;
 	if (ed->va && !run_clip_va(&r, ed->va->lo, ed->va->bytes))
@@ -178,6 +182,17 @@ static bool is_behind(const struct edit *ed)
 	       ed->at - ed->from >= ed->count;
 }
 
+/* One thread alone is thread 1 for who reads its trace; what others do to the
+ * address space it shares with them stays. */
+static bool keeps_event(const struct edit *ed, const struct trace_event *ev)
+{
+	bool is_of_threads = ev->kind == TRACE_SWITCH ||
+			     ev->kind == TRACE_CLONE ||
+			     (ev->kind == TRACE_EXIT && !ev->arg);
+
+	return ed->at >= ed->from && !(ed->thread && is_of_threads);
+}
+
 /* Events at the window's very beginning and end are in it. What came before
  * leaves one trace: which thread runs. */
 static int copy_events(struct edit *ed, const struct trace_part *p,
@@ -186,7 +201,7 @@ static int copy_events(struct edit *ed, const struct trace_part *p,
 	int ret = 0;
 
 	for (size_t i = 0; i < p->nr_events && !ret; i++) {
-		if (ed->at >= ed->from)
+		if (keeps_event(ed, &p->events[i]))
 			ret = keep_event(ed, &p->events[i], e);
 		if (p->events[i].kind == TRACE_SWITCH)
 			ed->tid = p->events[i].tid;
@@ -204,7 +219,7 @@ static int copy_runs(struct edit *ed, const struct trace_part *p,
 		after += p->runs[i].count;
 	if (!ed->is_started && after > ed->from) {
 		ed->is_started = true;
-		if (ed->tid && ed->from)
+		if (ed->tid && ed->from && !ed->thread)
 			ret = keep_event(ed, &(struct trace_event){
 				.kind = TRACE_SWITCH, .tid = ed->tid }, e);
 	}
@@ -299,8 +314,9 @@ static int edit(const struct trace_cfg *cfg, struct edit *ed, const char *what,
 	progress_end(&ed->p);
 	info = *trace_writer_info(ed->w);
 	if (!ret && !info.nr_accesses)
-		ret = err_set(&e, -EINVAL, "trace %s: %s: no access is left",
-			      what, files[0]);
+		ret = err_set(&e, -EINVAL, "trace %s: %s: no access is left%s",
+			      what, files[0], !cfg->thread ? "" : " ('tlbemu "
+			      "trace info' shows the threads)");
 	if (ret) {
 		trace_writer_abort(ed->w);
 		return complain(ed->is_write_error ? EXIT_FAILED : EXIT_USAGE,
@@ -321,6 +337,7 @@ int trace_cut(const struct trace_cfg *cfg, char **files, int nr_files)
 	struct range va;
 	struct edit ed = {
 		.from = cfg->from, .count = cfg->count ? cfg->count : ~0ull,
+		.thread = cfg->thread,
 	};
 	struct err e;
 

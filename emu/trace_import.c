@@ -21,6 +21,10 @@ struct importer {
 	struct trace_writer *w;
 	u64 left;               /* accesses still to take                     */
 	bool is_write_error;
+	bool with_threads;
+	u32 running;            /* thread of the last access, from 1; 0: none */
+	u32 nr_tids;
+	u32 tid[TRACE_TID_MAX]; /* [thread - 1] as the recording has them     */
 };
 
 static void show_progress(void *arg, u64 bytes)
@@ -58,9 +62,10 @@ static int check_output(int in, const char *in_path, const char *out,
 }
 
 static void print_imported(const char *out, const struct trace_info *in,
-			   const struct import *im, const struct import_stats *s)
+			   const struct importer *i)
 {
-	const struct import_format *f = import_format(im);
+	const struct import_format *f = import_format(i->im);
+	const struct import_stats *s = import_stats(i->im);
 	char acc[UNITS_MAX_TEXT], runs[UNITS_MAX_TEXT], pages[UNITS_MAX_TEXT];
 
 	printf("%s: %s accesses in %s runs on %s pages of '%s' (%s)\n", out,
@@ -82,9 +87,62 @@ static void print_imported(const char *out, const struct trace_info *in,
 	if (s->nr_unaddressed)
 		printf("%s samples without an address left out\n",
 		       units_format_grouped(s->nr_unaddressed, acc));
+	if (i->nr_tids > 1)
+		printf("%u threads, %s switches (--no-threads leaves them out; "
+		       "trace cut --thread takes one)\n", i->nr_tids,
+		       units_format_grouped(in->nr_by_kind[TRACE_SWITCH], acc));
 	if (in->nr_splits)
 		printf("%s accesses crossed a page boundary and count as two\n",
 		       units_format_grouped(in->nr_splits, acc));
+}
+
+/* ---- threads ---- */
+
+/* Threads are numbered in the order in which they appear. */
+static int number_of(struct importer *i, u32 tid, struct err *e)
+{
+	for (u32 k = 0; k < i->nr_tids; k++)
+		if (i->tid[k] == tid)
+			return (int)k + 1;
+	if (i->nr_tids == TRACE_TID_MAX)
+		return err_set(e, -EINVAL, "trace import: thread %u is one more "
+			       "than the %d that a trace holds; --no-threads "
+			       "makes all accesses one thread's", tid,
+			       TRACE_TID_MAX);
+	i->tid[i->nr_tids++] = tid;
+	return (int)i->nr_tids;
+}
+
+/* The recording does not say who made a thread, just that it runs now. What
+ * comes before any switch is thread 1's. */
+static int switch_to(struct importer *i, u32 tid, struct err *e)
+{
+	int nr, ret = 0;
+
+	if (i->running && i->tid[i->running - 1] == tid)
+		return 0;
+	nr = number_of(i, tid, e);
+	if (nr < 0)
+		return nr;
+	if (i->running) {
+		ret = trace_writer_event(i->w, &(struct trace_event){
+			.kind = TRACE_SWITCH, .tid = (u32)nr }, e);
+		i->is_write_error = ret != 0;
+	}
+	i->running = (u32)nr;
+	return ret;
+}
+
+static int append(struct importer *i, const struct import_access *a,
+		  struct err *e)
+{
+	int ret = i->with_threads ? switch_to(i, a->tid, e) : 0;
+
+	if (ret)
+		return ret;
+	ret = trace_writer_append(i->w, a->va, a->bytes, a->op, e);
+	i->is_write_error = ret != 0;
+	return ret;
 }
 
 static int copy_all(struct importer *i, struct err *e)
@@ -98,12 +156,9 @@ static int copy_all(struct importer *i, struct err *e)
 			n = i->left;
 		i->left -= n;
 		for (size_t k = 0; k < n; k++) {
-			ret = trace_writer_append(i->w, a[k].va, a[k].bytes,
-						  a[k].op, e);
-			if (ret) {
-				i->is_write_error = true;
+			ret = append(i, &a[k], e);
+			if (ret)
 				return ret;
-			}
 		}
 	}
 	return i->left ? ret : 0;
@@ -121,7 +176,7 @@ static int finish(struct importer *i, const struct trace_cfg *cfg,
 	info = *trace_writer_info(i->w);
 	if (trace_writer_close(i->w, &e))
 		return complain(EXIT_FAILED, &e);
-	print_imported(out, &info, i->im, s);
+	print_imported(out, &info, i);
 	return 0;
 }
 
@@ -134,7 +189,12 @@ static int import_into(const struct trace_cfg *cfg, struct importer *i,
 
 	if (trace_writer_create(&i->w, out, &e))
 		return complain(EXIT_FAILED, &e);
-	ret = copy_all(i, &e);
+	i->with_threads &= import_format(i->im)->has_threads;
+	ret = i->with_threads ? trace_writer_expect_events(i->w, &e) : 0;
+	if (ret)
+		i->is_write_error = true;
+	else
+		ret = copy_all(i, &e);
 	if (!ret && !trace_writer_info(i->w)->nr_accesses)
 		ret = err_set(&e, -EINVAL, "%s: no accesses in %llu %s "
 			      "(expected: %s)", in,
@@ -151,7 +211,10 @@ static int import_into(const struct trace_cfg *cfg, struct importer *i,
 static int import_fd(const struct trace_cfg *cfg, int fd, const char *in,
 		     const char *out)
 {
-	struct importer i = { .left = cfg->limit ? cfg->limit : ~0ull };
+	struct importer i = {
+		.left = cfg->limit ? cfg->limit : ~0ull,
+		.with_threads = cfg->with_threads,
+	};
 	struct progress p;
 	struct import_cfg ic = {
 		.name = in,

@@ -21,6 +21,8 @@ static const u32 lru_pages[] = { 16, 64, 512, 2048, 16384 };
 struct facts {
 	bool is_known;          /* the whole trace was read                   */
 	u64 nr_huge;            /* distinct 2 MiB pages                       */
+	u32 nr_threads;         /* that accessed anything                     */
+	u64 by_thread[TRACE_TID_MAX + 1];       /* accesses                   */
 	struct page_reuse_result reuse;
 };
 
@@ -28,6 +30,7 @@ struct facts {
 
 struct counts {
 	u64 by_op[TRACE_NR_OPS];
+	u32 tid;                /* who runs                                   */
 	struct page_set huge;
 	struct page_reuse *reuse;
 };
@@ -36,10 +39,29 @@ static int count_run(struct counts *c, struct facts *f, const struct run *r)
 {
 	int is_new = page_set_add(&c->huge, r->va >> 21);
 
+	f->nr_threads += !f->by_thread[c->tid];
+	f->by_thread[c->tid] += r->count;
 	c->by_op[r->op] += r->count;
 	f->nr_huge += is_new > 0;
 	return is_new < 0 ? is_new :
 		page_reuse_add(c->reuse, r->va >> PAGE_SHIFT, r->count, r->op);
+}
+
+static int count_events(struct counts *c, const struct trace_part *part,
+			const char *path, struct err *e)
+{
+	for (size_t i = 0; i < part->nr_events; i++) {
+		u32 tid = part->events[i].tid;
+
+		if (part->events[i].kind != TRACE_SWITCH)
+			continue;
+		if (tid > TRACE_TID_MAX)
+			return err_set(e, -EINVAL, "%s: thread %u: expected "
+				       "numbers up to %u", path, tid,
+				       TRACE_TID_MAX);
+		c->tid = tid;
+	}
+	return 0;
 }
 
 /* The reader checks blocks and sums; the header's other counts are here. */
@@ -66,24 +88,26 @@ static int compare(const char *path, const struct trace_info *in,
 static int read_all(struct trace *t, const char *path, int mode,
 		    struct facts *f, struct err *e)
 {
-	struct counts c = { 0 };
+	struct counts c = { .tid = 1 };
+	struct trace_part part;
 	struct progress p;
-	const struct run *r;
 	u64 done = 0;
-	size_t n;
 	int ret;
 
 	if (page_reuse_create(&c.reuse))
 		return err_set(e, -ENOMEM, "%s: out of memory", path);
 	progress_start(&p, mode, "info", "runs", trace_info(t)->nr_runs);
-	while (!(ret = trace_next(t, &r, &n, e)) && n) {
-		for (size_t i = 0; i < n && !ret; i++)
-			ret = count_run(&c, f, &r[i]);
-		if (ret) {
+	while (!(ret = trace_next_part(t, &part, e)) &&
+	       (part.nr_runs || part.nr_events)) {
+		for (size_t i = 0; i < part.nr_runs && !ret; i++)
+			ret = count_run(&c, f, &part.runs[i]);
+		if (!ret)
+			ret = count_events(&c, &part, path, e);
+		else
 			err_set(e, ret, "%s: out of memory", path);
+		if (ret)
 			break;
-		}
-		progress_to(&p, done += n);
+		progress_to(&p, done += part.nr_runs);
 	}
 	progress_end(&p);
 	if (!ret && page_reuse_result(c.reuse, &f->reuse))
@@ -166,6 +190,11 @@ static void facts_text(struct emit *em, const struct facts *f)
 	      "accesses");
 	share(em, r->nr_pages_90, r->nr_pages, "pages take 90 %");
 	share(em, r->nr_pages_99, r->nr_pages, "pages take 99 %");
+	for (u32 i = 0; i <= TRACE_TID_MAX && f->nr_threads > 1; i++) {
+		snprintf(what, sizeof(what), "accesses by thread %u", i);
+		if (f->by_thread[i])
+			share(em, f->by_thread[i], r->nr_accesses, what);
+	}
 	emit_note(em, " page reuse");
 	share(em, r->by_distance[0], r->nr_accesses, "accesses to the page "
 	      "touched just before");
@@ -208,6 +237,7 @@ static const struct emit_col cols[] = {
 	{ .name = "clone", .unit = "events", .type = EMIT_U64 },
 	{ .name = "exit", .unit = "events", .type = EMIT_U64 },
 	{ .name = "switch", .unit = "events", .type = EMIT_U64 },
+	{ .name = "threads", .type = EMIT_U64 },
 	{ .name = "nr_pages_2m", .type = EMIT_U64 },
 	{ .name = "nr_pages_read", .type = EMIT_U64 },
 	{ .name = "nr_pages_written", .type = EMIT_U64 },
@@ -238,6 +268,7 @@ static void facts_cells(struct emit *em, const struct facts *f)
 			emit_na(em);
 		return;
 	}
+	emit_u64(em, f->nr_threads);
 	emit_u64(em, f->nr_huge);
 	for (size_t i = 0; i < ARRAY_LEN(ops); i++)
 		emit_u64(em, r->nr_pages_by_op[ops[i]]);

@@ -26,7 +26,7 @@
 
 /* Runs between two looks at the timer. */
 #define BATCH 256u
-#define MAX_TIDS 512u           /* Valgrind numbers its threads below         */
+#define MAX_TIDS (TRACE_TID_MAX + 1u)
 #define MAX_CHILDREN 256u
 #define USER_PAGES (1ull << 35)
 

@@ -34,6 +34,8 @@
 
 #define TRACE_NAME_MAX 128      /* bytes of program name, NUL included        */
 #define TRACE_NR_OPS 4          /* enum run_op                                */
+#define TRACE_TID_MAX 511       /* threads are numbered from 1 (Valgrind has
+				 * at most 500)                               */
 
 struct trace;                   /* a reader, opaque                           */
 struct trace_writer;            /* opaque                                     */
