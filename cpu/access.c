@@ -168,15 +168,20 @@ int cpu_access(u64 vpn, u32 line, bool is_write, u64 *value)
 
 /* ---- timed: runs through the arrays --------------------------------------- */
 
-static enum tlb_use use_of(const struct run *r)
+static inline enum tlb_use use_of(const struct run *r)
 {
-	switch (r->op) {
-	case RUN_READ:
-		return TLB_LOAD;
-	case RUN_FETCH:
-		return TLB_FETCH;
-	}
-	return TLB_STORE;
+	static const u8 use[] = {
+		[RUN_READ] = TLB_LOAD, [RUN_WRITE] = TLB_STORE,
+		[RUN_FETCH] = TLB_FETCH, [RUN_MODIFY] = TLB_STORE,
+	};
+
+	return (enum tlb_use)use[r->op];
+}
+
+/* What an entry must allow. */
+static inline u32 wanted(enum tlb_use use)
+{
+	return use == TLB_STORE ? TLB_W | TLB_D : 0;
 }
 
 /* Counters come in families of one form, one for each use. ORDER tlb_use */
@@ -227,7 +232,7 @@ static int translate_slow(u64 vpn, enum tlb_use use, struct tlb_entry **out,
 			  struct pending *p)
 {
 	const bool is_write = use == TLB_STORE;
-	const u32 want = is_write ? TLB_W | TLB_D : 0;
+	const u32 want = wanted(use);
 	struct cpu *c = this_cpu;
 
 	for (;;) {
@@ -372,8 +377,9 @@ int cpu_run_many(const struct run *runs, size_t n)
 		/* Nearly always: private, and over before anything else can
 		 * happen here. */
 		if (likely(c->now + cycles <= c->run_until && !is_slow &&
-			   tlb_array_hit(c->tlb, use, c->s->pcid,
-					 r->va >> PAGE_SHIFT, &e))) {
+			   tlb_array_memo_hit(c->tlb, use, c->s->pcid,
+					      r->va >> PAGE_SHIFT, wanted(use),
+					      &e))) {
 			c->now += cycles;
 			c->cycles[CYC_USER] += cycles;
 			c->count.v[CTR_RUNS]++;
