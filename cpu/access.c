@@ -360,36 +360,68 @@ static int run_one(const struct run *r)
 	return 0;
 }
 
+/* What runs that hit have come to since it was last added to the counters: in
+ * registers, where stores to the arrays cannot reach it. */
+struct tally {
+	u64 now, runs, accesses;
+};
+
+static inline void add_tally(struct cpu *c, struct tally *t)
+{
+	c->cycles[CYC_USER] += t->now - c->now;
+	c->now = t->now;
+	c->count.v[CTR_RUNS] += t->runs;
+	c->count.v[CTR_ACCESSES] += t->accesses;
+	t->runs = t->accesses = 0;
+}
+
+/* Somebody wants to see the accesses. */
+static int run_singly(const struct run *runs, size_t n)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = run_one(&runs[i]);
+	return rc;
+}
+
 int cpu_run_many(const struct run *runs, size_t n)
 {
 	struct cpu *c = this_cpu;
+	struct tlb_array *tlb = c->tlb;
 	const u64 per = cost_of(COST_ACCESS);
-	const bool is_slow = the_sys->os.used != NULL ||
-			     the_sys->walk.caches == CACHES_FULL;
+	struct tally t = { .now = c->now };
+	u64 until = c->run_until;
+	u16 pcid = c->s->pcid;
 
-	for (size_t i = 0; i < n; i++) {
-		const struct run *r = &runs[i];
+	if (the_sys->os.used != NULL || the_sys->walk.caches == CACHES_FULL)
+		return run_singly(runs, n);
+	for (const struct run *r = runs, *end = runs + n; r < end; r++) {
 		enum tlb_use use = use_of(r);
-		u64 cycles = r->count * per;
+		u64 then = t.now + r->count * per;
 		struct tlb_entry *e;
 		int rc;
 
 		/* Nearly always: private, and over before anything else can
 		 * happen here. */
-		if (likely(c->now + cycles <= c->run_until && !is_slow &&
-			   tlb_array_memo_hit(c->tlb, use, c->s->pcid,
-					      r->va >> PAGE_SHIFT, wanted(use),
-					      &e))) {
-			c->now += cycles;
-			c->cycles[CYC_USER] += cycles;
-			c->count.v[CTR_RUNS]++;
-			c->count.v[CTR_ACCESSES] += r->count;
+		if (likely(then <= until &&
+			   tlb_array_memo_hit(tlb, use, pcid,
+					      r->va >> PAGE_SHIFT,
+					      wanted(use), &e))) {
+			t.now = then;
+			t.runs++;
+			t.accesses += r->count;
 			*lookups_of(c, use) += r->count;
 			continue;
 		}
+		add_tally(c, &t);
 		rc = run_one(r);
 		if (rc)
 			return rc;
+		t.now = c->now;
+		until = c->run_until;
+		pcid = c->s->pcid;
 	}
+	add_tally(c, &t);
 	return 0;
 }

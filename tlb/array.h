@@ -255,9 +255,9 @@ static inline u32 tlb_memo_index(u64 vpn)
 }
 
 /* A hit where the memo says it is. False says nothing. */
-static inline bool tlb_array_memo_hit(struct tlb_array *a, enum tlb_use use,
-				      u16 pcid, u64 vpn, u32 flags,
-				      struct tlb_entry **out)
+static inline __attribute__((always_inline)) bool
+tlb_array_memo_hit(struct tlb_array *a, enum tlb_use use, u16 pcid, u64 vpn,
+		   u32 flags, struct tlb_entry **out)
 {
 	const struct tlb_memo *m = &a->memo[use][tlb_memo_index(vpn)];
 	u64 key = unit_tag(tlb_array_space(a, pcid), vpn, TLB_4K, 0);
