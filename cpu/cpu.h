@@ -186,9 +186,9 @@ struct sys {
 	u32 max_posts;
 	bool has_unchecked_assist;      /* by manual: setting D does not look
 					 * at RW again                        */
-	/* Weak model, explored: which words each CPU ever loads plainly, [cpu]
-	 * [word of the arena]; what it never loads it cannot load early. NULL:
-	 * unknown. */
+	/* Weak model, explored: which words each CPU ever loads plainly (LOADED),
+	 * [cpu][word of the arena]; what it never loads (0) it cannot load
+	 * early. NULL: unknown. */
 	u8 *loads;
 	bool loads_grew;
 	u64 seed;
@@ -198,6 +198,9 @@ struct sys {
 	bool cost_used[NR_COSTS];       /* the result depends on these        */
 	void *os_state;         /* mm/'s                                      */
 };
+
+/* MAY_LOAD: not met so far, but not ruled out. */
+enum { LOADED = 1, MAY_LOAD = 2 };
 
 extern struct sys *the_sys;
 extern struct cpu *this_cpu;

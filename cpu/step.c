@@ -142,9 +142,9 @@ u64 word_read(const void *p, u32 bytes, u64 cycles)
 		u32 at[STALE_MAX], n = 0, pick;
 
 		off = arena_offset(&the_sys->arena, p);
-		if (the_sys->loads && !*loads_of(this_cpu->id, off)) {
-			*loads_of(this_cpu->id, off) = 1;
-			the_sys->loads_grew = true;
+		if (the_sys->loads && *loads_of(this_cpu->id, off) != LOADED) {
+			the_sys->loads_grew |= !*loads_of(this_cpu->id, off);
+			*loads_of(this_cpu->id, off) = LOADED;
 		}
 		touch(sb, false);
 		v = sb_forward(sb, off, v);

@@ -27,7 +27,10 @@ static inline void observe(u64 v)
 
 /* What the task learnt since is dead: its locals are as they were at @obs,
  * which the caller saved. Used at the return to user mode and from interrupts,
- * where the kernel stack is empty again. */
+ * where the kernel stack is empty again; and where code starts over because it
+ * could not get on, with nothing held and no local kept. Only so can a state come
+ * up again and a livelock be seen (O14); without it each round is a new state,
+ * and the search does not end. */
 static inline u64 obs_save(void)
 {
 	return this_cpu->s->obs;

@@ -31,6 +31,7 @@ struct race_cfg {
 	bool explain;
 	bool plain;
 	bool demand_only;
+	bool livelock;
 	bool dry_run;
 	bool help;
 };
@@ -66,6 +67,9 @@ static const struct opt race_opts[] = {
 	{ .name = "plain", .kind = OPT_BOOL,
 	  .help = "no reduction: every step alone, every order",
 	  AT(plain), .group = "search" },
+	{ .name = "livelock", .kind = OPT_BOOL,
+	  .help = "look for a livelock (O14), too; always done for races in "
+		  "which code starts over", AT(livelock), .group = "search" },
 	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "0",
 	  .max = 256, .help = "rows explored at a time; 0: one per host CPU",
 	  AT(jobs), .group = "search", .no_echo = true },
@@ -475,6 +479,7 @@ static int with_options(struct race_cfg *cfg, struct opt_set *set,
 		.max_seconds = cfg->max_seconds,
 		.is_plain = cfg->plain,
 		.is_demand_only = cfg->demand_only,
+		.find_livelock = cfg->livelock,
 		.want_shortest = cfg->explain || cfg->kernel || cfg->row,
 	};
 	if (cfg->flush) {

@@ -249,7 +249,11 @@ int explore(struct sys *sys, const struct explore_config *cfg,
 			rc = dfs_run(&d);
 		}
 	} while (!rc && sys->loads_grew);
-	if (!rc && r->outcome == EXPLORE_VIOLATION) {
+	if (!rc && r->outcome == EXPLORE_PROVED && cfg->find_livelock) {
+		rc = livelock(cfg, start, r);
+		memcpy(r->oracle, explorer.oracle, sizeof(r->oracle));
+		memcpy(r->text, explorer.text, sizeof(r->text));
+	} else if (!rc && r->outcome == EXPLORE_VIOLATION) {
 		memcpy(r->oracle, explorer.oracle, sizeof(r->oracle));
 		memcpy(r->text, explorer.text, sizeof(r->text));
 		if (!cfg->skip_shortest) {

@@ -29,6 +29,7 @@ struct explore_move {
 	u8 kind;
 	u8 nr_picks;
 	u8 pick[EXPLORE_MAX_PICKS];
+	u8 is_loop;             /* from here to the end, again and again      */
 };
 
 /* Zero is none of them: what nobody filled in is not a verdict. */
@@ -52,6 +53,10 @@ struct explore_config {
 	void (*on_final)(void *arg);
 	void *final_arg;
 	bool deadlock_is_final;         /* on_final looks itself              */
+	/* Where nothing else is wrong, look for a livelock, too (O14, see
+	 * graph.h): a second search of the same states, without sleep sets,
+	 * since a cycle needs all moves. */
+	bool find_livelock;
 };
 
 struct explore_result {

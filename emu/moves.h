@@ -100,4 +100,13 @@ bool frame_next(struct frame *f);
 int shortest(const struct explore_config *cfg, struct snap *start,
 	     struct explore_result *r);
 
+/* livelock.c: with all states known to be good, one in which everybody runs and
+ * nobody gets on: O14, with r->moves a way there and once round, or nothing new
+ * in @r. Return: 0 or -ENOMEM. */
+int livelock(const struct explore_config *cfg, const struct snap *start,
+	     struct explore_result *r);
+/* The schedule's moves from @loop on led back to the state they began in: is
+ * that a livelock? @due: all moves that were possible on the way. */
+void livelock_check(const struct explore_move *moves, u32 n, u32 loop, u32 due);
+
 #endif

@@ -29,6 +29,7 @@ static int explore_row(const struct race *race, const struct race_row *row,
 		.max_seconds = lim->max_seconds,
 		.skip_shortest = !lim->want_shortest,
 		.on_final = race_on_final,
+		.find_livelock = race->may_restart || lim->find_livelock,
 	};
 	struct machine *m;
 	struct sys *sys;

@@ -19,6 +19,7 @@ struct race_limits {
 	bool is_plain;          /* no reduction                               */
 	bool is_demand_only;    /* no speculative fills                       */
 	bool want_shortest;
+	bool find_livelock;     /* also where the race has no .may_restart    */
 	const struct flush_ops *flush;
 };
 

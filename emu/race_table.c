@@ -52,6 +52,17 @@ static void rule(FILE *f, u32 nr_columns)
 	fputc('\n', f);
 }
 
+/* The first event of a livelock's loop, if @l's event @i is it. */
+static bool begins_loop(const struct event_list *l, u32 i,
+			const struct race_outcome *o)
+{
+	for (u32 m = 0; m < o->nr_moves; m++)
+		if (o->moves[m].is_loop)
+			return l->e[i].move >= m &&
+			       (!i || l->e[i - 1].move < m);
+	return false;
+}
+
 static void print_event(FILE *f, u32 t, u32 column, u32 nr_columns,
 			const char *text)
 {
@@ -147,6 +158,8 @@ int race_table(FILE *f, const struct race *race, const struct race_row *row,
 
 		if (!strncmp(text, "***", 3))
 			continue;
+		if (begins_loop(&l, i, o))
+			fputs("    again and again from here:\n", f);
 		print_event(f, l.e[i].move, column[l.e[i].cpu], nr_columns,
 			    text);
 	}

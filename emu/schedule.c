@@ -14,26 +14,25 @@ static void x_note(const char *text)
 	explorer.on_event(&e, explorer.event_arg);
 }
 
-int explore_replay(struct sys *sys, const struct explore_move *moves, u32 n,
-		   const struct explore_config *cfg,
-		   void (*on_event)(const struct explore_event *e, void *arg),
-		   void *arg, struct explore_result *r)
+/* Return: 0, or -EINVAL when a move is not possible where it comes. */
+static int run_schedule(const struct explore_move *moves, u32 n)
 {
-	u32 on;
+	struct hash128 began = { 0, 0 };
+	u32 loop = n, due = 0;
 
-	moves_begin(sys);
-	explorer.on_event = on_event;
-	explorer.event_arg = arg;
-	if (on_event)
-		sys->drv.note = x_note;
-	memset(r, 0, sizeof(*r));
 	for (u32 i = 0; i < n && !explorer.is_violated; i++) {
 		const struct explore_move *m = &moves[i];
-		u32 id = id_of(m->cpu, m->kind);
+		u32 id = id_of(m->cpu, m->kind), on = moves_enabled();
 
 		explorer.move = i;
-		if (m->cpu >= sys->nr_cpus || m->kind >= NR_X_KINDS ||
-		    !(moves_enabled() >> id & 1))
+		if (m->is_loop) {
+			loop = i;
+			began = state_hash();
+		}
+		if (i >= loop)
+			due |= on & ~moves_idle(on);
+		if (m->cpu >= explorer.sys->nr_cpus || m->kind >= NR_X_KINDS ||
+		    !(on >> id & 1))
 			return -EINVAL;
 		memcpy(explorer.pick, m->pick, sizeof(explorer.pick));
 		explorer.nr_told = m->nr_picks;
@@ -43,6 +42,63 @@ int explore_replay(struct sys *sys, const struct explore_move *moves, u32 n,
 				return -EINVAL;
 	}
 	explorer.move = n;
+	if (!explorer.is_violated && loop < n) {
+		struct hash128 ended = state_hash();
+
+		if (began.lo == ended.lo && began.hi == ended.hi)
+			livelock_check(moves, n, loop, due);
+	}
+	return 0;
+}
+
+/* Whether a loop ends where it began depends on the old values that are kept,
+ * and only those of words that are loaded should be: find out which. */
+static int find_loads(struct sys *sys, const struct explore_move *moves, u32 n)
+{
+	size_t bytes = sys->nr_cpus * (sys->arena.reserved >> 3);
+	struct snap *start = snap_take();
+	int rc;
+
+	sys->loads = malloc(bytes);
+	if (!start || !sys->loads) {
+		free(start);
+		return -ENOMEM;
+	}
+	memset(sys->loads, MAY_LOAD, bytes);
+	rc = run_schedule(moves, n);
+	snap_restore(start);
+	free(start);
+	for (size_t i = 0; i < bytes; i++)
+		sys->loads[i] &= LOADED;
+	explorer.is_violated = false;
+	return rc;
+}
+
+int explore_replay(struct sys *sys, const struct explore_move *moves, u32 n,
+		   const struct explore_config *cfg,
+		   void (*on_event)(const struct explore_event *e, void *arg),
+		   void *arg, struct explore_result *r)
+{
+	bool has_loop = false;
+	u32 on;
+	int rc = 0;
+
+	moves_begin(sys);
+	memset(r, 0, sizeof(*r));
+	for (u32 i = 0; i < n; i++)
+		has_loop = has_loop || moves[i].is_loop;
+	if (has_loop && sys->memory_model == MEM_WEAK)
+		rc = find_loads(sys, moves, n);
+	explorer.on_event = on_event;
+	explorer.event_arg = arg;
+	if (on_event)
+		sys->drv.note = x_note;
+	if (!rc)
+		rc = run_schedule(moves, n);
+	free(sys->loads);
+	sys->loads = NULL;
+	if (rc)
+		return rc;
 	on = moves_enabled();
 	if (!explorer.is_violated && on == moves_idle(on))
 		moves_check_final(cfg);
@@ -60,8 +116,9 @@ int explore_format(const struct explore_move *moves, u32 n, char *out,
 	if (size)
 		out[0] = 0;
 	for (u32 i = 0; i < n; i++) {
-		int w = snprintf(out + at, size - at, "%s%u%c", i ? "." : "",
-				 moves[i].cpu, kind[moves[i].kind]);
+		int w = snprintf(out + at, size - at, "%s%s%u%c", i ? "." : "",
+				 moves[i].is_loop ? "~" : "", moves[i].cpu,
+				 kind[moves[i].kind]);
 
 		for (u32 j = 0; w > 0 && j < moves[i].nr_picks &&
 		     at + (size_t)w < size; j++)
@@ -80,8 +137,9 @@ int explore_parse(const char *text, struct explore_move **moves, u32 *n)
 	u32 len = 0, cap = 0;
 
 	while (*text) {
-		struct explore_move x = { 0 };
+		struct explore_move x = { .is_loop = *text == '~' };
 
+		text += x.is_loop;
 		if (*text < '0' || *text >= '0' + EXPLORE_MAX_CPUS)
 			goto bad;
 		x.cpu = (u8)(*text++ - '0');

@@ -92,3 +92,17 @@ enum visited_answer visited_lower(struct visited *v, struct hash128 h,
 	s->sleep = cost;
 	return VISITED_NEW;
 }
+
+enum visited_answer visited_number(struct visited *v, struct hash128 h,
+				   u32 *number)
+{
+	bool is_new;
+	struct visited_slot *s = slot_of(v, h, &is_new);
+
+	if (!s)
+		return VISITED_NO_MEMORY;
+	if (is_new)
+		s->sleep = (u32)v->n - 1;
+	*number = s->sleep;
+	return is_new ? VISITED_NEW : VISITED_KNOWN;
+}

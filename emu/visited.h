@@ -32,6 +32,11 @@ enum visited_answer visited_meet(struct visited *v, struct hash128 h,
 enum visited_answer visited_lower(struct visited *v, struct hash128 h,
 				  u32 cost);
 
+/* visited_number - states by number, from 0 in the order they are met; the
+ * slot's third use. */
+enum visited_answer visited_number(struct visited *v, struct hash128 h,
+				   u32 *number);
+
 static inline u64 visited_bytes(const struct visited *v)
 {
 	return v->nr_slots * sizeof(struct visited_slot);

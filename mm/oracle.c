@@ -13,7 +13,8 @@ static const struct {
 	{ O1_LOST_STORE, "O1" }, { O2_WRITE_AFTER_FREE, "O2" },
 	{ O3_STALE_READ, "O3" }, { O4_PERM, "O4" }, { O5_MIGENT, "O5" },
 	{ O6_COUNT, "O6" }, { O9_FLUSH_DONE, "O9" }, { O12_DIRTY_LOSS, "O12" },
-	{ O13_DEADLOCK, "O13" }, { O15_COW_LEAK, "O15" }, { O16_PIN, "O16" },
+	{ O13_DEADLOCK, "O13" }, { O14_LIVELOCK, "O14" },
+	{ O15_COW_LEAK, "O15" }, { O16_PIN, "O16" },
 };
 
 const char *oracle_name(enum oracle o)

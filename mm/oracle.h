@@ -28,6 +28,7 @@ enum oracle {
 	O6_COUNT = 1 << 8,
 	O12_DIRTY_LOSS = 1 << 9,
 	O15_COW_LEAK = 1 << 10,
+	O14_LIVELOCK = 1 << 11,         /* fired by the explorer, as O13      */
 };
 
 bool oracle_is_on(enum oracle o);

@@ -46,6 +46,8 @@ struct race {
 	const struct race_fix *fixes;           /* kernel NULL ends           */
 	const struct race_harmless *harmless;   /* part NULL ends             */
 	u32 nr_cpus;
+	bool may_restart;       /* some kernel's code starts over when it cannot
+				 * get on: PASS asks for no livelock, too     */
 	/* Build the_sys for @row under @k (usually row->kernel's): address
 	 * space, pages, tasks; under the direct driver. Return: 0, -errno. */
 	int (*stage)(const struct race_row *row, const struct kernel *k,
