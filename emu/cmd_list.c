@@ -6,6 +6,7 @@
 #include "base/suggest.h"
 #include "emu/cmd_run.h"
 #include "emu/experiment.h"
+#include "emu/list_counters.h"
 #include "emu/race_run.h"
 
 struct list_cfg {
@@ -237,27 +238,6 @@ static int list_races(struct emit *em, const char *name, struct err *e)
 		       hint);
 }
 
-/* ---- counters ------------------------------------------------------------------------------ */
-
-static int list_counters(struct emit *em, const char *name, struct err *e)
-{
-	enum counter id = 0;
-	char hint[128];
-
-	if (name && counter_find(name, &id)) {
-		suggest_text(name, counter_names, hint, sizeof(hint));
-		return err_set(e, -ENOENT, "'%s': no such counter%s 'tlbemu "
-			       "list counters' shows all", name,
-			       hint[0] ? hint : ";");
-	}
-	BEGIN(em, "counters", "name", "unit", "what");
-	for (u32 i = 0; i < NR_COUNTERS; i++)
-		if (!name || i == id)
-			ROW(em, counter_info[i].name, counter_info[i].unit,
-			    counter_info[i].help);
-	return 0;
-}
-
 /* ---- the command ------------------------------------------------------------------------------ */
 
 static const struct thing things[] = {
@@ -268,7 +248,8 @@ static const struct thing things[] = {
 	{ "flush", "flush strategies", list_flush },
 	{ "workloads", "workloads; with NAME its options", list_workloads },
 	{ "races", "races; with NAME its story and rows", list_races },
-	{ "counters", "what is counted", list_counters },
+	{ "counters", "what is counted, and what of it this host counts, too",
+	  list_counters },
 };
 
 static void usage(FILE *f, const struct opt_set *set)

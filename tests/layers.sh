@@ -1,8 +1,10 @@
 # layers.sh [DIR] - includes point downwards only. Output is TAP.
 #
 # tests, emu -> workloads -> mm -> cpu -> tlb -> base; always "folder/file.h".
-# hwloc is included by cpu/topology.c alone, PAPI by emu/host_pmu.c, and below
-# emu/ nothing prints to stdout or exits.
+# Beside these, emu -> host -> calib -> base: measuring a machine, and the one we
+# run on, know nothing of the modelled one.
+# hwloc is included by cpu/topology.c alone, PAPI by host/papi.c, libsde by
+# emu/sde.c, and below emu/ nothing prints to stdout or exits.
 # Without DIR the checks first prove, on files made up here, that they can fail.
 case_nr=0 bad=0
 
@@ -35,6 +37,12 @@ layers() {
 	check "base includes base" <<-EOF
 	$(includes base 'base')
 	EOF
+	check "calib includes calib and base" <<-EOF
+	$(includes calib 'calib|base')
+	EOF
+	check "host includes host, calib and base" <<-EOF
+	$(includes host 'host|calib|base')
+	EOF
 	check "tlb includes tlb and below" <<-EOF
 	$(includes tlb 'tlb|base')
 	EOF
@@ -48,22 +56,26 @@ layers() {
 	$(includes workloads 'workloads|mm|cpu|tlb|base')
 	EOF
 	check "emu includes anything but tests" <<-EOF
-	$(includes emu 'emu|workloads|mm|cpu|tlb|base')
+	$(includes emu 'emu|workloads|mm|cpu|tlb|host|calib|base')
 	EOF
 	check "tests include with a folder" <<-EOF
-	$(includes tests 'tests|emu|workloads|mm|cpu|tlb|base')
+	$(includes tests 'tests|emu|workloads|mm|cpu|tlb|host|calib|base')
 	EOF
 	check "hwloc is cpu/topology.c's alone" <<-EOF
-	$(grep -ln '<hwloc' $(sources base tlb cpu mm workloads emu) /dev/null |
+	$(grep -ln '<hwloc' $(sources base calib host tlb cpu mm workloads emu) /dev/null |
 		grep -v '^cpu/topology\.c$')
 	EOF
-	check "PAPI is emu/host_pmu.c's alone" <<-EOF
-	$(grep -ln '<papi' $(sources base tlb cpu mm workloads emu) /dev/null |
-		grep -v '^emu/host_pmu\.c$')
+	check "PAPI is host/papi.c's alone" <<-EOF
+	$(grep -ln '<papi' $(sources base calib host tlb cpu mm workloads emu) /dev/null |
+		grep -v '^host/papi\.c$')
+	EOF
+	check "libsde is emu/sde.c's alone" <<-EOF
+	$(grep -ln '<sde_lib' $(sources base calib host tlb cpu mm workloads emu) /dev/null |
+		grep -v '^emu/sde\.c$')
 	EOF
 	check "nothing below emu prints to stdout or exits" <<-EOF
 	$(grep -EHn '(^|[^a-z_])(v?printf|puts|putchar|perror|_?exit|err|errx|warn|warnx)\(' \
-		$(sources base tlb cpu mm workloads) /dev/null |
+		$(sources base calib host tlb cpu mm workloads) /dev/null |
 		grep -Ev ':[[:space:]]*(/?\*|//)')
 	EOF
 }
@@ -107,8 +119,12 @@ catches workloads/x.c '#include "emu/explorer.h"'
 catches emu/x.c '#include "tests/check.h"'
 catches mm/x.c '#include "mm.h"'
 catches mm/deep/x.c '#include "../base/err.h"'
+catches calib/x.c '#include "host/clock.h"'
+catches host/x.c '#include "cpu/cpu.h"'
+catches cpu/x.c '#include "host/clock.h"'
 catches mm/x.c '#include <hwloc.h>'
 catches cpu/x.c '#include <papi.h>'
+catches host/x.c '#include <sde_lib.h>'
 catches tlb/x.c '	printf("hello");'
 catches mm/x.c '	exit(1);'
 passes mm/x.c '#include "cpu/cpu.h"'

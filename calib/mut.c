@@ -1,0 +1,69 @@
+/* What all machines under test have in common. */
+#include "calib/mut.h"
+
+#include <errno.h>
+#include <math.h>
+
+const char *mut_op_name(enum mut_op op)
+{
+	static const char *const names[NR_MUT_OPS] = {
+		[MUT_SYSCALL] = "syscall", [MUT_FAULT] = "fault",
+		[MUT_ZERO] = "zero", [MUT_COPY] = "copy",
+		[MUT_MPROTECT] = "mprotect", [MUT_MUNMAP] = "munmap",
+		[MUT_DONTNEED] = "dontneed", [MUT_MREMAP] = "mremap",
+	};
+
+	return names[op];
+}
+
+static void clear(struct mut_sample *s)
+{
+	*s = (struct mut_sample){ .disturbed = 0 };
+	for (u32 i = 0; i < NR_MUT_EVENTS; i++)
+		s->ev[i] = NAN;
+}
+
+static int finish(const struct mut *m, struct mut_sample *s, int rc)
+{
+	for (u32 i = 0; m->ignores_events && i < NR_MUT_EVENTS; i++)
+		s->ev[i] = NAN;
+	return rc;
+}
+
+int mut_chase(struct mut *m, const struct mut_chase *c, struct mut_sample *s,
+	      struct err *e)
+{
+	u64 most = m->shape.max_pages[c->size], far = m->shape.max_span[c->size];
+
+	clear(s);
+	if (mut_pages(c) > most)
+		return err_set(e, -E2BIG, "%llu pages of %llu bytes are more "
+			       "than the %llu that may be used here",
+			       (unsigned long long)mut_pages(c),
+			       (unsigned long long)mut_page_bytes(c->size),
+			       (unsigned long long)most);
+	if (mut_span(c) > far)
+		return err_set(e, -E2BIG, "a span of %llu pages is more than "
+			       "the %llu that may be mapped here",
+			       (unsigned long long)mut_span(c),
+			       (unsigned long long)far);
+	return finish(m, s, m->ops->chase(m, c, s, e));
+}
+
+int mut_work(struct mut *m, const struct mut_work *w, struct mut_sample *s,
+	     struct err *e)
+{
+	clear(s);
+	if (w->others >= m->shape.nr_cpus)
+		return err_set(e, -ENOTSUP, "%u other threads need %u CPUs, "
+			       "there are %u", w->others, w->others + 1,
+			       m->shape.nr_cpus);
+	return finish(m, s, m->ops->work(m, w, s, e));
+}
+
+int mut_transfer(struct mut *m, u32 a, u32 b, struct mut_sample *s,
+		 struct err *e)
+{
+	clear(s);
+	return finish(m, s, m->ops->transfer(m, a, b, s, e));
+}

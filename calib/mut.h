@@ -1,0 +1,144 @@
+/* mut.h - the machine under test: what calibration asks of a machine, whether
+ * it is the host (host/native.c) or an emulated one (emu/mut_emulated.c).
+ *
+ * The kernels of calib/ are written once against this. A machine runs one
+ * request at a time, warms up, repeats and hands back one sample.
+ *
+ * Units:   *_cycles are core cycles of that machine; pages are of the request's
+ *          size. Events are per access (chases) or per call (work).
+ * Errors:  0 or negative errno with a sentence in @e: -ENOTSUP (this machine
+ *          cannot do that: the sentence says why), -ENOMEM, what a call gave.
+ * Threads: none.
+ */
+#ifndef CALIB_MUT_H
+#define CALIB_MUT_H
+
+#include "base/err.h"
+#include "base/types.h"
+#include "calib/stats.h"
+
+enum mut_page { MUT_4K, MUT_2M, NR_MUT_PAGES };
+
+/* What counters may tell besides the clock. NAN: nobody counts that here. */
+enum mut_event {
+	MUT_L1_MISS,            /* lookups the first TLB level missed         */
+	MUT_WALKS,              /* page walks completed                       */
+	MUT_WALK_CYCLES,
+	MUT_WALK_LOADS,         /* page-table entries these loaded            */
+	MUT_COPY_CYCLES,        /* copying and zeroing pages, in the kernel   */
+	NR_MUT_EVENTS
+};
+
+/* A cyclic pointer chase. Page m of group g lies at m * stride + g pages:
+ * group = 1 is a plain stride; with a stride that is a multiple of a TLB's sets
+ * each of the group's sets gets nr pages. */
+struct mut_chase {
+	enum mut_page size;
+	u64 nr;                 /* pages per group                            */
+	u64 stride;             /* pages; 0 counts as 1                       */
+	u64 group;              /* 0 counts as 1                              */
+	u32 lines;              /* of each page, from its start; 0: one, page
+				 * i's line i mod 64                          */
+	u32 orders;             /* different random orders, one a round, each
+				 * with a line of its own; 0 counts as 1      */
+	bool is_cold;           /* the lines are in no data cache before      */
+	bool has_data;          /* data caches matter; false lets a model leave
+				 * them out                                   */
+	u32 cpu, node;          /* who runs; where the memory is              */
+};
+
+enum mut_op {
+	MUT_SYSCALL,            /* in and out                                 */
+	MUT_FAULT,              /* first touch of a page                      */
+	MUT_ZERO, MUT_COPY,     /* of a page, streaming                       */
+	MUT_MPROTECT,           /* to read-only; back and the stores that make
+				 * it dirty again are not timed               */
+	MUT_MUNMAP,             /* of touched pages                           */
+	MUT_DONTNEED,           /* of touched pages                           */
+	MUT_MREMAP,             /* move and back, halved                      */
+	NR_MUT_OPS
+};
+
+struct mut_work {
+	enum mut_op op;
+	enum mut_page size;
+	u64 pages;              /* of one call; FAULT, ZERO, COPY: per page   */
+	u32 others;             /* threads of the process that run meanwhile  */
+};
+
+struct mut_sample {
+	struct stat_summary cycles;
+	double ev[NR_MUT_EVENTS];
+	double disturbed;       /* share of the time that others had, 0 to 1  */
+};
+
+#define MUT_MAX_NODES 64u
+#define MUT_NR_HOPS 5u          /* ORDER hop: cpu/machine.h                   */
+#define MUT_NR_CACHES 3u        /* ORDER cache_level: cpu/cache.h             */
+
+/* What is known before anything is measured. */
+struct mut_shape {
+	u32 nr_cpus, nr_nodes;
+	u32 node_cpu[MUT_MAX_NODES];    /* a CPU of the node                  */
+	bool has_pair[MUT_NR_HOPS];
+	u32 pair[MUT_NR_HOPS][2];
+	u64 cache_bytes[MUT_NR_CACHES]; /* 0: none                            */
+	u64 max_pages[NR_MUT_PAGES];    /* that a chase may touch             */
+	u64 max_span[NR_MUT_PAGES];     /* that it may reach over             */
+	double hz;
+};
+
+struct mut;
+
+struct mut_ops {
+	const char *name;
+	int (*chase)(struct mut *m, const struct mut_chase *c,
+		     struct mut_sample *s, struct err *e);
+	int (*work)(struct mut *m, const struct mut_work *w,
+		    struct mut_sample *s, struct err *e);
+	/* One modified line from CPU @a to CPU @b, one way. */
+	int (*transfer)(struct mut *m, u32 a, u32 b, struct mut_sample *s,
+			struct err *e);
+};
+
+/* Embedded first in each implementation. */
+struct mut {
+	const struct mut_ops *ops;
+	struct mut_shape shape;
+	bool ignores_events;            /* calibrate by the clock alone       */
+};
+
+static inline u64 mut_or_1(u64 v)
+{
+	return v ? v : 1;
+}
+
+/* Pages that @c touches, and the first page behind all of them. */
+static inline u64 mut_pages(const struct mut_chase *c)
+{
+	return c->nr * mut_or_1(c->group);
+}
+
+static inline u64 mut_span(const struct mut_chase *c)
+{
+	return (c->nr - 1) * mut_or_1(c->stride) + mut_or_1(c->group);
+}
+
+static inline u64 mut_page_bytes(enum mut_page size)
+{
+	return size == MUT_2M ? 2u << 20 : 4096;
+}
+
+const char *mut_op_name(enum mut_op op);
+
+/* mut_chase - as the op, after a look at the shape: -E2BIG when the machine
+ * has not that much memory or address space. Events are NAN when @m ignores
+ * them. */
+int mut_chase(struct mut *m, const struct mut_chase *c, struct mut_sample *s,
+	      struct err *e);
+int mut_work(struct mut *m, const struct mut_work *w, struct mut_sample *s,
+	     struct err *e);
+int mut_transfer(struct mut *m, u32 a, u32 b, struct mut_sample *s,
+		 struct err *e);
+
+#endif
