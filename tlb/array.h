@@ -254,23 +254,40 @@ static inline u32 tlb_memo_index(u64 vpn)
 	return (u32)(vpn ^ vpn >> 9) & (TLB_NR_MEMO - 1);
 }
 
+/* Where the memo says that an entry with @flags is. NULL says nothing. */
+static inline __attribute__((always_inline)) const struct tlb_memo *
+tlb_array_memo_find(const struct tlb_array *a, enum tlb_use use, u16 pcid,
+		    u64 vpn, u32 flags)
+{
+	const struct tlb_memo *m = &a->memo[use][tlb_memo_index(vpn)];
+	u64 key = unit_tag(tlb_array_space(a, pcid), vpn, TLB_4K, 0);
+
+	if (unlikely(m->key != key || m->unit->tag[m->slot] != m->tag ||
+		     (m->unit->entry[m->slot].flags & flags) != flags))
+		return NULL;
+	return m;
+}
+
+/* What a hit there changes. */
+static inline __attribute__((always_inline)) void
+tlb_memo_touch(const struct tlb_memo *m)
+{
+	repl_hit(&m->unit->repl, m->set, m->way);
+}
+
 /* A hit where the memo says it is. False says nothing. */
 static inline __attribute__((always_inline)) bool
 tlb_array_memo_hit(struct tlb_array *a, enum tlb_use use, u16 pcid, u64 vpn,
 		   u32 flags, struct tlb_entry **out)
 {
-	const struct tlb_memo *m = &a->memo[use][tlb_memo_index(vpn)];
-	u64 key = unit_tag(tlb_array_space(a, pcid), vpn, TLB_4K, 0);
-	struct tlb_entry *e;
+	const struct tlb_memo *m = tlb_array_memo_find(a, use, pcid, vpn,
+						       flags);
 
-	if (unlikely(m->key != key || m->unit->tag[m->slot] != m->tag))
+	if (unlikely(!m))
 		return false;
-	e = &m->unit->entry[m->slot];
-	if (unlikely((e->flags & flags) != flags))
-		return false;
-	repl_hit(&m->unit->repl, m->set, m->way);
+	tlb_memo_touch(m);
 	a->stats.lookups++;
-	*out = e;
+	*out = &m->unit->entry[m->slot];
 	return true;
 }
 
