@@ -6,6 +6,13 @@
 #include "cpu/step.h"
 #include "cpu/walker.h"
 
+static void count_kind(enum walk_verdict v)
+{
+	COUNT(SPURIOUS_FAULTS, v == WALK_ALLOWS);
+	COUNT(ACCESSED_FAULTS, v == WALK_LACKS_A);
+	COUNT(DIRTY_FAULTS, v == WALK_LACKS_D);
+}
+
 static int fault(u64 vpn, bool is_write)
 {
 	enum cycle_cat cat = cat_enter(CYC_FAULT);
@@ -13,7 +20,7 @@ static int fault(u64 vpn, bool is_write)
 
 	COUNT(PAGE_FAULTS, 1);
 	if (!the_sys->is_explored)
-		COUNT(SPURIOUS_FAULTS, walk_would_succeed(vpn, is_write));
+		count_kind(walk_verdict(vpn, is_write));
 	charge(cost_of(COST_FAULT_ENTRY));
 	if (!the_sys->is_by_manual)     /* mmu.c did what the fault drops */
 		cpu_fault_drops(vpn);
@@ -26,17 +33,25 @@ static int fault(u64 vpn, bool is_write)
 
 /* ---- explored: one access, hardware choices in the open ------------------- */
 
-/* A store through an entry whose D bit is clear re-walks: if the page is no
- * longer writable it faults. */
-static bool may_use(const struct tlb_entry *e, bool is_write)
+/* What an entry in the TLB says to an access. */
+enum use_of_entry { USE_IT, USE_FAULTS, USE_ASSIST };
+
+/* A store through an entry whose D bit is clear reads the entry in memory again,
+ * where hardware sets D: if the page is no longer writable it faults. */
+static enum use_of_entry may_use(const struct tlb_entry *e, bool is_write)
 {
-	return !is_write || (e->flags & TLB_W);
+	if (e->flags & TLB_FAULTS || (is_write && !(e->flags & TLB_W)))
+		return USE_FAULTS;
+	if (!is_write || e->flags & TLB_D)
+		return USE_IT;
+	return the_sys->m->rules.hw_sets_d ? USE_ASSIST : USE_FAULTS;
 }
 
 /* *@called: the CPUs whose broadcasts name the entry used. */
 static bool translate(u64 vpn, bool is_write, struct tlb_entry *e, u32 *called)
 {
 	struct cpu_state *s = this_cpu->s;
+	struct tlb_entry used = { 0 };
 	u32 index[ENVELOPE_MAX], n, pick;
 	bool may_walk;
 
@@ -49,19 +64,28 @@ static bool translate(u64 vpn, bool is_write, struct tlb_entry *e, u32 *called)
 		*e = s->env->e[index[pick]];
 		*called = s->env->called[index[pick]];
 		envelope_collapse(s->env, s->pcid, vpn, (int)index[pick]);
-		if (may_use(e, is_write) && (!is_write || (e->flags & TLB_D))) {
+		switch (may_use(e, is_write)) {
+		case USE_IT:
 			NOTE("TLB hit: %s pfn %llu",
 			     e->order ? "huge entry," : "entry,",
 			     (unsigned long long)e->pfn);
 			return true;
-		}
-		if (!may_use(e, is_write))
+		case USE_FAULTS:
 			return false;
-		/* D assist: read the entry again, now. */
+		case USE_ASSIST:        /* read the entry again, now */
+			used = *e;
+			break;
+		}
 	}
 	envelope_collapse(s->env, s->pcid, vpn, -1);
-	if (!walk_explored(vpn, is_write, e))
+	if (!walk_explored(vpn, is_write, e)) {
+		/* The assist failed; no fault drops what it was for. */
+		if (pick < n && !the_sys->m->rules.fault_drops_page) {
+			touch(s->env, true);
+			envelope_retire(s->env, &used);
+		}
 		return false;
+	}
 	NOTE("page walk: load TLB entry%s, pfn %llu", e->order ? " (huge)" : "",
 	     (unsigned long long)e->pfn);
 	if (!the_sys->may_speculate) {
@@ -217,8 +241,11 @@ static bool walk_now(struct cpu *c, u64 vpn, enum tlb_use use, struct pending *p
 	done = core_walker(c->core, from, cycles);
 	cpu_delay(c, p, done - from, CYC_WALK);
 	cat_leave(cat);
-	if (!ok)
+	if (!ok) {
+		if (unlikely(c->walked.flags & TLB_FAULTS))
+			tlb_array_fill(c->tlb, use, vpn, &c->walked);
 		return false;
+	}
 	++*family(c, CTR_WALK_LOAD, use);
 	++*family(c, CTR_WALK_LOAD_4K + walk_size(c->walked.order), use);
 	*family(c, CTR_WALK_LOAD_CYCLES, use) += cycles;
@@ -248,9 +275,9 @@ static int translate_slow(u64 vpn, enum tlb_use use, struct tlb_entry **out,
 			cpu_delay(c, p, tlb_array_l2_geometry(c->tlb)->hit_cycles,
 				  CYC_STLB);
 		}
-		if (found && ((*out)->flags & want) == want)
+		if (found && ((*out)->flags & (want | TLB_FAULTS)) == want)
 			return 0;
-		if (!found || ((*out)->flags & TLB_W) || !is_write) {
+		if (!found || may_use(*out, is_write) == USE_ASSIST) {
 			COUNT(DIRTY_ASSISTS, found);
 			if (walk_now(c, vpn, use, p)) {
 				*out = &c->walked;
@@ -394,7 +421,9 @@ int cpu_run_many(const struct run *runs, size_t n)
 	u64 until = c->run_until;
 	u16 pcid = c->s->pcid;
 
-	if (the_sys->os.used != NULL || the_sys->walk.caches == CACHES_FULL)
+	/* With caches_invalid a load must look at what it hits. */
+	if (the_sys->os.used != NULL || the_sys->walk.caches == CACHES_FULL ||
+	    the_sys->m->rules.caches_invalid)
 		return run_singly(runs, n);
 	for (const struct run *r = runs, *end = runs + n; r < end; r++) {
 		enum tlb_use use = use_of(r);

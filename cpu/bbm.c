@@ -19,6 +19,7 @@ struct bbm {
 	u32 nr_words;           /* of cpus[]                                  */
 	u32 bits;               /* log2 of entries per table                  */
 	size_t slot_bytes;
+	bool may_resize;
 	u64 nr, room;           /* room: a power of two                       */
 	u8 *slot;
 };
@@ -101,7 +102,7 @@ static void remove_rec(struct bbm *b, struct rec *r)
 	b->nr--;
 }
 
-int bbm_create(struct bbm **out, u32 nr_cpus, u32 table_bits)
+int bbm_create(struct bbm **out, u32 nr_cpus, u32 table_bits, bool may_resize)
 {
 	struct bbm *b = calloc(1, sizeof(*b));
 
@@ -109,6 +110,7 @@ int bbm_create(struct bbm **out, u32 nr_cpus, u32 table_bits)
 		return -ENOMEM;
 	b->nr_words = (nr_cpus + 63) / 64;
 	b->bits = table_bits;
+	b->may_resize = may_resize;
 	b->slot_bytes = sizeof(struct rec) + b->nr_words * sizeof(u64);
 	b->room = FIRST_ROOM;
 	b->slot = calloc(b->room, b->slot_bytes);
@@ -166,16 +168,18 @@ static void note_old(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old,
 	memcpy(r->cpus, may_hold, b->nr_words * sizeof(u64));
 }
 
-/* Take the record away. Return: there was one that maps other than @new. */
+/* Take the record of (@vpn, @level) away. Return: there was one, and @new, now
+ * the leaf of @new_level at @new_vpn, must not follow it at once. */
 static bool settle(struct bbm *b, u32 root, u64 vpn, u32 level, u64 new,
-		   bool is_same_size)
+		   u64 new_vpn, u32 new_level)
 {
 	struct rec *r = find(b, root, vpn, level);
 	bool differs;
 
 	if (!r->root)
 		return false;
-	differs = !is_same_size || pte_pfn(r->old) != pte_pfn(new);
+	differs = (level != new_level && !b->may_resize) ||
+		  pte_pfn(r->old) - vpn != pte_pfn(new) - new_vpn;
 	remove_rec(b, r);
 	return differs;
 }
@@ -188,10 +192,10 @@ static bool is_other_size_open(struct bbm *b, u32 root, u64 vpn, u32 level,
 
 	for (u32 above = level + 1; above <= MAX_LEVEL; above++)
 		is_open |= settle(b, root, first_vpn(b, vpn, above), above, new,
-				  false);
+				  vpn, level);
 	if (level == 1 && b->nr)
 		for (u64 i = 0; i < 1ull << b->bits; i++)
-			is_open |= settle(b, root, vpn + i, 0, new, false);
+			is_open |= settle(b, root, vpn + i, 0, new, vpn, level);
 	return is_open;
 }
 
@@ -206,7 +210,7 @@ bool bbm_changed(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old, u64 new,
 		return pte_pfn(old) != pte_pfn(new) &&
 		       is_any(may_hold, b->nr_words);
 	/* From a leaf to a table at once: another size, nothing between. */
-	if (was && new & PTE_P)
+	if (was && new & PTE_P && !b->may_resize)
 		return is_any(may_hold, b->nr_words);
 	if (was) {
 		note_old(b, root, vpn, level, old, may_hold);
@@ -214,7 +218,7 @@ bool bbm_changed(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old, u64 new,
 	}
 	if (!is || !b->nr)
 		return false;
-	is_bad = settle(b, root, vpn, level, new, true);
+	is_bad = settle(b, root, vpn, level, new, vpn, level);
 	return is_other_size_open(b, root, vpn, level, new) || is_bad;
 }
 

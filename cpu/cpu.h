@@ -168,6 +168,8 @@ struct driver {
 struct sys {
 	struct arena arena;
 	const struct machine *m;
+	/* What this machine's kernel does to its own CPU. */
+	const struct inval_op *local_op[NR_ARCH_LOCALS];
 	struct driver drv;
 	struct os_ops os;
 	struct memory mem;
@@ -342,11 +344,13 @@ void cpu_load_cr3(u32 root, u16 pcid, bool flush);
 
 /* Invalidations on this CPU (inval.c). vpn in 4 KiB pages. Return: entries
  * dropped. cpu_invalidate: any operation of tlb/arch.h, done here whether it is
- * a broadcast or not; invlpg and flush_pcid are those of the current PCID. */
+ * a broadcast or not. invlpg and flush_pcid are what the machine's architecture
+ * has for one page and for all of the current address space (arch_local). */
 u32 cpu_invalidate(const struct inval_op *op, u16 asid, u64 vpn);
 u32 cpu_invlpg(u64 vpn);
 u32 cpu_flush_pcid(void);
-/* What a page fault at @vpn drops: the page, and the path to it. */
+/* What a page fault at @vpn drops: the page, and the path to it; on
+ * architectures without fault_drops_page nothing. */
 u32 cpu_fault_drops(u64 vpn);
 
 /* As cpu_invalidate(), on @c's caches: for what comes from elsewhere. */

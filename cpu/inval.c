@@ -85,18 +85,6 @@ u32 cpu_invalidate(const struct inval_op *op, u16 asid, u64 vpn)
 	return cpu_invalidate_on(this_cpu, op, asid, vpn);
 }
 
-static const struct inval_op invlpg = {
-	"INVLPG", ARCH_X86, INVAL_PAGE_GLOBAL, INVAL_WALK_ASID, false, ""
-};
-
-static const struct inval_op invlpg_tce = {
-	"INVLPG TCE=1", ARCH_X86, INVAL_PAGE_GLOBAL, INVAL_WALK_PATH, false, ""
-};
-
-static const struct inval_op mov_cr3 = {
-	"MOV CR3", ARCH_X86, INVAL_ASID, INVAL_WALK_ASID, false, ""
-};
-
 void cpu_load_cr3(u32 root, u16 pcid, bool flush)
 {
 	struct cpu_state *s = this_cpu->s;
@@ -118,16 +106,19 @@ static const struct inval_op page_fault = {
 
 u32 cpu_fault_drops(u64 vpn)
 {
+	if (!the_sys->m->rules.fault_drops_page)
+		return 0;
 	return cpu_invalidate_on(this_cpu, &page_fault, this_cpu->s->pcid, vpn);
 }
 
 u32 cpu_invlpg(u64 vpn)
 {
-	return cpu_invalidate_on(this_cpu, the_sys->walk.uses_tce ? &invlpg_tce
-				 : &invlpg, this_cpu->s->pcid, vpn);
+	return cpu_invalidate_on(this_cpu, the_sys->local_op[ARCH_DROP_PAGE],
+				 this_cpu->s->pcid, vpn);
 }
 
 u32 cpu_flush_pcid(void)
 {
-	return cpu_invalidate_on(this_cpu, &mov_cr3, this_cpu->s->pcid, 0);
+	return cpu_invalidate_on(this_cpu, the_sys->local_op[ARCH_DROP_ASID],
+				 this_cpu->s->pcid, 0);
 }

@@ -64,8 +64,12 @@ static bool *feature_flag(struct machine *m, enum machine_feature feature)
 	case FEATURE_TCE: return &m->has_tce;
 	case FEATURE_LA57: return &m->has_la57;
 	case FEATURE_TLBI_RANGE: return &m->has_tlbi_range;
+	case FEATURE_HAFDBS: return &m->has_hafdbs;
+	case FEATURE_BBML2: return &m->has_bbml2;
 	case FEATURE_SVINVAL: return &m->has_svinval;
 	case FEATURE_SVNAPOT: return &m->has_svnapot;
+	case FEATURE_SVADU: return &m->has_svadu;
+	case FEATURE_SVVPTC: return &m->has_svvptc;
 	case NR_MACHINE_FEATURES: break;
 	}
 	assert(!"a feature");
@@ -193,18 +197,6 @@ static void find_hops(struct machine *m)
 			m->hops_present |= 1u << machine_hop(m, a, b);
 }
 
-/* The array of @level for loads of pages of @size (a bit), or an absent one. */
-static struct tlb_geometry data_array(const struct tlb_design *d, u32 level,
-				      u32 size)
-{
-	for (u32 i = 0; i < d->nr_arrays; i++)
-		if (d->array[i].level == level &&
-		    d->array[i].serves & TLB_SERVES_LOAD &&
-		    d->array[i].page_sizes & size)
-			return d->array[i];
-	return (struct tlb_geometry){ .nr_ways = 0 };
-}
-
 static void use_costs(struct machine *m, const struct profile *p)
 {
 	for (u32 i = 0; i < NR_COSTS; i++) {
@@ -217,12 +209,28 @@ static void use_costs(struct machine *m, const struct profile *p)
 	}
 }
 
+/* What the optional features change. */
+static void use_rules(struct machine *m)
+{
+	struct arch_rules *r = &m->rules;
+
+	*r = arch_rules[m->arch];
+	if (m->arch == ARCH_ARM) {
+		r->hw_sets_a = r->hw_sets_d = m->has_hafdbs;
+		r->may_resize = m->has_bbml2;
+	} else if (m->arch == ARCH_RISCV) {
+		r->hw_sets_a = r->hw_sets_d = m->has_svadu;
+		r->caches_invalid = !m->has_svvptc;
+	}
+}
+
 static void use_features(struct machine *m, const struct profile *p)
 {
 	m->arch = p->arch;
 	for (u32 i = 0; i < NR_MACHINE_FEATURES; i++)
 		*feature_flag(m, (enum machine_feature)i) = p->feature[i] != 0;
 	m->invlpgb_max_pages = p->feature[FEATURE_INVLPGB];
+	use_rules(m);
 }
 
 /* Takes over the values of @p. */
@@ -252,11 +260,6 @@ static void use_profile(struct machine *m, struct profile *p)
 	m->psc = p->psc;
 	m->nr_walkers = p->nr_walkers;
 	memcpy(m->cache, p->cache, sizeof(m->cache));
-	m->l1d_4k = data_array(&m->tlb, 1, TLB_HOLDS_4K);
-	m->l1d_2m = data_array(&m->tlb, 1, TLB_HOLDS_2M);
-	if (!strcmp(m->l1d_2m.name, m->l1d_4k.name))
-		m->l1d_2m.nr_ways = 0;
-	m->stlb = data_array(&m->tlb, 2, TLB_HOLDS_4K);
 	use_features(m, p);
 	use_costs(m, p);
 	use_values(m, p);

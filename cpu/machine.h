@@ -56,8 +56,13 @@ enum machine_feature {
 	FEATURE_TCE,            /* AMD: EFER.TCE                              */
 	FEATURE_LA57,           /* x86: five levels of tables                 */
 	FEATURE_TLBI_RANGE,     /* Arm: FEAT_TLBIRANGE                        */
+	FEATURE_HAFDBS,         /* Arm: hardware sets A and D                 */
+	FEATURE_BBML2,          /* Arm: FEAT_BBM level 2                      */
 	FEATURE_SVINVAL,        /* RISC-V                                     */
 	FEATURE_SVNAPOT,        /* RISC-V                                     */
+	FEATURE_SVADU,          /* RISC-V: hardware sets A and D              */
+	FEATURE_SVVPTC,         /* RISC-V: entries with V=0 are not cached for
+				 * long; here, not at all                     */
 	NR_MACHINE_FEATURES
 };
 
@@ -111,18 +116,15 @@ struct machine {
 
 	enum arch arch;
 	bool has_pcid, has_invpcid, has_invlpgb, has_tce, has_la57;
-	bool has_tlbi_range, has_svinval, has_svnapot;
+	bool has_tlbi_range, has_hafdbs, has_bbml2;
+	bool has_svinval, has_svnapot, has_svadu, has_svvptc;
+	struct arch_rules rules;        /* with these features                */
 	u32 invlpgb_max_pages;          /* per instruction                    */
 
 	struct tlb_design tlb;
 	struct psc_geometry psc;
 	u32 nr_walkers;                 /* walks that a core does at a time   */
 	struct cache_geometry cache[NR_CACHE_LEVELS];   /* bytes 0: none      */
-
-	/* The data side of @tlb, as three arrays. */
-	struct tlb_geometry l1d_4k;
-	struct tlb_geometry l1d_2m;     /* nr_ways 0: l1d_4k holds all sizes  */
-	struct tlb_geometry stlb;
 
 	u64 cost[NR_COSTS];             /* cycles                             */
 	double cost_given[NR_COSTS];    /* before rounding, in

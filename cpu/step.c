@@ -461,17 +461,27 @@ void up_write(struct rwsem *s)
 
 void pte_retire(u32 root, u64 vpn, u32 level, u64 old)
 {
+	const struct arch_rules *r = &the_sys->m->rules;
 	struct tlb_entry e;
+	bool gives_fault;
 
 	if (!the_sys->is_explored || !the_sys->may_speculate)
 		return;
-	if (!(old & PTE_P) || (level && !(old & PTE_PS)))
+	gives_fault = !(old & PTE_P) || (!(old & PTE_A) && !r->hw_sets_a);
+	if (gives_fault && !r->caches_invalid)
+		return;
+	if (old & PTE_P && level && !(old & PTE_PS))
 		return;
 	memset(&e, 0, sizeof(e));
 	e.order = (u8)paging_order(&the_sys->mem.paging, level);
 	e.vpn = vpn & ~tlb_order_mask(e.order);
-	e.pfn = pte_pfn(old);
-	e.flags = (u8)((old & PTE_RW ? TLB_W : 0) | (old & PTE_D ? TLB_D : 0));
+	if (gives_fault) {
+		e.flags = TLB_FAULTS;
+	} else {
+		e.pfn = pte_pfn(old);
+		e.flags = (u8)((old & PTE_RW ? TLB_W : 0) |
+			       (old & PTE_D ? TLB_D : 0));
+	}
 	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
 		struct cpu_state *s = the_sys->cpu[i].s;
 

@@ -161,6 +161,18 @@ static int cpu_create(struct sys *sys, struct cpu *c, u32 id,
 	return 0;
 }
 
+/* AMD: without EFER.TCE, INVLPG drops all walk-cache entries. */
+static void know_ops(struct sys *sys)
+{
+	for (u32 i = 0; i < NR_ARCH_LOCALS; i++)
+		sys->local_op[i] = arch_local_op(sys->m->arch,
+						 (enum arch_local)i);
+	if (sys->m->arch == ARCH_X86 && sys->m->has_tce)
+		sys->local_op[ARCH_DROP_PAGE] =
+			inval_op_find(sys->walk.uses_tce ? "INVLPG TCE=1"
+							 : "INVLPG TCE=0");
+}
+
 int sys_create(struct sys **out, const struct sys_config *cfg)
 {
 	struct sys *sys;
@@ -185,6 +197,7 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 	sys->has_unchecked_assist = cfg->has_unchecked_assist;
 	sys->seed = cfg->seed;
 	sys->walk = cfg->walk;
+	know_ops(sys);
 	sys->cpu = calloc(cfg->nr_cpus, sizeof(*sys->cpu));
 	if (!sys->cpu || arena_create(&sys->arena, cfg->arena_bytes))
 		goto err;
@@ -199,8 +212,9 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 		rc = cores_create(sys);
 	if (rc)
 		goto err;
-	if (!sys->is_explored && arch_rules[cfg->m->arch].needs_bbm) {
-		rc = bbm_create(&sys->bbm, sys->nr_cpus, cfg->paging.bits);
+	if (!sys->is_explored && cfg->m->rules.needs_bbm) {
+		rc = bbm_create(&sys->bbm, sys->nr_cpus, cfg->paging.bits,
+				cfg->m->rules.may_resize);
 		if (rc)
 			goto err;
 	}

@@ -29,6 +29,16 @@ static void entry_of(struct tlb_entry *e, u64 vpn, u32 level, u64 pte,
 			(pte & PTE_D ? TLB_D : 0));
 }
 
+/* Which of A and D keeps @pte from being used? 0: none, or hardware sets it. */
+static inline u64 lacks(u64 pte, bool is_write)
+{
+	const struct arch_rules *r = &the_sys->m->rules;
+
+	if (!(pte & PTE_A) && !r->hw_sets_a)
+		return PTE_A;
+	return is_write && !(pte & PTE_D) && !r->hw_sets_d ? PTE_D : 0;
+}
+
 bool walk_explored(u64 vpn, bool is_write, struct tlb_entry *e)
 {
 	const struct memory *mem = &the_sys->mem;
@@ -53,7 +63,7 @@ bool walk_explored(u64 vpn, bool is_write, struct tlb_entry *e)
 			     false, 0);
 			continue;
 		}
-		if (is_write && !rights)
+		if ((is_write && !rights) || lacks(pte, is_write))
 			return false;
 		pte = set_bits(p, pte, PTE_A | (is_write ? PTE_D : 0));
 		entry_of(e, vpn, level, pte, rights);
@@ -163,6 +173,17 @@ static u8 contig_of(const u64 *table, u32 index, u64 pte, u8 most)
 	return order;
 }
 
+/* A walk for @vpn ended at an entry that gives a fault (@gives_fault), or that
+ * forbids the access. Of the first, a page is cached; assumed: how much of an
+ * upper entry's range is not known. */
+static bool fault_at(struct tlb_entry *e, u64 vpn, bool gives_fault)
+{
+	entry_of(e, vpn, 0, 0, 0);
+	if (gives_fault && the_sys->m->rules.caches_invalid)
+		e->flags = TLB_FAULTS;
+	return false;
+}
+
 bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 {
 	const struct memory *mem = &the_sys->mem;
@@ -196,7 +217,7 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 		rights &= pte;
 		*cycles = sum;
 		if (!(pte & PTE_P))
-			return false;
+			return fault_at(e, vpn, true);
 		if (!level || (pte & PTE_PS))
 			break;
 		update(p, pte, PTE_A, line);
@@ -206,8 +227,8 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 				 psc_space(this_cpu->thread, this_cpu->s->pcid),
 				 vpn, level, frame, rights);
 	}
-	if (is_write && !(rights & PTE_RW))
-		return false;
+	if (unlikely((is_write && !(rights & PTE_RW)) || lacks(pte, is_write)))
+		return fault_at(e, vpn, lacks(pte, is_write) == PTE_A);
 	pte = update(p, pte, PTE_A | (is_write ? PTE_D : 0), line);
 	entry_of(e, vpn, level, pte, rights);
 	if (is_nested) {
@@ -222,7 +243,7 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 
 /* ---- looking without touching -------------------------------------------------- */
 
-bool walk_would_succeed(u64 vpn, bool is_write)
+enum walk_verdict walk_verdict(u64 vpn, bool is_write)
 {
 	const struct memory *mem = &the_sys->mem;
 	u64 frame = this_cpu->s->root, rights = PTE_RW;
@@ -233,12 +254,21 @@ bool walk_would_succeed(u64 vpn, bool is_write)
 
 		rights &= pte;
 		if (!(pte & PTE_P))
-			return false;
-		if (!level || (pte & PTE_PS))
-			return !is_write || (rights & PTE_RW);
+			return WALK_FORBIDS;
 		frame = pte_pfn(pte);
+		if (level && !(pte & PTE_PS))
+			continue;
+		if (is_write && !(rights & PTE_RW))
+			return WALK_FORBIDS;
+		switch (lacks(pte, is_write)) {
+		case PTE_A:
+			return WALK_LACKS_A;
+		case PTE_D:
+			return WALK_LACKS_D;
+		}
+		return WALK_ALLOWS;
 	}
-	return false;
+	return WALK_FORBIDS;
 }
 
 u64 walk_table_of(u32 root, u64 vpn, u32 level)

@@ -3,9 +3,12 @@
  *
  * Both walks set missing A bits, and D for a store, with a locked update in the
  * step that read the entry, and install nothing unless every entry used is
- * present with A set.
+ * present with A set. Without hw_sets_a, hw_sets_d (tlb/arch.h) the leaf's bits
+ * are the kernel's to set: an access through A = 0, a store through D = 0 is a
+ * fault; A of upper entries is not looked at.
  * Source: Intel SDM vol. 3, "Accessed and Dirty Flags", "Caching Translation
- * Information".
+ * Information"; Arm ARM DDI 0487 D8.16, RISC-V privileged specification,
+ * Svade.
  *
  * No-execute is not enforced: fetches need what loads need.
  */
@@ -23,11 +26,19 @@ bool walk_explored(u64 vpn, bool is_write, struct tlb_entry *e);
  * *cycles: what its loads cost, whatever the outcome; without data caches
  * COST_WALK_LOAD each.
  * The entry is that of the leaf, or with nested paging of the smaller of the
- * guest's and the EPT's page. Return: false is a page fault. */
+ * guest's and the EPT's page. Return: false is a page fault; then e->flags is
+ * TLB_FAULTS if *@e may be cached as an entry that gives a fault, else 0. */
 bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles);
 
-/* walk_would_succeed - nothing changes, nothing is charged. */
-bool walk_would_succeed(u64 vpn, bool is_write);
+/* walk_verdict - what the tables say to an access now; nothing changes, nothing
+ * is charged. */
+enum walk_verdict {
+	WALK_ALLOWS,
+	WALK_FORBIDS,           /* not present, or no right to store          */
+	WALK_LACKS_A,           /* only that, or D, and hardware does not set */
+	WALK_LACKS_D,
+};
+enum walk_verdict walk_verdict(u64 vpn, bool is_write);
 
 /* walk_table_of - the frame of the table whose entry of @level translates @vpn
  * under @root; 0: there is none. */

@@ -304,6 +304,10 @@ static void say_modelled(struct timed_result *r, const struct sys *sys)
 		hide(r, checked[i]);
 	if (!sys->bbm)
 		hide(r, CTR_BBM_VIOLATIONS);
+	if (sys->m->rules.hw_sets_a)
+		hide(r, CTR_ACCESSED_FAULTS);
+	if (sys->m->rules.hw_sets_d)
+		hide(r, CTR_DIRTY_FAULTS);
 	say_walks(sys, r);
 }
 

@@ -6,12 +6,13 @@
 #include "mm/oracle.h"
 
 /* Under the page-table lock. Nobody else maps it, so nobody else may be given
- * what this one writes; more rights need no flush. */
+ * what this one writes; more rights need no flush on x86. */
 static bool reuse(struct mm *mm, u64 vpn, u32 level, u64 *p, struct page *page)
 {
 	if (READ_ONCE(page->mapcount) != 1)
 		return false;
 	pte_modify(mm->root, vpn, level, p, 0, PTE_RW | PTE_D | PTE_A);
+	flush_tlb_upgraded(mm, vpn);
 	NOTE("%s[%llu] := RW, the only mapping", level ? "PMD" : "PTE",
 	     (unsigned long long)vpn);
 	return true;

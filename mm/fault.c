@@ -97,8 +97,10 @@ static void migration_entry_wait(struct mm *mm, u64 vpn, u32 level, u64 *p)
 static int do_present(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 		      u64 *p, u64 e, bool is_write)
 {
-	if (!is_write || (e & PTE_RW))
+	if (!is_write || (e & PTE_RW)) {
+		fix_spurious_fault(mm, vpn, level, p, is_write);
 		return 0;
+	}
 	if (!(vma->flags & VM_WRITE))
 		return -EFAULT;
 	return do_wp_page(mm, vma, vpn, level, p);
@@ -148,6 +150,8 @@ int handle_mm_fault(u64 vpn, bool is_write)
 
 	down_read(&mm->mmap_lock);
 	rc = fault_locked(mm, vpn, is_write);
+	if (!rc)
+		update_mmu_cache(vpn);
 	up_read(&mm->mmap_lock);
 	COUNT(PGFAULT, 1);
 	return rc;

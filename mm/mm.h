@@ -309,6 +309,18 @@ int handle_mm_fault(u64 vpn, bool is_write);
  * under no lock but mmap_lock. Return: 0, -ENOMEM. */
 int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p);
 
+/* ---- what architectures leave to their kernels (arch.c) ---- */
+/* Flushes of more pages drop everything. */
+u32 arch_flush_ceiling(void);
+/* A fault of this CPU at @vpn is resolved. */
+void update_mmu_cache(u64 vpn);
+/* An entry in use was given more rights, or D, by a fault here. */
+void flush_tlb_upgraded(struct mm *mm, u64 vpn);
+/* The entry allows the access that faulted: it lacked A or D and hardware does
+ * not set them, or the TLB had something older. */
+void fix_spurious_fault(struct mm *mm, u64 vpn, u32 level, u64 *p,
+			bool is_write);
+
 /* ---- protection and NUMA scan (mprotect.c, numa.c) ---- */
 /* Change [start, end) of @vma; @is_numa: make present entries fault.
  * Return: pages changed. */

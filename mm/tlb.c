@@ -108,7 +108,7 @@ void flush_by_ipi(struct flush_req *r)
 void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full)
 {
 	const struct flush_ops *f = mms()->flush;
-	u32 ceiling = f && f->ceiling ? f->ceiling : kern()->flush_ceiling;
+	u32 ceiling = f && f->ceiling ? f->ceiling : arch_flush_ceiling();
 	struct flush_req *r = my_req();
 	enum cycle_cat cat = cat_enter(CYC_FLUSH);
 	u64 n = (end - start) >> order;

@@ -252,9 +252,9 @@ struct nsb {
 
 struct ncpu {
 	struct nsb sb[8];
-	u64 tlb[NP];            /* the entry as it was read, 0: none          */
+	u64 tlb[NP];            /* the entry as it was read                   */
 	u16 r;
-	u8 nr_sb, pc, at, acks, is_done, nr_q, q[MAX_CPUS], pad[4];
+	u8 nr_sb, pc, at, acks, is_done, nr_q, q[MAX_CPUS], has[NP], pad[2];
 };
 
 struct nstate {
@@ -265,6 +265,7 @@ struct nstate {
 
 static struct {
 	const struct prog *p;
+	const struct arch_rules *r;
 	bool is_tso, is_full;
 	struct ends *ends;
 	struct nstate *pool;
@@ -297,42 +298,75 @@ static bool n_is_new(const struct nstate *s)
 
 static void n_explore(const struct nstate *s);
 
+static bool gives_fault(u64 pte)
+{
+	return !(pte & PTE_P) || (!(pte & PTE_A) && !N.r->hw_sets_a);
+}
+
+/* Does @pte refuse the access? */
+static bool refuses(u64 pte, bool is_write)
+{
+	return gives_fault(pte) || (is_write && (!(pte & PTE_RW) ||
+		(!(pte & PTE_D) && !N.r->hw_sets_d)));
+}
+
+/* A translation for one access, by what the architecture says. */
+static bool n_translate(struct nstate *s, struct ncpu *c, u32 page,
+			bool is_write)
+{
+	u64 *tlb = &c->tlb[page], *pte = &s->pte[page];
+
+	if (c->has[page]) {
+		if (refuses(*tlb, is_write))
+			return false;
+		if (!is_write || *tlb & PTE_D)
+			return true;
+	}
+	if (refuses(*pte, is_write))
+		return false;
+	*pte |= PTE_A | (is_write ? PTE_D : 0);
+	*tlb = *pte;
+	c->has[page] = 1;
+	return true;
+}
+
+static void n_drop(struct ncpu *c, u32 page)
+{
+	c->has[page] = 0;
+	c->tlb[page] = 0;
+}
+
 static void n_access(struct nstate *s, struct ncpu *c, const struct op *o)
 {
 	bool is_write = o->code == STORE;
-	u64 *tlb = &c->tlb[o->page], *pte = &s->pte[o->page], v;
+	u64 tlb, v;
 
 	c->pc++;
-	if (*tlb && is_write && !(*tlb & PTE_RW))
-		goto fault;
-	if (!*tlb || (is_write && !(*tlb & PTE_D))) {
-		if (!(*pte & PTE_P) || (is_write && !(*pte & PTE_RW)))
-			goto fault;
-		*pte |= PTE_A | (is_write ? PTE_D : 0);
-		*tlb = *pte;
+	if (!n_translate(s, c, o->page, is_write)) {
+		if (N.r->fault_drops_page)
+			n_drop(c, o->page);
+		c->r = learn(c->r, 9);
+		return;
 	}
+	tlb = c->tlb[o->page];
 	if (is_write && N.is_tso) {
 		struct nsb *e = &c->sb[c->nr_sb++];
 
-		e->at = (u8)(pte_pfn(*tlb) - FIRST);
+		e->at = (u8)(pte_pfn(tlb) - FIRST);
 		e->v = o->k;
 		c->r = learn(c->r, 0);
 		return;
 	}
 	if (is_write) {
-		s->line[pte_pfn(*tlb) - FIRST] = o->k;
+		s->line[pte_pfn(tlb) - FIRST] = o->k;
 		c->r = learn(c->r, 0);
 		return;
 	}
-	v = s->line[pte_pfn(*tlb) - FIRST];
+	v = s->line[pte_pfn(tlb) - FIRST];
 	for (u32 i = 0; i < c->nr_sb; i++)
-		if (!c->sb[i].is_pte && c->sb[i].at == pte_pfn(*tlb) - FIRST)
+		if (!c->sb[i].is_pte && c->sb[i].at == pte_pfn(tlb) - FIRST)
 			v = c->sb[i].v;
 	c->r = learn(c->r, v);
-	return;
-fault:
-	*tlb = 0;
-	c->r = learn(c->r, 9);
 }
 
 /* Return: 1 when the CPU could step. */
@@ -378,7 +412,7 @@ static int n_step(const struct nstate *s0, u32 ci)
 		break;
 	case INVLPG:
 		c->pc++;
-		c->tlb[o->page] = 0;
+		n_drop(c, o->page);
 		break;
 	case MB:
 		if (c->nr_sb)
@@ -399,7 +433,7 @@ static int n_step(const struct nstate *s0, u32 ci)
 			}
 		} else if (to == N.p->nr_cpus) {
 			c->at++;
-			c->tlb[o->page] = 0;
+			n_drop(c, o->page);
 		} else if (c->acks) {
 			return 0;
 		} else {
@@ -447,20 +481,21 @@ static void n_explore(const struct nstate *s)
 			t.c[i].nr_q--;
 			memmove(t.c[i].q, t.c[i].q + 1, sizeof(c->q) - 1);
 			t.c[i].q[t.c[i].nr_q] = 0;
-			t.c[i].tlb[N.p->op[from][s->c[from].pc].page] = 0;
+			n_drop(&t.c[i], N.p->op[from][s->c[from].pc].page);
 			t.c[from].acks--;
 			n_explore(&t);
 			any = true;
 		}
 		for (u32 p = 0; p < NP && !c->is_done; p++) {
-			if (c->tlb[p]) {                /* evict */
+			if (c->has[p]) {                /* evict */
 				t = *s;
-				t.c[i].tlb[p] = 0;
+				n_drop(&t.c[i], p);
 				n_explore(&t);
 			}
-			if ((s->pte[p] & PTE_P) && s->pte[p] != c->tlb[p]) {
+			if (!gives_fault(s->pte[p]) || N.r->caches_invalid) {
 				t = *s;                 /* fill */
 				t.c[i].tlb[p] = s->pte[p];
+				t.c[i].has[p] = 1;
 				n_explore(&t);
 			}
 		}
@@ -498,6 +533,7 @@ static bool naive(const struct prog *p, enum memory_model model,
 	N.n = 0;
 	N.is_full = false;
 	N.p = p;
+	N.r = &S.m->rules;
 	N.is_tso = model == MEM_TSO;
 	N.ends = out;
 	memset(&s, 0, sizeof(s));
@@ -552,11 +588,11 @@ static void print_prog(const struct prog *p)
 
 static struct ends plain_ends, reduced_ends, naive_ends;
 
-static void many(enum memory_model model, const char *name)
+static void many(enum memory_model model, const char *name, u32 programs)
 {
 	u64 seed = check_seed(name);
 	const char *text = getenv("TEST_PROGRAMS");
-	u32 n = text ? (u32)atoi(text) : CHECK_MANY(200), bad = 0, nr = 0;
+	u32 n = text ? (u32)atoi(text) : CHECK_MANY(programs), bad = 0, nr = 0;
 
 	nr_states = 0;
 	for (u32 i = 0; i < n && bad < 5; i++) {
@@ -596,12 +632,79 @@ static void many(enum memory_model model, const char *name)
 
 static void test_sc(void **state)
 {
-	many(MEM_SC, "sc");
+	many(MEM_SC, "sc", 200);
 }
 
 static void test_tso(void **state)
 {
-	many(MEM_TSO, "tso");
+	many(MEM_TSO, "tso", 200);
+}
+
+/* What each architecture's rules, and their optional parts, change: what may be
+ * cached, who sets A and D, what a fault drops. */
+static void test_rules(void **state)
+{
+	const struct arch_rules before = S.m->rules;
+
+	S.m->rules = arch_rules[ARCH_ARM];
+	many(MEM_SC, "arm", 100);
+	S.m->rules.hw_sets_a = S.m->rules.hw_sets_d = true;
+	many(MEM_SC, "arm, FEAT_HAFDBS", 100);
+	S.m->rules = arch_rules[ARCH_RISCV];
+	many(MEM_SC, "riscv", 100);
+	many(MEM_TSO, "riscv, tso", 50);
+	S.m->rules.hw_sets_a = S.m->rules.hw_sets_d = true;
+	many(MEM_SC, "riscv, Svadu", 100);
+	S.m->rules.caches_invalid = false;
+	many(MEM_SC, "riscv, Svadu, Svvptc", 50);
+	S.m->rules = before;
+}
+
+/* The two sides above would agree if both ignored a rule: the same programs end
+ * differently under different rules. */
+static void test_rules_matter(void **state)
+{
+	/* Read-only in the TLB; made writable; stored to twice. */
+	static const struct prog upgrade = {
+		.nr_cpus = 1, .first = { 3, 0 },
+		.op = { { { LOAD, 0, 0 }, { PTE_XCHG, 0, 1 }, { STORE, 0, 1 },
+			  { STORE, 0, 2 }, { END, 0, 0 } } },
+	};
+	/* Nothing there; then something: may the load fault, and fault again? */
+	static const struct prog appear = {
+		.nr_cpus = 1, .first = { 0, 0 },
+		.op = { { { LOAD, 0, 0 }, { PTE_XCHG, 0, 1 }, { LOAD, 0, 0 },
+			  { LOAD, 0, 0 }, { END, 0, 0 } } },
+	};
+	/* A and D are clear. */
+	static const struct prog clear = {
+		.nr_cpus = 1, .first = { 2, 0 },
+		.op = { { { STORE, 0, 1 }, { END, 0, 0 } } },
+	};
+	static const struct {
+		const struct prog *p;
+		u32 ends[NR_ARCHS];     /* how many there are, x86, Arm, RISC-V */
+	} rows[] = {
+		{ &upgrade, { 2, 3, 3 } }, { &appear, { 1, 1, 3 } },
+		{ &clear, { 1, 1, 1 } },
+	};
+	const struct arch_rules before = S.m->rules;
+	u16 stored[NR_ARCHS];
+
+	for (u32 arch = 0; arch < NR_ARCHS; arch++) {
+		S.m->rules = arch_rules[arch];
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+			search(rows[i].p, MEM_SC, false, &plain_ends);
+			assert_true(naive(rows[i].p, MEM_SC, &naive_ends));
+			assert_int_equal(naive_ends.n, plain_ends.n);
+			assert_int_equal(rows[i].ends[arch], plain_ends.n);
+		}
+		stored[arch] = plain_ends.e[0].w[0];
+	}
+	assert_int_equal(1, stored[ARCH_X86]);
+	assert_int_equal(0, stored[ARCH_ARM]);
+	assert_int_equal(0, stored[ARCH_RISCV]);
+	S.m->rules = before;
 }
 
 /* Arrays that a walker fills and invalidations empty, next to the envelope of
@@ -702,6 +805,8 @@ static void test_arrays_are_within(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_sc),
 	cmocka_unit_test(test_tso),
+	cmocka_unit_test(test_rules),
+	cmocka_unit_test(test_rules_matter),
 	cmocka_unit_test(test_arrays_are_within),
 };
 

@@ -124,6 +124,18 @@ bool inval_drops_walk(const struct inval_op *op, u16 asid, u64 vpn,
 	return true;
 }
 
+/* ORDER arch, ORDER arch_local */
+const struct inval_op *arch_local_op(enum arch arch, enum arch_local what)
+{
+	static const char *const name[NR_ARCHS][NR_ARCH_LOCALS] = {
+		{ "INVLPG", "MOV CR3" },
+		{ "TLBI VAE1", "TLBI ASIDE1" },
+		{ "SFENCE.VMA va,asid", "SFENCE.VMA asid" },
+	};
+
+	return inval_op_find(name[arch][what]);
+}
+
 /* ORDER arch */
 const struct arch_rules arch_rules[NR_ARCHS] = {
 	[ARCH_X86] = {
@@ -137,13 +149,11 @@ const struct arch_rules arch_rules[NR_ARCHS] = {
 	},
 	[ARCH_ARM] = {
 		.name = "arm",
-		.hw_sets_a = true,
-		.hw_sets_d = true,
 		.needs_bbm = true,
 		.has_shared_asids = true,
 		.asid_bits = 16,
 		.source = "published: Arm ARM DDI 0487 D8.16, D8.17; assumed: "
-			  "FEAT_HAFDBS, 16-bit ASIDs, no FEAT_BBM",
+			  "16-bit ASIDs. Optional: FEAT_HAFDBS, FEAT_BBM",
 	},
 	[ARCH_RISCV] = {
 		.name = "riscv",
@@ -151,7 +161,8 @@ const struct arch_rules arch_rules[NR_ARCHS] = {
 		.asid_bits = 16,
 		.source = "published: RISC-V privileged specification, "
 			  "supervisor (ASIDs are private to a hart, entries "
-			  "with V = 0 may be cached); assumed: Svade, 16 bits",
+			  "with V = 0 may be cached); assumed: 16-bit ASIDs. "
+			  "Optional: Svadu, Svvptc",
 	},
 };
 

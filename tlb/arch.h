@@ -72,17 +72,28 @@ bool inval_drops(enum inval_scope scope, u16 asid, u64 vpn,
 bool inval_drops_walk(const struct inval_op *op, u16 asid, u64 vpn,
 		      u16 asid_of, u64 vpn_of, u32 order);
 
-/* Only needs_bbm is consulted so far (cpu/sys.c); the machine treats the others
- * as on x86. */
+/* What a processor does about translations, beyond its operations. A machine
+ * has its own copy (struct machine's rules): those of its architecture, changed
+ * by the optional features that its profile names. Consulted by the walkers and
+ * the access paths of both drivers (cpu/access.c, cpu/walker.c, cpu/step.c), by
+ * cpu/inval.c and cpu/bbm.c; cpu/mmu.c, translation by the manual, is x86's.
+ *
+ * An entry "gives a fault" that is not present, or whose A is clear without
+ * hw_sets_a. */
 struct arch_rules {
 	const char *name;       /* "x86"                                      */
-	bool caches_invalid;    /* not-present entries may be cached          */
+	bool caches_invalid;    /* entries that give a fault may be cached, and
+				 * then go on to; else they never are         */
 	bool hw_sets_a;         /* else an access through A = 0 faults        */
-	bool hw_sets_d;         /* else a store through D = 0 faults          */
+	bool hw_sets_d;         /* a store through D = 0 reads the entry in
+				 * memory again and sets D there; else it
+				 * faults by what the TLB says                */
 	bool fault_drops_page;  /* a page fault drops the entries of its page */
 	bool needs_bbm;         /* from one valid entry to another that maps
 				 * elsewhere, or another size, only through an
 				 * invalid one and an invalidation            */
+	bool may_resize;        /* needs_bbm, but not for another size of the
+				 * same translation (FEAT_BBM level 2)        */
 	bool has_shared_asids;  /* an ASID names one address space on all CPUs;
 				 * broadcasts need it                         */
 	u8 asid_bits;
@@ -90,6 +101,15 @@ struct arch_rules {
 };
 
 extern const struct arch_rules arch_rules[NR_ARCHS];
+
+/* What a kernel does to its own CPU, by any name. */
+enum arch_local {
+	ARCH_DROP_PAGE,         /* one page of the current address space      */
+	ARCH_DROP_ASID,         /* all of it                                  */
+	NR_ARCH_LOCALS
+};
+
+const struct inval_op *arch_local_op(enum arch arch, enum arch_local what);
 
 /* arch_find - by name. Return: an enum arch, or -1. */
 int arch_find(const char *name);

@@ -17,6 +17,8 @@ enum tlb_flag {
 	TLB_U = 8,              /* user accesses allowed; cpu/mmu.h only      */
 	TLB_TABLE = 16,         /* envelopes only: a paging-structure cache's
 				 * member, @pfn is the next table             */
+	TLB_FAULTS = 32,        /* what is cached is an entry that gives a
+				 * fault; only where arch_rules.caches_invalid */
 };
 
 struct tlb_entry {
