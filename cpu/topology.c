@@ -4,11 +4,16 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <hwloc.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* SLIT values when the topology has none. */
 #define DISTANCE_LOCAL 10u
@@ -175,10 +180,13 @@ static int too_many_cpus(const char *spec, unsigned long nr, struct err *e)
 
 /* --- XML files ----------------------------------------------------------- */
 
-/* Says what is wrong with a file that hwloc did not take. */
-static int reject_xml(const char *path, struct err *e)
+#define XML_HOW "write one with 'lstopo --of xml FILE'"
+#define XML_INDEX_MAX (1u << 20)
+#define XML_SECONDS 10          /* a large machine's file takes milliseconds  */
+
+/* Is it whole, and of the right kind? */
+static int look_at_xml(const char *path, struct err *e)
 {
-	static const char how[] = "write one with 'lstopo --of xml FILE'";
 	char buf[4096 + 16] = "";
 	bool has_start = false, has_end = false;
 	size_t keep = 0, total = 0, n;
@@ -210,13 +218,70 @@ static int reject_xml(const char *path, struct err *e)
 	fclose(f);
 	if (!has_start)
 		return err_set(e, -EINVAL, "%s: no <topology> element in its %zu "
-			       "bytes: not an hwloc topology; %s", path, total,
-			       how);
+			       "bytes: not an hwloc topology; " XML_HOW, path,
+			       total);
 	if (!has_end)
 		return err_set(e, -EINVAL, "%s: the file ends at byte %zu before "
-			       "</topology>: truncated; %s", path, total, how);
-	return err_set(e, -EINVAL, "%s: hwloc %s does not accept this topology; "
-		       "%s", path, HWLOC_VERSION, how);
+			       "</topology>: truncated; " XML_HOW, path, total);
+	return 0;
+}
+
+static int reject_xml(const char *path, const char *does, struct err *e)
+{
+	return err_set(e, -EINVAL, "%s: hwloc %s %s this topology; " XML_HOW,
+		       path, HWLOC_VERSION, does);
+}
+
+/* An index that a file leaves out is ~0, and hwloc's sets grow that far. */
+static bool has_indexes(hwloc_topology_t t, hwloc_obj_type_t type)
+{
+	hwloc_obj_t o = NULL;
+
+	while ((o = hwloc_get_next_obj_by_type(t, type, o)))
+		if (o->os_index > XML_INDEX_MAX)
+			return false;
+	return true;
+}
+
+static bool can_load_xml(const char *path)
+{
+	hwloc_topology_t t;
+
+	return !hwloc_topology_init(&t) && !hwloc_topology_set_xml(t, path) &&
+	       !hwloc_topology_load(t) && has_indexes(t, HWLOC_OBJ_PU) &&
+	       has_indexes(t, HWLOC_OBJ_NUMANODE);
+}
+
+/* libhwloc 2.9 dereferences NULL on some damaged files, so one that it does not
+ * know yet is read by a child first. What it prints on the way is dropped. */
+static int try_xml(const char *path, struct err *e)
+{
+	static const int fatal[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGALRM };
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return err_set(e, -errno, "%s: cannot fork: %s", path,
+			       strerror(errno));
+	if (!pid) {
+		int null = open("/dev/null", O_WRONLY);
+
+		for (size_t i = 0; i < ARRAY_LEN(fatal); i++)
+			signal(fatal[i], SIG_DFL);
+		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+		alarm(XML_SECONDS);
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+		_exit(can_load_xml(path) ? 0 : 1);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return err_set(e, -errno, "%s: %s", path,
+				       strerror(errno));
+	if (WIFSIGNALED(status))
+		return reject_xml(path, WTERMSIG(status) == SIGALRM ?
+				  "takes too long to read" : "crashes on", e);
+	return status ? reject_xml(path, "does not accept", e) : 0;
 }
 
 /* --- flattening ---------------------------------------------------------- */
@@ -443,12 +508,15 @@ int topology_load(struct machine *m, enum topology_kind kind, const char *spec,
 		else if (nr > MACHINE_MAX_CPUS)
 			err = too_many_cpus(spec, nr, e);
 	} else if (kind == TOPOLOGY_XML) {
-		if (hwloc_topology_set_xml(t, spec))
-			err = reject_xml(spec, e);
+		err = look_at_xml(spec, e);
+		if (!err)
+			err = try_xml(spec, e);
+		if (!err && hwloc_topology_set_xml(t, spec))
+			err = reject_xml(spec, "does not accept", e);
 	}
 	if (!err && hwloc_topology_load(t)) {
 		if (kind == TOPOLOGY_XML)
-			err = reject_xml(spec, e);
+			err = reject_xml(spec, "does not accept", e);
 		else if (kind == TOPOLOGY_SYNTHETIC)
 			err = reject_synthetic(spec, e);
 		else

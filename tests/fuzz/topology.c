@@ -1,5 +1,4 @@
-/* topology.c - hwloc's synthetic strings. Its XML is left out: libhwloc 2.9
- * itself dereferences NULL on objects without a cpuset. */
+/* topology.c - hwloc's synthetic strings, and its XML (what begins with '<'). */
 #include "cpu/topology.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -18,11 +17,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	FUZZ_CHECK(text);
 	memcpy(text, data, bytes);
 	text[bytes] = '\0';
-	ret = topology_load(&m, TOPOLOGY_SYNTHETIC, text, &e);
+	ret = text[0] == '<'
+		? topology_load(&m, TOPOLOGY_XML, fuzz_path(data, bytes), &e)
+		: topology_load(&m, TOPOLOGY_SYNTHETIC, text, &e);
 	free(text);
-	if (ret)
+	if (ret) {
 		FUZZ_CHECK_REFUSAL(ret, e);
-	else
-		topology_unload(&m);
+		return 0;
+	}
+	FUZZ_CHECK(m.nr_cpus && m.nr_nodes);
+	for (u32 i = 0; i < m.nr_cpus; i++)
+		FUZZ_CHECK(m.cpu[i].node < m.nr_nodes);
+	topology_unload(&m);
 	return 0;
 }
