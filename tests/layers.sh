@@ -4,7 +4,8 @@
 # Beside these, emu -> host -> calib -> base: measuring a machine, and the one we
 # run on, know nothing of the modelled one.
 # hwloc is included by cpu/topology.c alone, PAPI by host/papi.c, libsde by
-# emu/sde.c, and below emu/ nothing prints to stdout or exits.
+# emu/sde.c, and below emu/ nothing prints to stdout or exits (but a child
+# process that tries a file).
 # Without DIR the checks first prove, on files made up here, that they can fail.
 case_nr=0 bad=0
 
@@ -76,7 +77,8 @@ layers() {
 	check "nothing below emu prints to stdout or exits" <<-EOF
 	$(grep -EHn '(^|[^a-z_])(v?printf|puts|putchar|perror|_?exit|err|errx|warn|warnx)\(' \
 		$(sources base calib host tlb cpu mm workloads) /dev/null |
-		grep -Ev ':[[:space:]]*(/?\*|//)')
+		grep -Ev ':[[:space:]]*(/?\*|//)' |
+		grep -v '^cpu/topology\.c:[0-9]*:.*_exit(can_load_xml')
 	EOF
 }
 
