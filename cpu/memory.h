@@ -7,10 +7,11 @@
  *
  *  63   62..52    51..12     11   10   9   8     7    6 5  4 3 2    1    0
  * +----+--------+----------+----+----+---+-----+----+---+-+---+----+----+---+
- * | NX |        |   pfn    | MW | MIG|   | NUM | PS | D |A|   | US | RW | P |
+ * | NX |        |   pfn    | MW | MIG|SWP| NUM | PS | D |A|   | US | RW | P |
  * +----+--------+----------+----+----+---+-----+----+---+-+---+----+----+---+
  * Bits 8..11 mean this only while P = 0 (bit 8 is G, global, while P = 1): NUM (PROT_NONE, the bit that marks a
- * NUMA hint), MIG (migration entry), MW (it was writable).
+ * NUMA hint), SWP (pfn is a slot of the swap device), MIG (migration entry), MW
+ * (it was writable).
  */
 #ifndef CPU_MEMORY_H
 #define CPU_MEMORY_H
@@ -26,6 +27,7 @@
 #define PTE_PS	(1ull << 7)
 #define PTE_G	(1ull << 8)
 #define PTE_NUMA (1ull << 8)
+#define PTE_SWAP (1ull << 9)
 #define PTE_MIG	(1ull << 10)
 #define PTE_MIG_W (1ull << 11)
 #define PTE_NX	(1ull << 63)

@@ -226,6 +226,18 @@ u64 word_add(void *p, u32 bytes, u64 delta, u64 cycles)
 	return v;
 }
 
+bool word_inc_not_zero(void *p, u32 bytes, u64 cycles)
+{
+	u64 v;
+
+	ordered_step(p, cycles);
+	v = word_get(p, bytes);
+	if (v)
+		store_now(p, bytes, v + 1);
+	observe(v != 0);
+	return v;
+}
+
 void word_add_relaxed(void *p, u32 bytes, u64 delta, u64 cycles)
 {
 	struct sb_entry e;

@@ -58,6 +58,7 @@ void word_write(void *p, u32 bytes, u64 v, u64 cycles);
 u64 word_xchg(void *p, u32 bytes, u64 v, u64 cycles);
 bool word_cmpxchg(void *p, u32 bytes, u64 old, u64 v, u64 cycles);
 u64 word_add(void *p, u32 bytes, u64 delta, u64 cycles);
+bool word_inc_not_zero(void *p, u32 bytes, u64 cycles);
 void word_add_relaxed(void *p, u32 bytes, u64 delta, u64 cycles);
 
 /* Raw contents, for code that already stepped. */
@@ -75,6 +76,8 @@ void word_set(void *p, u32 bytes, u64 v);
 /* Fully ordered; returns the new value. */
 #define atomic_add_return(p, d) \
 	((__typeof__(*(p)))word_add((p), sizeof(*(p)), (u64)(d), cost_of(COST_LOCK)))
+#define atomic_inc_not_zero(p) \
+	word_inc_not_zero((p), sizeof(*(p)), cost_of(COST_LOCK))
 /* No result, no order (a full barrier all the same on TSO hardware). */
 #define atomic_inc(p) word_add_relaxed((p), sizeof(*(p)), 1, cost_of(COST_LOCK))
 #define atomic_dec(p) word_add_relaxed((p), sizeof(*(p)), (u64)-1, cost_of(COST_LOCK))

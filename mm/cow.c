@@ -4,12 +4,33 @@
 
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/swap.h"
 
-/* Under the page-table lock. Nobody else maps it, so nobody else may be given
- * what this one writes; more rights need no flush on x86. */
+/* Nobody else maps it, and no swap entry names it. Until 5.8 that is enough;
+ * then nobody may have a reference, either (09854ba94c6a). A page of the swap
+ * cache must be locked: if somebody else has it locked, a copy will do (2.6.36
+ * waited for him). */
+static bool is_mine(struct page *page)
+{
+	bool ok = true;
+
+	touch(&page->swap_slot, false);
+	observe(page->swap_slot);
+	if (page->swap_slot) {
+		if (!trylock_page(page))
+			return false;
+		ok = reuse_swap_page(page);
+		unlock_page(page);
+	}
+	return ok && READ_ONCE(page->mapcount) == 1 &&
+	       (!kern()->cow_counts_refs || READ_ONCE(page->refcount) == 1);
+}
+
+/* Under the page-table lock. Nobody else may be given what this one writes;
+ * more rights need no flush on x86. */
 static bool reuse(struct mm *mm, u64 vpn, u32 level, u64 *p, struct page *page)
 {
-	if (READ_ONCE(page->mapcount) != 1)
+	if (!is_mine(page))
 		return false;
 	pte_modify(mm->root, vpn, level, p, 0, PTE_RW | PTE_D | PTE_A);
 	flush_tlb_upgraded(mm, vpn);

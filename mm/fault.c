@@ -121,6 +121,8 @@ static int fault_at(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p,
 		migration_entry_wait(mm, vpn, level, p);
 		return 0;
 	}
+	if (e & PTE_SWAP)
+		return do_swap_page(mm, vma, vpn, p, e, is_write);
 	return do_anonymous_page(mm, vma, vpn, level, is_write);
 }
 

@@ -14,9 +14,10 @@
 
 /* What one flush asks of a CPU. In the arena: responders read it. */
 struct flush_req {
-	struct mm *mm;
+	struct mm *mm;          /* NULL: whichever the CPU has loaded         */
 	u64 start, end;         /* vpn                                        */
-	u64 new_gen;            /* has_tlb_gen: mm->tlb_gen it brings         */
+	u64 new_gen;            /* has_tlb_gen: mm->tlb_gen it brings, or
+				 * TLB_GENERATION_INVALID                     */
 	u8 order;               /* stride, log2 pages                         */
 	u8 is_full;
 	u8 zero[6];
@@ -64,6 +65,10 @@ void flush_batch_add(struct flush_batch *b, u64 vpn, u32 order);
 void flush_batch_flush(struct flush_batch *b, bool is_full);
 
 /* tlb.c */
+#define TLB_GENERATION_INVALID 0
+/* arch_tlbbatch_flush: each CPU of @mask brings the address space that it has
+ * loaded up to date. */
+void flush_tlb_batch(const u64 *mask);
 void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full);
 void flush_by_ipi(struct flush_req *r);
 

@@ -5,6 +5,7 @@
 #include "mm/gather.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
+#include "mm/swap.h"
 #include "mm/vma.h"
 
 /* ---- entries ------------------------------------------------------------------------ */
@@ -20,6 +21,10 @@ static u64 share_entry(struct mm *mm, u64 vpn, u32 level, u64 *p)
 		if (e & PTE_MIG_W)
 			pte_modify(mm->root, vpn, level, p, PTE_MIG_W, 0);
 		return e & ~PTE_MIG_W;
+	}
+	if (e & PTE_SWAP) {
+		swap_duplicate(e);
+		return e;
 	}
 	if (!(e & (PTE_P | PTE_NUMA)))
 		return 0;
@@ -44,9 +49,10 @@ static void copy_entry(struct mm *dst, struct mm *src, u64 vpn, u32 level,
 		return;
 	pte_store(dst->root, vpn, level, to, e);
 	NOTE("child's %s[%llu] := %s of frame %llu", level ? "PMD" : "PTE",
-	     (unsigned long long)vpn, e & PTE_MIG ? "migration entry" : "copy",
+	     (unsigned long long)vpn, e & PTE_MIG ? "migration entry"
+	     : e & PTE_SWAP ? "swap entry" : "copy",
 	     (unsigned long long)pte_pfn(e));
-	if (!(e & PTE_MIG)) {
+	if (!(e & (PTE_MIG | PTE_SWAP))) {
 		touch(&dst->rss, true);
 		dst->rss += 1ull << paging_order(&the_sys->mem.paging, level);
 	}

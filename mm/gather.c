@@ -1,5 +1,7 @@
 #include "mm/gather.h"
 #include "mm/oracle.h"
+#include "mm/reclaim.h"
+#include "mm/swap.h"
 
 static struct gather *queue(void)
 {
@@ -18,8 +20,10 @@ static void free_queued(void)
 {
 	struct gather *q = queue();
 
-	for (u32 i = 0; i < q->n; i++)
+	for (u32 i = 0; i < q->n; i++) {
+		free_swap_cache(page_of(q->pfn[i]));
 		put_page(page_of(q->pfn[i]));
+	}
 	q->n = 0;
 }
 
@@ -76,6 +80,8 @@ static void zap_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 	/* Of a migration entry, the migration finds nothing to restore. */
 	if (old & (PTE_P | PTE_NUMA))
 		zap_present(g, vpn, order, old);
+	else if (old & PTE_SWAP)
+		free_swap_and_cache(old);
 }
 
 static void zap_pmd(struct mmu_gather *g, u64 vpn, u64 *pmd)
@@ -98,6 +104,7 @@ static void zap_ptes(struct mmu_gather *g, u64 vpn, u64 end)
 		struct spinlock *ptl = pgtable_lock(g->b.mm, vpn, 0);
 
 		spin_lock(ptl);
+		flush_tlb_batched_pending(g->b.mm);
 		for (; vpn < end && q->n < q->capacity; vpn++)
 			zap_entry(g, vpn, 0, pgtable_entry(g->b.mm, vpn, 0));
 		mms()->flush->unlock(&g->b);

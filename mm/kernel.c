@@ -10,7 +10,13 @@
 	.migrate_flushes = true, .protect_flushes = true, \
 	.pmd_migration_flushes = true, .fork_flushes = true, \
 	.cow_flushes = true, .mremap_flushes = true, .adjust_locks = true, \
+	.batch_flushes = true, .batch_flush_dirty = true, \
+	.swapin_recheck = RECHECK_SLOT, \
 	.rmap_lock = RMAP_LOCK_ROOT
+
+/* Reclaim batches its flushes from 4.3. */
+#define BATCHED(debt) \
+	.reclaim_batches = true, .batch_debt = (debt), .debt_resets = true
 
 /* mremap: 3.7 to 4.18; 4.19; whole tables from 4.20; safely from 5.14. */
 #define MREMAP_3_7 .mremap_order = MREMAP_ORDER_LOCK_NEEDED
@@ -33,7 +39,8 @@
 	.pte_accessible_pending = true
 #define V3_13 ANNOUNCED(PENDING_BOOL, 8)
 #define V4_13 ANNOUNCED(PENDING_COUNT, 33), .gather_announces = true, \
-	.gather_checks_nested = true
+	.gather_checks_nested = true, \
+	BATCHED(DEBT_BOOL)
 
 static const struct kernel v3_8 = {
 	.name = "v3.8", .commit = "b32967ff101a", .evidence = "S",
@@ -115,6 +122,13 @@ static const struct kernel v3_13_posted = {
 	V3_13, .pending_order = ORDER_MB, .thp_check = CHECK_LOCK_CYCLE,
 };
 
+static const struct kernel v4_12 = {
+	.name = "v4.12", .commit = "3ea277194daa^", .evidence = "S",
+	.summary = "reclaim batches its flushes (4.3), nobody else knows of them",
+	ANNOUNCED(PENDING_BOOL, 33), .pending_order = ORDER_MB,
+	.thp_check = CHECK_LOCKLESS, BATCHED(DEBT_NONE),
+};
+
 static const struct kernel v4_13 = {
 	.name = "v4.13", .commit = "16af97dc5a89", .evidence = "S",
 	.summary = "tlb_flush_pending counts changers",
@@ -133,19 +147,51 @@ static const struct kernel v4_14 = {
 	.gather_checks_nested = true, .numa_clear_holds_page_lock = true, \
 	.pending = PENDING_COUNT, .pending_order = ORDER_PTL, \
 	.pte_accessible_pending = true, .gup_fast_sees_numa = true, \
-	.is_thp_migration_generic = true, .flush_ceiling = 33
+	.is_thp_migration_generic = true, .cow_counts_refs = true, \
+	.flush_ceiling = 33
 
 static const struct kernel v5_14 = {
 	.name = "v5.14", .commit = "c5b5a3dd2c1f", .evidence = "S",
 	.summary = "THP NUMA migration through migration entries",
-	V5_14,
+	V5_14, BATCHED(DEBT_BOOL),
 };
+
+#define WITH_GEN(invalid) \
+	V5_14, .has_tlb_gen = true, .thp_upgrade_is_free = true, \
+	.gather_knows_stride = true, BATCHED(DEBT_COUNT), \
+	.batch_gen_is_invalid = (invalid)
+#define V6_1 WITH_GEN(true)
 
 static const struct kernel v6_1 = {
 	.name = "v6.1", .commit = "v6.1", .evidence = "T",
 	.summary = "as v5.14, flushes by generation (tlb_gen)",
-	V5_14, .has_tlb_gen = true, .thp_upgrade_is_free = true,
-	.gather_knows_stride = true,
+	V6_1,
+};
+
+/* Reclaim's batches, later and elsewhere. */
+static const struct kernel v5_19_gen0 = {
+	.name = "v5.19+gen-0", .commit = "aa44284960d5", .evidence = "S",
+	.summary = "as v6.1, a batch is skipped as generation 0 (8f1d56f64f8d^)",
+	WITH_GEN(false),
+};
+
+static const struct kernel v6_14 = {
+	.name = "v6.14", .commit = "383c4613c67c", .evidence = "S",
+	.summary = "as v6.1, madvise pays the batch debt after retaking the lock",
+	V6_1, .debt_after_relock = true,
+};
+
+static const struct kernel v6_6_arm64 = {
+	.name = "v6.6-arm64", .commit = "4b634918384c^", .evidence = "S",
+	.summary = "batches by TLBI, the debt is paid by a DSB",
+	V5_14, BATCHED(DEBT_COUNT), .batch_broadcasts = true,
+	.debt_waits_only = true,
+};
+
+static const struct kernel v6_16_arm64 = {
+	.name = "v6.16-arm64", .commit = "4b634918384c", .evidence = "S",
+	.summary = "the same, the debt is paid by a flush",
+	V5_14, BATCHED(DEBT_COUNT), .batch_broadcasts = true,
 };
 
 static const struct kernel no_gather = {
@@ -227,7 +273,8 @@ static const struct kernel v4_14_nolock = {
 const struct kernel *const kernels[] = {
 	&v2_6_34, &fork_head, &fork_head_wait, &v3_3, &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
-	&v3_13_posted, &no_gather, &v4_13, &v4_14, &v4_19, &v5_14, &v6_1, &pending_bool_nolock,
+	&v3_13_posted, &no_gather, &v4_12, &v4_13, &v4_14, &v4_19, &v5_14,
+	&v5_19_gen0, &v6_1, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock, NULL
 };
 
@@ -290,6 +337,22 @@ const struct kernel_switch kernel_switches[] = {
 	PART("mremap-flush", mremap_flushes, 0, "mremap never flushes"),
 	PART("mremap-flush-locked", mremap_flush, MREMAP_FLUSH_LATE,
 	     "mremap flushes after its locks"),
+	PART("batch-flush", batch_flushes, 0,
+	     "what reclaim unmapped is never flushed"),
+	PART("batch-flush-dirty", batch_flush_dirty, 0,
+	     "a page is written out before its flush"),
+	PART("batch-debt", batch_debt, DEBT_NONE,
+	     "nobody pays for reclaim's flush"),
+	PART("batch-debt-count", batch_debt, DEBT_BOOL,
+	     "a bool for the pair of counters"),
+	PART("batch-debt-flush", debt_waits_only, 1,
+	     "the payer waits only for what it began itself"),
+	PART("batch-debt-again", debt_after_relock, 0,
+	     "the debt is not looked at again after the lock was dropped"),
+	PART("batch-debt-reset", debt_resets, 0,
+	     "the pair of counters wraps around"),
+	PART("batch-gen", batch_gen_is_invalid, 0,
+	     "generation 0 counts as an old one"),
 	{ NULL, 0, 0, 0, NULL }
 };
 

@@ -63,6 +63,20 @@ enum mremap_order {
 	MREMAP_ORDER_LOCK_NEEDED,       /* that unless the order is known     */
 };
 
+/* What tells those who find an entry cleared that reclaim has not flushed it. */
+enum batch_debt {
+	DEBT_NONE,
+	DEBT_BOOL,              /* mm->tlb_flush_batched := 1; flush; := 0    */
+	DEBT_COUNT,             /* announced and flushed, counted             */
+};
+
+/* What a fault looks at again once it has locked a page of the swap cache. */
+enum swapin_recheck {
+	RECHECK_NONE,
+	RECHECK_CACHED,         /* that it is in the cache                    */
+	RECHECK_SLOT,           /* for the same slot                          */
+};
+
 struct kernel {
 	const char *name;
 	const char *commit;     /* what it stands for                         */
@@ -112,6 +126,19 @@ struct kernel {
 	bool reader_without_ptl;        /* the mover learns of the entry from
 					 * hardware alone (a model variant)   */
 	u32 flush_ceiling;              /* pages; more is a full flush        */
+
+	bool reclaim_batches;           /* unmaps wait for one flush          */
+	bool batch_flushes;             /* that flush, before pages are freed */
+	bool batch_flush_dirty;         /* and before they are written out    */
+	bool batch_gen_is_invalid;      /* it is skipped by no generation     */
+	bool batch_broadcasts;          /* started at once (Arm's TLBI)       */
+	enum batch_debt batch_debt;
+	bool debt_waits_only;           /* paid by a DSB of the payer's       */
+	bool debt_after_relock;         /* and paid once more when the lock was
+					 * dropped in between                 */
+	bool debt_resets;               /* the counters begin anew in time    */
+	enum swapin_recheck swapin_recheck;
+	bool cow_counts_refs;           /* reuse only without references      */
 };
 
 /* NULL-terminated, in the order `tlbemu list kernels` prints. */

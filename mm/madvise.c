@@ -3,6 +3,8 @@
 
 #include "mm/gather.h"
 #include "mm/oracle.h"
+#include "mm/reclaim.h"
+#include "mm/swap.h"
 
 /* Under the page-table lock. Clean from now on: a store says that the page is
  * wanted again, if the CPU that stores learns of it. */
@@ -13,6 +15,11 @@ static void free_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 	u64 e = pte_load(p);
 	struct page *page;
 
+	if (e & PTE_SWAP) {
+		pte_store(mm->root, vpn, level, p, 0);
+		NOTE("PTE[%llu] := NONE", (unsigned long long)vpn);
+		free_swap_and_cache(e);
+	}
 	if (!(e & PTE_P))
 		return;
 	page = page_of(pte_pfn(e));
@@ -27,14 +34,48 @@ static void free_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 	page->is_lazyfree = 1;
 }
 
+/* A page that is part of a larger one must be split off first: without the
+ * page-table lock. What splitting takes is not modelled. */
+static void split_large(struct mm *mm, struct spinlock *ptl, u64 e)
+{
+	struct page *page = page_of(pte_pfn(e));
+
+	if (!(e & PTE_P))
+		return;
+	touch_flags(page, false);
+	observe(page->is_large);
+	if (!page->is_large || !trylock_page(page))
+		return;
+	get_page(page);
+	spin_unlock(ptl);
+	step(&page->mapcount, true, 0);
+	page->is_large = 0;
+	NOTE("frame %llu split off its folio", (unsigned long long)pfn_of(page));
+	unlock_page(page);
+	put_page(page);
+	spin_lock(ptl);
+	/* Reclaim may have been there meanwhile (383c4613c67c). */
+	if (kern()->debt_after_relock)
+		flush_tlb_batched_pending(mm);
+}
+
 static void free_entries(struct mmu_gather *g, u64 vpn, u64 end, u32 level)
 {
+	u64 step = 1ull << paging_order(&the_sys->mem.paging, level);
 	struct spinlock *ptl = pgtable_lock(g->b.mm, vpn, level);
 
 	spin_lock(ptl);
-	for (; vpn < end; vpn += 1ull << paging_order(&the_sys->mem.paging,
-						      level))
-		free_entry(g, vpn, level, pgtable_entry(g->b.mm, vpn, level));
+	if (!level)
+		flush_tlb_batched_pending(g->b.mm);
+	for (; vpn < end; vpn += step) {
+		u64 *p = pgtable_entry(g->b.mm, vpn, level);
+
+		if (!level)
+			split_large(g->b.mm, ptl, pte_load(p));
+		free_entry(g, vpn, level, p);
+		oracle_may_drop(g->b.mm, vpn, step < end - vpn ? step
+							       : end - vpn);
+	}
 	mms()->flush->unlock(&g->b);
 	spin_unlock(ptl);
 }
@@ -51,6 +92,8 @@ static void lazyfree_range(struct mmu_gather *g, u64 start, u64 end)
 		if (old)
 			free_entries(g, vpn, next,
 				     pmd_is_huge(old) ? PMD_LEVEL : 0);
+		else
+			oracle_may_drop(g->b.mm, vpn, next - vpn);
 	}
 }
 

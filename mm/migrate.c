@@ -214,7 +214,7 @@ bool migrate_misplaced_page(struct page *page, u32 node)
 
 bool compact_page(struct page *page, u32 node)
 {
-	if (!isolate_lru_page(page))
+	if (!isolate_frame(pfn_of(page)))
 		return false;
 	NOTE("compaction isolates frame %llu", (unsigned long long)pfn_of(page));
 	return migrate_page(page, node);

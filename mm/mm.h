@@ -26,7 +26,8 @@ struct page {
 	u8 is_lazyfree : 1;     /* MADV_FREE: may be dropped while clean      */
 	u8 is_lru;              /* 0: isolated, or never on it                */
 	u8 node;
-	u8 is_free;
+	u8 is_free : 1;
+	u8 is_large : 1;        /* part of a larger one that entries map      */
 	union {
 		u32 next;       /* free: next pfn on the list                 */
 		u32 last_cpupid;        /* used: CPU + 1 of the last hint fault */
@@ -85,6 +86,8 @@ struct mm {
 	u64 tlb_gen;            /* has_tlb_gen: flushes so far, from 1        */
 	u32 tlb_flush_pending;
 	u32 numa_tlb_lazy;
+	u32 tlb_flush_batched;  /* reclaim unmapped and has not flushed yet   */
+	u32 zero;
 	u64 cpumask[MM_CPUMASK_WORDS];
 
 	u64 numa_scan_offset;   /* vpn                                        */
@@ -116,6 +119,7 @@ struct node_mem {
 	u32 free_huge;
 	u64 next;               /* never used from here on                    */
 	u64 end;
+	u64 hand;               /* where reclaim looks next                   */
 };
 
 /* Ghost of a frame: what oracles know and kernels do not. */
@@ -151,6 +155,8 @@ struct mm_state {
 	struct flush_req *req;  /* [nr_cpus] the flush a CPU has under way    */
 	u64 *seen_gen;          /* [nr_cpus] tlb_gen its TLB has caught up to */
 	struct gather *gather;  /* [nr_cpus]                                  */
+	struct swap *swap;      /* NULL: no device (swap.h)                   */
+	struct tlb_batch *batch;        /* [nr_cpus], see reclaim.h           */
 	u64 frames_per_node;
 	struct ghost *ghost;    /* [nr_frames] when checked                   */
 	u64 truth_pages;        /* of each mm->truth                          */
@@ -185,6 +191,12 @@ static inline struct page *page_of(u64 pfn)
 static inline u64 pfn_of(const struct page *p)
 {
 	return (u64)(p - mms()->page);
+}
+
+/* mapcount and the flags beside it are one word. */
+static inline void touch_flags(struct page *p, bool is_write)
+{
+	touch(&p->mapcount, is_write);
 }
 
 static inline u32 hpage_order(void)
@@ -288,6 +300,11 @@ u32 alloc_table(u32 node);
 /* ---- frames (page.c) ---- */
 struct page *alloc_page(u32 node, u32 order);   /* refcount 1; NULL: none     */
 void get_page(struct page *p);
+bool get_page_unless_zero(struct page *p);
+/* Take all references away at once, if there are exactly @count: then nobody
+ * gets one. Give back. */
+bool page_ref_freeze(struct page *p, u32 count);
+void page_ref_unfreeze(struct page *p, u32 count);
 void put_page(struct page *p);                  /* frees at 0                 */
 void free_page_to(struct page *p);
 bool trylock_page(struct page *p);
@@ -295,6 +312,7 @@ void lock_page(struct page *p);
 void unlock_page(struct page *p);
 void wait_on_page_locked(struct page *p);
 bool isolate_lru_page(struct page *p);          /* takes a reference          */
+bool isolate_frame(u64 pfn);    /* the same of what may be free by now        */
 void putback_lru_page(struct page *p);          /* drops it                   */
 /* The page moves to @dst, if the caller sees it through (oracle.h). */
 void copy_page(struct page *dst, struct page *src);
@@ -303,11 +321,14 @@ void copy_user_page(struct page *dst, struct page *src);
 void zero_page(struct page *page);
 u32 pfn_node(u64 pfn);
 
-/* ---- faults (fault.c, cow.c) ---- */
+/* ---- faults (fault.c, cow.c, swapin.c) ---- */
 int handle_mm_fault(u64 vpn, bool is_write);
 /* A write to a page that is mapped read-only although @vma may be written:
  * under no lock but mmap_lock. Return: 0, -ENOMEM. */
 int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p);
+/* @e was read from @p and names a swap slot. Return: 0, -ENOMEM. (swapin.c) */
+int do_swap_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *p, u64 e,
+		 bool is_write);
 
 /* ---- what architectures leave to their kernels (arch.c) ---- */
 /* Flushes of more pages drop everything. */

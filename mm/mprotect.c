@@ -4,6 +4,7 @@
 #include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/reclaim.h"
 #include "mm/vma.h"
 
 /* What the new rights take from an entry and give to it. NUMA marking and
@@ -46,7 +47,8 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 	u32 order = paging_order(&the_sys->mem.paging, level);
 	u64 old = pte_load(p), new, clear, set;
 
-	if (!old || (old & PTE_MIG) || (level && !pmd_is_huge(old)))
+	if (!old || (old & (PTE_MIG | PTE_SWAP)) ||
+	    (level && !pmd_is_huge(old)))
 		return 0;
 	if (is_numa && !(old & PTE_P))
 		return 0;
@@ -96,6 +98,7 @@ u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
 		} else {
 			ptl = pgtable_lock(mm, vpn, 0);
 			spin_lock(ptl);
+			flush_tlb_batched_pending(mm);
 			for (; vpn < next; vpn++)
 				pages += change_entry(&b, vpn, 0,
 						      pgtable_entry(mm, vpn, 0),

@@ -9,6 +9,7 @@
 #include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/reclaim.h"
 #include "mm/rmap.h"
 #include "mm/vma.h"
 
@@ -116,6 +117,8 @@ static void move_entries(struct move *m, u64 from, u64 to, u64 nr, u32 level)
 
 	rmap_lock(m);
 	lock_two(ol, nl);
+	if (!level)
+		flush_tlb_batched_pending(m->mm);
 	for (u64 i = 0; i < nr; i += step)
 		is_urgent |= move_entry(m, from + i, to + i, level);
 	if (is_urgent)

@@ -65,6 +65,9 @@ void oracle_may(struct mm *mm, u64 start, u64 end, u32 vm_flags);
 /* munmap, MADV_DONTNEED (@is_zero), MADV_FREE (may be, not must). */
 void oracle_discard_begin(struct mm *mm, u64 start, u64 end);
 void oracle_discard_end(struct mm *mm, u64 start, u64 end, bool is_zero);
+/* MADV_FREE has dealt with these entries: stores that come after the return of
+ * any call that found them so are to stay. */
+void oracle_may_drop(struct mm *mm, u64 vpn, u64 nr_pages);
 /* mremap: it begins; entries change their place; nothing is left at @from. */
 void oracle_move_begin(struct mm *mm, u64 new, u64 nr_pages, u32 vm_flags);
 void oracle_pages_move(struct mm *mm, u64 from, u64 to, u64 nr_pages);
@@ -72,6 +75,8 @@ void oracle_move_end(struct mm *mm, u64 from, u64 nr_pages);
 void oracle_forked(struct mm *child, struct mm *parent);
 /* Reclaim drops a page that it takes for clean. */
 void oracle_dropped_clean(struct mm *mm, u64 vpn);
+/* The same, of a page whose contents a swap entry is to give back. */
+void oracle_dropped_saved(struct page *page, u64 entry);
 /* Explored: all is done; do contents equal the truth, and counts? */
 void oracle_quiescent(void);
 /* Timed, checked: an entry was used by @n accesses. */

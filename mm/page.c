@@ -58,6 +58,7 @@ struct page *alloc_page(u32 node, u32 order)
 	p->order = (u8)order & 63;
 	p->is_dirty = 0;
 	p->is_lazyfree = 0;
+	p->is_large = 0;
 	p->swap_slot = 0;
 	p->node = (u8)node;
 	p->refcount = 1;
@@ -76,6 +77,8 @@ void free_page_to(struct page *p)
 
 	step(n, true, cost_of(COST_PAGE_FREE));
 	touch(p, true);
+	touch_flags(p, true);
+	p->is_lru = 0;
 	NOTE("free %s, frame %llu", p->order ? "huge page" : "page",
 	     (unsigned long long)pfn_of(p));
 	oracle_free(p);
@@ -94,6 +97,21 @@ void free_page_to(struct page *p)
 void get_page(struct page *p)
 {
 	atomic_inc(&p->refcount);
+}
+
+bool get_page_unless_zero(struct page *p)
+{
+	return atomic_inc_not_zero(&p->refcount);
+}
+
+bool page_ref_freeze(struct page *p, u32 count)
+{
+	return cmpxchg_ok(&p->refcount, count, 0);
+}
+
+void page_ref_unfreeze(struct page *p, u32 count)
+{
+	(void)xchg(&p->refcount, count);
 }
 
 void put_page(struct page *p)
@@ -131,6 +149,18 @@ bool isolate_lru_page(struct page *p)
 		return false;
 	get_page(p);
 	return true;
+}
+
+bool isolate_frame(u64 pfn)
+{
+	struct page *p = page_of(pfn);
+	bool ok;
+
+	if (!get_page_unless_zero(p))
+		return false;
+	ok = isolate_lru_page(p);
+	put_page(p);
+	return ok;
 }
 
 void putback_lru_page(struct page *p)

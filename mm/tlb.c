@@ -38,17 +38,20 @@ static void flush_local(const struct flush_req *r)
 static void flush_func(void *arg)
 {
 	struct flush_req *r = arg;
-	struct mm *mm = r->mm;
+	struct mm *mm = r->mm ? r->mm : current()->mm;
 	struct cpu_state *s = this_cpu->s;
 
 	touch(s->env ? (const void *)s->env : (const void *)s, true);
-	if (s->root != mm->root)
+	if (!mm || s->root != mm->root)
 		return;
 	if (kern()->has_tlb_gen) {
 		u64 *seen = &mms()->seen_gen[this_cpu->id];
 		u64 gen;
 
-		if (r->new_gen <= *seen)
+		/* A batch carries no generation (8f1d56f64f8d). */
+		if (r->new_gen <= *seen &&
+		    (r->new_gen != TLB_GENERATION_INVALID ||
+		     !kern()->batch_gen_is_invalid))
 			return;
 		gen = READ_ONCE(mm->tlb_gen);
 		if (gen == *seen)
@@ -128,6 +131,27 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full)
 	else
 		flush_by_ipi(r);
 	oracle_flush_end(mm, start, end);
+	cat_leave(cat);
+}
+
+static bool is_in(const u64 *mask, u32 cpu)
+{
+	return mask[cpu / 64] >> cpu % 64 & 1;
+}
+
+void flush_tlb_batch(const u64 *mask)
+{
+	struct flush_req *r = my_req();
+	enum cycle_cat cat = cat_enter(CYC_FLUSH);
+
+	COUNT(TLB_FLUSH, 1);
+	COUNT(REMOTE_FLUSH, 1);
+	memset(r, 0, sizeof(*r));
+	r->end = UINT64_MAX;
+	r->new_gen = TLB_GENERATION_INVALID;
+	r->is_full = 1;
+	smp_call(mask, flush_remote, r, is_in(mask, this_cpu->id) ? flush_func
+								  : NULL);
 	cat_leave(cat);
 }
 

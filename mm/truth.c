@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "mm/oracle.h"
+#include "mm/swap.h"
 #include "mm/truth.h"
 
 int truth_boot(struct mm *mm)
@@ -51,7 +52,7 @@ void truth_store(struct mm *mm, u64 vpn, u64 value)
 		     (unsigned long long)vpn);
 	t = home(mm, t, true);
 	t->value = value;
-	t->may_be_zero = t->in_flight != 0;
+	t->may_be_zero = t->in_flight || t->is_passed;
 	t->is_discarded = 0;
 }
 
@@ -149,6 +150,19 @@ void oracle_discard_begin(struct mm *mm, u64 start, u64 end)
 	}
 }
 
+void oracle_may_drop(struct mm *mm, u64 vpn, u64 nr_pages)
+{
+	for (u64 v = vpn; v < vpn + nr_pages; v++) {
+		struct truth *t = at(mm, v, true);
+
+		if (!t)
+			return;
+		t->in_flight--;
+		t->is_passed = 1;
+		t->may_be_zero = 1;
+	}
+}
+
 void oracle_discard_end(struct mm *mm, u64 start, u64 end, bool is_zero)
 {
 	for (u64 v = start; v < end; v++) {
@@ -156,10 +170,12 @@ void oracle_discard_end(struct mm *mm, u64 start, u64 end, bool is_zero)
 
 		if (!t)
 			return;
-		t->in_flight--;
 		if (!is_zero) {
-			t->may_be_zero = 1;
-		} else if (!t->may_be_zero) {
+			t->is_passed = 0;
+			continue;
+		}
+		t->in_flight--;
+		if (!t->may_be_zero) {
 			t->value = 0;
 			t->is_discarded = 1;
 		}
@@ -214,6 +230,21 @@ void oracle_dropped_clean(struct mm *mm, u64 vpn)
 	t->value = 0;
 }
 
+void oracle_dropped_saved(struct page *page, u64 entry)
+{
+	const u64 *word = &the_sys->mem.line[pfn_of(page) *
+					     the_sys->mem.lines_per_frame];
+
+	if (!mms()->truth_pages || !swap_slot_of(entry)->count)
+		return;
+	touch(word, false);
+	if (*word != swap_contents(entry))
+		FIRE(O12_DIRTY_LOSS, "frame %llu is dropped as clean and holds %llu, slot %llu has %llu",
+		     (unsigned long long)pfn_of(page), (unsigned long long)*word,
+		     (unsigned long long)pte_pfn(entry),
+		     (unsigned long long)swap_contents(entry));
+}
+
 /* ---- the end --------------------------------------------------------------------------- */
 
 #define MAX_COUNTED 1024
@@ -235,33 +266,58 @@ static u64 leaf(struct mm *mm, u64 vpn, u64 *pfn, bool *is_head)
 	return e;
 }
 
-static void check_page(struct mm *mm, u64 vpn, u8 *mappings)
+/* What a load would find, without the fault. */
+static u64 value_at(u64 e, u64 pfn)
+{
+	const struct memory *mem = &the_sys->mem;
+
+	if (e & PTE_SWAP) {
+		u32 cache = swap_slot_of(e)->cache;
+
+		if (!cache)
+			return swap_contents(e);
+		pfn = cache - 1;
+	}
+	return e ? mem->line[pfn * mem->lines_per_frame] : 0;
+}
+
+static void check_page(struct mm *mm, u64 vpn, u8 *mappings, u8 *named)
 {
 	const struct truth *t = &mm->truth[vpn];
-	const struct memory *mem = &the_sys->mem;
 	bool is_head;
 	u64 pfn, e = leaf(mm, vpn, &pfn, &is_head), value;
 
 	if (e & PTE_MIG)
 		FIRE(O5_MIGENT, "page %llu keeps a migration entry",
 		     (unsigned long long)vpn);
-	if (!(e & (PTE_P | PTE_NUMA)))
-		return;
-	if (is_head && pfn < MAX_COUNTED)
+	if (e & PTE_SWAP)
+		named[pfn]++;
+	else if (e && is_head && pfn < MAX_COUNTED)
 		mappings[pfn]++;
-	value = mem->line[pfn * mem->lines_per_frame];
+	value = value_at(e, pfn);
 	if (!agrees(t, value))
 		wrong(mm, vpn, value, t, "at the end ");
 }
 
+static void check_slots(const u8 *named)
+{
+	const struct swap *s = mms()->swap;
+
+	for (u32 i = 0; s && i < s->nr_slots; i++)
+		if (s->slot[i].count != named[i])
+			FIRE(O6_COUNT, "slot %u: count %u, named by %u entries",
+			     i, s->slot[i].count, named[i]);
+}
+
 void truth_quiescent(void)
 {
-	static u8 mappings[MAX_COUNTED];
+	static u8 mappings[MAX_COUNTED], named[MAX_COUNTED];
 
 	memset(mappings, 0, sizeof(mappings));
+	memset(named, 0, sizeof(named));
 	for (struct mm *mm = mms()->first_mm; mm; mm = mm->next_mm)
 		for (u64 vpn = 0; mm->truth && vpn < mms()->truth_pages; vpn++)
-			check_page(mm, vpn, mappings);
+			check_page(mm, vpn, mappings, named);
 	for (u64 pfn = 1; pfn < the_sys->mem.nr_frames && pfn < MAX_COUNTED;
 	     pfn++)
 		if (!page_of(pfn)->is_free &&
@@ -269,4 +325,5 @@ void truth_quiescent(void)
 			FIRE(O6_COUNT, "frame %llu: mapcount %u, mapped %u times",
 			     (unsigned long long)pfn, page_of(pfn)->mapcount,
 			     mappings[pfn]);
+	check_slots(named);
 }

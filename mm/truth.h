@@ -5,7 +5,8 @@
  * A page's value is that of its latest store in the order in which stores
  * commit. Calls that throw contents away make zero legal, too: while they run,
  * for pages stored to meanwhile for good, and after MADV_FREE until the next
- * store. One word of contents a page.
+ * store. One MADV_FREE that returns ends "meanwhile" for all that had dealt with
+ * the page by then: none of them takes it away once more. One word of contents a page.
  */
 #ifndef MM_TRUTH_H
 #define MM_TRUTH_H
@@ -18,7 +19,8 @@ struct truth {
 				 * returned left; calls that give add theirs
 				 * when they begin                            */
 	u8 in_flight;           /* discarding calls under way                 */
-	u8 may_be_zero;
+	u8 may_be_zero : 1;
+	u8 is_passed : 1;       /* an MADV_FREE under way has been here       */
 	u8 is_discarded;        /* a call that has returned threw it away     */
 	u32 moved_to;           /* by an mremap under way: vpn + 1            */
 };

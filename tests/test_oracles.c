@@ -1,4 +1,4 @@
-/* Oracles O2 to O5 and O9 can fire: mprotect and munmap against a writer, on a
+/* Oracles O2 to O6, O9 and O12 can fire: mprotect and munmap against a writer, on a
  * kernel that flushes and on ones that do not. O1 and O16 fire in test_race.c,
  * O13 in test_explore.c.
  */
@@ -9,8 +9,9 @@
 
 #include "emu/race_run.h"
 #include "mm/oracle.h"
+#include "mm/swap.h"
 
-enum { CHANGER = 0, WRITER = 1 };
+enum { CHANGER = 0, WRITER = 1, RECLAIM = 2 };
 
 #define PAGE 2
 
@@ -61,13 +62,22 @@ static int stage(const struct race_row *row, const struct kernel *k,
 		/* Left behind: no migration is under way. */
 		*p = pte_make(pte_pfn(*p), PTE_MIG);
 	}
+	if (!rc && strstr(row->stage, "reclaim")) {
+		rc = swapon(1);
+		if (!rc)
+			rc = race_task(RECLAIM, "reclaim", NULL, race_reclaim,
+				       race_pfn(mm, PAGE));
+		/* A slot that no entry names. */
+		if (strstr(row->stage, "miscounted"))
+			mms()->swap->slot[0].count = 1;
+	}
 	if (strstr(row->stage, "forgotten"))
 		mm->cpumask[0] &= ~(1ull << WRITER);
 	return rc;
 }
 
 static const struct race race = {
-	.name = "oracles", .nr_cpus = 2, .stage = stage,
+	.name = "oracles", .nr_cpus = 3, .stage = stage,
 	.paging = { .levels = 2, .bits = 1 }, .frames_per_node = 8,
 };
 
@@ -143,6 +153,15 @@ static void test_o5_fires(void **state)
 	fires("stray load", O5_MIGENT, NULL);
 }
 
+/* What is stored after the device has read the page is in no slot; a slot that
+ * an entry names, and none does, or the reverse. */
+static void test_o12_and_o6_fire(void **state)
+{
+	passes("munmap reclaim");
+	fires("munmap reclaim", O12_DIRTY_LOSS, "batch-flush-dirty");
+	fires("munmap reclaim miscounted", O6_COUNT, NULL);
+}
+
 /* Reading is no loss of rights by mprotect to read-only. */
 static void test_read_only_still_reads(void **state)
 {
@@ -157,6 +176,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_o2_and_o3_fire),
 	cmocka_unit_test(test_o9_fires),
 	cmocka_unit_test(test_o5_fires),
+	cmocka_unit_test(test_o12_and_o6_fire),
 	cmocka_unit_test(test_read_only_still_reads),
 };
 TEST_MAIN(tests)

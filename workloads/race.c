@@ -3,6 +3,7 @@
 #include "cpu/direct.h"
 #include "mm/flush.h"
 #include "mm/mm.h"
+#include "mm/reclaim.h"
 #include "mm/truth.h"
 #include "workloads/race.h"
 
@@ -30,7 +31,8 @@ int race_open(struct sys **out, const struct race *race,
 	};
 	const struct mm_config mmcfg = {
 		.kernel = k,
-		.flush = opt->flush ? opt->flush : flush_find("deferred"),
+		.flush = opt->flush ? opt->flush
+			: flush_find(row->flush ? row->flush : "deferred"),
 		.scan_bytes = (1ull << race->paging.bits) * PAGE_BYTES,
 		.oracles = row->watch,
 		.thp_enabled = true,
@@ -65,7 +67,8 @@ void race_close(struct sys *sys)
 struct mm *race_mm(struct sys *sys)
 {
 	for (u32 i = 0; i < sys->nr_cpus; i++)
-		if (sys->cpu[i].task)
+		if (sys->cpu[i].task &&
+		    ((struct thread *)(void *)sys->cpu[i].task)->mm)
 			return ((struct thread *)(void *)sys->cpu[i].task)->mm;
 	return NULL;
 }
@@ -123,6 +126,11 @@ u64 race_pfn(struct mm *mm, u64 vpn)
 	return pte_pfn(*pgtable_entry(mm, vpn, 0));
 }
 
+void race_clean(struct mm *mm, u64 vpn)
+{
+	*pgtable_entry(mm, vpn, 0) &= ~PTE_D;
+}
+
 /* ---- for tasks ------------------------------------------------------------------ */
 
 void race_store(struct task *t)
@@ -142,4 +150,11 @@ void race_load(struct task *t)
 void race_compact(struct task *t)
 {
 	compact_page(page_of(current()->arg), 1);
+}
+
+void race_reclaim(struct task *t)
+{
+	u64 arg = current()->arg, pfn[2] = { (u32)arg, arg >> 32 };
+
+	reclaim_frames(pfn, pfn[1] ? 2 : 1);
 }

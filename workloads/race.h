@@ -20,6 +20,7 @@ struct race_row {
 	u32 watch;              /* oracles that may fire, 0 = all             */
 	const char *tag;        /* evidence: [S], [D] ...                     */
 	const char *stage;      /* which stage of the race                    */
+	const char *flush;      /* strategy; NULL: deferred, as Linux         */
 };
 
 /* A part of a fix whose absence no row notices, and why that is right. */
@@ -83,8 +84,10 @@ int race_task(u32 cpu, const char *name, struct mm *mm,
 int race_touch(u32 cpu, u64 vpn, u64 value);
 /* An address space of one VMA, its pages touched by nobody. NULL: no memory. */
 struct mm *race_space(u64 start, u64 nr_pages, u32 flags);
-/* @mm's one 4K page at @vpn: its frame. */
+/* @mm's 4K page at @vpn: its frame. */
 u64 race_pfn(struct mm *mm, u64 vpn);
+/* Nobody has stored to it since it was saved: D is clear. */
+void race_clean(struct mm *mm, u64 vpn);
 
 /* What tasks do once; the argument is a page of their address space. The store
  * is of RACE_STORED. */
@@ -93,6 +96,8 @@ void race_store(struct task *t);
 void race_load(struct task *t);
 /* The argument is a frame: to node 1. */
 void race_compact(struct task *t);
+/* A frame, and in the upper half another or 0: one batch. After swapon(). */
+void race_reclaim(struct task *t);
 
 /* A row under TSO with one changer, all oracles on: most are. */
 #define RACE_ROW(id_, kernel_, expected_, oracles_, tag_, stage_) \

@@ -1,0 +1,194 @@
+#include "mm/flush.h"
+#include "mm/oracle.h"
+#include "mm/reclaim.h"
+#include "mm/rmap.h"
+#include "mm/swap.h"
+
+/* ---- unmapping ------------------------------------------------------------------------ */
+
+/* Under the page-table lock, the entry is gone. Where its contents are to be
+ * found from now on; or, if they are newer than anything saved, back. */
+static bool replace_entry(struct page *page, struct vma *vma, u64 vpn, u64 *p,
+			  u64 old)
+{
+	u32 root = vma->mm->root;
+
+	if (!page->is_lazyfree) {
+		swap_duplicate(swap_entry(page->swap_slot - 1));
+		pte_store(root, vpn, 0, p, swap_entry(page->swap_slot - 1));
+		NOTE("PTE[%llu] := slot %u", (unsigned long long)vpn,
+		     page->swap_slot - 1);
+		return true;
+	}
+	if (!page->is_dirty) {
+		oracle_dropped_clean(vma->mm, vpn);
+		NOTE("PTE[%llu] := NONE, the page is clean",
+		     (unsigned long long)vpn);
+		return true;
+	}
+	pte_store(root, vpn, 0, p, old);
+	page->is_lazyfree = 0;
+	NOTE("PTE[%llu]: dirty, stays", (unsigned long long)vpn);
+	return false;
+}
+
+static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
+		      u64 *p, void *arg)
+{
+	struct mm *mm = vma->mm;
+	u64 old = pte_load(p);
+
+	if (!rmap_maps(old, page))
+		return;
+	if (should_defer_flush(mm)) {
+		old = pte_xchg(mm->root, vpn, 0, p, 0);
+		oracle_stale_from_now(mm, vpn, 1);
+		if (pte_accessible(mm, old))
+			set_tlb_ubc_flush_pending(mm, vpn, old & PTE_D);
+	} else {
+		old = ptep_clear_flush(mm, vpn, 0, p, 0);
+	}
+	touch_flags(page, true);
+	if (old & PTE_D)
+		page->is_dirty = 1;
+	if (!replace_entry(page, vma, vpn, p, old))
+		return;
+	touch(&page->mapcount, true);
+	page->mapcount--;
+	touch(&mm->rss, true);
+	mm->rss--;
+	atomic_dec(&page->refcount);
+}
+
+/* Unmapped by somebody else meanwhile, the page's list may go away. */
+static void walk_mapped(struct page *page, rmap_visit *visit, void *arg)
+{
+	struct anon_vma *av = page_get_anon_vma(page);
+
+	if (!av)
+		return;
+	rmap_walk(page, visit, arg);
+	put_anon_vma(av);
+}
+
+/* ---- one page ------------------------------------------------------------------------ */
+
+/* A MADV_FREE page that nobody maps, refers to, or has written to since. */
+static bool drop_lazyfree(struct page *page)
+{
+	bool ok = page_ref_freeze(page, 1);
+
+	touch_flags(page, false);
+	observe(page->is_dirty);
+	if (!ok)
+		return false;
+	page_ref_unfreeze(page, 1);
+	return !page->is_dirty;
+}
+
+/* Locked and isolated. Return: it can be freed after the flush. */
+static bool shrink_locked(struct page *page)
+{
+	bool is_dirty;
+
+	touch_flags(page, false);
+	touch(&page->swap_slot, false);
+	observe(page->is_lazyfree | (u64)page->swap_slot << 1);
+	if (!page->is_lazyfree && !page->swap_slot && !add_to_swap(page))
+		return false;
+	walk_mapped(page, unmap_one, NULL);
+	if (READ_ONCE(page->mapcount))
+		return false;
+	if (page->is_lazyfree)
+		return drop_lazyfree(page);
+	is_dirty = page->is_dirty;
+	observe(is_dirty);
+	if (is_dirty) {
+		try_to_unmap_flush_dirty();
+		/* Cleared first: who makes it dirty meanwhile is seen. */
+		step(&page->mapcount, true, 0);
+		page->is_dirty = 0;
+		swap_writepage(page);
+	}
+	return take_from_swap_cache(page);
+}
+
+u32 shrink_pages(struct page **page, u32 n)
+{
+	struct page *gone[RECLAIM_BATCH];
+	u32 nr_gone = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		bool ok = trylock_page(page[i]);
+
+		if (!ok || !shrink_locked(page[i])) {
+			if (ok)
+				unlock_page(page[i]);
+			putback_lru_page(page[i]);
+			continue;
+		}
+		unlock_page(page[i]);
+		gone[nr_gone++] = page[i];
+	}
+	try_to_unmap_flush();
+	for (u32 i = 0; i < nr_gone; i++)
+		put_page(gone[i]);
+	COUNT(PGSTEAL, nr_gone);
+	return nr_gone;
+}
+
+u32 reclaim_frames(const u64 *pfn, u32 n)
+{
+	struct page *page[RECLAIM_BATCH];
+	u32 nr = 0;
+
+	for (u32 i = 0; i < n; i++)
+		if (isolate_frame(pfn[i]))
+			page[nr++] = page_of(pfn[i]);
+	return shrink_pages(page, nr);
+}
+
+/* ---- which pages ---------------------------------------------------------------------- */
+
+/* Looking at A without a flush: a CPU that has the entry cached does not set it
+ * again, and its page is taken for one that is not used. */
+static void clear_young(struct page *page, struct vma *vma, u64 vpn, u32 level,
+			u64 *p, void *arg)
+{
+	u64 e = pte_load(p);
+
+	if (!rmap_maps(e, page) || !(e & PTE_A))
+		return;
+	pte_modify(vma->mm->root, vpn, level, p, PTE_A, 0);
+	++*(u32 *)arg;
+}
+
+static bool is_candidate(struct page *page)
+{
+	u32 young = 0;
+
+	if (!page->is_lru || page->is_free || page->order || !page->mapcount)
+		return false;
+	COUNT(PGSCAN, 1);
+	walk_mapped(page, clear_young, &young);
+	return !young;
+}
+
+u32 try_to_free_pages(u32 node, u32 nr)
+{
+	struct node_mem *m = &mms()->node[node];
+	u64 first = node * mms()->frames_per_node, nr_frames = m->next - first;
+	u64 batch[RECLAIM_BATCH];
+	u32 n = 0, freed = 0;
+
+	for (u64 i = 0; i < 2 * nr_frames && freed < nr; i++) {
+		if (is_candidate(page_of(first + m->hand)))
+			batch[n++] = first + m->hand;
+		m->hand = (m->hand + 1) % nr_frames;
+		if (n == RECLAIM_BATCH || (n && freed + n >= nr)) {
+			freed += reclaim_frames(batch, n);
+			n = 0;
+		}
+	}
+	return freed + reclaim_frames(batch, n);
+}

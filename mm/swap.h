@@ -1,0 +1,77 @@
+/* swap.h - a swap device, and the cache of pages that are on it and in memory.
+ *
+ * A slot holds one page. It is free when no entry names it and no page of the
+ * cache has it. A page in the cache holds a reference for that. Lock order: page
+ * lock, page-table lock, swap lock. Reads next to mm/swapfile.c, mm/swap_state.c.
+ */
+#ifndef MM_SWAP_H
+#define MM_SWAP_H
+
+#include "mm/mm.h"
+
+struct swap_slot {
+	u32 count;              /* entries that name it                       */
+	u32 cache;              /* pfn + 1 of the page in the cache           */
+};
+
+struct swap {
+	struct spinlock lock;   /* Linux: of the device, and of the cache     */
+	u32 zero;
+	u32 nr_slots;
+	u32 lowest;             /* no slot below it is free                   */
+	struct swap_slot *slot;
+	u64 *line;              /* [nr_slots * lines_per_frame] contents      */
+};
+
+/* swapon - set-up: a device of @nr_slots (0: only MADV_FREE pages can be
+ * reclaimed), and what reclaim needs. Return: 0, -ENOMEM. */
+int swapon(u32 nr_slots);
+
+static inline u64 swap_entry(u32 slot)
+{
+	return pte_make(slot, PTE_SWAP);
+}
+
+static inline struct swap_slot *swap_slot_of(u64 entry)
+{
+	return &mms()->swap->slot[pte_pfn(entry)];
+}
+
+/* One more entry names the slot; one less. The last one to go takes a page of
+ * the cache along that nobody uses. */
+void swap_duplicate(u64 entry);
+void swap_free(u64 entry);
+void free_swap_and_cache(u64 entry);
+
+/* add_to_swap - give the locked @page a slot and a place in the cache; it is
+ * dirty then. Return: false when the device is full. */
+bool add_to_swap(struct page *page);
+/* @page is locked and was read from @entry's. Return: false when another page
+ * was faster. */
+bool add_to_swap_cache(struct page *page, u64 entry);
+void delete_from_swap_cache(struct page *page);
+/* Out of the cache and of everybody's reach, if it is clean and has only the
+ * caller's reference besides the cache's. Return: done. */
+bool take_from_swap_cache(struct page *page);
+/* With a reference, not locked: it may be anything by the time it is. NULL:
+ * none. */
+struct page *lookup_swap_cache(u64 entry);
+
+/* The device's part: after the write the slot has the page's contents, but for
+ * stores that come later. */
+void swap_writepage(struct page *page);
+void swap_readpage(struct page *page, u64 entry);
+
+/* For those who check: the first word that would be read. */
+u64 swap_contents(u64 entry);
+
+/* Entries that name the slot of @page, which is in the cache. */
+u32 page_swapcount(const struct page *page);
+/* May the one who maps, or is about to map, the locked @page have it for his
+ * own? Then it leaves the cache. */
+bool reuse_swap_page(struct page *page);
+/* Nobody maps the page and nobody's entry names its slot: out of the cache, as
+ * soon as it is not locked. Under no page-table lock. */
+void free_swap_cache(struct page *page);
+
+#endif
