@@ -4,6 +4,7 @@
 #include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/rmap.h"
 
 /* The bits of a page mapped with the VMA's rights for a store or a load. */
 static u64 prot_of(const struct vma *vma, bool is_write)
@@ -71,8 +72,10 @@ static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
 	return 0;
 }
 
-/* A migration entry: wait until the page is unlocked, then retry. */
-static void migration_entry_wait(struct mm *mm, u64 vpn, u32 level, u64 *p)
+/* A migration entry: wait until the page is unlocked, then retry. Met when it is
+ * unlocked already, the kernel stops itself (BUG): the program ends here. */
+static int migration_entry_wait(struct mm *mm, struct vma *vma, u64 vpn,
+				u32 level, u64 *p)
 {
 	struct spinlock *ptl = pgtable_lock(mm, vpn, level);
 	struct page *page;
@@ -82,14 +85,26 @@ static void migration_entry_wait(struct mm *mm, u64 vpn, u32 level, u64 *p)
 	e = pte_load(p);
 	if (!(e & PTE_MIG)) {
 		spin_unlock(ptl);
-		return;
+		return 0;
 	}
 	page = page_of(pte_pfn(e));
-	oracle_migration_entry(page);
+	touch(&page->lock, false);
+	if (!page->lock && kern()->fault_repairs) {
+		remove_migration_pte(page, vma, vpn, level, p, page);
+		spin_unlock(ptl);
+		return 0;
+	}
+	if (!page->lock) {
+		COUNT(STRAY_MIGRATION_ENTRIES, 1);
+		oracle_migration_entry(page);
+		spin_unlock(ptl);
+		return -EFAULT;
+	}
 	spin_unlock(ptl);
 	NOTE("wait for migration of frame %llu",
 	     (unsigned long long)pfn_of(page));
 	wait_on_page_locked(page);
+	return 0;
 }
 
 /* Present, and yet it faulted: another CPU was faster, the TLB had something
@@ -117,10 +132,8 @@ static int fault_at(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p,
 		return level ? do_huge_pmd_numa_page(mm, vma, vpn, p, e)
 			     : do_numa_page(mm, vma, vpn, p, e);
 	}
-	if (e & PTE_MIG) {
-		migration_entry_wait(mm, vpn, level, p);
-		return 0;
-	}
+	if (e & PTE_MIG)
+		return migration_entry_wait(mm, vma, vpn, level, p);
 	if (e & PTE_SWAP)
 		return do_swap_page(mm, vma, vpn, p, e, is_write);
 	return do_anonymous_page(mm, vma, vpn, level, is_write);
@@ -145,9 +158,8 @@ static int fault_locked(struct mm *mm, u64 vpn, bool is_write)
 	return fault_at(mm, vma, vpn, 0, p, e, is_write);
 }
 
-int handle_mm_fault(u64 vpn, bool is_write)
+static int fault_in_mm(struct mm *mm, u64 vpn, bool is_write)
 {
-	struct mm *mm = current()->mm;
 	int rc;
 
 	down_read(&mm->mmap_lock);
@@ -157,4 +169,32 @@ int handle_mm_fault(u64 vpn, bool is_write)
 	up_read(&mm->mmap_lock);
 	COUNT(PGFAULT, 1);
 	return rc;
+}
+
+int handle_mm_fault(u64 vpn, bool is_write)
+{
+	return fault_in_mm(current()->mm, vpn, is_write);
+}
+
+/* What maps it may be gone again by the time it is looked at. */
+struct page *fault_in_page(struct mm *mm, u64 vpn)
+{
+	struct page *page = NULL;
+
+	do {
+		struct spinlock *ptl;
+		u64 e;
+
+		if (fault_in_mm(mm, vpn, true))
+			return NULL;
+		ptl = pgtable_lock(mm, vpn, 0);
+		spin_lock(ptl);
+		e = pte_load(pgtable_entry(mm, vpn, 0));
+		if ((e & (PTE_P | PTE_RW)) == (PTE_P | PTE_RW)) {
+			page = page_of(pte_pfn(e));
+			get_page(page);
+		}
+		spin_unlock(ptl);
+	} while (!page);
+	return page;
 }

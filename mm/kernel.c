@@ -9,17 +9,20 @@
 	.migrate_checks_count = true, \
 	.migrate_flushes = true, .protect_flushes = true, \
 	.pmd_migration_flushes = true, .fork_flushes = true, \
-	.cow_flushes = true, .mremap_flushes = true, .adjust_locks = true, \
+	.cow_flushes = true, .mremap_flushes = true, \
 	.batch_flushes = true, .batch_flush_dirty = true, \
-	.swapin_recheck = RECHECK_SLOT, \
-	.rmap_lock = RMAP_LOCK_ROOT
+	.swapin_recheck = RECHECK_SLOT
+
+/* What walks of mappings rely on since 2.6.36. */
+#define RMAP_2_6_36 .adjust_locks = true, .rmap_lock = RMAP_LOCK_ROOT, \
+	.exec_stack = EXEC_STACK_TEMP
 
 /* Reclaim batches its flushes from 4.3. */
 #define BATCHED(debt) \
 	.reclaim_batches = true, .batch_debt = (debt), .debt_resets = true
 
 /* mremap: 3.7 to 4.18; 4.19; whole tables from 4.20; safely from 5.14. */
-#define MREMAP_3_7 .mremap_order = MREMAP_ORDER_LOCK_NEEDED
+#define MREMAP_3_7 RMAP_2_6_36, .mremap_order = MREMAP_ORDER_LOCK_NEEDED
 #define MREMAP_4_19 MREMAP_3_7, .mremap_flush = MREMAP_FLUSH_LOCKED
 #define MREMAP_5_14 MREMAP_4_19, .mremap_moves_tables = true, \
 	.mremap_table_locks_rmap = true
@@ -40,7 +43,7 @@
 #define V3_13 ANNOUNCED(PENDING_BOOL, 8)
 #define V4_13 ANNOUNCED(PENDING_COUNT, 33), .gather_announces = true, \
 	.gather_checks_nested = true, \
-	BATCHED(DEBT_BOOL)
+	.anon_vma_reuse = true, BATCHED(DEBT_BOOL)
 
 static const struct kernel v3_8 = {
 	.name = "v3.8", .commit = "b32967ff101a", .evidence = "S",
@@ -143,7 +146,7 @@ static const struct kernel v4_14 = {
 };
 
 #define V5_14 \
-	SOUND, MREMAP_5_14, .gather_announces = true, \
+	SOUND, MREMAP_5_14, .gather_announces = true, .anon_vma_reuse = true, \
 	.gather_checks_nested = true, .numa_clear_holds_page_lock = true, \
 	.pending = PENDING_COUNT, .pending_order = ORDER_PTL, \
 	.pte_accessible_pending = true, .gup_fast_sees_numa = true, \
@@ -208,34 +211,7 @@ static const struct kernel v4_19 = {
 	.mremap_flush = MREMAP_FLUSH_LOCKED,
 };
 
-/* Compaction is new; a flush of a range is one of all. */
-#define V2_6_34 SOUND, .flush_ceiling = 1
-
-static const struct kernel v2_6_34 = {
-	.name = "v2.6.34", .commit = "v2.6.34", .evidence = "S",
-	.summary = "fork links the child's VMA at the tail (locks as in 2.6.36)",
-	V2_6_34,
-};
-
-static const struct kernel fork_head = {
-	.name = "v2.6.34+fork-head", .commit = "reported 2010-04",
-	.evidence = "S",
-	.summary = "fork links the child's VMA at the head",
-	V2_6_34, .fork_links_at_head = true,
-};
-
-static const struct kernel fork_head_wait = {
-	.name = "v2.6.34+fork-head-wait", .commit = "patch 1/3, 2010-04-27",
-	.evidence = "S",
-	.summary = "the same, and fork waits on migration entries",
-	V2_6_34, .fork_links_at_head = true, .fork_waits_migration = true,
-};
-
-static const struct kernel v3_3 = {
-	.name = "v3.3", .commit = "948f017b0934 (assumed id)", .evidence = "seed",
-	.summary = "mremap moves a merged destination to the list's tail",
-	V2_6_34, .mremap_order = MREMAP_ORDER_TAIL_BOTH,
-};
+#include "mm/kernel_rmap.inc"
 
 /* Model variants: the mover that never takes the scanner's lock. */
 static const struct kernel pending_bool_nolock = {
@@ -271,7 +247,7 @@ static const struct kernel v4_14_nolock = {
 };
 
 const struct kernel *const kernels[] = {
-	&v2_6_34, &fork_head, &fork_head_wait, &v3_3, &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
+	RMAP_KERNELS &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
 	&v3_13_posted, &no_gather, &v4_12, &v4_13, &v4_14, &v4_19, &v5_14,
 	&v5_19_gen0, &v6_1, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
@@ -334,6 +310,18 @@ const struct kernel_switch kernel_switches[] = {
 	     "a gather does not look for others"),
 	PART("mremap-order", mremap_order, MREMAP_ORDER_NONE,
 	     "mremap keeps no order among source, destination and walks"),
+	PART("mremap-order-back", mremap_order, MREMAP_ORDER_TAIL,
+	     "no order when mremap moves back"),
+	PART("adjust-lock", adjust_locks, 0,
+	     "a VMA's bounds change under no lock"),
+	PART("rmap-root", rmap_lock, RMAP_LOCK_OWN,
+	     "each anon_vma has a lock of its own"),
+	PART("rmap-ptl", rmap_peeks, 1,
+	     "restoring looks at entries without their lock first"),
+	PART("exec-temp", exec_stack, EXEC_STACK_PLAIN,
+	     "migration does not know exec's temporary stack"),
+	PART("exec-temp-long", exec_stack, EXEC_STACK_TEMP_EARLY,
+	     "the mark goes before the stack moves"),
 	PART("mremap-flush", mremap_flushes, 0, "mremap never flushes"),
 	PART("mremap-flush-locked", mremap_flush, MREMAP_FLUSH_LATE,
 	     "mremap flushes after its locks"),

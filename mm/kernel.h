@@ -41,7 +41,25 @@ enum rmap_lock_kind {
 	RMAP_LOCK_TRY,          /* own, then trylock of every VMA's other one,
 				 * else from the beginning (posted)           */
 	RMAP_LOCK_NESTED,       /* the same, waiting (posted)                 */
+	RMAP_LOCK_SEQ,          /* own; a VMA of another one's is looked at
+				 * again if it changed meanwhile (posted)     */
+	RMAP_LOCK_HANDOVER,     /* the oldest ancestor's, learnt under the own
+				 * one, which is dropped first (posted)       */
 	RMAP_LOCK_ROOT,         /* the oldest ancestor's covers the family    */
+};
+
+/* exec puts the new program's arguments on a stack whose place it does not know
+ * yet, and moves it: the VMA first, the entries then. */
+enum exec_stack {
+	EXEC_STACK_PLAIN,       /* walks may come in between                  */
+	EXEC_STACK_CLEANS,      /* migration entries met are waited for and
+				 * made to map what they name (posted)        */
+	EXEC_STACK_LOCKS,       /* the anon_vma lock from one to the other
+				 * (posted)                                   */
+	EXEC_STACK_TEMP,        /* migration leaves such a VMA alone
+				 * (a8bef8ff6ea1)                             */
+	EXEC_STACK_TEMP_BETWEEN,        /* but only until the entries move    */
+	EXEC_STACK_TEMP_EARLY,  /* but only until the VMA moves               */
 };
 
 /* When mremap flushes the old addresses. */
@@ -114,6 +132,14 @@ struct kernel {
 					 * goes in                            */
 	enum rmap_lock_kind rmap_lock;
 	bool adjust_locks;              /* vma_adjust takes the anon_vma lock */
+	bool rmap_counts;               /* the second walk of a migration goes on
+					 * until it has met as many entries as
+					 * the first one made (an idea)       */
+	bool fault_repairs;             /* a migration entry of an unlocked page
+					 * maps what it names (an idea)       */
+	bool anon_vma_reuse;            /* a child may take over an ancestor's
+					 * (7a3ef208e662)                     */
+	enum exec_stack exec_stack;
 	bool rmap_peeks;                /* remove_migration_pte looks at the
 					 * entry before it takes the lock     */
 	enum mremap_flush mremap_flush;

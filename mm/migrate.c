@@ -155,7 +155,7 @@ bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
 /* @page: isolated, with the isolator's reference. Both are used up. */
 bool migrate_page(struct page *page, u32 node)
 {
-	u32 order = page->order, left;
+	u32 order = page->order, left, entries = 0;
 	struct anon_vma *av;
 	struct page *new;
 
@@ -167,12 +167,12 @@ bool migrate_page(struct page *page, u32 node)
 	/* Unmapped in the middle, the page's list could go away. */
 	av = page_get_anon_vma(page);
 	new = av ? alloc_page(node, order) : NULL;
-	left = new ? try_to_migrate(page) : 1;
+	left = new ? try_to_migrate(page, &entries) : 1;
 	/* Somebody else holds it (GUP, another fault), or one mapping stayed. */
 	if (left || (kern()->migrate_checks_count &&
 		     READ_ONCE(page->refcount) != 1)) {
 		if (new)
-			remove_migration_ptes(page, page);
+			remove_migration_ptes(page, page, entries);
 		if (av)
 			put_anon_vma(av);
 		unlock_page(page);
@@ -186,7 +186,7 @@ bool migrate_page(struct page *page, u32 node)
 	new->index = page->index;
 	new->anon_vma = page->anon_vma;
 	copy_page(new, page);
-	remove_migration_ptes(page, new);
+	remove_migration_ptes(page, new, entries);
 	put_anon_vma(av);
 	new->is_lru = 1;
 	unlock_page(page);

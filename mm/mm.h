@@ -43,6 +43,7 @@ struct page {
 enum {
 	VM_READ = 1, VM_WRITE = 2, VM_HUGE = 4, VM_MIGRATABLE = 8,
 	VM_TEMP_STACK = 16,     /* exec has not put it in its place yet       */
+	VM_STACK = 32,          /* exec made it; stays                        */
 };
 
 /* An address range of one mm. Its pages' index is relative: page index @pgoff
@@ -51,7 +52,7 @@ struct vma {
 	u64 start, end;         /* vpn                                        */
 	u64 pgoff;
 	u32 flags;
-	u32 zero;
+	u32 seq;                /* RMAP_LOCK_SEQ: odd while bounds change     */
 	struct mm *mm;
 	struct anon_vma *anon_vma;      /* of pages first touched here        */
 	struct vma *next;       /* by address                                 */
@@ -64,7 +65,11 @@ struct vma {
 struct anon_vma {
 	struct spinlock lock;
 	u32 refcount;           /* chain links, children's roots, movers      */
+	u32 degree;             /* VMAs and children whose own it is: whether
+				 * a later child may take it over             */
+	u32 is_taken;           /* by mm_take_all_locks()                     */
 	struct anon_vma *root;  /* the oldest ancestor's                      */
+	struct anon_vma *parent;        /* itself at the top                  */
 	struct anon_vma_chain *first;   /* in walking order                   */
 };
 
@@ -279,6 +284,15 @@ struct mm *dup_mm(struct mm *mm);
 /* The last thread is gone, and no CPU has @mm loaded: free it all. */
 void exit_mmap(struct mm *mm);
 
+/* execve() of this task, the only one of its address space, which goes away:
+ * @arg_pages pages of arguments, whose i-th begins with i + 1, end up @shift
+ * pages below where they were written, from *@stack on. Return: 0; -ENOMEM: the
+ * old program goes on, or, once there is none, the new one must end.
+ * In two halves: the new address space, NULL without memory; and going there. */
+int do_exec(u64 arg_pages, u64 shift, u64 *stack);
+struct mm *exec_prepare(u64 arg_pages);
+int exec_install(struct mm *mm, u64 shift, u64 *stack);
+
 /* This CPU's task goes on in @mm; NULL: in none, as a kernel thread. */
 void switch_mm(struct mm *mm);
 
@@ -323,6 +337,9 @@ u32 pfn_node(u64 pfn);
 
 /* ---- faults (fault.c, cow.c, swapin.c) ---- */
 int handle_mm_fault(u64 vpn, bool is_write);
+/* The page at @vpn, mapped writable if it was not yet, with a reference. NULL:
+ * no memory, no VMA. */
+struct page *fault_in_page(struct mm *mm, u64 vpn);
 /* A write to a page that is mapped read-only although @vma may be written:
  * under no lock but mmap_lock. Return: 0, -ENOMEM. */
 int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p);

@@ -4,6 +4,7 @@
  * A moved page is not mremap's: whoever gets the new entry's lock may free it,
  * and knows nothing of TLB entries for the old address.
  */
+#include <assert.h>
 #include <errno.h>
 
 #include "mm/flush.h"
@@ -108,6 +109,24 @@ static bool move_entry(struct move *m, u64 old_vpn, u64 new_vpn, u32 level)
 	return flush_under_lock(peeked, e);
 }
 
+/* exec: walks look for its page at the new address already, so nobody else is
+ * going to restore a migration entry that is still at the old one. Both locks
+ * are held, and dropped to wait. */
+static void clean_entry(struct move *m, u64 vpn, struct spinlock *a,
+			struct spinlock *b)
+{
+	u64 *p = pgtable_entry(m->mm, vpn, 0), e;
+
+	while ((e = pte_load(p)) & PTE_MIG) {
+		struct page *page = page_of(pte_pfn(e));
+
+		unlock_two(a, b);
+		wait_on_page_locked(page);
+		lock_two(a, b);
+		remove_migration_pte(page, m->vma, vpn, 0, p, page);
+	}
+}
+
 static void move_entries(struct move *m, u64 from, u64 to, u64 nr, u32 level)
 {
 	struct spinlock *ol = pgtable_lock(m->mm, from, level);
@@ -119,8 +138,11 @@ static void move_entries(struct move *m, u64 from, u64 to, u64 nr, u32 level)
 	lock_two(ol, nl);
 	if (!level)
 		flush_tlb_batched_pending(m->mm);
-	for (u64 i = 0; i < nr; i += step)
+	for (u64 i = 0; i < nr; i += step) {
+		if (kern()->exec_stack == EXEC_STACK_CLEANS && !level)
+			clean_entry(m, from + i, ol, nl);
 		is_urgent |= move_entry(m, from + i, to + i, level);
+	}
 	if (is_urgent)
 		flush_old(m);
 	unlock_two(ol, nl);
@@ -197,7 +219,7 @@ static int move_pmd(struct move *m, u64 from, u64 to, u64 nr)
 }
 
 /* Return: pages dealt with before memory ran out. */
-static u64 move_page_tables(struct move *m, u64 from, u64 to, u64 nr)
+static u64 move_range(struct move *m, u64 from, u64 to, u64 nr)
 {
 	const u64 mask = hpage_pages() - 1;
 	u64 done = 0, n;
@@ -220,6 +242,13 @@ static u64 move_page_tables(struct move *m, u64 from, u64 to, u64 nr)
 	return done;
 }
 
+u64 move_page_tables(struct vma *v, u64 from, u64 to, u64 nr)
+{
+	struct move m = { .mm = v->mm, .vma = v, .flush_from = UINT64_MAX };
+
+	return move_range(&m, from, to, nr);
+}
+
 /* ---- VMAs ---------------------------------------------------------------------------- */
 
 static bool can_merge(const struct vma *a, const struct vma *b, u64 pgoff,
@@ -238,6 +267,9 @@ static struct vma *copy_vma(struct vma *vma, u64 old, u64 new, u64 nr,
 	struct vma *v = new ? find_vma(vma->mm, new - 1) : NULL;
 
 	*is_merged = true;
+	/* Not with itself: the pages that are there have other indices. */
+	assert(!v || v != vma || v->end != new ||
+	       v->pgoff + (new - v->start) != pgoff);
 	if (v && v->end == new && can_merge(v, vma, pgoff, new, vma->flags)) {
 		vma_adjust(v, v->start, new + nr, v->pgoff);
 		return v;
@@ -311,12 +343,12 @@ static int move_vma(struct vma *vma, u64 old, u64 new, u64 old_pages,
 		return -ENOMEM;
 	oracle_move_begin(mm, new, new_pages, vma->flags);
 	order_before(&m, dst, is_merged);
-	moved = move_page_tables(&m, old, new, old_pages);
+	moved = move_range(&m, old, new, old_pages);
 	rc = m.error;
 	if (rc) {
 		NOTE("no memory for a table: moving back");
 		order_before_return(&m, vma);
-		move_page_tables(&m, new, old, moved);
+		move_range(&m, new, old, moved);
 		oracle_move_end(mm, new, new_pages);
 		munmap_locked(mm, new, new + new_pages);
 		return rc;

@@ -15,6 +15,7 @@ static const struct {
 	{ O6_COUNT, "O6" }, { O9_FLUSH_DONE, "O9" }, { O12_DIRTY_LOSS, "O12" },
 	{ O13_DEADLOCK, "O13" }, { O14_LIVELOCK, "O14" },
 	{ O15_COW_LEAK, "O15" }, { O16_PIN, "O16" },
+	{ O8_PTPAGE, "O8" },
 };
 
 const char *oracle_name(enum oracle o)
@@ -183,6 +184,14 @@ void oracle_store(u32 cpu, u64 vpn, u64 pfn, u32 line, u64 value)
 	truth_store(mm_on(cpu), vpn, value);
 }
 
+void oracle_kernel_stored(struct mm *mm, u64 vpn, u64 pfn, u64 value)
+{
+	if (!mms()->ghost)
+		return;
+	check_store(pfn, 1);
+	truth_set(mm, vpn, value);
+}
+
 void oracle_load(u64 vpn, u64 pfn, u32 line, u64 value)
 {
 	const struct storebuf *sb = this_cpu->s->sb;
@@ -215,6 +224,12 @@ void oracle_migration_entry(struct page *p)
 	if (!p->lock)
 		FIRE(O5_MIGENT, "migration entry of frame %llu, whose page is not locked",
 		     (unsigned long long)pfn_of(p));
+}
+
+void oracle_object_used(u32 refcount, const char *what)
+{
+	if (!refcount)
+		FIRE(O8_PTPAGE, "an %s that is freed is used", what);
 }
 
 /* ---- O9: what a synchronous flush promised ------------------------------------ */

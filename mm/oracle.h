@@ -29,6 +29,7 @@ enum oracle {
 	O12_DIRTY_LOSS = 1 << 9,
 	O15_COW_LEAK = 1 << 10,
 	O14_LIVELOCK = 1 << 11,         /* fired by the explorer, as O13      */
+	O8_PTPAGE = 1 << 12,
 };
 
 bool oracle_is_on(enum oracle o);
@@ -51,9 +52,13 @@ void oracle_move_aborted(struct page *src);
 /* A store to a frame commits; a load returned. */
 void oracle_store(u32 cpu, u64 vpn, u64 pfn, u32 line, u64 value);
 void oracle_load(u64 vpn, u64 pfn, u32 line, u64 value);
+/* The kernel wrote to a page of @mm where nobody has it loaded yet. */
+void oracle_kernel_stored(struct mm *mm, u64 vpn, u64 pfn, u64 value);
 /* A device store through a pin. */
 void oracle_pinned_store(u64 vpn, u64 pfn, u32 line, u64 value);
 void oracle_migration_entry(struct page *p);
+/* The kernel goes on with an object of @refcount references. */
+void oracle_object_used(u32 refcount, const char *what);
 /* A synchronous flush of [start, end) begins and has returned. */
 void oracle_flush_begin(struct mm *mm, u64 start, u64 end);
 void oracle_flush_end(struct mm *mm, u64 start, u64 end);

@@ -16,35 +16,120 @@ static bool vma_address(struct vma *vma, const struct page *page, u64 *vpn)
 	return *vpn >= start && *vpn < vma->end;
 }
 
-static void visit_vma(struct page *page, struct vma *v, rmap_visit *visit,
-		      void *arg)
+/* The same, again and again while somebody changes what it is made of. */
+static bool vma_address_retry(struct vma *vma, const struct page *page,
+			      u64 *vpn)
 {
-	u32 level = page->order ? PMD_LEVEL : 0;
+	bool is_inside;
+	u32 seq;
+
+	u64 obs = obs_save();
+
+	for (;;) {
+		seq = READ_ONCE(vma->seq);
+		is_inside = vma_address(vma, page, vpn);
+		if (!(seq & 1) && READ_ONCE(vma->seq) == seq)
+			return is_inside;
+		obs_restore(obs);       /* nothing learnt */
+	}
+}
+
+struct walk {
+	struct page *page;
+	struct anon_vma *av;
+	rmap_visit *visit;
+	bool leaves_temp_stacks;
+	/* May the entry be passed over, seen without its lock? NULL: no. */
+	bool (*peek)(u64 e, const struct page *page);
+	void *arg;
+	const u32 *count;       /* what @visit keeps in @arg, NULL: nothing   */
+};
+
+static void visit_vma(const struct walk *w, struct vma *v)
+{
+	u32 level = w->page->order ? PMD_LEVEL : 0;
+	bool retries = kern()->rmap_lock == RMAP_LOCK_SEQ &&
+		       v->anon_vma != w->av;
 	struct spinlock *ptl;
 	u64 vpn, *p;
 
-	if (!vma_address(v, page, &vpn))
+	/* What never was exec's is none; the bit that says so never changes. */
+	if (w->leaves_temp_stacks && (v->flags & VM_STACK) &&
+	    (READ_ONCE(v->flags) & VM_TEMP_STACK))
+		return;
+	if (!(retries ? vma_address_retry(v, w->page, &vpn)
+		      : vma_address(v, w->page, &vpn)))
 		return;
 	p = pgtable_entry(v->mm, vpn, level);
-	if (!p)
+	if (!p || (w->peek && w->peek(pte_load(p), w->page)))
 		return;
 	ptl = pgtable_lock(v->mm, vpn, level);
 	spin_lock(ptl);
-	visit(page, v, vpn, level, p, arg);
+	w->visit(w->page, v, vpn, level, p, w->arg);
 	spin_unlock(ptl);
+}
+
+/* Before 2.6.36 a VMA is changed under the lock of its own anon_vma, which need
+ * not be the list's. Return: false when the lock cannot be had. */
+static bool lock_also(const struct walk *w, const struct vma *v)
+{
+	if (v->anon_vma == w->av)
+		return true;
+	if (kern()->rmap_lock == RMAP_LOCK_TRY)
+		return anon_vma_trylock(v->anon_vma);
+	if (kern()->rmap_lock == RMAP_LOCK_NESTED)
+		anon_vma_lock(v->anon_vma);
+	return true;
+}
+
+static void unlock_also(const struct walk *w, const struct vma *v)
+{
+	if (v->anon_vma != w->av && (kern()->rmap_lock == RMAP_LOCK_TRY ||
+				     kern()->rmap_lock == RMAP_LOCK_NESTED))
+		anon_vma_unlock(v->anon_vma);
+}
+
+/* Return: false when it must begin again. */
+static bool walk_once(const struct walk *w)
+{
+	bool is_done = true;
+
+	anon_vma_lock(w->av);
+	for (struct anon_vma_chain *c = w->av->first; c && is_done;
+	     c = c->next) {
+		is_done = lock_also(w, c->vma);
+		if (!is_done)
+			break;
+		visit_vma(w, c->vma);
+		unlock_also(w, c->vma);
+	}
+	anon_vma_unlock(w->av);
+	return is_done;
+}
+
+/* A walk is over: of what it saw only the count matters any more. */
+static void forget(u64 obs, const u32 *count)
+{
+	obs_restore(obs);
+	if (count)
+		observe(*count);
+}
+
+static void walk(struct walk *w)
+{
+	u64 obs = obs_save();
+
+	charge(cost_of(COST_RMAP_WALK));
+	w->av = w->page->anon_vma;
+	while (w->av && !walk_once(w)) {
+		forget(obs, w->count);
+		NOTE("another anon_vma's lock is taken: from the beginning");
+	}
 }
 
 void rmap_walk(struct page *page, rmap_visit *visit, void *arg)
 {
-	struct anon_vma *av = page->anon_vma;
-
-	charge(cost_of(COST_RMAP_WALK));
-	if (!av)
-		return;
-	anon_vma_lock(av);
-	for (struct anon_vma_chain *c = av->first; c; c = c->next)
-		visit_vma(page, c->vma, visit, arg);
-	anon_vma_unlock(av);
+	walk(&(struct walk){ .page = page, .visit = visit, .arg = arg });
 }
 
 bool rmap_maps(u64 e, const struct page *page)
@@ -57,10 +142,12 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 		      u64 *p, void *arg)
 {
 	struct mm *mm = vma->mm;
+	u32 *entries = arg;
 	u64 e = pte_load(p), mig;
 
 	if (!rmap_maps(e, page))
 		return;
+	(*entries)++;
 	mig = pte_make(pfn_of(page), PTE_MIG |
 		       (e & PTE_RW ? PTE_MIG_W : 0) | (e & PTE_NX));
 	if (level) {
@@ -80,20 +167,32 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 	atomic_dec(&page->refcount);
 }
 
-u32 try_to_migrate(struct page *page)
+u32 try_to_migrate(struct page *page, u32 *entries)
 {
-	rmap_walk(page, unmap_one, NULL);
+	*entries = 0;
+	walk(&(struct walk){ .page = page, .visit = unmap_one, .arg = entries,
+			     .count = entries,
+			     .leaves_temp_stacks = true });
 	return READ_ONCE(page->mapcount);
 }
 
-static void restore_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
-			u64 *p, void *arg)
+static bool is_migration_entry_of(u64 e, const struct page *page)
 {
-	struct page *new = arg;
+	return (e & PTE_MIG) && pte_pfn(e) == pfn_of(page);
+}
+
+static bool nothing_to_restore(u64 e, const struct page *page)
+{
+	return !is_migration_entry_of(e, page);
+}
+
+bool remove_migration_pte(struct page *old, struct vma *vma, u64 vpn,
+			  u32 level, u64 *p, struct page *new)
+{
 	u64 e = pte_load(p), flags;
 
-	if (!(e & PTE_MIG) || pte_pfn(e) != pfn_of(page))
-		return;
+	if (!is_migration_entry_of(e, old))
+		return false;
 	flags = PTE_US | PTE_A | PTE_D | (e & PTE_NX) | (level ? PTE_PS : 0) |
 		(e & PTE_MIG_W ? PTE_RW : 0);
 	flags |= vma->flags & (VM_READ | VM_WRITE) ? PTE_P : PTE_NUMA;
@@ -103,11 +202,39 @@ static void restore_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 	pte_store(vma->mm->root, vpn, level, p, pte_make(pfn_of(new), flags));
 	NOTE("%s[%llu] := frame %llu", level ? "PMD" : "PTE",
 	     (unsigned long long)vpn, (unsigned long long)pfn_of(new));
+	return true;
 }
 
-void remove_migration_ptes(struct page *old, struct page *new)
+struct restore {
+	struct page *new;
+	u32 entries;            /* still to be met                            */
+};
+
+static void restore_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
+			u64 *p, void *arg)
 {
-	rmap_walk(old, restore_one, new);
+	struct restore *r = arg;
+
+	if (remove_migration_pte(page, vma, vpn, level, p, r->new) &&
+	    r->entries)
+		r->entries--;
+}
+
+void remove_migration_ptes(struct page *old, struct page *new, u32 entries)
+{
+	struct restore r = { .new = new, .entries = entries };
+	struct walk w = {
+		.page = old, .visit = restore_one, .arg = &r,
+		.count = &r.entries,
+		.peek = kern()->rmap_peeks ? nothing_to_restore : NULL,
+	};
+	u64 obs = obs_save();
+
+	walk(&w);
+	while (r.entries && kern()->rmap_counts) {
+		forget(obs, w.count);
+		walk(&w);
+	}
 	if (old != new)
 		oracle_moved(old);
 }

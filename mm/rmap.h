@@ -5,11 +5,16 @@
 #include "mm/mm.h"
 
 /* try_to_migrate - replace every entry that maps the locked @page by a
- * migration entry, flushing. Return: mappings left. */
-u32 try_to_migrate(struct page *page);
+ * migration entry, flushing. Return: mappings left; *@entries made. */
+u32 try_to_migrate(struct page *page, u32 *entries);
 
-/* remove_migration_ptes - make migration entries for @old map @new. */
-void remove_migration_ptes(struct page *old, struct page *new);
+/* remove_migration_ptes - make migration entries for @old map @new. Kernels that
+ * count (rmap_counts) go on until they have met @entries of them. */
+void remove_migration_ptes(struct page *old, struct page *new, u32 entries);
+
+/* One of them, under its page-table lock. Return: it was one. */
+bool remove_migration_pte(struct page *old, struct vma *vma, u64 vpn,
+			  u32 level, u64 *p, struct page *new);
 
 /* rmap_walk - @visit every entry where @page may be mapped, under its
  * page-table lock, in the order of the anon_vma's list. */
@@ -27,6 +32,7 @@ void *pool_get(enum pool pool);         /* zeroed; NULL: out of memory       */
 void pool_put(enum pool pool, void *object);
 
 void anon_vma_lock(struct anon_vma *av);
+bool anon_vma_trylock(struct anon_vma *av);     /* RMAP_LOCK_TRY            */
 void anon_vma_unlock(struct anon_vma *av);
 
 /* A new VMA gets an anon_vma of its own. Return: 0, -ENOMEM; as below. */
@@ -38,6 +44,11 @@ int anon_vma_fork(struct vma *child, struct vma *parent);
 /* Walks come by this VMA last from now on. */
 void anon_vma_to_tail(struct vma *vma);
 void unlink_anon_vmas(struct vma *vma);
+
+/* Keep all walks out of @mm, whose mmap_lock is held for writing. One caller at
+ * a time in the whole system. */
+void mm_take_all_locks(struct mm *mm);
+void mm_drop_all_locks(struct mm *mm);
 
 /* Keeps the list alive while the page is unmapped. NULL: not mapped now. */
 struct anon_vma *page_get_anon_vma(struct page *page);

@@ -84,12 +84,17 @@ static void set_bound(u64 *bound, u64 vpn)
 void vma_adjust(struct vma *v, u64 start, u64 end, u64 pgoff)
 {
 	bool is_locked = kern()->adjust_locks;
+	bool has_seq = kern()->rmap_lock == RMAP_LOCK_SEQ;
 
 	if (is_locked)
 		anon_vma_lock(v->anon_vma);
+	if (has_seq)
+		(void)xchg(&v->seq, v->seq + 1);
 	set_bound(&v->start, start);
 	set_bound(&v->end, end);
 	set_bound(&v->pgoff, pgoff);
+	if (has_seq)
+		(void)xchg(&v->seq, v->seq + 1);
 	NOTE("VMA is %llu..%llu, first index %llu", (unsigned long long)start,
 	     (unsigned long long)end - 1, (unsigned long long)pgoff);
 	if (is_locked)

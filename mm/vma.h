@@ -25,6 +25,11 @@ int vma_isolate(struct mm *mm, u64 start, u64 end);
 /* Join VMAs of one anon_vma and the same rights that meet in [start, end]. */
 void vma_merge(struct mm *mm, u64 start, u64 end);
 
+/* move_page_tables - entries of [from, from + nr) go to @to, pages being looked
+ * for in @v, which covers both. mremap.c has its own way in. Return: pages dealt
+ * with before memory ran out. */
+u64 move_page_tables(struct vma *v, u64 from, u64 to, u64 nr);
+
 /* Unmap [start, end), whatever is there. Return: 0, -ENOMEM. */
 int munmap_locked(struct mm *mm, u64 start, u64 end);
 

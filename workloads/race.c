@@ -131,6 +131,11 @@ void race_clean(struct mm *mm, u64 vpn)
 	*pgtable_entry(mm, vpn, 0) &= ~PTE_D;
 }
 
+void race_arg(u32 cpu, u64 arg)
+{
+	thread[cpu].arg = arg;
+}
+
 /* ---- for tasks ------------------------------------------------------------------ */
 
 void race_store(struct task *t)

@@ -89,6 +89,9 @@ u64 race_pfn(struct mm *mm, u64 vpn);
 /* Nobody has stored to it since it was saved: D is clear. */
 void race_clean(struct mm *mm, u64 vpn);
 
+/* The argument of a task that began without knowing it. */
+void race_arg(u32 cpu, u64 arg);
+
 /* What tasks do once; the argument is a page of their address space. The store
  * is of RACE_STORED. */
 #define RACE_STORED 11

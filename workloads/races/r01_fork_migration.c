@@ -35,6 +35,7 @@ static const struct race_row rows[] = {
 	ROW("HEAD", "v2.6.34+fork-head", VERDICT_FAIL, O5_MIGENT, "S"),
 	ROW("TAIL", "v2.6.34", VERDICT_PASS, 0, "S"),
 	ROW("HEAD+WAIT", "v2.6.34+fork-head-wait", VERDICT_PASS, 0, "D"),
+	ROW("TAIL+WAIT", "v2.6.34+fork-wait", VERDICT_PASS, 0, "S"),
 	ROW("TAIL-6.1", "v6.1", VERDICT_PASS, 0, "T"),
 };
 

@@ -2,13 +2,21 @@
 
 #include "workloads/race.h"
 
+extern const struct race race_vma_adjust, race_exec_stack;
 extern const struct race race_fork_migration, race_thp_numa, race_dontneed,
 	race_mremap_flush, race_mremap_order, race_reclaim_batch;
 
 /* The order of `tlbemu list races`. */
 const struct race *const races[] = {
-	&race_fork_migration, &race_mremap_order, &race_thp_numa,
-	&race_reclaim_batch, &race_dontneed, &race_mremap_flush, NULL
+	&race_fork_migration,
+	&race_vma_adjust,
+	&race_exec_stack,
+	&race_mremap_order,
+	&race_thp_numa,
+	&race_reclaim_batch,
+	&race_dontneed,
+	&race_mremap_flush,
+	NULL
 };
 
 const struct race *race_find(const char *name)
