@@ -138,6 +138,8 @@ static int stage(const struct race_row *row, const struct kernel *k,
 		return with_child(false, split);
 	if (!strcmp(s, "touch"))
 		return with_child(true, split_and_load);
+	if (!strcmp(s, "hole"))
+		return with_child(true, unmap);
 	if (!strcmp(s, "all-locks"))
 		return with_child(true, take_all_locks);
 	if (!strcmp(s, "orphan"))
@@ -161,6 +163,8 @@ static const struct race_row rows[] = {
 	ROW("V1", "v2.6.34+adjust-try", PASS, 0, "S", "child"),
 	ROW("V1-all", "v2.6.34+adjust-try", PASS, 0, "D", "all-locks"),
 	ROW("V1-2", "v2.6.34+adjust-try", PASS, 0, "D", "walkers"),
+	ROW("V1-3", "v2.6.34+adjust-try", PASS, 0, "D", "walkers-3"),
+	ROW("V1-2-reuse", "v2.6.34+adjust-try-reuse", FAIL, O14_LIVELOCK, "D", "walkers-3"),
 	ROW("V1'", "v2.6.34+adjust-nested", PASS, 0, "S", "child"),
 	ROW("V1'-all", "v2.6.34+adjust-nested", FAIL, O13_DEADLOCK, "S", "all-locks"),
 	ROW("V1'-2", "v2.6.34+adjust-nested", PASS, 0, "D", "walkers"),
@@ -180,6 +184,7 @@ static const struct race_row rows[] = {
 	ROW("V4-6.1", "v6.1", PASS, 0, "T", "child"),
 	ROW("V5", "v2.6.34+repair", FAIL, 0, "D", "touch"),
 	ROW("V6", "v2.6.34+count", PASS, 0, "seed", "child"),
+	ROW("V6-hole", "v2.6.34+count", FAIL, O14_LIVELOCK, "seed", "hole"),
 };
 
 static const struct race_fix fixes[] = {
@@ -204,7 +209,8 @@ const struct race race_vma_adjust = {
 	.bounds = "2 CPUs on 2 nodes, one address space or a parent with its "
 		  "child (walkers-3: a grandchild, too), one compaction of one "
 		  "page (walkers: two, of two pages) against one mprotect that "
-		  "splits (all-locks: mm_take_all_locks; orphan: munmap)",
+		  "splits (all-locks: mm_take_all_locks; orphan, hole: munmap)",
+	.may_restart = true,
 	.rows = rows,
 	.nr_rows = ARRAY_LEN(rows),
 	.fixes = fixes,
