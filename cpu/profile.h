@@ -81,10 +81,11 @@ int profile_parse(struct profile **out, const char *label, const char *text,
 void profile_free(struct profile *p);
 
 /* profile_load - by path (has a '/' or ends in .ini) or by name, in the order
- * that machine.h gives. Return: as profile_parse, and -ENOENT. */
+ * that machine.h gives; what comes before a dash in one name only stands for
+ * it ("zen5"). Return: as profile_parse, and -ENOENT. */
 int profile_load(struct profile **out, const char *name, struct err *e);
 
-/* Would profile_load() find something called @name? */
+/* Would profile_load() find something, or several, called @name? */
 bool profile_exists(const char *name);
 
 /* profile_names - all names, sorted, NULL-terminated, in one block to free();

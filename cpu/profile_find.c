@@ -108,37 +108,102 @@ static const struct profile_builtin *find_builtin(const char *name)
 	return NULL;
 }
 
-bool profile_exists(const char *name)
+static bool is_name(const char *name)
 {
 	char path[4096];
 
+	return *find_file(name, path, sizeof(path)) || find_builtin(name);
+}
+
+/* Is @name @part before one of @name's dashes? */
+static bool begins_with(const char *name, const char *part)
+{
+	size_t len = strlen(part);
+
+	return len && !strncmp(name, part, len) && name[len] == '-';
+}
+
+/* The first of @names that begins with @part; *@nr: how many do. */
+static const char *find_longer(char **names, const char *part, u32 *nr)
+{
+	const char *first = NULL;
+
+	*nr = 0;
+	for (; names && *names; names++)
+		if (begins_with(*names, part) && !(*nr)++)
+			first = *names;
+	return first;
+}
+
+bool profile_exists(const char *name)
+{
+	char **names;
+	u32 nr;
+
 	if (!*name || strchr(name, '/'))
 		return false;
-	return *find_file(name, path, sizeof(path)) || find_builtin(name);
+	if (is_name(name))
+		return true;
+	names = profile_names();
+	find_longer(names, name, &nr);
+	free(names);
+	return nr > 0;
+}
+
+static int load_named(struct profile **out, const char *name, struct err *e)
+{
+	const struct profile_builtin *b;
+	char path[4096];
+
+	if (*find_file(name, path, sizeof(path)))
+		return parse_file(out, path, e);
+	b = find_builtin(name);
+	snprintf(path, sizeof(path), "built-in %s.ini", name);
+	return profile_parse(out, path, b->start, (size_t)(b->end - b->start),
+			     e);
+}
+
+/* "; which of zen1-naples, ...?" */
+static const char *which(char **names, const char *part, char *buf, size_t size)
+{
+	size_t at = (size_t)snprintf(buf, size, "; which of");
+	const char *comma = "";
+
+	for (char **n = names; *n && at < size; n++)
+		if (begins_with(*n, part)) {
+			at += (size_t)snprintf(buf + at, size - at, "%s %s",
+					       comma, *n);
+			comma = ",";
+		}
+	if (at < size)
+		snprintf(buf + at, size - at, "?");
+	return buf;
 }
 
 int profile_load(struct profile **out, const char *name, struct err *e)
 {
-	const struct profile_builtin *b;
-	char path[4096], hint[128];
+	const char *longer;
+	char hint[128];
 	char **names;
+	u32 nr;
+	int rc;
 
 	if (is_path(name))
 		return parse_file(out, name, e);
-	if (*find_file(name, path, sizeof(path)))
-		return parse_file(out, path, e);
-	b = find_builtin(name);
-	if (b) {
-		snprintf(path, sizeof(path), "built-in %s.ini", name);
-		return profile_parse(out, path, b->start,
-				     (size_t)(b->end - b->start), e);
-	}
+	if (is_name(name))
+		return load_named(out, name, e);
 	names = profile_names();
-	err_set(e, -ENOENT, "no machine profile '%s'%s", name,
-		names ? suggest_text(name, (const char *const *)names, hint,
-				     sizeof(hint)) : "");
+	longer = find_longer(names, name, &nr);
+	if (nr == 1)
+		rc = load_named(out, longer, e);
+	else
+		rc = err_set(e, -ENOENT, "no machine profile '%s'%s", name,
+			     !names ? "" : nr ?
+			     which(names, name, hint, sizeof(hint)) :
+			     suggest_text(name, (const char *const *)names,
+					  hint, sizeof(hint)));
 	free(names);
-	return -ENOENT;
+	return rc;
 }
 
 static int compare_names(const void *a, const void *b)
