@@ -11,6 +11,7 @@
 #include "base/suggest.h"
 #include "emu/cmd_race.h"
 #include "emu/pool.h"
+#include "emu/race_show.h"
 #include "emu/race_table.h"
 #include "emu/version.h"
 #include "mm/flush.h"
@@ -23,6 +24,9 @@ struct race_cfg {
 	const char *replay;
 	const char *flush;
 	const char *out;
+	const char *html;
+	const char *timeline;
+	const char *fixed;
 	int memory;
 	u32 jobs;
 	u64 max_states;
@@ -79,6 +83,16 @@ static const struct opt race_opts[] = {
 	{ .name = "explain", .kind = OPT_BOOL,
 	  .help = "also tell the story, and print every losing table",
 	  AT(explain), .group = "output", .no_echo = true },
+	{ .name = "html", .kind = OPT_STRING, .metavar = "FILE",
+	  .help = "the counterexample of the one row that loses as a page to "
+		  "step through", AT(html), .group = "output", .no_echo = true },
+	{ .name = "fixed", .kind = OPT_STRING, .metavar = "ID",
+	  .help = "row whose kernel --html shows beside it; else the next that "
+		  "passes on the same stage", AT(fixed), .group = "output",
+	  .no_echo = true },
+	{ .name = "timeline", .kind = OPT_STRING, .metavar = "FILE",
+	  .help = "the same as Chrome trace JSON, for Perfetto", AT(timeline),
+	  .group = "output", .no_echo = true },
 	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
 	  .metavar = "FILE", .help = "write .txt, .csv or .json instead",
 	  AT(out), .group = "output", .no_echo = true },
@@ -97,6 +111,7 @@ struct job {
 	const struct race *race;
 	struct race_row row;
 	const struct kernel *k;
+	const struct race_row *row_in_table;
 };
 
 struct session {
@@ -158,6 +173,7 @@ static int add_race(struct session *s, const struct race *race)
 		j += s->nr_jobs++;
 		j->race = race;
 		j->row = race->rows[i];
+		j->row_in_table = &race->rows[i];
 		j->k = kernel_find(j->row.kernel);
 		if (s->cfg->memory)
 			j->row.memory = (enum memory_model)(s->cfg->memory - 1);
@@ -208,6 +224,20 @@ static int no_such_row(const struct race_cfg *cfg, const char *name)
 	return usage_error(text);
 }
 
+static int no_such_fixed(const struct race *race, const char *id)
+{
+	const char *names[128] = { NULL };
+	char hint[128], text[256];
+
+	for (u32 r = 0; r < race->nr_rows && r < 127; r++)
+		names[r] = race->rows[r].id;
+	suggest_text(id, names, hint, sizeof(hint));
+	snprintf(text, sizeof(text), "--fixed=%s: %s has no such row%s; "
+		 "'tlbemu race %s --dry-run' shows them", id, race->name, hint,
+		 race->name);
+	return usage_error(text);
+}
+
 static int choose(struct session *s, const char *name)
 {
 	if (!strcmp(name, "all")) {
@@ -222,6 +252,10 @@ static int choose(struct session *s, const char *name)
 		if (add_race(s, race))
 			return EXIT_FAILED;
 	}
+	if (s->nr_jobs && s->cfg->fixed &&
+	    !race_fixed_row(s->job[0].race, s->job[0].row_in_table,
+			    s->cfg->fixed))
+		return no_such_fixed(s->job[0].race, s->cfg->fixed);
 	return s->nr_jobs ? 0 : no_such_row(s->cfg, name);
 }
 
@@ -364,6 +398,48 @@ static void print_tables(struct session *s)
 	}
 }
 
+/* The files that show @o, the outcome of job @j. */
+static int show(const struct session *s, const struct job *j,
+		const struct race_outcome *o)
+{
+	static char command[8 * RACE_MAX_MOVES + 256];
+	struct race_show show = { .race = j->race, .row = &j->row, .k = j->k,
+				  .lim = &s->lim, .o = o, .replay = command };
+	struct err e;
+	int rc = 0;
+
+	replay_command(s, j, o, command, sizeof(command));
+	show.fixed = race_fixed_row(j->race, j->row_in_table, s->cfg->fixed);
+	if (s->cfg->html)
+		rc = race_html(&show, s->cfg->html, &e);
+	if (!rc && s->cfg->timeline)
+		rc = race_timeline(&show, s->cfg->timeline, &e);
+	if (rc)
+		fprintf(stderr, "tlbemu: race: %s\n", e.text);
+	return rc ? EXIT_FAILED : 0;
+}
+
+/* --html and --timeline are about one counterexample. */
+static int show_the_one(const struct session *s)
+{
+	u32 n = 0, at = 0;
+
+	if (!s->cfg->html && !s->cfg->timeline)
+		return 0;
+	for (u32 i = 0; i < s->nr_jobs; i++)
+		if (s->outcome[i].outcome == EXPLORE_VIOLATION) {
+			at = i;
+			n++;
+		}
+	if (n > 1)
+		return usage_error("--html and --timeline show one row, and "
+				   "more than one loses: add --row ID");
+	if (!n)
+		fprintf(stderr, "tlbemu: race: nothing loses, so there is "
+			"nothing to show: no file written\n");
+	return n ? show(s, &s->job[at], &s->outcome[at]) : 0;
+}
+
 static int explore_all(struct session *s, const struct opt_set *set)
 {
 	const struct pool pool = {
@@ -421,6 +497,9 @@ static int explore_all(struct session *s, const struct opt_set *set)
 	}
 	if (s->cfg->explain || (!s->cfg->out && (s->cfg->kernel || s->cfg->row)))
 		print_tables(s);
+	rc = show_the_one(s);
+	if (rc)
+		return rc;
 	if (s->differ || s->errors)
 		return EXIT_FAILED;
 	return s->unfinished ? EXIT_NOT_FINISHED : 0;
@@ -446,7 +525,7 @@ static int replay(struct session *s)
 	free(moves);
 	rc = race_table(stdout, s->job[0].race, &s->job[0].row, s->job[0].k,
 			&s->lim, &o, NULL);
-	return rc ? EXIT_FAILED : 0;
+	return rc ? EXIT_FAILED : show(s, &s->job[0], &o);
 }
 
 static void dry_run(const struct session *s, const struct opt_set *set)
@@ -480,7 +559,8 @@ static int with_options(struct race_cfg *cfg, struct opt_set *set,
 		.is_plain = cfg->plain,
 		.is_demand_only = cfg->demand_only,
 		.find_livelock = cfg->livelock,
-		.want_shortest = cfg->explain || cfg->kernel || cfg->row,
+		.want_shortest = cfg->explain || cfg->kernel || cfg->row ||
+				 cfg->html || cfg->timeline,
 	};
 	if (cfg->flush) {
 		const char *names[32] = { NULL };

@@ -97,6 +97,23 @@ int explore_replay(struct sys *sys, const struct explore_move *moves, u32 n,
 		   void (*on_event)(const struct explore_event *e, void *arg),
 		   void *arg, struct explore_result *r);
 
+/* explore_follow - as explore_replay, on a machine that need not be the one the
+ * schedule was found on: moves that are not possible there are left out, and
+ * after the last one it goes on, one CPU after the other, until nothing is left
+ * to do, an oracle fires or @max_moves were made (0: it does not go on).
+ * @on_move: a move was made, or could not be; before the first, once with @m
+ * NULL. Return: 0, 1 as
+ * explore_replay; -ENOMEM. */
+struct explore_watch {
+	void (*on_event)(const struct explore_event *e, void *arg);
+	void (*on_move)(const struct explore_move *m, bool was_possible,
+			void *arg);
+	void *arg;
+};
+int explore_follow(struct sys *sys, const struct explore_move *moves, u32 n,
+		   u32 max_moves, const struct explore_config *cfg,
+		   const struct explore_watch *w, struct explore_result *r);
+
 /* A schedule as text for --replay, and back. Return: 0 or -EINVAL. */
 int explore_format(const struct explore_move *moves, u32 n, char *out,
 		   size_t size);

@@ -35,11 +35,19 @@ static void park(struct cpu *c, bool (*ready)(const void *), const void *arg)
 	}
 }
 
+static void look_on(const void *obj, bool is_write, bool is_wait)
+{
+	if (unlikely(explorer.on_event != NULL))
+		explorer.next[this_cpu->id] = (struct next_step){
+			obj, is_write, is_wait };
+}
+
 static void x_step(const void *obj, bool is_write, u64 cycles)
 {
 	struct cpu *c = this_cpu;
 
 	observe(arena_offset(&explorer.sys->arena, obj) << 1 | is_write);
+	look_on(obj, is_write, false);
 	if (c->ctx.glide)
 		c->ctx.glide = false;
 	else
@@ -55,6 +63,7 @@ static void x_wait(const void *obj, bool (*ready)(const void *),
 	c->ctx.glide = false;
 	if (obj)
 		observe(arena_offset(&explorer.sys->arena, obj) << 1);
+	look_on(obj, true, true);
 	park(c, ready, arg);
 	if (obj)
 		x_touch(obj, true);
@@ -82,7 +91,8 @@ static u32 x_choose(u32 n)
 	if (i >= explorer.nr_told)
 		explorer.pick[i] = 0;
 	explorer.nr_picks++;
-	pick = explorer.pick[i];
+	/* A schedule of another machine may tell more than there is. */
+	pick = explorer.pick[i] < n ? explorer.pick[i] : 0;
 	if (!explorer.is_draining)
 		observe(pick);
 	return pick;

@@ -19,6 +19,13 @@
  * makes two moves look dependent. */
 typedef unsigned __int128 mask128;
 
+/* Where a CPU has stopped: kept while somebody looks on. */
+struct next_step {
+	const void *obj;        /* NULL: none so far                          */
+	bool is_write;
+	bool is_wait;
+};
+
 /* The machine being explored, and what its last move did. */
 struct explorer {
 	struct sys *sys;
@@ -36,6 +43,7 @@ struct explorer {
 	void (*on_event)(const struct explore_event *e, void *arg);
 	void *event_arg;
 	u32 move;
+	struct next_step next[EXPLORE_MAX_CPUS];
 };
 extern struct explorer explorer;
 

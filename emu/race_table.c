@@ -86,17 +86,27 @@ static void print_event(FILE *f, u32 t, u32 column, u32 nr_columns,
 	}
 }
 
+bool race_victim_frame(const char *oracle_text, u64 *pfn)
+{
+	unsigned long long n;
+
+	if (sscanf(oracle_text, "a store to frame %llu", &n) != 1 &&
+	    sscanf(oracle_text, "store to frame %llu", &n) != 1 &&
+	    sscanf(oracle_text, "the device's frame %llu", &n) != 1)
+		return false;
+	*pfn = n;
+	return true;
+}
+
 /* The oracle names the frame; the last store to it is the victim. */
 static void mark_victim(struct event_list *l, const char *oracle_text)
 {
 	char frame[32];
-	unsigned long long pfn;
+	u64 pfn;
 
-	if (sscanf(oracle_text, "a store to frame %llu", &pfn) != 1 &&
-	    sscanf(oracle_text, "store to frame %llu", &pfn) != 1 &&
-	    sscanf(oracle_text, "the device's frame %llu", &pfn) != 1)
+	if (!race_victim_frame(oracle_text, &pfn))
 		return;
-	snprintf(frame, sizeof(frame), "frame %llu", pfn);
+	snprintf(frame, sizeof(frame), "frame %llu", (unsigned long long)pfn);
 	for (u32 i = l->n; i-- > 0; ) {
 		char *text = l->e[i].text;
 		size_t n = strlen(text);

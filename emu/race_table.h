@@ -14,4 +14,8 @@ int race_table(FILE *f, const struct race *race, const struct race_row *row,
 	       const struct kernel *k, const struct race_limits *lim,
 	       const struct race_outcome *o, const char *command);
 
+/* The frame that an oracle's text calls the victim store's. Return: false when
+ * it names none. */
+bool race_victim_frame(const char *oracle_text, u64 *pfn);
+
 #endif

@@ -107,6 +107,75 @@ int explore_replay(struct sys *sys, const struct explore_move *moves, u32 n,
 	return explorer.is_violated;
 }
 
+/* ---- followed as far as it goes ---------------------------------------------------- */
+
+static bool follow_move(const struct explore_move *m, const struct explore_watch *w)
+{
+	bool is_possible = m->cpu < explorer.sys->nr_cpus &&
+			   (moves_enabled() >> id_of(m->cpu, m->kind) & 1);
+
+	if (is_possible) {
+		memcpy(explorer.pick, m->pick, sizeof(explorer.pick));
+		explorer.nr_told = m->nr_picks;
+		moves_run(id_of(m->cpu, m->kind));
+	}
+	w->on_move(m, is_possible, w->arg);
+	explorer.move++;
+	return is_possible;
+}
+
+/* What comes next when nobody says: the CPU that moved last goes on, its buffer
+ * drains when it waits, then the others. */
+static bool next_move(u32 last, struct explore_move *m)
+{
+	u32 on = moves_enabled(), nr = explorer.sys->nr_cpus;
+
+	on &= ~moves_idle(on);
+	for (u32 i = 0; i < nr; i++) {
+		u32 cpu = (last + i) % nr, kind;
+
+		for (kind = 0; kind < NR_X_KINDS; kind++)
+			if (on >> id_of(cpu, kind) & 1) {
+				*m = (struct explore_move){ .cpu = (u8)cpu,
+							    .kind = (u8)kind };
+				return true;
+			}
+	}
+	return false;
+}
+
+int explore_follow(struct sys *sys, const struct explore_move *moves, u32 n,
+		   u32 max_moves, const struct explore_config *cfg,
+		   const struct explore_watch *w, struct explore_result *r)
+{
+	struct explore_move m;
+	u32 last = 0, on;
+
+	memset(r, 0, sizeof(*r));
+	moves_begin(sys);
+	explorer.on_event = w->on_event;
+	explorer.event_arg = w->arg;
+	sys->drv.note = x_note;
+	w->on_move(NULL, true, w->arg);
+	for (u32 i = 0; i < n && !explorer.is_violated; i++) {
+		follow_move(&moves[i], w);
+		last = moves[i].cpu;
+	}
+	while (explorer.move < max_moves && !explorer.is_violated &&
+	       next_move(last, &m)) {
+		follow_move(&m, w);
+		last = m.cpu;
+	}
+	on = moves_enabled();
+	if (!explorer.is_violated && on == moves_idle(on))
+		moves_check_final(cfg);
+	memcpy(r->oracle, explorer.oracle, sizeof(r->oracle));
+	memcpy(r->text, explorer.text, sizeof(r->text));
+	return explorer.is_violated;
+}
+
+/* ---- as text ------------------------------------------------------------------------- */
+
 int explore_format(const struct explore_move *moves, u32 n, char *out,
 		   size_t size)
 {
