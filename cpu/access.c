@@ -52,14 +52,16 @@ static bool translate(u64 vpn, bool is_write, struct tlb_entry *e, u32 *called)
 {
 	struct cpu_state *s = this_cpu->s;
 	struct tlb_entry used = { 0 };
-	u32 index[ENVELOPE_MAX], n, pick;
+	u32 index[ENVELOPE_MAX], upper[ENVELOPE_MAX], n, m, pick;
+	const struct tlb_entry *from = NULL;
 	bool may_walk;
 
 	*called = 0;
 	step(s->env, true, 0);
 	n = envelope_candidates(s->env, s->pcid, vpn, index);
-	may_walk = the_sys->may_evict || !n || the_sys->may_speculate;
-	pick = the_sys->drv.choose(n + may_walk);
+	m = envelope_tables(s->env, s->pcid, vpn, upper);
+	may_walk = the_sys->may_evict || !(n + m) || the_sys->may_speculate;
+	pick = the_sys->drv.choose(n + may_walk + m);
 	if (pick < n) {
 		*e = s->env->e[index[pick]];
 		*called = s->env->called[index[pick]];
@@ -78,7 +80,14 @@ static bool translate(u64 vpn, bool is_write, struct tlb_entry *e, u32 *called)
 		}
 	}
 	envelope_collapse(s->env, s->pcid, vpn, -1);
-	if (!walk_explored(vpn, is_write, e)) {
+	if (pick >= n + may_walk) {
+		u32 i = upper[pick - n - may_walk];
+
+		from = &s->env->e[i];
+		NOTE("walk begins at frame %llu, from a paging-structure cache",
+		     (unsigned long long)from->pfn);
+	}
+	if (!walk_explored(vpn, is_write, from, e)) {
 		/* The assist failed; no fault drops what it was for. */
 		if (pick < n && !the_sys->m->rules.fault_drops_page) {
 			touch(s->env, true);

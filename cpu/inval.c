@@ -69,7 +69,7 @@ u32 cpu_invalidate_on(struct cpu *c, const struct inval_op *op, u16 asid,
 
 	if (s->env) {
 		touch(s->env, true);
-		return envelope_invalidate(s->env, op->scope, asid, vpn);
+		return envelope_perform(s->env, op, asid, vpn);
 	}
 	if (unlikely(the_sys->bbm != NULL))
 		note_for_bbm(c, op, asid, vpn);
@@ -90,6 +90,9 @@ void cpu_load_cr3(u32 root, u16 pcid, bool flush)
 	struct cpu_state *s = this_cpu->s;
 
 	touch(&s->root, true);
+	/* What it may have cached of the old one stays, under its PCID. */
+	if (s->env && s->root && s->pcid != pcid)
+		tables_retire(s->root);
 	s->root = root;
 	s->pcid = pcid;
 	if (!s->env)

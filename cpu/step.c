@@ -471,38 +471,116 @@ void up_write(struct rwsem *s)
 
 /* ---- page-table entries ---------------------------------------------------- */
 
-void pte_retire(u32 root, u64 vpn, u32 level, u64 old)
+/* An entry of a table, as a TLB keeps it. */
+static struct tlb_entry cached(u64 vpn, u32 level, u64 pte, u8 flags)
 {
-	const struct arch_rules *r = &the_sys->m->rules;
 	struct tlb_entry e;
-	bool gives_fault;
 
-	if (!the_sys->is_explored || !the_sys->may_speculate)
-		return;
-	gives_fault = !(old & PTE_P) || (!(old & PTE_A) && !r->hw_sets_a);
-	if (gives_fault && !r->caches_invalid)
-		return;
-	if (old & PTE_P && level && !(old & PTE_PS))
-		return;
 	memset(&e, 0, sizeof(e));
 	e.order = (u8)paging_order(&the_sys->mem.paging, level);
 	e.vpn = vpn & ~tlb_order_mask(e.order);
-	if (gives_fault) {
-		e.flags = TLB_FAULTS;
-	} else {
-		e.pfn = pte_pfn(old);
-		e.flags = (u8)((old & PTE_RW ? TLB_W : 0) |
-			       (old & PTE_D ? TLB_D : 0));
+	e.flags = flags;
+	if (flags & TLB_FAULTS)
+		return e;
+	e.pfn = pte_pfn(pte);
+	e.flags |= (u8)(pte & PTE_RW ? TLB_W : 0);
+	if (!(flags & TLB_TABLE) && (pte & PTE_D))
+		e.flags |= TLB_D;
+	return e;
+}
+
+/* Accesses through it fault: some architectures cache that. */
+static bool gives_fault(u64 pte)
+{
+	return !(pte & PTE_P) ||
+	       (!(pte & PTE_A) && !the_sys->m->rules.hw_sets_a);
+}
+
+static void may_hold(struct cpu_state *s, struct tlb_entry e)
+{
+	e.pcid = s->pcid;
+	touch(s->env, true);
+	envelope_retire(s->env, &e);
+}
+
+/* What one entry said, and all that was reached through it. */
+static void subtree_retire(struct cpu_state *s, u64 vpn, u32 level, u64 old)
+{
+	const struct paging *pg = &the_sys->mem.paging;
+	bool is_table = level && (old & PTE_P) && !(old & PTE_PS);
+	u64 *table;
+
+	if (gives_fault(old) && !the_sys->m->rules.caches_invalid)
+		return;
+	may_hold(s, cached(vpn, level, old, gives_fault(old) ? TLB_FAULTS :
+			   is_table ? TLB_TABLE : 0));
+	if (!is_table)
+		return;
+	table = the_sys->mem.table[pte_pfn(old)];
+	vpn &= ~tlb_order_mask((u8)paging_order(pg, level));
+	for (u32 i = 0; i < paging_entries(pg); i++) {
+		touch(&table[i], false);
+		subtree_retire(s, vpn + ((u64)i << paging_order(pg, level - 1)),
+			       level - 1, table[i]);
 	}
+}
+
+/* The entry is in a table that a CPU may still find through an upper entry
+ * which is no longer in memory. */
+static void retire_unhooked(struct cpu_state *s, u32 root, u64 vpn, u32 level,
+			    u64 old)
+{
+	const struct envelope *env = s->env;
+	u32 order = paging_order(&the_sys->mem.paging, level + 1);
+	u64 low = vpn & tlb_order_mask((u8)order), at[ENVELOPE_MAX], table;
+	u32 n = 0;
+
+	for (u32 i = 0; i < env->n; i++)
+		if ((env->e[i].flags & TLB_TABLE) && env->e[i].order == order &&
+		    env->e[i].pcid == s->pcid)
+			at[n++] = i;
+	table = n ? walk_table_of(root, vpn, level) : 0;
+	for (u32 i = 0; i < n; i++)
+		if (env->e[at[i]].pfn == table)
+			at[i] = env->e[at[i]].vpn + low;
+		else
+			at[i] = UINT64_MAX;
+	for (u32 i = 0; i < n; i++)
+		if (at[i] != UINT64_MAX)
+			may_hold(s, cached(at[i], level, old, 0));
+}
+
+void pte_retire(u32 root, u64 vpn, u32 level, u64 old)
+{
+	bool is_leaf = !gives_fault(old) && (!level || (old & PTE_PS));
+
+	if (!the_sys->is_explored || !the_sys->may_speculate)
+		return;
+	if (gives_fault(old) && !the_sys->m->rules.caches_invalid)
+		return;
 	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
 		struct cpu_state *s = the_sys->cpu[i].s;
 
 		touch(&s->root, false);
-		if (s->root != root)
-			continue;
-		e.pcid = s->pcid;
-		touch(s->env, true);
-		envelope_retire(s->env, &e);
+		if (s->root == root)
+			subtree_retire(s, vpn, level, old);
+		if (s->root && s->env->n && is_leaf)
+			retire_unhooked(s, root, vpn, level, old);
+	}
+}
+
+void tables_retire(u32 root)
+{
+	const struct paging *pg = &the_sys->mem.paging;
+	u64 *table = the_sys->mem.table[root];
+	u32 level = pg->levels - 1u;
+
+	if (!the_sys->may_speculate || the_sys->is_by_manual)
+		return;
+	for (u32 i = 0; i < paging_entries(pg); i++) {
+		touch(&table[i], false);
+		subtree_retire(this_cpu->s, (u64)i << paging_order(pg, level),
+			       level, table[i]);
 	}
 }
 

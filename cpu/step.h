@@ -129,6 +129,10 @@ void up_write(struct rwsem *s);
  * no longer in memory: CPUs that have the root loaded may still cache it. */
 void pte_retire(u32 root, u64 vpn, u32 level, u64 old);
 
+/* The same for this CPU alone and all that the tables under @root say: it is
+ * about to leave them. */
+void tables_retire(u32 root);
+
 /* Plain store of an entry; one locked update of it, so that bits hardware sets
  * meanwhile are not lost: new = (old & ~clear) | set. The update is fully
  * ordered under TSO and orders nothing under the weak model (as arm64's).

@@ -330,7 +330,7 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 	struct cpu *c = this_cpu;
 	struct sched_cpu *sc = sc_of(c);
 	u64 from;
-	enum cycle_cat cat;
+	enum cycle_cat cat, was;
 
 	if (!obj && !ready) {           /* private work came to its horizon */
 		catch_up(c);
@@ -343,7 +343,11 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 	}
 	charge(cycles);
 	catch_up(c);
-	cat = c->cat == CYC_WAIT_ACK ? CYC_WAIT_ACK : CYC_LOCK_WAIT;
+	was = c->cat;
+	cat = was == CYC_WAIT_ACK || was == CYC_IDLE ? was : CYC_LOCK_WAIT;
+	/* A task that sleeps: idle time, though this CPU is not done. */
+	if (was == CYC_IDLE)
+		c->cat = CYC_KERNEL;
 	while (!ready(arg)) {
 		from = c->now;
 		sc->is_waiting = true;
@@ -369,6 +373,7 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 	from = line_cost(c, obj, true);
 	if (from)
 		charge(from);
+	c->cat = was;
 }
 
 static void timed_wake(const void *obj)

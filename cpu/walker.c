@@ -39,12 +39,13 @@ static inline u64 lacks(u64 pte, bool is_write)
 	return is_write && !(pte & PTE_D) && !r->hw_sets_d ? PTE_D : 0;
 }
 
-bool walk_explored(u64 vpn, bool is_write, struct tlb_entry *e)
+bool walk_explored(u64 vpn, bool is_write, const struct tlb_entry *from,
+		   struct tlb_entry *e)
 {
 	const struct memory *mem = &the_sys->mem;
-	u64 *table = mem->table[this_cpu->s->root];
-	u64 rights = PTE_RW;
-	u32 level = mem->paging.levels;
+	u64 *table = mem->table[from ? from->pfn : this_cpu->s->root];
+	u64 rights = from && !(from->flags & TLB_W) ? 0 : PTE_RW;
+	u32 level = from ? from->order / mem->paging.bits : mem->paging.levels;
 
 	memset(e, 0, sizeof(*e));
 	for (;;) {
@@ -59,8 +60,6 @@ bool walk_explored(u64 vpn, bool is_write, struct tlb_entry *e)
 			return false;
 		if (level && !(pte & PTE_PS)) {
 			table = mem->table[pte_pfn(pte)];
-			step(&table[paging_index(&mem->paging, vpn, level - 1)],
-			     false, 0);
 			continue;
 		}
 		if ((is_write && !rights) || lacks(pte, is_write))

@@ -17,9 +17,12 @@
 
 #include "cpu/cpu.h"
 
-/* walk_explored - each load is a step of its own, but the first, which the
- * caller took. No caches of any kind. Return: false is a page fault. */
-bool walk_explored(u64 vpn, bool is_write, struct tlb_entry *e);
+/* walk_explored - all of it in the step that the caller took: an upper entry
+ * that was read before it changed is one that a paging-structure cache holds.
+ * @from: such a member of the envelope, where the walk begins; NULL: the root.
+ * Return: false is a page fault. */
+bool walk_explored(u64 vpn, bool is_write, const struct tlb_entry *from,
+		   struct tlb_entry *e);
 
 /* walk_timed - all of it in the step that the caller took: other CPUs see the
  * whole walk at its beginning.

@@ -20,7 +20,8 @@ struct flush_req {
 				 * TLB_GENERATION_INVALID                     */
 	u8 order;               /* stride, log2 pages                         */
 	u8 is_full;
-	u8 zero[6];
+	u8 freed_tables;        /* page tables go: lazy CPUs, too             */
+	u8 zero[5];
 };
 
 /* One change of a range under way; lives on the changer's stack. */
@@ -29,6 +30,7 @@ struct flush_batch {
 	u64 start, end;         /* entries that lost rights so far            */
 	u32 order;              /* smallest stride of these                   */
 	u64 nr_changed;         /* pages                                      */
+	bool freed_tables;      /* tables were unhooked, too                  */
 };
 
 struct flush_ops {
@@ -59,6 +61,8 @@ extern const struct flush_ops *const flush_strategies[];
 const struct flush_ops *flush_find(const char *name);
 
 void flush_batch_begin(struct flush_batch *b, struct mm *mm);
+/* Note that the entry of @level for @vpn named a table that is to be freed. */
+void flush_batch_freed(struct flush_batch *b, u64 vpn, u32 level);
 /* Note a change without flushing: what most strategies' changed() does. */
 void flush_batch_add(struct flush_batch *b, u64 vpn, u32 order);
 /* Flush what was noted, if anything, and forget it. */
@@ -69,7 +73,8 @@ void flush_batch_flush(struct flush_batch *b, bool is_full);
 /* arch_tlbbatch_flush: each CPU of @mask brings the address space that it has
  * loaded up to date. */
 void flush_tlb_batch(const u64 *mask);
-void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full);
+void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
+		   bool freed_tables);
 void flush_by_ipi(struct flush_req *r);
 
 #endif

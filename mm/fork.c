@@ -177,16 +177,7 @@ struct mm *dup_mm(struct mm *old)
 	return new;
 }
 
-static void free_tables(u64 pfn, u32 level)
-{
-	const u64 *table = the_sys->mem.table[pfn];
-
-	for (u32 i = 0; level && i < paging_entries(&the_sys->mem.paging); i++)
-		if ((table[i] & PTE_P) && !(table[i] & PTE_PS))
-			free_tables(pte_pfn(table[i]), level - 1);
-	put_page(page_of(pfn));
-}
-
+/* The last flush also makes CPUs that idle with the tables loaded leave them. */
 void exit_mmap(struct mm *mm)
 {
 	struct mmu_gather g;
@@ -195,6 +186,7 @@ void exit_mmap(struct mm *mm)
 
 	touch(mm, true);
 	gather_begin(&g, mm);
+	g.is_full_mm = true;
 	for (v = mm->first; v; v = v->next)
 		zap_range(&g, v->start, v->end);
 	for (v = mm->first; v; v = next) {
@@ -202,10 +194,11 @@ void exit_mmap(struct mm *mm)
 		unlink_anon_vmas(v);
 		vma_free(v);
 	}
+	free_pgtables(&g, 0, UINT64_MAX, 0, 0);
 	gather_end(&g);
 	touch(mm, true);
 	mm->first = NULL;
-	free_tables(mm->root, the_sys->mem.paging.levels - 1u);
+	put_page(page_of(mm->root));
 	mm->root = 0;
 	while (*p != mm)
 		p = &(*p)->next_mm;

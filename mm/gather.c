@@ -12,6 +12,7 @@ static struct gather *queue(void)
 void gather_begin(struct mmu_gather *g, struct mm *mm)
 {
 	flush_batch_begin(&g->b, mm);
+	g->is_full_mm = false;
 	if (kern()->gather_announces)
 		set_tlb_flush_pending(mm);
 }
@@ -29,6 +30,10 @@ static void free_queued(void)
 
 static void gather_flush(struct mmu_gather *g)
 {
+	if (g->is_full_mm && (g->b.nr_changed || g->b.freed_tables)) {
+		g->b.start = 0;
+		g->b.end = UINT64_MAX;
+	}
 	mms()->flush->finish(&g->b);
 	free_queued();
 }
@@ -65,6 +70,17 @@ static void zap_present(struct mmu_gather *g, u64 vpn, u32 order, u64 old)
 	q->pfn[q->n++] = (u32)pte_pfn(old);
 }
 
+void gather_table(struct mmu_gather *g, u64 pfn, u64 vpn, u32 level)
+{
+	struct gather *q = queue();
+
+	flush_batch_freed(&g->b, vpn, level);
+	touch(q, true);
+	q->pfn[q->n++] = (u32)pfn;
+	if (q->n == q->capacity)
+		gather_flush(g);
+}
+
 static void zap_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 {
 	u32 order = paging_order(&the_sys->mem.paging, level);
@@ -73,7 +89,10 @@ static void zap_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 
 	if (!old)
 		return;
-	old = pte_xchg(mm->root, vpn, level, p, 0);
+	if (kern()->zap_is_plain)
+		pte_store(mm->root, vpn, level, p, 0);
+	else
+		old = pte_xchg(mm->root, vpn, level, p, 0);
 	NOTE("%s[%llu] := NONE", level ? "PMD" : "PTE",
 	     (unsigned long long)(vpn >> order));
 	oracle_stale_from_now(mm, vpn, 1ull << order);

@@ -13,11 +13,19 @@
 
 struct mmu_gather {
 	struct flush_batch b;
+	bool is_full_mm;        /* exit: everything goes, one flush of all    */
 };
 
 void gather_begin(struct mmu_gather *g, struct mm *mm);
 void gather_end(struct mmu_gather *g);
 /* Clear all entries of [start, end). */
 void zap_range(struct mmu_gather *g, u64 start, u64 end);
+/* The range is unmapped, and no VMA that is left reaches into [floor, ceiling):
+ * unhook the tables that lie there wholly, to be freed with the pages. Nobody
+ * may find them through an anon_vma any more. @ceiling 0 is the top. */
+void free_pgtables(struct mmu_gather *g, u64 start, u64 end, u64 floor,
+		   u64 ceiling);
+/* The table @pfn, until now named by the entry of @level for @vpn. */
+void gather_table(struct mmu_gather *g, u64 pfn, u64 vpn, u32 level);
 
 #endif

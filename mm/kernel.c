@@ -11,7 +11,9 @@
 	.pmd_migration_flushes = true, .fork_flushes = true, \
 	.cow_flushes = true, .mremap_flushes = true, \
 	.batch_flushes = true, .batch_flush_dirty = true, \
-	.swapin_recheck = RECHECK_SLOT
+	.swapin_recheck = RECHECK_SLOT, .mask_update = MASK_ATOMIC, \
+	.flush_orders = true, .lazy_return_orders = true, \
+	.gen_partial_is_next = true, .gen_partial_is_newest = true
 
 /* What walks of mappings rely on since 2.6.36. */
 #define RMAP_2_6_36 .adjust_locks = true, .rmap_lock = RMAP_LOCK_ROOT, \
@@ -159,10 +161,14 @@ static const struct kernel v5_14 = {
 	V5_14, BATCHED(DEBT_BOOL),
 };
 
+/* As the distribution's 6.1.192: with 6db2526c1d69, fea4e317f9e7 and
+ * 3ef938c35035 from later kernels, without the lazily updated mask. */
 #define WITH_GEN(invalid) \
 	V5_14, .has_tlb_gen = true, .thp_upgrade_is_free = true, \
 	.gather_knows_stride = true, BATCHED(DEBT_COUNT), \
-	.batch_gen_is_invalid = (invalid)
+	.batch_gen_is_invalid = (invalid), .uses_pcid = true, \
+	.lazy_tlb = LAZY_TLB_SKIP_BUT_TABLES, .range_flush_frees = true, \
+	.switch_mark = SWITCH_MARK_FIRST, .flush_filter = FILTER_SWITCHING
 #define V6_1 WITH_GEN(true)
 
 static const struct kernel v6_1 = {

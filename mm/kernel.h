@@ -95,6 +95,36 @@ enum swapin_recheck {
 	RECHECK_SLOT,           /* for the same slot                          */
 };
 
+/* How a CPU in lazy TLB mode learns of flushes. */
+enum lazy_tlb {
+	LAZY_TLB_IPI,           /* interrupted like the others, and leaves    */
+	LAZY_TLB_SKIP,          /* not: it catches up by tlb_gen              */
+	LAZY_TLB_SKIP_BUT_TABLES,       /* not, unless page tables are freed  */
+};
+
+/* What switch_mm does to mm_cpumask. */
+enum mask_update {
+	MASK_PLAIN,             /* sets it by a store that may be late, and
+				 * CR3 orders nothing (a model variant)       */
+	MASK_ATOMIC,            /* clears and sets by locked operations       */
+	MASK_LAZY,              /* leaves it set; sets it only if it is clear */
+	MASK_LAZY_MB,           /* the same, with a barrier if it was set     */
+};
+
+/* When switch_mm says that CR3 is about to change. */
+enum switch_mark {
+	SWITCH_MARK_NONE,
+	SWITCH_MARK_LATE,       /* after tlb_gen was read                     */
+	SWITCH_MARK_FIRST,      /* before everything else                     */
+};
+
+/* Who of mm_cpumask is interrupted. */
+enum flush_filter {
+	FILTER_MASK,            /* all who are not lazy                       */
+	FILTER_LOADED,          /* of these, who have the mm loaded           */
+	FILTER_SWITCHING,       /* or may be about to                         */
+};
+
 struct kernel {
 	const char *name;
 	const char *commit;     /* what it stands for                         */
@@ -148,6 +178,21 @@ struct kernel {
 	bool mremap_moves_tables;       /* whole page tables (2c91bd4a4e2e)   */
 	bool mremap_table_locks_rmap;   /* under the anon_vma lock            */
 	bool has_tlb_gen;
+	bool uses_pcid;                 /* six address spaces a CPU           */
+	enum lazy_tlb lazy_tlb;
+	enum mask_update mask_update;
+	enum switch_mark switch_mark;
+	enum flush_filter flush_filter;
+	bool switch_reads_gen_early;    /* before it is in the mask           */
+	bool lazy_return_orders;        /* barrier before comparing tlb_gen   */
+	bool gen_partial_is_next;       /* a ranged request is carried out as
+					 * such only one after what is here   */
+	bool gen_partial_is_newest;     /* and only if nothing came after it  */
+	bool flush_orders;              /* entries before the mask is read    */
+	bool range_flush_frees;         /* flush_tlb_range() may be of tables
+					 * that go: 3ef938c35035              */
+	bool zap_is_plain;              /* entries cleared by a store (a model
+					 * variant)                           */
 	bool thp_upgrade_is_free;       /* RO to RW of a huge page: no flush  */
 	bool reader_without_ptl;        /* the mover learns of the entry from
 					 * hardware alone (a model variant)   */

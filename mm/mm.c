@@ -6,6 +6,7 @@
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
+#include "mm/switch.h"
 #include "mm/truth.h"
 
 static void user_tick(void)
@@ -31,15 +32,18 @@ static int boot_percpu(struct mm_state *s, struct sys *sys, u32 pages)
 	struct arena *a = &sys->arena;
 
 	s->req = arena_alloc(a, sys->nr_cpus * sizeof(*s->req));
-	s->seen_gen = arena_alloc(a, sys->nr_cpus * sizeof(*s->seen_gen));
+	s->targets = arena_alloc(a, sys->nr_cpus * ((sys->nr_cpus + 63) / 64) *
+				 sizeof(*s->targets));
+	s->tlb_state = arena_alloc(a, sys->nr_cpus * sizeof(*s->tlb_state));
 	s->gather = arena_alloc(a, sys->nr_cpus * sizeof(*s->gather));
 	s->pool = arena_alloc(a, NR_POOLS * sizeof(*s->pool));
-	if (!s->req || !s->seen_gen || !s->gather || !s->pool)
+	if (!s->req || !s->targets || !s->tlb_state || !s->gather || !s->pool)
 		return -ENOMEM;
 	for (u32 i = 0; i < sys->nr_cpus; i++) {
 		struct gather *g = &s->gather[i];
 
-		g->capacity = sys->is_explored ? pages : GATHER_MAX;
+		/* Explored: room for all, and as many tables. */
+		g->capacity = sys->is_explored ? 2 * pages : GATHER_MAX;
 		g->pfn = arena_alloc(a, g->capacity * sizeof(u32));
 		if (!g->pfn)
 			return -ENOMEM;
@@ -88,13 +92,6 @@ struct mm *mm_create(void)
 	return mm;
 }
 
-u16 mm_pcid(const struct mm *mm)
-{
-	bool is_global = mms()->flush && mms()->flush->has_global_asids;
-
-	return is_global ? (u16)mm->ctx_id : 1;
-}
-
 void mm_load(struct mm *mm, u32 cpu)
 {
 	struct cpu *old = this_cpu;
@@ -102,9 +99,7 @@ void mm_load(struct mm *mm, u32 cpu)
 	this_cpu = &the_sys->cpu[cpu];
 	mm->cpumask[cpu / 64] |= 1ull << cpu % 64;
 	mm->nr_threads++;
-	mms()->seen_gen[cpu] = mm->tlb_gen;
-	/* PCID = ASID slot + 1; one address space a CPU uses slot 0. */
-	cpu_load_cr3(mm->root, mm_pcid(mm), true);
+	tlb_state_begin(mm);
 	this_cpu = old;
 }
 
@@ -119,6 +114,7 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 	s->k = cfg->kernel;
 	s->flush = cfg->flush;
 	s->thp_enabled = cfg->thp_enabled;
+	s->masks_vary = !sys->is_explored || cfg->has_switches;
 	s->scan_pages = cfg->scan_bytes >> PAGE_SHIFT;
 	s->scan_period_cycles = machine_ns_to_cycles(sys->m,
 						     cfg->scan_period_ns);

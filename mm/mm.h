@@ -135,7 +135,8 @@ struct ghost {
 	u32 late;               /* stores since, mover not done yet           */
 	u8 is_done;             /* the mover succeeded                        */
 	u8 is_free;
-	u16 zero;
+	u8 is_table;
+	u8 zero;
 };
 
 /* When a translation of an address went stale, for the vulnerability window:
@@ -158,7 +159,9 @@ struct mm_state {
 	struct page *page;      /* [nr_frames]                                */
 	struct node_mem *node;  /* [nr_nodes]                                 */
 	struct flush_req *req;  /* [nr_cpus] the flush a CPU has under way    */
-	u64 *seen_gen;          /* [nr_cpus] tlb_gen its TLB has caught up to */
+	u64 *targets;           /* [nr_cpus] masks: whom its flush interrupts */
+	struct tlb_state *tlb_state;    /* [nr_cpus] switch.h                 */
+	bool masks_vary;        /* explored: mm_cpumask and lazy CPUs change  */
 	struct gather *gather;  /* [nr_cpus]                                  */
 	struct swap *swap;      /* NULL: no device (swap.h)                   */
 	struct tlb_batch *batch;        /* [nr_cpus], see reclaim.h           */
@@ -222,6 +225,9 @@ struct mm_config {
 	u32 oracles;                    /* 0: all                             */
 	bool thp_enabled;
 	u32 truth_pages;                /* explored: user pages with contents */
+	bool has_switches;              /* explored: tasks switch_mm() or
+					 * sleep; else which CPUs run an mm is
+					 * no shared state                    */
 };
 
 /* mm_boot - bring the modelled kernel up on the_sys: installs os hooks.
@@ -233,7 +239,8 @@ void mm_shutdown(struct sys *sys);
 struct mm *mm_create(void);
 /* Threads of @mm run on @cpu: mm_cpumask and CR3. Before timed_run(). */
 void mm_load(struct mm *mm, u32 cpu);
-/* What its translations are tagged with. */
+/* What its translations are tagged with, where that is the same on all CPUs, or
+ * where no CPU has had another one. */
 u16 mm_pcid(const struct mm *mm);
 /* Set-up: a VMA without taking time or locks. */
 struct vma *vma_add(struct mm *mm, u64 start, u64 nr_pages, u32 flags);
@@ -281,7 +288,8 @@ int do_mremap(struct mm *mm, u64 old, u64 old_pages, u64 new, u64 new_pages);
  * memory. No CPU has it loaded yet. */
 struct mm *dup_mm(struct mm *mm);
 
-/* The last thread is gone, and no CPU has @mm loaded: free it all. */
+/* The last thread is gone, and no CPU has @mm loaded, unless lazily: free it
+ * all. */
 void exit_mmap(struct mm *mm);
 
 /* execve() of this task, the only one of its address space, which goes away:
@@ -293,8 +301,15 @@ int do_exec(u64 arg_pages, u64 shift, u64 *stack);
 struct mm *exec_prepare(u64 arg_pages);
 int exec_install(struct mm *mm, u64 shift, u64 *stack);
 
-/* This CPU's task goes on in @mm; NULL: in none, as a kernel thread. */
+/* ---- scheduling (switch.c; what flushers know of it: switch.h) ---- */
+
+/* This CPU's task goes on in @mm; NULL: in none, and what it had is unloaded. */
 void switch_mm(struct mm *mm);
+/* It goes on in none, as a kernel thread that borrows what is loaded. */
+void enter_lazy_tlb(void);
+/* Sleep while *@word is @value: its CPU idles, lazily. Whoever stores to *@word
+ * (WRITE_ONCE) wakes it. */
+void thread_sleep(const u32 *word, u32 value);
 
 /* A huge page that [.., @vpn) and [@vpn, ..) share is split in 4K pages.
  * mmap_lock is held. Return: 0; -ENOMEM, -EBUSY (mapped elsewhere, too). */

@@ -12,10 +12,10 @@ static const struct {
 } names[] = {
 	{ O1_LOST_STORE, "O1" }, { O2_WRITE_AFTER_FREE, "O2" },
 	{ O3_STALE_READ, "O3" }, { O4_PERM, "O4" }, { O5_MIGENT, "O5" },
-	{ O6_COUNT, "O6" }, { O9_FLUSH_DONE, "O9" }, { O12_DIRTY_LOSS, "O12" },
+	{ O6_COUNT, "O6" }, { O8_PTPAGE, "O8" }, { O9_FLUSH_DONE, "O9" },
+	{ O10_TLBGEN, "O10" }, { O12_DIRTY_LOSS, "O12" },
 	{ O13_DEADLOCK, "O13" }, { O14_LIVELOCK, "O14" },
 	{ O15_COW_LEAK, "O15" }, { O16_PIN, "O16" },
-	{ O8_PTPAGE, "O8" },
 };
 
 const char *oracle_name(enum oracle o)
@@ -96,6 +96,7 @@ void oracle_free(struct page *p)
 	for (u64 i = 0; i < 1ull << p->order; i++) {
 		struct ghost *g = ghost_of(pfn_of(p) + i);
 
+		oracle_table_freed(pfn_of(p) + i);
 		memset(g, 0, sizeof(*g));
 		g->is_free = 1;
 	}
@@ -230,47 +231,6 @@ void oracle_object_used(u32 refcount, const char *what)
 {
 	if (!refcount)
 		FIRE(O8_PTPAGE, "an %s that is freed is used", what);
-}
-
-/* ---- O9: what a synchronous flush promised ------------------------------------ */
-
-static bool overlaps(const struct tlb_entry *e, u64 start, u64 end)
-{
-	return e->vpn < end && e->vpn + (1ull << e->order) > start;
-}
-
-void oracle_flush_begin(struct mm *mm, u64 start, u64 end)
-{
-	if (!the_sys->is_explored)
-		return;
-	for (u32 c = 0; c < the_sys->nr_cpus; c++) {
-		struct cpu_state *s = the_sys->cpu[c].s;
-
-		if (s->root != mm->root)
-			continue;
-		touch(s->env, true);
-		for (u32 i = 0; i < s->env->n; i++)
-			if (overlaps(&s->env->e[i], start, end))
-				s->env->marked[i] |= (u8)(1u << this_cpu->id);
-	}
-}
-
-void oracle_flush_end(struct mm *mm, u64 start, u64 end)
-{
-	if (!the_sys->is_explored)
-		return;
-	for (u32 c = 0; c < the_sys->nr_cpus; c++) {
-		struct cpu_state *s = the_sys->cpu[c].s;
-
-		touch(s->env, true);
-		for (u32 i = 0; i < s->env->n; i++) {
-			if (!(s->env->marked[i] >> this_cpu->id & 1))
-				continue;
-			FIRE(O9_FLUSH_DONE, "flush returned, CPU %u may still hold page %llu",
-			     c, (unsigned long long)s->env->e[i].vpn);
-			s->env->marked[i] &= (u8)~(1u << this_cpu->id);
-		}
-	}
 }
 
 void oracle_quiescent(void)

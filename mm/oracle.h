@@ -1,9 +1,10 @@
 /* oracle.h - what must never happen, watched from outside the kernel.
  *
  * O1 lost store, O2 write after free, O3 stale read, O4 permission, O5
- * migration entry, O6 count, O9 flush done, O12 dirty loss, O15 COW leak, O16
- * pin; definitions in docs/oracles.md. What is known of frames is in oracle.c,
- * what must be in pages in truth.c. In
+ * migration entry, O6 count, O8 page-table page, O9 flush done, O10 tlb_gen,
+ * O12 dirty loss, O15 COW leak, O16 pin; definitions in docs/oracles.md. What
+ * is known of frames is in oracle.c, of TLBs in oracle_tlb.c, what must be in
+ * pages in truth.c. In
  * explored runs a violation ends the execution; in timed runs under --check it
  * is counted, with the time since the translation went stale.
  *
@@ -30,6 +31,7 @@ enum oracle {
 	O15_COW_LEAK = 1 << 10,
 	O14_LIVELOCK = 1 << 11,         /* fired by the explorer, as O13      */
 	O8_PTPAGE = 1 << 12,
+	O10_TLBGEN = 1 << 13,
 };
 
 bool oracle_is_on(enum oracle o);
@@ -59,6 +61,15 @@ void oracle_pinned_store(u64 vpn, u64 pfn, u32 line, u64 value);
 void oracle_migration_entry(struct page *p);
 /* The kernel goes on with an object of @refcount references. */
 void oracle_object_used(u32 refcount, const char *what);
+/* @p is a page table from now on, until it is freed. Somebody reads the table
+ * in frame @pfn without a lock. */
+void oracle_table(struct page *p);
+void oracle_table_freed(u64 pfn);
+void oracle_walks(u64 pfn);
+/* A flush of [start, end) became generation @gen of @mm. @cpu noted that it
+ * has caught up, or loaded another address space. */
+void oracle_flush_gen(struct mm *mm, u64 start, u64 end, u64 gen);
+void oracle_tlb_gen(u32 cpu);
 /* A synchronous flush of [start, end) begins and has returned. */
 void oracle_flush_begin(struct mm *mm, u64 start, u64 end);
 void oracle_flush_end(struct mm *mm, u64 start, u64 end);

@@ -1,9 +1,10 @@
-/* Page tables in modelled frames. Tables are added, never removed, while the
- * mm lives (what freeing them takes is another set of races), so upper levels
- * can be read without a step. */
+/* Page tables in modelled frames. They go only under mmap_lock, held for
+ * writing, and out of rmap's reach (free_pgtables.c), so whoever holds it or an
+ * anon_vma's lock reads upper levels without a step. */
 #include <string.h>
 
 #include "mm/mm.h"
+#include "mm/oracle.h"
 
 static u32 top(void)
 {
@@ -25,6 +26,8 @@ u32 alloc_table(u32 node)
 		memset(*entries, 0, bytes);
 	else
 		*entries = arena_alloc(&the_sys->arena, bytes);
+	if (*entries)
+		oracle_table(p);
 	return *entries ? (u32)pfn_of(p) : 0;
 }
 
@@ -65,6 +68,7 @@ u64 *pgtable_alloc(struct mm *mm, u64 vpn, u32 level)
 	for (u32 l = top(); l > level; l--) {
 		u64 *e = pgtable_entry(mm, vpn, l);
 		struct spinlock *ptl;
+		bool is_mine;
 		u32 pfn;
 
 		if (peek(e) & PTE_P)
@@ -74,10 +78,13 @@ u64 *pgtable_alloc(struct mm *mm, u64 vpn, u32 level)
 			return NULL;
 		ptl = pgtable_lock(mm, vpn, l);
 		spin_lock(ptl);
-		if (!(pte_load(e) & PTE_P))
+		is_mine = !(pte_load(e) & PTE_P);
+		if (is_mine)
 			pte_store(mm->root, vpn, l, e,
 				  pte_make(pfn, PTE_P | PTE_RW | PTE_US | PTE_A));
 		spin_unlock(ptl);
+		if (!is_mine)
+			put_page(page_of(pfn));
 	}
 	return pgtable_entry(mm, vpn, level);
 }

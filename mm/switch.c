@@ -1,25 +1,264 @@
-/* A CPU goes from one address space to another. Reads next to
- * switch_mm_irqs_off() on a machine without PCIDs: loading CR3 drops all. */
-#include "mm/mm.h"
+/* A CPU goes from one address space to another, or to none and keeps the old
+ * one loaded. Reads next to switch_mm_irqs_off() and enter_lazy_tlb(). */
+#include "mm/flush.h"
+#include "mm/oracle.h"
+#include "mm/switch.h"
+
+static struct tlb_state *me(void)
+{
+	return tlb_state_of(this_cpu->id);
+}
+
+static u64 own(const u64 *p)
+{
+	const struct storebuf *sb = this_cpu->s->sb;
+
+	touch(p, false);
+	return sb ? sb_forward(sb, arena_offset(&the_sys->arena, p), *p) : *p;
+}
+
+struct mm *my_loaded_mm(void)
+{
+	return (struct mm *)(uintptr_t)own(&me()->loaded_mm);
+}
+
+bool am_lazy(void)
+{
+	return own(&me()->is_lazy);
+}
+
+/* ---- slots --------------------------------------------------------------------- */
+
+static bool has_pcid(void)
+{
+	return kern()->uses_pcid && the_sys->m->has_pcid;
+}
+
+static u64 ctx_of(const struct mm *mm)
+{
+	return mm ? mm->ctx_id : KERNEL_CTX_ID;
+}
+
+/* One tag for an mm everywhere, and flushes reach it everywhere: no slots. */
+static bool has_global_asids(void)
+{
+	return mms()->flush && mms()->flush->has_global_asids;
+}
+
+static u16 pcid_of(const struct mm *mm, u32 slot)
+{
+	if (has_global_asids())
+		return mm ? (u16)mm->ctx_id : 0;
+	return (u16)(slot + 1);
+}
+
+u16 mm_pcid(const struct mm *mm)
+{
+	return pcid_of(mm, 0);
+}
+
+/* choose_new_asid. @gen: what the mm is at. Return: the slot; *@flush: it must
+ * be flushed when it is loaded. */
+static u32 choose_slot(struct mm *mm, u64 gen, bool *flush)
+{
+	struct tlb_state *t = me();
+
+	touch(t->ctx, true);
+	touch(&t->slot, true);
+	*flush = !has_global_asids();
+	if (!*flush)
+		return 0;
+	if (!has_pcid())
+		return 0;
+	for (u32 i = 0; i < NR_ASID_SLOTS; i++)
+		if (t->ctx[i].ctx_id == ctx_of(mm)) {
+			*flush = t->ctx[i].tlb_gen < gen;
+			return i;
+		}
+	if (t->next_slot == NR_ASID_SLOTS)
+		t->next_slot = 0;
+	return t->next_slot++;
+}
+
+/* The one instruction: serialising, so this CPU's stores are visible by then,
+ * unless the model's variant has a root register that orders nothing. */
+static void load_cr3(struct mm *mm, u32 slot, u64 gen, bool flush)
+{
+	struct tlb_state *t = me();
+
+	if (kern()->mask_update == MASK_PLAIN)
+		step(&this_cpu->s->root, true, 0);
+	else
+		cpu_serialise(&this_cpu->s->root);
+	touch(t->ctx, true);
+	touch(&t->slot, true);
+	t->slot = slot;
+	if (flush) {
+		t->ctx[slot].ctx_id = ctx_of(mm);
+		t->ctx[slot].tlb_gen = gen;
+	}
+	charge(cost_of(COST_CR3_FLUSH));
+	cpu_load_cr3(mm ? mm->root : 0, pcid_of(mm, slot), flush);
+	COUNT(TASK_SWITCH_FLUSH, flush);
+	NOTE("CR3 := %s%u, PCID %u%s", mm ? "address space " : "kernel's ",
+	     mm ? mm->ctx_id : 0, pcid_of(mm, slot), flush ? ", flushed" : "");
+	oracle_tlb_gen(this_cpu->id);
+}
+
+void tlb_state_begin(struct mm *mm)
+{
+	struct tlb_state *t = me();
+
+	t->loaded_mm = (uintptr_t)mm;
+	t->slot = 0;
+	t->next_slot = 1;
+	t->ctx[0].ctx_id = mm->ctx_id;
+	t->ctx[0].tlb_gen = mm->tlb_gen;
+	cpu_load_cr3(mm->root, pcid_of(mm, 0), true);
+}
+
+/* ---- mm_cpumask ------------------------------------------------------------------ */
+
+static void mask_clear(struct mm *mm)
+{
+	if (kern()->mask_update == MASK_PLAIN ||
+	    kern()->mask_update == MASK_ATOMIC)
+		(void)atomic_add_return(&mm->cpumask[this_cpu->id / 64],
+					-(1ull << this_cpu->id % 64));
+}
+
+static void mask_set(struct mm *mm)
+{
+	u64 *w = &mm->cpumask[this_cpu->id / 64];
+	u64 bit = 1ull << this_cpu->id % 64;
+	enum mask_update how = kern()->mask_update;
+
+	if (how == MASK_PLAIN)
+		WRITE_ONCE(*w, READ_ONCE(*w) | bit);
+	else if (how == MASK_ATOMIC || !(READ_ONCE(*w) & bit))
+		(void)atomic_add_return(w, bit);
+	else if (how == MASK_LAZY_MB)
+		smp_mb();       /* loaded_mm before tlb_gen; pairs with
+				 * flush_tlb_req's increment */
+	NOTE("in mm_cpumask");
+}
+
+/* ---- switching -------------------------------------------------------------------- */
+
+/* The flusher increments tlb_gen and then looks who must be told; here who will
+ * have to be told is said first, and tlb_gen read after. One of them sees the
+ * other. */
+static void switch_to_other(struct mm *prev, struct mm *next)
+{
+	bool reads_early = kern()->switch_reads_gen_early, flush;
+	u64 gen = 0;
+	u32 slot;
+
+	if (kern()->switch_mark == SWITCH_MARK_FIRST)
+		WRITE_ONCE(me()->loaded_mm, MM_SWITCHING);
+	if (prev)
+		mask_clear(prev);
+	if (next && reads_early)
+		gen = READ_ONCE(next->tlb_gen);
+	if (next)
+		mask_set(next);
+	if (next && !reads_early)
+		gen = READ_ONCE(next->tlb_gen);
+	slot = choose_slot(next, gen, &flush);
+	if (kern()->switch_mark == SWITCH_MARK_LATE)
+		WRITE_ONCE(me()->loaded_mm, MM_SWITCHING);
+	load_cr3(next, slot, gen, flush);
+	WRITE_ONCE(me()->loaded_mm, (uintptr_t)next);
+}
+
+/* The same mm as before, after a kernel thread: was there a flush meanwhile? */
+static void come_back(struct mm *mm)
+{
+	struct tlb_state *t = me();
+	u64 gen;
+
+	if (kern()->lazy_return_orders)
+		smp_mb();       /* is_lazy before tlb_gen; pairs with
+				 * flush_tlb_req's increment */
+	gen = READ_ONCE(mm->tlb_gen);
+	touch(t->ctx, false);
+	if (kern()->has_tlb_gen && !has_global_asids() && t->ctx[t->slot].tlb_gen != gen)
+		load_cr3(mm, t->slot, gen, true);
+}
+
+static void switch_irqs_off(struct mm *next)
+{
+	struct mm *prev = my_loaded_mm();
+	bool was_lazy = am_lazy();
+
+	if (was_lazy)
+		WRITE_ONCE(me()->is_lazy, 0);
+	if (prev != next)
+		switch_to_other(prev, next);
+	else if (was_lazy && next)
+		come_back(next);
+}
 
 void switch_mm(struct mm *next)
 {
 	struct thread *t = current();
-	struct mm *prev = t->mm;
-	u32 cpu = this_cpu->id;
-	u64 bit = 1ull << cpu % 64;
 
-	charge(cost_of(COST_CR3_FLUSH));
+	charge(cost_of(COST_CONTEXT_SWITCH));
 	COUNT(CONTEXT_SWITCHES, 1);
-	if (prev)
-		(void)atomic_add_return(&prev->cpumask[cpu / 64], -bit);
-	/* In the mask before any entry can be cached. */
-	if (next) {
-		(void)atomic_add_return(&next->cpumask[cpu / 64], bit);
-		touch(&mms()->seen_gen[cpu], true);
-		mms()->seen_gen[cpu] = READ_ONCE(next->tlb_gen);
-	}
+	local_irq_disable();
+	switch_irqs_off(next);
+	touch(&t->mm, true);
 	t->mm = next;
-	cpu_load_cr3(next ? next->root : 0, next ? mm_pcid(next) : 1, true);
-	NOTE("CR3 := address space %u", next ? next->ctx_id : 0);
+	local_irq_enable();
+}
+
+void leave_mm(void)
+{
+	if (my_loaded_mm())
+		switch_irqs_off(NULL);
+}
+
+/* The scheduler's own barriers are before it: what the program stored is
+ * visible. */
+void enter_lazy_tlb(void)
+{
+	struct thread *t = current();
+
+	charge(cost_of(COST_CONTEXT_SWITCH));
+	COUNT(CONTEXT_SWITCHES, 1);
+	smp_mb();
+	touch(&t->mm, true);
+	t->mm = NULL;
+	if (my_loaded_mm())
+		WRITE_ONCE(me()->is_lazy, 1);
+	NOTE("a kernel thread borrows the address space");
+}
+
+/* ---- sleeping ----------------------------------------------------------------------- */
+
+struct sleeper {
+	const u32 *word;
+	u32 value;
+};
+
+static bool is_awake(const void *arg)
+{
+	const struct sleeper *s = arg;
+
+	return *s->word != s->value;
+}
+
+void thread_sleep(const u32 *word, u32 value)
+{
+	const struct sleeper s = { word, value };
+	struct mm *mm = current()->mm;
+	enum cycle_cat cat;
+
+	if (READ_ONCE(*word) != value)
+		return;
+	enter_lazy_tlb();
+	cat = cat_enter(CYC_IDLE);
+	the_sys->drv.wait(word, is_awake, &s, 0);
+	cat_leave(cat);
+	switch_mm(mm);
 }

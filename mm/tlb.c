@@ -5,6 +5,7 @@
 #include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/switch.h"
 
 /* One per CPU, as the kernel's per-CPU flush_tlb_info: an initiator has one
  * flush under way. */
@@ -13,62 +14,74 @@ static struct flush_req *my_req(void)
 	return &mms()->req[this_cpu->id];
 }
 
-static void flush_local(const struct flush_req *r)
+static void flush_local(const struct flush_req *r, bool is_full)
 {
-	u64 stride = 1ull << r->order, n = 0;
+	u64 stride = 1ull << r->order, n = (r->end - r->start) >> r->order;
 
 	charge(cost_of(COST_FLUSH_FIXED));
-	if (r->is_full) {
+	if (is_full) {
 		cpu_flush_pcid();
 		charge(cost_of(COST_CR3_FLUSH));
 		COUNT(LOCAL_FLUSH_ALL, 1);
 		NOTE("flush TLB");
 		return;
 	}
-	for (u64 vpn = r->start; vpn < r->end; vpn += stride, n++)
+	for (u64 vpn = r->start; vpn < r->end; vpn += stride) {
 		cpu_invlpg(vpn);
-	charge(n * cost_of(COST_INVLPG));
+		charge(cost_of(COST_INVLPG));
+	}
 	COUNT(LOCAL_FLUSH_ONE, n);
 	NOTE("flush TLB, %llu page%s", (unsigned long long)n, n > 1 ? "s" : "");
 }
 
-/* flush_tlb_func: a CPU brings itself up to date. With generations, a request
- * that is exactly the next one may be partial; anything else catches up with
- * all of them at once. */
+/* A ranged request is carried out as one only if it is all that is missing
+ * here, and the newest there is: a flush brings this CPU up to @gen. */
+static bool may_be_partial(const struct flush_req *r, u64 here, u64 gen)
+{
+	if (r->is_full)
+		return false;
+	if (kern()->gen_partial_is_next && r->new_gen != here + 1)
+		return false;
+	return !kern()->gen_partial_is_newest || r->new_gen == gen;
+}
+
+static void catch_up(const struct flush_req *r, struct mm *mm)
+{
+	struct tlb_state *t = tlb_state_of(this_cpu->id);
+	u64 *here = &t->ctx[t->slot].tlb_gen, gen;
+
+	touch(here, true);
+	/* A batch carries no generation (8f1d56f64f8d). */
+	if (r->new_gen <= *here && (r->new_gen != TLB_GENERATION_INVALID ||
+				    !kern()->batch_gen_is_invalid))
+		return;
+	gen = READ_ONCE(mm->tlb_gen);
+	if (gen == *here)
+		return;
+	flush_local(r, !may_be_partial(r, *here, gen));
+	touch(here, true);
+	*here = gen;
+	oracle_tlb_gen(this_cpu->id);
+}
+
+/* flush_tlb_func: a CPU brings itself up to date. A request for no mm in
+ * particular is for whichever is loaded. */
 static void flush_func(void *arg)
 {
 	struct flush_req *r = arg;
-	struct mm *mm = r->mm ? r->mm : current()->mm;
 	struct cpu_state *s = this_cpu->s;
+	struct mm *mm;
 
 	touch(s->env ? (const void *)s->env : (const void *)s, true);
-	if (!mm || s->root != mm->root)
+	mm = my_loaded_mm();
+	if (!mm || (r->mm && r->mm != mm))
 		return;
-	if (kern()->has_tlb_gen) {
-		u64 *seen = &mms()->seen_gen[this_cpu->id];
-		u64 gen;
-
-		/* A batch carries no generation (8f1d56f64f8d). */
-		if (r->new_gen <= *seen &&
-		    (r->new_gen != TLB_GENERATION_INVALID ||
-		     !kern()->batch_gen_is_invalid))
-			return;
-		gen = READ_ONCE(mm->tlb_gen);
-		if (gen == *seen)
-			return;
-		if (r->new_gen != *seen + 1 || r->new_gen != gen) {
-			struct flush_req all = *r;
-
-			all.is_full = 1;
-			flush_local(&all);
-		} else {
-			flush_local(r);
-		}
-		touch(seen, true);
-		*seen = gen;
-		return;
-	}
-	flush_local(r);
+	if (am_lazy())
+		leave_mm();
+	else if (kern()->has_tlb_gen)
+		catch_up(r, mm);
+	else
+		flush_local(r, r->is_full);
 }
 
 static void flush_remote(void *arg)
@@ -77,18 +90,73 @@ static void flush_remote(void *arg)
 	flush_func(arg);
 }
 
-static void flush_here(void *arg)
-{
-	const struct mm *mm = ((struct flush_req *)arg)->mm;
+/* ---- who is told ---------------------------------------------------------------- */
 
-	if (this_cpu->s->root == mm->root)
-		flush_func(arg);
+#define WORDS ((the_sys->nr_cpus + 63) / 64)
+
+/* What may change under the flusher's eyes is read in steps. */
+static u64 read_shared(const u64 *p)
+{
+	if (mms()->masks_vary)
+		return READ_ONCE(*p);
+	touch(p, false);
+	return *p;
+}
+
+/* should_flush_tlb: loaded_mm first, is_lazy after, as switch_mm writes the
+ * one after the other. */
+static bool must_tell(const struct flush_req *r, u32 cpu)
+{
+	const struct tlb_state *t = tlb_state_of(cpu);
+	u64 loaded = 0;
+
+	if (r->freed_tables && kern()->lazy_tlb != LAZY_TLB_SKIP)
+		return true;
+	if (kern()->flush_filter != FILTER_MASK)
+		loaded = read_shared(&t->loaded_mm);
+	smp_rmb();
+	if (kern()->lazy_tlb != LAZY_TLB_IPI && read_shared(&t->is_lazy))
+		return false;
+	switch (kern()->flush_filter) {
+	case FILTER_MASK:
+		break;
+	case FILTER_SWITCHING:
+		if (loaded == MM_SWITCHING)
+			return true;
+		/* fallthrough */
+	case FILTER_LOADED:
+		return !r->mm || loaded == (uintptr_t)r->mm;
+	}
+	return true;
+}
+
+/* The CPUs of @mask that must be interrupted, in *@to.
+ * Return: are there others than this one in @mask? */
+static bool targets(const struct flush_req *r, const u64 *mask, u64 *to)
+{
+	bool others = false;
+
+	touch(to, true);
+	for (u32 w = 0; w < WORDS; w++) {
+		to[w] = read_shared(&mask[w]);
+		if (w == this_cpu->id / 64)
+			to[w] &= ~(1ull << this_cpu->id % 64);
+		others |= to[w] != 0;
+	}
+	for (u32 w = 0; w < WORDS; w++)
+		for (u64 left = to[w]; left; left &= left - 1) {
+			u32 bit = (u32)__builtin_ctzll(left);
+
+			if (!must_tell(r, 64 * w + bit))
+				to[w] &= ~(1ull << bit);
+		}
+	return others;
 }
 
 bool mm_has_other_cpus(struct mm *mm)
 {
-	for (u32 w = 0; w < MM_CPUMASK_WORDS; w++) {
-		u64 bits = mm->cpumask[w];
+	for (u32 w = 0; w < WORDS; w++) {
+		u64 bits = read_shared(&mm->cpumask[w]);
 
 		if (w == this_cpu->id / 64)
 			bits &= ~(1ull << this_cpu->id % 64);
@@ -98,17 +166,44 @@ bool mm_has_other_cpus(struct mm *mm)
 	return false;
 }
 
-void flush_by_ipi(struct flush_req *r)
+static void count_sent(const struct flush_req *r)
 {
-	if (mm_has_other_cpus(r->mm)) {
-		COUNT(REMOTE_FLUSH, 1);
-		smp_call(r->mm->cpumask, flush_remote, r, flush_here);
-	} else {
-		flush_here(r);
-	}
+	COUNT(REMOTE_FLUSH, 1);
+	if (r->is_full)
+		COUNT(TLB_FLUSH_SEND_ALL, 1);
+	else
+		COUNT(TLB_FLUSH_SEND_PAGES, r->end - r->start);
 }
 
-void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full)
+static bool is_in(const u64 *mask, u32 cpu)
+{
+	return mask[cpu / 64] >> cpu % 64 & 1;
+}
+
+/* Counted as sent even if all turn out to be lazy, as Linux does. */
+static void flush_cpus(struct flush_req *r, const u64 *mask)
+{
+	u64 *to = &mms()->targets[this_cpu->id * WORDS];
+	bool is_here = is_in(mask, this_cpu->id);
+
+	if (targets(r, mask, to)) {
+		count_sent(r);
+		is_here = is_here && must_tell(r, this_cpu->id);
+		smp_call(to, flush_remote, r, is_here ? flush_func : NULL);
+	} else if (is_here || r->mm) {
+		flush_func(r);
+	}
+	touch(to, true);
+	memset(to, 0, WORDS * sizeof(*to));
+}
+
+void flush_by_ipi(struct flush_req *r)
+{
+	flush_cpus(r, r->mm->cpumask);
+}
+
+void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
+		   bool freed_tables)
 {
 	const struct flush_ops *f = mms()->flush;
 	u32 ceiling = f && f->ceiling ? f->ceiling : arch_flush_ceiling();
@@ -123,9 +218,14 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full)
 	r->end = end;
 	r->order = (u8)order;
 	r->is_full = is_full || n > ceiling;
+	r->freed_tables = freed_tables;
 	if (kern()->has_tlb_gen)
-		/* A full barrier: entries changed before it, masks read after. */
+		/* A full barrier: entries changed before it, masks read after;
+		 * pairs with switch_mm. */
 		r->new_gen = atomic_add_return(&mm->tlb_gen, 1);
+	else if (kern()->flush_orders)
+		smp_mb();
+	oracle_flush_gen(mm, start, end, r->new_gen);
 	if (f && f->shoot)
 		f->shoot(r);
 	else
@@ -134,24 +234,17 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full)
 	cat_leave(cat);
 }
 
-static bool is_in(const u64 *mask, u32 cpu)
-{
-	return mask[cpu / 64] >> cpu % 64 & 1;
-}
-
 void flush_tlb_batch(const u64 *mask)
 {
 	struct flush_req *r = my_req();
 	enum cycle_cat cat = cat_enter(CYC_FLUSH);
 
 	COUNT(TLB_FLUSH, 1);
-	COUNT(REMOTE_FLUSH, 1);
 	memset(r, 0, sizeof(*r));
 	r->end = UINT64_MAX;
 	r->new_gen = TLB_GENERATION_INVALID;
 	r->is_full = 1;
-	smp_call(mask, flush_remote, r, is_in(mask, this_cpu->id) ? flush_func
-								  : NULL);
+	flush_cpus(r, mask);
 	cat_leave(cat);
 }
 
@@ -161,7 +254,7 @@ void flush_tlb_range(struct mm *mm, u64 start, u64 end, u32 order)
 {
 	NOTE("flush_tlb_range [%llu, %llu)", (unsigned long long)start,
 	     (unsigned long long)end);
-	flush_tlb_req(mm, start, end, order, false);
+	flush_tlb_req(mm, start, end, order, false, kern()->range_flush_frees);
 }
 
 void flush_tlb_huge(struct mm *mm, u64 vpn)
@@ -172,13 +265,13 @@ void flush_tlb_huge(struct mm *mm, u64 vpn)
 void flush_tlb_page(struct mm *mm, u64 vpn)
 {
 	NOTE("flush_tlb_page %llu", (unsigned long long)vpn);
-	flush_tlb_req(mm, vpn, vpn + 1, 0, false);
+	flush_tlb_req(mm, vpn, vpn + 1, 0, false, false);
 }
 
 void flush_tlb_mm(struct mm *mm)
 {
 	NOTE("flush_tlb_mm");
-	flush_tlb_req(mm, 0, UINT64_MAX, 0, true);
+	flush_tlb_req(mm, 0, UINT64_MAX, 0, true, true);
 }
 
 /* ---- a flush is still to come -------------------------------------------------- */
@@ -251,7 +344,11 @@ u64 ptep_clear_flush(struct mm *mm, u64 vpn, u32 level, u64 *pte, u64 new_pte)
 	u64 old = pte_xchg(mm->root, vpn, level, pte, new_pte);
 
 	oracle_stale_from_now(mm, vpn, 1ull << order);
-	if (kern()->migrate_flushes && pte_accessible(mm, old))
-		flush_tlb_range(mm, vpn, vpn + (1ull << order), 0);
+	if (kern()->migrate_flushes && pte_accessible(mm, old)) {
+		if (level)
+			flush_tlb_huge(mm, vpn);
+		else
+			flush_tlb_page(mm, vpn);
+	}
 	return old;
 }

@@ -186,6 +186,7 @@ u64 do_mmap(struct mm *mm, u64 nr_pages, u32 flags)
 /* Order: no VMA, so that no fault comes; entries; flush; pages. */
 int munmap_locked(struct mm *mm, u64 start, u64 end)
 {
+	u64 floor = 0, ceiling;
 	struct vma *gone, **p, *v;
 	struct mmu_gather g;
 	int rc;
@@ -202,13 +203,17 @@ int munmap_locked(struct mm *mm, u64 start, u64 end)
 	for (v = gone; v->next && v->next->start < end; v = v->next)
 		;
 	*p = v->next;
+	ceiling = v->next ? v->next->start : 0;
 	v->next = NULL;
+	for (v = mm->first; v && v->end <= start; v = v->next)
+		floor = v->end;
 	oracle_discard_begin(mm, start, end);
 	gather_begin(&g, mm);
 	for (v = gone; v; v = v->next)
 		zap_range(&g, v->start, v->end);
 	for (v = gone; v; v = v->next)
 		unlink_anon_vmas(v);
+	free_pgtables(&g, start, end, floor, ceiling);
 	gather_end(&g);
 	oracle_discard_end(mm, start, end, true);
 	oracle_rights(mm, start, end, 0);

@@ -16,11 +16,13 @@ void envelope_drop(struct envelope *env, u32 i)
 		env->marked[i] = env->marked[i + 1];
 		env->called[i] = env->called[i + 1];
 		env->renewed[i] = env->renewed[i + 1];
+		env->named[i] = env->named[i + 1];
 	}
 	memset(&env->e[last], 0, sizeof(env->e[last]));
 	env->marked[last] = 0;
 	env->called[last] = 0;
 	env->renewed[last] = 0;
+	env->named[last] = 0;
 	env->n = last;
 }
 
@@ -44,11 +46,13 @@ void envelope_retire(struct envelope *env, const struct tlb_entry *e)
 		env->marked[i] = env->marked[i - 1];
 		env->called[i] = env->called[i - 1];
 		env->renewed[i] = env->renewed[i - 1];
+		env->named[i] = env->named[i - 1];
 	}
 	env->e[at] = *e;
 	env->marked[at] = 0;
 	env->called[at] = 0;
 	env->renewed[at] = 0;
+	env->named[at] = 0;
 	env->n++;
 }
 
@@ -93,6 +97,22 @@ u32 envelope_invalidate(struct envelope *env, enum inval_scope scope, u16 pcid,
 	for (u32 i = env->n; i-- > 0; )
 		if (inval_drops(scope, pcid, vpn, &env->e[i]))
 			envelope_drop(env, i);
+	return before - env->n;
+}
+
+u32 envelope_perform(struct envelope *env, const struct inval_op *op, u16 pcid,
+		     u64 vpn)
+{
+	u32 before = env->n;
+
+	for (u32 i = env->n; i-- > 0; ) {
+		const struct tlb_entry *e = &env->e[i];
+
+		if (e->flags & TLB_TABLE
+		    ? inval_drops_walk(op, pcid, vpn, e->pcid, e->vpn, e->order)
+		    : inval_drops(op->scope, pcid, vpn, e))
+			envelope_drop(env, i);
+	}
 	return before - env->n;
 }
 

@@ -34,6 +34,8 @@ struct envelope {
 					 * and is not known to be complete   */
 	u8 renewed[ENVELOPE_MAX];       /* of these: became stale anew since, so
 					 * one like it may outlive them      */
+	u8 named[ENVELOPE_MAX]; /* ghost: generation of the first flush that
+				 * named it, 0: none did                     */
 };
 
 /* A translation that was valid in memory until now may still be cached. */
@@ -54,6 +56,11 @@ void envelope_collapse_tables(struct envelope *env, u16 pcid, u64 vpn,
 			      int keep);
 
 void envelope_drop(struct envelope *env, u32 i);
+
+/* envelope_perform - @op completed on this CPU; members that stand for tables
+ * go by its op->walk. Return: members dropped. */
+u32 envelope_perform(struct envelope *env, const struct inval_op *op, u16 pcid,
+		     u64 vpn);
 
 /* @by was used or filled: the other members of its page, size and PCID were not
  * there. Those of another size may be, beside it. */

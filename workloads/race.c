@@ -36,6 +36,7 @@ int race_open(struct sys **out, const struct race *race,
 		.scan_bytes = (1ull << race->paging.bits) * PAGE_BYTES,
 		.oracles = row->watch,
 		.thp_enabled = true,
+		.has_switches = race->has_switches,
 		.truth_pages = 1ull << (race->paging.bits * race->paging.levels),
 	};
 	struct sys *sys;
@@ -75,18 +76,19 @@ struct mm *race_mm(struct sys *sys)
 
 /* ---- for stages ---------------------------------------------------------------- */
 
-static struct thread thread[16];
-
 int race_task(u32 cpu, const char *name, struct mm *mm,
 	      void (*fn)(struct task *t), u64 arg)
 {
-	struct thread *t = &thread[cpu];
+	/* In the arena: whose it is, ->mm, changes. */
+	struct thread *t = arena_alloc(&the_sys->arena, sizeof(*t));
 
-	*t = (struct thread){
-		.task = { .name = name, .fn = fn, .cpu = cpu },
-		.mm = mm,
-		.arg = arg,
-	};
+	if (!t)
+		return -ENOMEM;
+	t->task.name = name;
+	t->task.fn = fn;
+	t->task.cpu = cpu;
+	t->mm = mm;
+	t->arg = arg;
 	if (mm)
 		mm_load(mm, cpu);
 	return sys_start(&t->task);

@@ -56,6 +56,7 @@ struct race {
 	/* Sizes for sys_create. */
 	struct paging paging;
 	u64 frames_per_node;
+	bool has_switches;      /* tasks go from one address space to another */
 };
 
 extern const struct race *const races[];        /* NULL ends                  */

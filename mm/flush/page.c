@@ -12,6 +12,12 @@ static void nothing(struct flush_batch *b)
 {
 }
 
+/* What is left are page tables. */
+static void finish(struct flush_batch *b)
+{
+	flush_batch_flush(b, false);
+}
+
 extern const struct flush_ops flush_page;
 const struct flush_ops flush_page = {
 	.name = "page",
@@ -20,5 +26,5 @@ const struct flush_ops flush_page = {
 	.defers = "nothing",
 	.changed = changed,
 	.unlock = nothing,
-	.finish = nothing,
+	.finish = finish,
 };

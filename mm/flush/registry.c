@@ -42,11 +42,30 @@ void flush_batch_add(struct flush_batch *b, u64 vpn, u32 order)
 	b->nr_changed += 1ull << order;
 }
 
+/* One page where the table begins, by the stride of what it mapped, as
+ * pte_free_tlb() and its like have it. */
+void flush_batch_freed(struct flush_batch *b, u64 vpn, u32 level)
+{
+	u32 order = paging_order(&the_sys->mem.paging, level);
+
+	vpn &= ~tlb_order_mask((u8)order);
+	if (!kern()->gather_knows_stride)
+		order = 0;
+	if (vpn < b->start)
+		b->start = vpn;
+	if (vpn + 1 > b->end)
+		b->end = vpn + 1;
+	if (order < b->order)
+		b->order = order;
+	b->freed_tables = true;
+}
+
 void flush_batch_flush(struct flush_batch *b, bool is_full)
 {
-	if (!b->nr_changed)
+	if (!b->nr_changed && !b->freed_tables)
 		return;
 	if (kern()->protect_flushes)
-		flush_tlb_req(b->mm, b->start, b->end, b->order, is_full);
+		flush_tlb_req(b->mm, b->start, b->end, b->order, is_full,
+			      b->freed_tables);
 	flush_batch_begin(b, b->mm);
 }

@@ -82,4 +82,5 @@ const struct race race_exec_stack = {
 	.stage = stage,
 	.paging = { .levels = 2, .bits = 2 },
 	.frames_per_node = 8,
+	.has_switches = true,
 };

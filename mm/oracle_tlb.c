@@ -1,0 +1,176 @@
+/* Oracles of what TLBs and paging-structure caches hold: O8, O9, O10. Explored
+ * runs only: they look into envelopes. */
+#include "mm/oracle.h"
+#include "mm/switch.h"
+
+/* ---- O8: page-table pages ------------------------------------------------------ */
+
+void oracle_table(struct page *p)
+{
+	struct ghost *g = mms()->ghost ? &mms()->ghost[pfn_of(p)] : NULL;
+
+	if (!g)
+		return;
+	touch(g, true);
+	g->is_table = 1;
+}
+
+static bool is_table(u64 pfn)
+{
+	touch(&mms()->ghost[pfn], false);
+	return mms()->ghost[pfn].is_table;
+}
+
+void oracle_walks(u64 pfn)
+{
+	if (the_sys->is_explored && !is_table(pfn))
+		FIRE(O8_PTPAGE, "a walk reads frame %llu, which is no page table any more",
+		     (unsigned long long)pfn);
+}
+
+/* May hardware of @s walk through @e right now? Speculation needs no program. */
+static bool may_walk(const struct cpu_state *s, const struct tlb_entry *e)
+{
+	return s->root && (e->flags & TLB_TABLE) && e->pcid == s->pcid;
+}
+
+void oracle_table_freed(u64 pfn)
+{
+	if (!the_sys->is_explored || !is_table(pfn))
+		return;
+	for (u32 c = 0; c < the_sys->nr_cpus; c++) {
+		const struct cpu_state *s = the_sys->cpu[c].s;
+
+		touch(&s->root, false);
+		touch(s->env, false);
+		if (s->root == pfn)
+			FIRE(O8_PTPAGE, "frame %llu is freed, which CPU %u has loaded as root",
+			     (unsigned long long)pfn, c);
+		for (u32 i = 0; i < s->env->n; i++)
+			if (may_walk(s, &s->env->e[i]) &&
+			    s->env->e[i].pfn == pfn)
+				FIRE(O8_PTPAGE, "page table in frame %llu is freed, CPU %u may still walk it",
+				     (unsigned long long)pfn, c);
+	}
+}
+
+/* ---- O10: generations ------------------------------------------------------------ */
+
+/* The slot of @cpu that keeps @mm, -1: none does. */
+static int slot_of(const struct tlb_state *t, const struct mm *mm)
+{
+	for (u32 i = 0; i < NR_ASID_SLOTS; i++)
+		if (t->ctx[i].ctx_id == mm->ctx_id)
+			return (int)i;
+	return -1;
+}
+
+static bool overlaps(const struct tlb_entry *e, u64 start, u64 end)
+{
+	return e->vpn < end && e->vpn + (1ull << e->order) > start;
+}
+
+void oracle_flush_gen(struct mm *mm, u64 start, u64 end, u64 gen)
+{
+	if (!the_sys->is_explored || !gen)
+		return;
+	for (u32 c = 0; c < the_sys->nr_cpus; c++) {
+		struct envelope *env = the_sys->cpu[c].s->env;
+		int slot = slot_of(tlb_state_of(c), mm);
+
+		touch(tlb_state_of(c)->ctx, false);
+		touch(env, true);
+		for (u32 i = 0; slot >= 0 && i < env->n; i++)
+			if (env->e[i].pcid == slot + 1 && !env->named[i] &&
+			    overlaps(&env->e[i], start, end))
+				env->named[i] = (u8)gen;
+	}
+}
+
+/* Holds something under @pcid that a flush up to @gen has named. */
+static void check_slot(u32 cpu, u32 pcid, u64 gen)
+{
+	const struct envelope *env = the_sys->cpu[cpu].s->env;
+
+	for (u32 i = 0; i < env->n; i++)
+		if (env->e[i].pcid == pcid && env->named[i] &&
+		    env->named[i] <= gen)
+			FIRE(O10_TLBGEN, "CPU %u has caught up with flush %llu, and may hold page %llu, which flush %u named",
+			     cpu, (unsigned long long)gen,
+			     (unsigned long long)env->e[i].vpn, env->named[i]);
+}
+
+static void check_tables(u32 cpu)
+{
+	const struct cpu_state *s = the_sys->cpu[cpu].s;
+
+	for (u32 i = 0; i < s->env->n; i++)
+		if (may_walk(s, &s->env->e[i]) && !is_table(s->env->e[i].pfn))
+			FIRE(O8_PTPAGE, "CPU %u may walk frame %llu, which is no page table any more",
+			     cpu, (unsigned long long)s->env->e[i].pfn);
+}
+
+void oracle_tlb_gen(u32 cpu)
+{
+	const struct tlb_state *t = tlb_state_of(cpu);
+
+	if (!the_sys->is_explored)
+		return;
+	touch(the_sys->cpu[cpu].s->env, false);
+	if (kern()->has_tlb_gen)
+		for (u32 i = 0; i < NR_ASID_SLOTS; i++)
+			if (t->ctx[i].ctx_id)
+				check_slot(cpu, i + 1, t->ctx[i].tlb_gen);
+	check_tables(cpu);
+}
+
+/* ---- O9: what a synchronous flush promised ---------------------------------------- */
+
+/* A CPU in lazy mode, or on its way from one address space to another, runs no
+ * program, and catches up before it does. As it sees itself. */
+static bool runs(u32 cpu, const struct mm *mm)
+{
+	struct cpu *me = this_cpu;
+	bool yes;
+
+	this_cpu = &the_sys->cpu[cpu];
+	yes = my_loaded_mm() == mm && !am_lazy();
+	this_cpu = me;
+	return yes && the_sys->cpu[cpu].s->root == mm->root;
+}
+
+void oracle_flush_begin(struct mm *mm, u64 start, u64 end)
+{
+	if (!the_sys->is_explored)
+		return;
+	for (u32 c = 0; c < the_sys->nr_cpus; c++) {
+		struct cpu_state *s = the_sys->cpu[c].s;
+
+		if (s->root != mm->root)
+			continue;
+		touch(s->env, true);
+		for (u32 i = 0; i < s->env->n; i++)
+			if (s->env->e[i].pcid == s->pcid &&
+			    overlaps(&s->env->e[i], start, end))
+				s->env->marked[i] |= (u8)(1u << this_cpu->id);
+	}
+}
+
+void oracle_flush_end(struct mm *mm, u64 start, u64 end)
+{
+	if (!the_sys->is_explored)
+		return;
+	for (u32 c = 0; c < the_sys->nr_cpus; c++) {
+		struct cpu_state *s = the_sys->cpu[c].s;
+
+		touch(s->env, true);
+		for (u32 i = 0; i < s->env->n; i++) {
+			if (!(s->env->marked[i] >> this_cpu->id & 1))
+				continue;
+			if (runs(c, mm))
+				FIRE(O9_FLUSH_DONE, "flush returned, CPU %u may still hold page %llu",
+				     c, (unsigned long long)s->env->e[i].vpn);
+			s->env->marked[i] &= (u8)~(1u << this_cpu->id);
+		}
+	}
+}

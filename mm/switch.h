@@ -1,0 +1,66 @@
+/* switch.h - which address space a CPU has loaded, what its TLB still holds of
+ * others, and what flushers may know of it: cpu_tlbstate of arch/x86/mm/tlb.c.
+ *
+ * A kernel thread, or the idle task, borrows the address space of whoever ran
+ * before it (lazy TLB): the root stays loaded, the CPU stays in mm_cpumask, and
+ * flushers need not interrupt it, since before it runs that program again it
+ * compares its generation with the mm's. Only who frees page tables must.
+ *
+ * With PCIDs a CPU keeps the translations of six address spaces apart. Each
+ * slot remembers whose it is and up to which flush it has caught up; whoever
+ * takes a slot that is behind, or another's, flushes it. PCID = slot + 1, as
+ * Linux has it; with page-table isolation user code runs under that | 2048 and
+ * what is flushed of it is put off to the return to user mode: not modelled,
+ * one root serves both. Without PCIDs there is one slot, and loading CR3 drops
+ * it.
+ *
+ * Three generations meet: mm->tlb_gen (flushes begun), a slot's (caught up
+ * with), flush_req.new_gen (what one flush brings). Invariant (O10): a slot
+ * holds nothing that a flush up to its generation has named.
+ */
+#ifndef MM_SWITCH_H
+#define MM_SWITCH_H
+
+#include "mm/mm.h"
+
+#define NR_ASID_SLOTS 6
+
+struct asid_slot {
+	u64 ctx_id;             /* 0: nobody's                                */
+	u64 tlb_gen;
+};
+
+/* Other CPUs read the first two. Each in a line of its own, as since 5.13. */
+struct tlb_state {
+	u64 is_lazy;
+	u64 pad[7];
+	u64 loaded_mm;          /* a struct mm *, 0: the kernel's own; or
+				 * MM_SWITCHING                               */
+	u32 slot;               /* of loaded_mm                               */
+	u32 next_slot;
+	struct asid_slot ctx[NR_ASID_SLOTS];
+	u64 pad2[2];
+};
+
+/* CR3 is about to change. */
+#define MM_SWITCHING 1u
+/* The kernel's own address space: no user pages, no flushes. */
+#define KERNEL_CTX_ID UINT32_MAX
+
+static inline struct tlb_state *tlb_state_of(u32 cpu)
+{
+	return &mms()->tlb_state[cpu];
+}
+
+/* What this CPU itself finds there, its buffered stores included. No step:
+ * nobody else writes it. */
+struct mm *my_loaded_mm(void);
+bool am_lazy(void);
+
+/* Set-up: @mm is what this CPU has loaded, in its first slot. */
+void tlb_state_begin(struct mm *mm);
+
+/* In an interrupt or with interrupts off: go to the kernel's own root. */
+void leave_mm(void);
+
+#endif
