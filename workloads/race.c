@@ -135,7 +135,7 @@ void race_clean(struct mm *mm, u64 vpn)
 
 void race_arg(u32 cpu, u64 arg)
 {
-	thread[cpu].arg = arg;
+	((struct thread *)(void *)the_sys->cpu[cpu].task)->arg = arg;
 }
 
 /* ---- for tasks ------------------------------------------------------------------ */
