@@ -51,9 +51,8 @@ static enum use_of_entry may_use(const struct tlb_entry *e, bool is_write)
 static bool translate(u64 vpn, bool is_write, struct tlb_entry *e, u32 *called)
 {
 	struct cpu_state *s = this_cpu->s;
-	struct tlb_entry used = { 0 };
+	struct tlb_entry used = { 0 }, table = { 0 };
 	u32 index[ENVELOPE_MAX], upper[ENVELOPE_MAX], n, m, pick;
-	const struct tlb_entry *from = NULL;
 	bool may_walk;
 
 	*called = 0;
@@ -79,15 +78,15 @@ static bool translate(u64 vpn, bool is_write, struct tlb_entry *e, u32 *called)
 			break;
 		}
 	}
-	envelope_collapse(s->env, s->pcid, vpn, -1);
 	if (pick >= n + may_walk) {
-		u32 i = upper[pick - n - may_walk];
-
-		from = &s->env->e[i];
+		table = s->env->e[upper[pick - n - may_walk]];
 		NOTE("walk begins at frame %llu, from a paging-structure cache",
-		     (unsigned long long)from->pfn);
+		     (unsigned long long)table.pfn);
+	} else if (m) {
+		envelope_collapse_tables(s->env, s->pcid, vpn, -1);
 	}
-	if (!walk_explored(vpn, is_write, from, e)) {
+	envelope_collapse(s->env, s->pcid, vpn, -1);
+	if (!walk_explored(vpn, is_write, table.pfn ? &table : NULL, e)) {
 		/* The assist failed; no fault drops what it was for. */
 		if (pick < n && !the_sys->m->rules.fault_drops_page) {
 			touch(s->env, true);
