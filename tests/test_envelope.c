@@ -48,6 +48,8 @@ static const u64 entries[] = {
 	(FIRST + 1) << 12 | PTE_P | PTE_RW,
 	(FIRST + 2) << 12 | PTE_P | PTE_RW,
 	(FIRST + 2) << 12 | PTE_P,
+	FIRST << 12 | PTE_P | PTE_RW | PTE_A,
+	(FIRST + 1) << 12 | PTE_P | PTE_A,
 };
 
 struct end {
@@ -681,29 +683,48 @@ static void test_rules_matter(void **state)
 		.nr_cpus = 1, .first = { 2, 0 },
 		.op = { { { STORE, 0, 1 }, { END, 0, 0 } } },
 	};
+	/* Only D is clear; and it is gone when the store comes. */
+	static const struct prog clean = {
+		.nr_cpus = 1, .first = { 8, 0 },
+		.op = { { { LOAD, 0, 0 }, { STORE, 0, 1 }, { PTE_XCHG, 0, 0 },
+			  { STORE, 0, 2 }, { END, 0, 0 } } },
+	};
+	/* The assist finds a read-only entry; is the old one still used then? */
+	static const struct prog assist = {
+		.nr_cpus = 1, .first = { 8, 1 },
+		.op = { { { STORE, 1, 1 }, { LOAD, 0, 0 }, { PTE_XCHG, 0, 9 },
+			  { STORE, 0, 2 }, { LOAD, 0, 0 }, { END, 0, 0 } } },
+	};
+	enum { NR_RULES = NR_ARCHS + 1 };
 	static const struct {
 		const struct prog *p;
-		u32 ends[NR_ARCHS];     /* how many there are, x86, Arm, RISC-V */
+		/* How many there are: x86, Arm, RISC-V, Arm with HAFDBS. */
+		u32 ends[NR_RULES];
 	} rows[] = {
-		{ &upgrade, { 2, 3, 3 } }, { &appear, { 1, 1, 3 } },
-		{ &clear, { 1, 1, 1 } },
+		{ &upgrade, { 2, 3, 3, 3 } }, { &appear, { 1, 1, 3, 1 } },
+		{ &clear, { 1, 1, 1, 1 } }, { &clean, { 2, 1, 1, 2 } },
+		{ &assist, { 1, 2, 2, 2 } },
 	};
 	const struct arch_rules before = S.m->rules;
-	u16 stored[NR_ARCHS];
+	u16 stored[NR_RULES];
 
-	for (u32 arch = 0; arch < NR_ARCHS; arch++) {
-		S.m->rules = arch_rules[arch];
+	for (u32 r = 0; r < NR_RULES; r++) {
+		S.m->rules = arch_rules[r < NR_ARCHS ? r : (u32)ARCH_ARM];
+		if (r == NR_ARCHS)
+			S.m->rules.hw_sets_a = S.m->rules.hw_sets_d = true;
 		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 			search(rows[i].p, MEM_SC, false, &plain_ends);
 			assert_true(naive(rows[i].p, MEM_SC, &naive_ends));
 			assert_int_equal(naive_ends.n, plain_ends.n);
-			assert_int_equal(rows[i].ends[arch], plain_ends.n);
+			assert_int_equal(rows[i].ends[r], plain_ends.n);
+			if (rows[i].p == &clear)
+				stored[r] = plain_ends.e[0].w[0];
 		}
-		stored[arch] = plain_ends.e[0].w[0];
 	}
 	assert_int_equal(1, stored[ARCH_X86]);
 	assert_int_equal(0, stored[ARCH_ARM]);
 	assert_int_equal(0, stored[ARCH_RISCV]);
+	assert_int_equal(1, stored[NR_ARCHS]);
 	S.m->rules = before;
 }
 
