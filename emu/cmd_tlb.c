@@ -102,6 +102,8 @@ static const char usage[] =
 	"size, walk cycles; misses of other sizes; reuse distances\n\n";
 static const char examples[] =
 	"\nEvery page is mapped before the clock starts: there are no page faults.\n"
+	"Of a recorded program's mappings and threads nothing is used: its accesses\n"
+	"are one thread's (tlbemu run replay plays them; trace cut --thread).\n"
 	"LRU points of a sweep come from stack distances, all in one pass over the\n"
 	"trace; policies that are no stack algorithm are one TLB each, in that pass.\n"
 	"\nkeys of --what-if, each with a list of values:\n"

@@ -62,7 +62,7 @@ static int run_job(const struct design_run *d, struct design_job *job,
 	char *argv[] = {
 		(char[]){ "tlb" }, (char[]){ "replay" },
 		(char[]){ "--machine" }, spec, (char[]){ "--profile" }, profile,
-		(char[]){ "--prefault" }, seed, huge_from, caches,
+		(char[]){ "--prefault" }, (char[]){ "--no-events" }, seed, huge_from, caches,
 		d->has_psc ? (char[]){ "--psc" } : (char[]){ "--no-psc" },
 		d->mapping == MAP_4K ? (char[]){ "--no-thp" }
 				     : (char[]){ "--thp" },

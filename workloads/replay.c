@@ -25,6 +25,7 @@ struct cfg {
 	u32 loops;
 	u32 huge_from;
 	bool is_prefaulted;
+	bool with_events;
 };
 
 #define FIELD(f) .offset = offsetof(struct cfg, f), .group = "workload"
@@ -39,6 +40,10 @@ static const struct opt params[] = {
 	  .help = "every page of the traces is mapped and dirty before the "
 		  "clock starts, and the TLBs are empty: no faults",
 	  FIELD(is_prefaulted) },
+	{ .name = "events", .kind = OPT_BOOL, .def = "yes",
+	  .help = "what a trace says of mappings and threads happens; "
+		  "--no-events: its accesses alone, one thread, mapped from "
+		  "the start", FIELD(with_events) },
 	{ .name = "huge-from", .kind = OPT_U32, .def = "1", .min = 1,
 	  .max = PIECE_PAGES, .unit = "pages",
 	  .help = "with --thp, huge pages only where a trace touches so many "
@@ -160,7 +165,8 @@ static int setup_events(struct wl *w, struct state *st, struct err *e)
 			       "process of its own: --as processes");
 	if (cfg->is_prefaulted)
 		return err_set(e, -EINVAL, "replay: --prefault: a trace with "
-			       "events maps and unmaps as it goes");
+			       "events maps and unmaps as it goes; "
+			       "--no-events plays its accesses alone");
 	return replay_events_setup(&st->events, w, cfg->loops, e);
 }
 
@@ -174,7 +180,7 @@ static int setup(struct wl *w, struct err *e)
 	w->unit = "accesses";
 	if (!st)
 		return err_set(e, -ENOMEM, "out of memory");
-	rc = replay_has_events(w, e);
+	rc = cfg->with_events ? replay_has_events(w, e) : 0;
 	if (rc)
 		return rc < 0 ? rc : setup_events(w, st, e);
 	rc = wl_thread_count(w, w->nr_files, e);
