@@ -11,8 +11,7 @@
 	.pmd_migration_flushes = true, .fork_flushes = true, \
 	.cow_flushes = true, .mremap_flushes = true, \
 	.batch_flushes = true, .batch_flush_dirty = true, \
-	.swapin_recheck = RECHECK_SLOT, .mask_update = MASK_ATOMIC, \
-	.flush_orders = true, .lazy_return_orders = true, \
+	.swapin_recheck = RECHECK_SLOT, .lazy_return_orders = true, \
 	.gen_partial_is_next = true, .gen_partial_is_newest = true
 
 /* What walks of mappings rely on since 2.6.36. */
@@ -163,11 +162,13 @@ static const struct kernel v5_14 = {
 
 /* As the distribution's 6.1.192: with 6db2526c1d69, fea4e317f9e7 and
  * 3ef938c35035 from later kernels, without the lazily updated mask. */
-#define WITH_GEN(invalid) \
+#define GENERATIONS(invalid) \
 	V5_14, .has_tlb_gen = true, .thp_upgrade_is_free = true, \
 	.gather_knows_stride = true, BATCHED(DEBT_COUNT), \
 	.batch_gen_is_invalid = (invalid), .uses_pcid = true, \
-	.lazy_tlb = LAZY_TLB_SKIP_BUT_TABLES, .range_flush_frees = true, \
+	.range_flush_frees = true
+#define WITH_GEN(invalid) \
+	GENERATIONS(invalid), .lazy_tlb = LAZY_TLB_SKIP_BUT_TABLES, \
 	.switch_mark = SWITCH_MARK_FIRST, .flush_filter = FILTER_SWITCHING
 #define V6_1 WITH_GEN(true)
 
@@ -218,6 +219,7 @@ static const struct kernel v4_19 = {
 };
 
 #include "mm/kernel_rmap.inc"
+#include "mm/kernel_switch.inc"
 
 /* Model variants: the mover that never takes the scanner's lock. */
 static const struct kernel pending_bool_nolock = {
@@ -257,7 +259,8 @@ const struct kernel *const kernels[] = {
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
 	&v3_13_posted, &no_gather, &v4_12, &v4_13, &v4_14, &v4_19, &v5_14,
 	&v5_19_gen0, &v6_1, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
-	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock, NULL
+	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
+	SWITCH_KERNELS NULL
 };
 
 const struct kernel *kernel_find(const char *name)
@@ -347,6 +350,22 @@ const struct kernel_switch kernel_switches[] = {
 	     "the pair of counters wraps around"),
 	PART("batch-gen", batch_gen_is_invalid, 0,
 	     "generation 0 counts as an old one"),
+	PART("switch-order", mask_update, MASK_PLAIN,
+	     "mm_cpumask may become visible after the root is loaded"),
+	PART("flush-order", flush_is_unordered, 1,
+	     "mm_cpumask may be read before the entry is visible"),
+	PART("switch-mark", switch_mark, SWITCH_MARK_NONE,
+	     "switch_mm does not say that CR3 is about to change"),
+	PART("mask-before-gen", switch_reads_gen_early, 1,
+	     "tlb_gen is read before the CPU is in mm_cpumask"),
+	PART("partial-next", gen_partial_is_next, 0,
+	     "a ranged flush counts for those missed before it"),
+	PART("partial-newest", gen_partial_is_newest, 0,
+	     "a ranged flush counts for those after it"),
+	PART("lazy-return-order", lazy_return_orders, 0,
+	     "coming back from lazy mode, tlb_gen is read early"),
+	PART("freed-tables", lazy_tlb, LAZY_TLB_SKIP,
+	     "lazy CPUs are not told that page tables go"),
 	{ NULL, 0, 0, 0, NULL }
 };
 

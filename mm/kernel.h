@@ -104,9 +104,9 @@ enum lazy_tlb {
 
 /* What switch_mm does to mm_cpumask. */
 enum mask_update {
+	MASK_ATOMIC,            /* clears and sets by locked operations       */
 	MASK_PLAIN,             /* sets it by a store that may be late, and
 				 * CR3 orders nothing (a model variant)       */
-	MASK_ATOMIC,            /* clears and sets by locked operations       */
 	MASK_LAZY,              /* leaves it set; sets it only if it is clear */
 	MASK_LAZY_MB,           /* the same, with a barrier if it was set     */
 };
@@ -188,7 +188,9 @@ struct kernel {
 	bool gen_partial_is_next;       /* a ranged request is carried out as
 					 * such only one after what is here   */
 	bool gen_partial_is_newest;     /* and only if nothing came after it  */
-	bool flush_orders;              /* entries before the mask is read    */
+	bool flush_is_unordered;        /* without tlb_gen: the mask may be read
+					 * before the entry is visible (a model
+					 * variant)                           */
 	bool range_flush_frees;         /* flush_tlb_range() may be of tables
 					 * that go: 3ef938c35035              */
 	bool zap_is_plain;              /* entries cleared by a store (a model

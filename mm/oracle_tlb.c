@@ -126,17 +126,19 @@ void oracle_tlb_gen(u32 cpu)
 
 /* ---- O9: what a synchronous flush promised ---------------------------------------- */
 
-/* A CPU in lazy mode, or on its way from one address space to another, runs no
- * program, and catches up before it does. As it sees itself. */
+/* A CPU in lazy mode, or on its way from one address space to another with
+ * interrupts off, runs no program, and catches up before it does. As it sees
+ * itself. */
 static bool runs(u32 cpu, const struct mm *mm)
 {
+	const struct cpu_state *s = the_sys->cpu[cpu].s;
 	struct cpu *me = this_cpu;
 	bool yes;
 
 	this_cpu = &the_sys->cpu[cpu];
 	yes = my_loaded_mm() == mm && !am_lazy();
 	this_cpu = me;
-	return yes && the_sys->cpu[cpu].s->root == mm->root;
+	return yes && s->root == mm->root && !s->irq_off;
 }
 
 void oracle_flush_begin(struct mm *mm, u64 start, u64 end)

@@ -202,6 +202,7 @@ static void switch_irqs_off(struct mm *next)
 void switch_mm(struct mm *next)
 {
 	struct thread *t = current();
+	u64 obs = obs_save();
 
 	charge(cost_of(COST_CONTEXT_SWITCH));
 	COUNT(CONTEXT_SWITCHES, 1);
@@ -210,6 +211,8 @@ void switch_mm(struct mm *next)
 	touch(&t->mm, true);
 	t->mm = next;
 	local_irq_enable();
+	obs_restore(obs);
+	observe(ctx_of(next));
 }
 
 void leave_mm(void)
@@ -223,6 +226,7 @@ void leave_mm(void)
 void enter_lazy_tlb(void)
 {
 	struct thread *t = current();
+	u64 obs = obs_save();
 
 	charge(cost_of(COST_CONTEXT_SWITCH));
 	COUNT(CONTEXT_SWITCHES, 1);
@@ -232,6 +236,8 @@ void enter_lazy_tlb(void)
 	if (my_loaded_mm())
 		WRITE_ONCE(me()->is_lazy, 1);
 	NOTE("a kernel thread borrows the address space");
+	obs_restore(obs);
+	observe(KERNEL_CTX_ID);
 }
 
 /* ---- sleeping ----------------------------------------------------------------------- */

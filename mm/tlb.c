@@ -64,6 +64,19 @@ static void catch_up(const struct flush_req *r, struct mm *mm)
 	oracle_tlb_gen(this_cpu->id);
 }
 
+/* Told of an mm that it left: when it comes back it says so again. */
+static void not_loaded(struct mm *mm)
+{
+	u64 *w = &mm->cpumask[this_cpu->id / 64];
+	u64 bit = 1ull << this_cpu->id % 64;
+
+	if (kern()->mask_update != MASK_LAZY &&
+	    kern()->mask_update != MASK_LAZY_MB)
+		return;
+	if (READ_ONCE(*w) & bit)
+		(void)atomic_add_return(w, -bit);
+}
+
 /* flush_tlb_func: a CPU brings itself up to date. A request for no mm in
  * particular is for whichever is loaded. */
 static void flush_func(void *arg)
@@ -74,7 +87,11 @@ static void flush_func(void *arg)
 
 	touch(s->env ? (const void *)s->env : (const void *)s, true);
 	mm = my_loaded_mm();
-	if (!mm || (r->mm && r->mm != mm))
+	if (r->mm && r->mm != mm) {
+		not_loaded(r->mm);
+		return;
+	}
+	if (!mm)
 		return;
 	if (am_lazy())
 		leave_mm();
@@ -223,7 +240,7 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
 		/* A full barrier: entries changed before it, masks read after;
 		 * pairs with switch_mm. */
 		r->new_gen = atomic_add_return(&mm->tlb_gen, 1);
-	else if (kern()->flush_orders)
+	else if (!kern()->flush_is_unordered)
 		smp_mb();
 	oracle_flush_gen(mm, start, end, r->new_gen);
 	if (f && f->shoot)
