@@ -95,10 +95,20 @@ void cpu_load_cr3(u32 root, u16 pcid, bool flush)
 		tables_retire(s->root);
 	s->root = root;
 	s->pcid = pcid;
-	if (!s->env)
-		tlb_array_load_cr3(this_cpu->tlb, pcid, !flush);
-	else if (flush)
-		cpu_flush_pcid();
+	if (s->env) {
+		if (flush)
+			cpu_flush_pcid();
+		return;
+	}
+	tlb_array_load_cr3(this_cpu->tlb, pcid, !flush);
+	if (!flush)
+		return;
+	if (unlikely(the_sys->bbm != NULL))
+		note_for_bbm(this_cpu, the_sys->local_op[ARCH_DROP_ASID], pcid,
+			     0);
+	if (this_cpu->core->psc)
+		psc_flush_space(this_cpu->core->psc,
+				psc_space(this_cpu->thread, pcid));
 }
 
 /* Source: Intel SDM vol. 3, "Invalidation of TLBs and Paging-Structure Caches",

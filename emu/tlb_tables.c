@@ -229,6 +229,7 @@ static const struct metric metrics[] = {
 	{ "walks_2m", "walks", .get = walks_2m },
 	{ "psc_pde_hits", "walks", ONE(PSC_HIT_PDE) },
 	{ "psc_pdpte_hits", "walks", ONE(PSC_HIT_PDPTE) },
+	{ "psc_pml4e_hits", "walks", ONE(PSC_HIT_PML4E) },
 	{ "psc_misses", "walks", ONE(PSC_MISS) },
 	{ "walker_loads", "loads", ONE(WALKER_LOADS) },
 	{ "walk_cycles", "cycles", .get = walk_cycles },
