@@ -42,21 +42,7 @@ struct core {
 	struct ept *ept;        /* NULL: not a guest                          */
 	u32 nr_walkers;
 	u64 walker_free[CORE_MAX_WALKERS];      /* cycles: when it becomes so */
-
-	/* Nested: 2M regions (by number, modulo) of which the TLB was ever given
-	 * a small piece of a large page, so that dropping one page must drop the
-	 * region. Regions that share a bit are dropped too often, which hardware
-	 * may do. */
-	u64 *fractured;         /* [CORE_FRACTURED_BITS / 64]                 */
-	bool has_fractured_1g;  /* of a 1G page: everything is dropped        */
 };
-
-#define CORE_FRACTURED_BITS 65536u
-
-static inline u32 core_fractured_bit(u64 vpn)
-{
-	return (u32)(vpn >> 9) & (CORE_FRACTURED_BITS - 1);
-}
 
 /* core_walker - a walk of @cycles that is ready to begin at @now gets a
  * walker. Return: when it is done. */

@@ -7,9 +7,6 @@
 
 #define BITS 9
 #define LEVELS 4u
-/* assumed: no vendor publishes the size; enough for the tables of a walk and
- * the pages of a few, far from the reach of the TLBs. */
-#define NTLB_ENTRIES 32u
 
 struct ept {
 	u32 leaf;               /* level of the leaf: 0 4K, 1 2M, 2 1G        */
@@ -34,11 +31,11 @@ u64 ept_end_frame(u64 nr_frames)
 }
 
 int ept_create(struct ept **out, u64 nr_frames, u32 order,
-	       const struct psc_geometry *psc)
+	       const struct psc_geometry *psc, u32 nested_entries)
 {
 	const struct cache_geometry ntlb = {
-		.bytes = NTLB_ENTRIES << CACHE_LINE_SHIFT,
-		.nr_ways = NTLB_ENTRIES,
+		.bytes = (u64)nested_entries << CACHE_LINE_SHIFT,
+		.nr_ways = nested_entries,
 	};
 	struct ept *ept;
 	u64 at = nr_frames;

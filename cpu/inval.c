@@ -43,25 +43,6 @@ static void drop_walk(struct cpu *c, const struct inval_op *op, u16 asid,
 	}
 }
 
-/* A large page of the guest may be cached as many small ones, and an address in
- * any of them names them all. */
-static u32 drop_pieces(struct cpu *c, enum inval_scope scope, u16 asid,
-		       u64 vpn)
-{
-	const u64 *bits = c->core->fractured;
-	u32 i = core_fractured_bit(vpn), n = 0;
-
-	if (c->core->has_fractured_1g)
-		return tlb_array_invalidate(c->tlb, scope == INVAL_PAGE ?
-					    INVAL_ASID : INVAL_ALL, asid, 0);
-	if (!(bits[i / 64] >> i % 64 & 1))
-		return tlb_array_invalidate(c->tlb, scope, asid, vpn);
-	vpn &= ~tlb_order_mask(9);
-	for (u32 k = 0; k < 512; k++)
-		n += tlb_array_invalidate(c->tlb, scope, asid, vpn + k);
-	return n;
-}
-
 u32 cpu_invalidate_on(struct cpu *c, const struct inval_op *op, u16 asid,
 		      u64 vpn)
 {
@@ -75,8 +56,6 @@ u32 cpu_invalidate_on(struct cpu *c, const struct inval_op *op, u16 asid,
 		note_for_bbm(c, op, asid, vpn);
 	if (c->core->psc)
 		drop_walk(c, op, asid, vpn);
-	if (unlikely(c->core->fractured) && inval_names_page(op->scope))
-		return drop_pieces(c, op->scope, asid, vpn);
 	return tlb_array_invalidate(c->tlb, op->scope, asid, vpn);
 }
 

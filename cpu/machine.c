@@ -258,6 +258,7 @@ static void use_profile(struct machine *m, struct profile *p)
 	m->hz = p->hz;
 	m->tlb = p->tlb;
 	m->psc = p->psc;
+	m->nested_entries = p->nested_entries;
 	m->nr_walkers = p->nr_walkers;
 	memcpy(m->cache, p->cache, sizeof(m->cache));
 	use_features(m, p);

@@ -70,12 +70,14 @@ enum machine_feature {
 enum machine_part {
 	PART_MACHINE,           /* topology, clock, features                  */
 	PART_TLB,               /* [index]: of tlb.array; NR_..: all of it    */
-	PART_PSC,               /* [index]: level                             */
+	PART_PSC,               /* [index]: level, or PSC_NESTED              */
 	PART_WALKER,
 	PART_CACHE,             /* [index]: enum cache_level                  */
 	PART_COST,              /* [index]: enum cost                         */
 	NR_MACHINE_PARTS
 };
+
+#define PSC_NESTED 0u           /* the nested TLB; level 0 has no cache       */
 
 /* One number of the machine, as its profile gives it. */
 struct machine_value {
@@ -123,6 +125,7 @@ struct machine {
 
 	struct tlb_design tlb;
 	struct psc_geometry psc;
+	u32 nested_entries;             /* of the nested TLB (cpu/ept.h)      */
 	u32 nr_walkers;                 /* walks that a core does at a time   */
 	struct cache_geometry cache[NR_CACHE_LEVELS];   /* bytes 0: none      */
 

@@ -30,6 +30,8 @@
  *	pieces = yes            of larger pages than it holds
  *	[psc]
  *	pde = 32x4              entries x ways; also pdpte, pml4e, pml5e
+ *	nested = 32             entries of the nested TLB, guest frame to host
+ *	                        frame; 32, and assumed, when missing
  *	[walker]
  *	count = 2
  *	[cache.l1d]             also cache.l2, cache.llc
@@ -66,6 +68,7 @@ struct profile {
 	 * each key's own. */
 	struct tlb_design tlb;
 	struct psc_geometry psc;
+	u32 nested_entries;
 	u32 nr_walkers;
 	struct cache_geometry cache[NR_CACHE_LEVELS];
 	double cost[NR_COSTS];                  /* in the cost's own unit     */

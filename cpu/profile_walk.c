@@ -12,8 +12,13 @@
 #define CACHE_LINE (1u << CACHE_LINE_SHIFT)
 
 static const char *const psc_keys[] = {
-	"pde", "pdpte", "pml4e", "pml5e", "source", NULL
+	"pde", "pdpte", "pml4e", "pml5e", "nested", "source", NULL
 };
+#define KEY_NESTED 4
+
+/* Enough for the tables of a walk and the pages of a few, far from the reach of
+ * the TLBs. */
+#define NESTED_DEFAULT 32u
 
 /* ORDER cache_level */
 static const char *const cache_sections[] = {
@@ -32,6 +37,11 @@ void parse_psc(struct parse *ps)
 
 	if (key < 0) {
 		parse_unknown_key(ps, psc_keys);
+		return;
+	}
+	if (key == KEY_NESTED) {
+		if (parse_u32(ps, 1, 64, &ps->p->nested_entries))
+			parse_keep(ps, PART_PSC, PSC_NESTED, "entries");
 		return;
 	}
 	snprintf(text, sizeof(text), "%.63s", ps->value);
@@ -138,6 +148,11 @@ void parse_check_walks(struct parse *ps)
 	if (!ps->p->nr_walkers)
 		parse_fail(ps, ps->line, "the file ends without 'count' in "
 			   "[walker]");
+	if (!ps->err && !ps->p->nested_entries) {
+		ps->p->nested_entries = NESTED_DEFAULT;
+		parse_default(ps, PART_PSC, PSC_NESTED, "psc.nested", "32",
+			      "entries", "assumed: no vendor publishes it");
+	}
 	for (u32 i = 1; i < PSC_MAX_LEVELS; i++)
 		snprintf(psc->source[i], sizeof(psc->source[i]), "%.127s",
 			 parse_source_of(ps, "psc", psc_keys[i - 1]));

@@ -64,11 +64,8 @@ static int core_create(struct sys *sys, struct core *core)
 	if (!rc && w->ept)
 		rc = ept_create(&core->ept, sys->mem.nr_frames,
 				ept_order_of(w->ept),
-				w->has_psc ? &m->psc : NULL);
-	if (!rc && w->ept) {
-		core->fractured = calloc(CORE_FRACTURED_BITS / 64, sizeof(u64));
-		rc = core->fractured ? 0 : -ENOMEM;
-	}
+				w->has_psc ? &m->psc : NULL,
+				m->nested_entries);
 	return rc;
 }
 
@@ -114,7 +111,6 @@ static void cores_destroy(struct sys *sys)
 			tlb_array_destroy(sys->core[i].thread[k]);
 		psc_destroy(sys->core[i].psc);
 		ept_destroy(sys->core[i].ept);
-		free(sys->core[i].fractured);
 	}
 	free(sys->core);
 	caches_destroy(sys->caches);

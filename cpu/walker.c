@@ -131,7 +131,7 @@ static u64 update(u64 *p, u64 pte, u64 bits, u64 line)
 }
 
 /* Nested, the TLB gets the smaller page: a 2M page of the guest over 4K of the
- * EPT is in the TLB as so many 4K pages. */
+ * EPT is in the TLB as so many 4K pages, and INVLPG names them all. */
 static void fracture(struct tlb_entry *e, u64 vpn)
 {
 	u8 order = (u8)ept_order(this_cpu->core->ept);
@@ -139,13 +139,7 @@ static void fracture(struct tlb_entry *e, u64 vpn)
 
 	if (order >= e->order)
 		return;
-	if (e->order > 9) {
-		this_cpu->core->has_fractured_1g = true;
-	} else {
-		u32 bit = core_fractured_bit(vpn);
-
-		this_cpu->core->fractured[bit / 64] |= 1ull << bit % 64;
-	}
+	e->piece_of = (u8)(TLB_FRACTURED | e->order);
 	first = vpn & ~tlb_order_mask(order);
 	e->pfn += first - e->vpn;
 	e->vpn = first;

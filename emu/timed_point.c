@@ -294,12 +294,7 @@ static void say_modelled(struct timed_result *r, const struct sys *sys)
 	static const enum counter checked[] = {
 		CTR_STALE_HITS, CTR_LOST_STORES, CTR_WRITE_AFTER_FREE,
 	};
-	/* One thread a CPU: nothing ever switches. */
-	static const enum counter never[] = { CTR_CONTEXT_SWITCHES };
-
 	memset(&r->modelled, 0xff, sizeof(r->modelled));
-	for (size_t i = 0; i < ARRAY_LEN(never); i++)
-		hide(r, never[i]);
 	for (size_t i = 0; !sys->is_checked && i < ARRAY_LEN(checked); i++)
 		hide(r, checked[i]);
 	if (!sys->bbm)
@@ -311,19 +306,66 @@ static void say_modelled(struct timed_result *r, const struct sys *sys)
 	say_walks(sys, r);
 }
 
-/* Arrays that an access asked: level 1 if there were any, level 2 if one of
- * those hit there or walked. */
-static u32 arrays_used(const struct machine *m, const struct counters *c)
+static bool is_any(const struct counters *c, enum counter from, enum counter to)
 {
-	bool is_deep = c->v[CTR_STLB_HIT_LOAD] || c->v[CTR_STLB_HIT_STORE] ||
-		c->v[CTR_WALK_LOAD] || c->v[CTR_WALK_STORE];
+	for (u32 i = from; i <= to; i++)
+		if (c->v[i])
+			return true;
+	return false;
+}
+
+/* Arrays that an access of @serves asked: level 1 if there were any, level 2 if
+ * one of those hit there or walked. */
+static u32 arrays_of(const struct machine *m, u32 serves, bool is_any_access,
+		     bool is_deep)
+{
 	u32 mask = 0;
 
 	for (u32 i = 0; i < m->tlb.nr_arrays; i++)
-		if (m->tlb.array[i].serves & TLB_SERVES_DATA &&
+		if (m->tlb.array[i].serves & serves && is_any_access &&
 		    (m->tlb.array[i].level == 1 || is_deep))
 			mask |= 1u << i;
 	return mask;
+}
+
+static u32 arrays_used(const struct machine *m, const struct counters *c)
+{
+	return arrays_of(m, TLB_SERVES_LOAD, c->v[CTR_DTLB_LOADS],
+			 c->v[CTR_STLB_HIT_LOAD] || c->v[CTR_WALK_BEGUN_LOAD]) |
+	       arrays_of(m, TLB_SERVES_STORE, c->v[CTR_DTLB_STORES],
+			 c->v[CTR_STLB_HIT_STORE] ||
+			 c->v[CTR_WALK_BEGUN_STORE]) |
+	       arrays_of(m, TLB_SERVES_FETCH, c->v[CTR_ITLB_LOADS],
+			 c->v[CTR_STLB_HIT_FETCH] ||
+			 c->v[CTR_WALK_BEGUN_FETCH]);
+}
+
+/* Levels of paging-structure caches that walks asked; PML5E with five levels
+ * only. Nested, the EPT's have the same sizes. */
+static u32 psc_used(const struct sys *sys, const struct counters *c)
+{
+	u32 levels = (1u << sys->mem.paging.levels) - 2;
+
+	if (!sys->walk.has_psc ||
+	    !is_any(c, CTR_PSC_HIT_PDE, CTR_PSC_MISS))
+		return 0;
+	return levels | (sys->walk.ept ? 1u << PSC_NESTED : 0);
+}
+
+/* Caches that a load or a walker asked, and those asked before. */
+static u32 caches_used(const struct counters *c)
+{
+	static const enum counter first[] = {
+		CTR_PWL_D_L1, CTR_PWL_I_L1, CTR_PWL_ED_L1, CTR_PWL_EI_L1,
+		CTR_DATA_L1, CTR_STORE_L1,
+	};
+	u32 mask = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(first); i++)
+		for (u32 level = 0; level <= NR_CACHE_LEVELS; level++)
+			if (c->v[first[i] + level])
+				mask |= (2u << level) - 1;
+	return mask & ((1u << NR_CACHE_LEVELS) - 1);
 }
 
 /* Do two threads run on one core? */
@@ -341,9 +383,10 @@ static void count_assumed(struct sys *sys, struct timed_result *r)
 {
 	const struct machine_use use = {
 		.tlb = arrays_used(sys->m, &r->count),
-		.psc = sys->walk.has_psc ? (1u << PSC_MAX_LEVELS) - 1 : 0,
-		.cache = sys->walk.caches ? (1u << NR_CACHE_LEVELS) - 1 : 0,
-		.walker = sys->walk.mlp > 1 || shares_cores(sys),
+		.psc = psc_used(sys, &r->count),
+		.cache = sys->walk.caches ? caches_used(&r->count) : 0,
+		.walker = (sys->walk.mlp > 1 || shares_cores(sys)) &&
+			  is_any(&r->count, CTR_WALKER_LOADS, CTR_WALKER_LOADS),
 		.cost = sys->cost_used,
 	};
 

@@ -272,7 +272,8 @@ static struct tlb_entry cut(const struct tlb_entry *e, u64 vpn, u8 order)
 	piece.vpn = vpn >> order << order;
 	piece.pfn = e->pfn + piece.vpn - e->vpn;
 	piece.order = order;
-	piece.piece_of = leaf > order ? leaf : 0;
+	if (!(e->piece_of & TLB_FRACTURED))
+		piece.piece_of = leaf > order ? leaf : 0;
 	return piece;
 }
 
@@ -569,7 +570,7 @@ static bool is_named(enum inval_scope scope, u16 pcid, u64 vpn,
 	struct tlb_entry whole = *e;
 
 	if (e->piece_of) {
-		whole.order = e->piece_of;
+		whole.order = e->piece_of & 31;         /* of 9, 18 */
 		whole.vpn = e->vpn >> whole.order << whole.order;
 	}
 	switch (scope) {

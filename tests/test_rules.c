@@ -564,6 +564,61 @@ static void test_written_lines_leave(void **state)
 	}
 }
 
+/* ---- nested paging --------------------------------------------------------------------- */
+
+/* A guest's 2M page reaches as far as the smaller of both pages; one INVLPG drops
+ * all that there is of it, in any number of pieces, and no page beside it. When
+ * the guest maps the region by small pages afterwards, INVLPG drops one. */
+static void test_fractured_page(void **state)
+{
+	const u64 huge = 2048, bits = PTE_P | PTE_RW | PTE_A | PTE_D;
+	static const struct {
+		enum ept_mode ept;
+		u64 walks;      /* to read 40 pages of it                     */
+	} rows[] = {
+		{ EPT_NONE, 1 }, { EPT_4K, 40 }, { EPT_2M, 1 }, { EPT_1G, 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		u64 *pmd, walks;
+
+		power_on("skylake-sp", "pack:1 core:2 pu:1", NULL,
+			 (struct walk_config){ .has_psc = true,
+					       .ept = rows[i].ept });
+		leaf_of(huge);
+		pmd = &table_at(walk_table_of(ROOT, huge, 1))[huge >> 9];
+		pte_store(ROOT, huge, 1, pmd, pte_make(512, bits | PTE_PS));
+		cpu_invlpg(huge);
+		set_pte(0, pte_make(FIRST_FRAME, bits));
+		assert_int_equal(0, READ(0));
+		walks = counted(CTR_WALK_LOAD);
+		for (u64 k = 0; k < 40; k++)
+			assert_int_equal(0, READ(huge + 13 * k));
+		assert_int_equal(rows[i].walks, counted(CTR_WALK_LOAD) - walks);
+		/* All of it goes with its first page, and nothing else. */
+		cpu_invlpg(huge);
+		walks = counted(CTR_WALK_LOAD);
+		assert_int_equal(0, READ(0));
+		assert_int_equal(0, counted(CTR_WALK_LOAD) - walks);
+		for (u64 k = 0; k < 40; k++)
+			assert_int_equal(0, READ(huge + 13 * k));
+		assert_int_equal(rows[i].walks, counted(CTR_WALK_LOAD) - walks);
+		/* Small pages in its place. */
+		pte_store(ROOT, huge, 1, pmd, 0);
+		cpu_invlpg(huge + 100);
+		for (u64 k = 0; k < 4; k++) {
+			set_pte(huge + k, pte_make(600 + k, bits));
+			assert_int_equal(0, READ(huge + k));
+		}
+		cpu_invlpg(huge + 2);
+		walks = counted(CTR_WALK_LOAD);
+		for (u64 k = 0; k < 4; k++)
+			assert_int_equal(0, READ(huge + k));
+		assert_int_equal(1, counted(CTR_WALK_LOAD) - walks);
+		power_off();
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_fault_drops),
 	cmocka_unit_test(test_caches_invalid),
@@ -573,6 +628,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_within_the_envelope),
 	cmocka_unit_test(test_local_operations),
 	cmocka_unit_test(test_written_lines_leave),
+	cmocka_unit_test(test_fractured_page),
 };
 
 TEST_MAIN(tests)

@@ -165,6 +165,7 @@ struct pair {
 	u32 nr_threads;
 	u32 nr_slots;
 	u32 span;               /* pages in use, 4K and 2M each               */
+	bool has_fractures;     /* nested: some entries are of larger pages   */
 	u64 seed;
 	u32 op;
 };
@@ -307,6 +308,11 @@ static struct tlb_entry random_entry(struct pair *p, u16 pcid, u64 vpn)
 		e.contig = (u8)any(&p->rng, 0, 5);
 	if (rng_chance(&p->rng, 1, 10))
 		e.flags |= TLB_G;
+	if (order < 18 && p->has_fractures && rng_chance(&p->rng, 1, 6)) {
+		e.piece_of = TLB_FRACTURED | (order || rng_chance(&p->rng, 1, 8)
+					      ? 18 : 9);
+		e.contig = 0;
+	}
 	return e;
 }
 
@@ -521,6 +527,7 @@ static void test_agrees_with_reference(void **state)
 		rng_init(&p.rng, p.seed);
 		random_design(&p.rng, &p.d);
 		p.nr_threads = any(&p.rng, 1, 3);
+		p.has_fractures = rng_chance(&p.rng, 1, 4);
 		if (tlb_design_error(&p.d, p.nr_threads, NULL))
 			continue;       /* an odd number of sets to split */
 		assert_int_equal(0, tlb_array_create(p.a, &p.d, p.nr_threads));

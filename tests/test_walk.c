@@ -667,6 +667,49 @@ static void test_contiguity(void **state)
 	}
 }
 
+/* ---- what a result leans on ---------------------------------------------------------- */
+
+static u32 leans_on(const struct workload *w, const char *const *more)
+{
+	const char *pairs[16] = { "machine", "pack:1 core:1 pu:1",
+				  "profile", "neoverse-v1" };
+	struct timed_result *r;
+	u32 n = 4, used;
+
+	while (*more)
+		pairs[n++] = *more++;
+	r = run(w, pairs, false);
+	used = r->nr_assumed_used;
+	free(r);
+	return used;
+}
+
+/* A profile whose TLBs, walk caches and data caches are all assumed: each counts
+ * when something asked it, and only then. */
+static void test_assumed_where_used(void **state)
+{
+	const struct workload *w = workload_find("chase");
+	u32 few = leans_on(w, PAIRS("pages", "8")), walks, full;
+
+	/* Within level 1: no level 2, no walk. Beyond: level 2's six numbers
+	 * and its latency and coalescing, three walk caches, walk_load. */
+	walks = leans_on(w, PAIRS("pages", "9000", "psc", "no"));
+	assert_int_equal(few + 9 + 1, walks);
+	assert_int_equal(walks + 3, leans_on(w, PAIRS("pages", "9000")));
+	assert_int_equal(walks + 3 + 1,
+			 leans_on(w, PAIRS("pages", "9000", "ept", "4k")));
+	assert_int_equal(walks, leans_on(w, PAIRS("pages", "9000", "psc", "no",
+						  "ept", "4k")));
+	assert_int_equal(walks + 3 + 1,
+			 leans_on(w, PAIRS("pages", "9000", "mlp", "2")));
+	/* Three caches of three numbers, which hold it all; no walk_load. */
+	full = leans_on(w, PAIRS("pages", "9000", "caches", "full"));
+	assert_int_equal(walks + 3 + 9 - 1, full);
+	/* Fetches ask the instruction side, loads do not. */
+	assert_int_equal(leans_on(&fetch, PAIRS("psc", "no")),
+			 leans_on(&blocks, PAIRS("psc", "no")) + 7);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_psc_differential),
 	cmocka_unit_test(test_psc_shapes),
@@ -680,6 +723,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_walks_through_caches),
 	cmocka_unit_test(test_smt_is_exact),
 	cmocka_unit_test(test_fetches),
+	cmocka_unit_test(test_assumed_where_used),
 };
 
 TEST_MAIN(tests)

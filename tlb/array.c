@@ -187,7 +187,8 @@ static ALWAYS_INLINE void cut(struct tlb_entry *out, const struct tlb_entry *e,
 	out->vpn = vpn & ~tlb_order_mask(order);
 	out->pfn = e->pfn + (out->vpn - e->vpn);
 	out->order = order;
-	out->piece_of = order < leaf ? leaf : 0;
+	if (!(e->piece_of & TLB_FRACTURED))
+		out->piece_of = order < leaf ? leaf : 0;
 }
 
 /* Does level-1 entry @e hold pages of what level 2 evicted, from the same
@@ -387,7 +388,8 @@ struct tlb_entry *tlb_array_fill(struct tlb_array *a, enum tlb_use use, u64 vpn,
 	struct place l1, l2;
 	bool is_new, in_l2;
 
-	assert(e->order == 9 * size && size < TLB_NR_SIZES && !e->piece_of);
+	assert(e->order == 9 * size && size < TLB_NR_SIZES);
+	assert(!e->piece_of || e->piece_of & TLB_FRACTURED);
 	assert(!(e->vpn & tlb_order_mask(e->order)));
 	assert(tlb_entry_covers(e, vpn) && e->pcid < core->nr_pcids);
 	is_new = core->missed == unit_tag(own, vpn, TLB_4K, 0) &&

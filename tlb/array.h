@@ -184,7 +184,7 @@ u32 tlb_array_set_dirty(struct tlb_array *a, u16 pcid, u64 vpn, u8 order);
 
 /* Invalidations: of this thread's entries in all arrays, exactly what is asked
  * for. An entry is named by any page it covers, a piece by any page of the leaf
- * it is from. Return: entries dropped.
+ * or, fractured, of the guest's page that it is from. Return: entries dropped.
  *
  * tlb_array_invalidate - @scope with operands @pcid and @vpn.
  * tlb_array_load_cr3 - MOV CR3, or a write of TTBR or satp, to @pcid: drops its

@@ -61,10 +61,9 @@ static bool drop_if_named(struct tlb_unit *u, u32 slot, void *arg)
 {
 	struct page_drop *d = arg;
 	const struct tlb_entry *e = &u->entry[slot];
-	u8 leaf = tlb_entry_leaf(e), order = leaf > e->order ? leaf : e->order;
 	u64 tag = u->tag[slot];
 
-	if ((d->vpn ^ e->vpn) >> order)
+	if ((d->vpn ^ e->vpn) >> tlb_entry_named(e))
 		return true;
 	if ((tag < d->lo || tag >= d->hi) &&
 	    tag >> TLB_TAG_SPACE_SHIFT << TLB_TAG_SPACE_SHIFT != d->global)
@@ -306,7 +305,7 @@ static const char *check_entry(const struct tlb_core *c,
 	if (u->thread_sets && set / u->thread_sets !=
 			      tag_thread(c, u->tag[slot]))
 		return "an entry in another thread's sets";
-	if (e->piece_of && e->piece_of <= e->order)
+	if (e->piece_of && tlb_entry_named(e) <= e->order)
 		return "a piece of nothing larger";
 	return NULL;
 }

@@ -32,8 +32,9 @@ struct tlb_entry {
 	 * with the same flags. 0: this page alone. Arrays that coalesce keep
 	 * such a block as one entry of that order. */
 	u8 contig;
-	/* Set by arrays: the order of the leaf that this entry is a piece of;
-	 * 0: it is whole. Walkers leave it 0. */
+	/* 0: it is whole. Set by arrays: the order of the leaf that this entry is
+	 * a piece of. Set by a walker, with TLB_FRACTURED: the order of the
+	 * guest's page, of which nested paging allows so much as this entry. */
 	u8 piece_of;
 	u16 zero;               /* no padding: entries are hashed as bytes;
 				 * cpu/mmu.h: pfn of the table it was made
@@ -53,10 +54,23 @@ static inline bool tlb_entry_covers(const struct tlb_entry *e, u64 vpn)
 	return (vpn & ~tlb_order_mask(e->order)) == e->vpn;
 }
 
-/* The order of the page-table leaf behind @e: 0, 9 or 18. */
+#define TLB_FRACTURED 0x80u     /* in piece_of                                */
+
+/* The order of the page-table leaf behind @e: 0, 9 or 18. Of a fractured page
+ * what there is of it counts as a leaf: it is not put together again. */
 static inline u8 tlb_entry_leaf(const struct tlb_entry *e)
 {
-	return e->piece_of ? e->piece_of : e->order < 9 ? 0 : e->order;
+	return e->piece_of && !(e->piece_of & TLB_FRACTURED) ? e->piece_of :
+	       e->order < 9 ? 0 : e->order;
+}
+
+/* The order of the pages that name @e when one of them is invalidated: those of
+ * the leaf, or of the guest's page, that it is from. */
+static inline u8 tlb_entry_named(const struct tlb_entry *e)
+{
+	u8 whole = (u8)(e->piece_of & ~TLB_FRACTURED);
+
+	return whole > e->order ? whole : e->order;
 }
 
 #endif
