@@ -606,6 +606,46 @@ static void test_lost_stores(void **state)
 	}
 }
 
+/* Constant compaction against fork, exec and mremap: entries are left behind by
+ * the kernels that were reported, and by none with the fix. */
+static void test_stray_entries(void **state)
+{
+	static const struct {
+		const char *workload, *family, *kernel;
+		bool strays;
+	} rows[] = {
+		{ "fork-compact", "fault", "v2.6.34+fork-head", true },
+		{ "fork-compact", "fault", "v2.6.34", false },
+		{ "fork-compact", "exec", "v2.6.34", true },
+		{ "fork-compact", "exec", "v2.6.35", false },
+		{ "fork-compact", "all", "v2.6.36", false },
+		{ "fork-compact", "all", "v6.1", false },
+		{ "mremap-compact", NULL, "v2.6.34", true },
+		{ "mremap-compact", NULL, "v3.3", false },
+		{ "mremap-compact", NULL, "v6.1", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		bool forks = rows[i].family;
+		const char *const pairs[] = {
+			"kernel", rows[i].kernel, "check", "yes",
+			forks ? "children" : "moves", forks ? "300" : "200",
+			forks ? "family" : NULL, rows[i].family, NULL
+		};
+		struct timed_result *r = run_named(rows[i].workload, pairs);
+		u64 n = r->count.v[CTR_STRAY_MIGRATION_ENTRIES];
+
+		if (!!n != rows[i].strays)
+			fail_msg("%s %s on %s: %llu stray entries",
+				 rows[i].workload, forks ? rows[i].family : "",
+				 rows[i].kernel, (unsigned long long)n);
+		assert_true(r->count.v[CTR_PGMIGRATE_SUCCESS] > 100);
+		assert_int_equal(0, r->count.v[CTR_LOST_STORES]);
+		assert_int_equal(0, r->count.v[CTR_WRITE_AFTER_FREE]);
+		free(r);
+	}
+}
+
 /* ---- the driver itself ------------------------------------------------------------- */
 
 struct bare {
@@ -872,6 +912,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_munmap_counts),
 	cmocka_unit_test(test_broadcast_counts),
 	cmocka_unit_test(test_lost_stores),
+	cmocka_unit_test(test_stray_entries),
 	cmocka_unit_test(test_ipi_order),
 	cmocka_unit_test(test_ipi_masked),
 	cmocka_unit_test(test_ipi_crossed),

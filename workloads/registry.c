@@ -2,11 +2,13 @@
 
 #include "workloads/workload.h"
 
+extern const struct workload workload_fork_compact, workload_mremap_compact;
 extern const struct workload workload_numa_migrate, workload_mprotect_storm,
 	workload_replay, workload_chase;
 
 const struct workload *const workloads[] = {
-	&workload_numa_migrate, &workload_mprotect_storm, &workload_replay,
+	&workload_numa_migrate, &workload_mprotect_storm,
+	&workload_fork_compact, &workload_mremap_compact, &workload_replay,
 	&workload_chase, NULL
 };
 
