@@ -11,7 +11,8 @@
  * +----+--------+----------+----+----+---+-----+----+---+-+---+----+----+---+
  * Bits 8..11 mean this only while P = 0 (bit 8 is G, global, while P = 1): NUM (PROT_NONE, the bit that marks a
  * NUMA hint), SWP (pfn is a slot of the swap device), MIG (migration entry), MW
- * (it was writable).
+ * (it was writable). Two of the bits that software may use, present or not: SD,
+ * soft-dirty (58), and UWP, write-protected by userfaultfd (57).
  */
 #ifndef CPU_MEMORY_H
 #define CPU_MEMORY_H
@@ -30,6 +31,9 @@
 #define PTE_SWAP (1ull << 9)
 #define PTE_MIG	(1ull << 10)
 #define PTE_MIG_W (1ull << 11)
+#define PTE_UFFD_WP (1ull << 57)
+#define PTE_SOFT_DIRTY (1ull << 58)
+#define PTE_SOFTWARE (PTE_UFFD_WP | PTE_SOFT_DIRTY)
 #define PTE_NX	(1ull << 63)
 #define PTE_PFN_MASK 0x000ffffffffff000ull
 

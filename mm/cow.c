@@ -15,7 +15,10 @@ static bool is_mine(struct page *page)
 	bool ok = true;
 
 	touch(&page->swap_slot, false);
-	observe(page->swap_slot);
+	touch_flags(page, false);
+	observe(page->swap_slot | (u64)page->is_ksm << 32);
+	if (page->is_ksm)
+		return false;
 	if (page->swap_slot) {
 		if (!trylock_page(page))
 			return false;
@@ -32,7 +35,8 @@ static bool reuse(struct mm *mm, u64 vpn, u32 level, u64 *p, struct page *page)
 {
 	if (!is_mine(page))
 		return false;
-	pte_modify(mm->root, vpn, level, p, 0, PTE_RW | PTE_D | PTE_A);
+	pte_modify(mm->root, vpn, level, p, 0,
+		   PTE_RW | PTE_D | PTE_A | PTE_SOFT_DIRTY);
 	flush_tlb_upgraded(mm, vpn);
 	NOTE("%s[%llu] := RW, the only mapping", level ? "PMD" : "PTE",
 	     (unsigned long long)vpn);
@@ -60,7 +64,8 @@ static void install_copy(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 	}
 	pte_store(mm->root, vpn, level, p,
 		  pte_make(pfn_of(new), PTE_P | PTE_RW | PTE_US | PTE_A |
-			   PTE_D | PTE_NX | (level ? PTE_PS : 0)));
+			   PTE_D | PTE_SOFT_DIRTY | PTE_NX |
+			   (level ? PTE_PS : 0)));
 	NOTE("%s[%llu] := frame %llu, a copy", level ? "PMD" : "PTE",
 	     (unsigned long long)vpn, (unsigned long long)pfn_of(new));
 	touch(new, true);
@@ -89,10 +94,15 @@ int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p)
 	vpn &= ~tlb_order_mask((u8)paging_order(&the_sys->mem.paging, level));
 	spin_lock(ptl);
 	e = pte_load(p);
-	if (!(e & PTE_P) || (e & PTE_RW)) {
+	if (!(e & PTE_P) || (e & (PTE_RW | PTE_UFFD_WP))) {
 		spin_unlock(ptl);
 		return 0;
 	}
+	/* Somebody took the right to write, and goes on to flush it: others
+	 * may write to @old until then (6ce64428d620). */
+	if ((vma->flags & VM_UFFD_WP) && kern()->wp_checks_pending &&
+	    mm_tlb_flush_pending(mm))
+		flush_tlb_page(mm, vpn);
 	old = page_of(pte_pfn(e));
 	if (reuse(mm, vpn, level, p, old)) {
 		spin_unlock(ptl);

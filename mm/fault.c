@@ -11,9 +11,9 @@ static u64 prot_of(const struct vma *vma, bool is_write)
 {
 	u64 f = PTE_P | PTE_US | PTE_A | PTE_NX;
 
-	if (vma->flags & VM_WRITE)
+	if ((vma->flags & VM_WRITE) && (is_write || !(vma->flags & VM_TRACKED)))
 		f |= PTE_RW;
-	return is_write ? f | PTE_D : f;
+	return is_write ? f | PTE_D | PTE_SOFT_DIRTY : f;
 }
 
 static void map_new(struct mm *mm, struct vma *vma, struct page *page, u64 vpn)
@@ -116,7 +116,8 @@ static int do_present(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 		fix_spurious_fault(mm, vpn, level, p, is_write);
 		return 0;
 	}
-	if (!(vma->flags & VM_WRITE))
+	/* UFFD_FEATURE_SIGBUS: the program hears of it at once. */
+	if (!(vma->flags & VM_WRITE) || (e & PTE_UFFD_WP))
 		return -EFAULT;
 	return do_wp_page(mm, vma, vpn, level, p);
 }

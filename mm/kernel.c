@@ -22,6 +22,12 @@
 #define BATCHED(debt) \
 	.reclaim_batches = true, .batch_debt = (debt), .debt_resets = true
 
+/* Who looks for flushes to come, or announces his own: KSM looks, clear_refs
+ * announces and flushes, copy-on-write under userfaultfd looks. */
+#define WATCH(ksm, announces, flushes, wp) \
+	.ksm_checks_pending = (ksm), .soft_dirty_announces = (announces), \
+	.soft_dirty_flushes = (flushes), .wp_checks_pending = (wp)
+
 /* mremap: 3.7 to 4.18; 4.19; whole tables from 4.20; safely from 5.14. */
 #define MREMAP_3_7 RMAP_2_6_36, .mremap_order = MREMAP_ORDER_LOCK_NEEDED
 #define MREMAP_4_19 MREMAP_3_7, .mremap_flush = MREMAP_FLUSH_LOCKED
@@ -44,7 +50,8 @@
 #define V3_13 ANNOUNCED(PENDING_BOOL, 8)
 #define V4_13 ANNOUNCED(PENDING_COUNT, 33), .gather_announces = true, \
 	.gather_checks_nested = true, \
-	.anon_vma_reuse = true, BATCHED(DEBT_BOOL)
+	.anon_vma_reuse = true, BATCHED(DEBT_BOOL), \
+	WATCH(true, true, true, false)
 
 static const struct kernel v3_8 = {
 	.name = "v3.8", .commit = "b32967ff101a", .evidence = "S",
@@ -131,6 +138,24 @@ static const struct kernel v4_12 = {
 	.summary = "reclaim batches its flushes (4.3), nobody else knows of them",
 	ANNOUNCED(PENDING_BOOL, 33), .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS, BATCHED(DEBT_NONE),
+	WATCH(false, false, true, false),
+};
+
+static const struct kernel ksm_check = {
+	.name = "v4.12+ksm", .commit = "b3a81d0841a9 (check only)",
+	.evidence = "S",
+	.summary = "v4.12, KSM looks, but neither MADV_FREE nor clear_refs announces",
+	ANNOUNCED(PENDING_COUNT, 33), .pending_order = ORDER_MB,
+	.thp_check = CHECK_LOCKLESS, WATCH(true, false, true, false),
+};
+
+static const struct kernel ksm_only = {
+	.name = "v4.13-rc+ksm", .commit = "b3a81d0841a9 (one half)",
+	.evidence = "D",
+	.summary = "v4.13, clear_refs does not say that its flush is still to come",
+	ANNOUNCED(PENDING_COUNT, 33), .gather_announces = true,
+	.gather_checks_nested = true, .pending_order = ORDER_MB,
+	.thp_check = CHECK_LOCKLESS, WATCH(true, false, true, false),
 };
 
 static const struct kernel v4_13 = {
@@ -146,13 +171,27 @@ static const struct kernel v4_14 = {
 	V4_13, .pending_order = ORDER_PTL, .thp_check = CHECK_UNDER_PTL,
 };
 
-#define V5_14 \
+#define V5_X(counts_refs, ...) \
 	SOUND, MREMAP_5_14, .gather_announces = true, .anon_vma_reuse = true, \
 	.gather_checks_nested = true, .numa_clear_holds_page_lock = true, \
 	.pending = PENDING_COUNT, .pending_order = ORDER_PTL, \
 	.pte_accessible_pending = true, .gup_fast_sees_numa = true, \
-	.is_thp_migration_generic = true, .cow_counts_refs = true, \
-	.flush_ceiling = 33
+	.is_thp_migration_generic = true, .cow_counts_refs = (counts_refs), \
+	.flush_ceiling = 33, __VA_ARGS__
+#define V5_14 V5_X(true, WATCH(true, true, true, true), \
+		   .soft_dirty_excludes = true)
+
+static const struct kernel v5_8 = {
+	.name = "v5.8", .commit = "09854ba94c6a^", .evidence = "S",
+	.summary = "copy-on-write asks for mappings, not references (the rest as v5.14)",
+	V5_X(false, WATCH(true, true, true, false)),
+};
+
+static const struct kernel v5_11 = {
+	.name = "v5.11", .commit = "912efa17e512^, 6ce64428d620^", .evidence = "S",
+	.summary = "clear_refs does not flush, copy-on-write does not look (the rest as v5.14)",
+	V5_X(true, WATCH(true, true, false, false)),
+};
 
 static const struct kernel v5_14 = {
 	.name = "v5.14", .commit = "c5b5a3dd2c1f", .evidence = "S",
@@ -257,7 +296,8 @@ static const struct kernel v4_14_nolock = {
 const struct kernel *const kernels[] = {
 	RMAP_KERNELS &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
-	&v3_13_posted, &no_gather, &v4_12, &v4_13, &v4_14, &v4_19, &v5_14,
+	&v3_13_posted, &no_gather, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_19, &v5_8, &v5_11,
+	&v5_14,
 	&v5_19_gen0, &v6_1, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
 	SWITCH_KERNELS NULL
@@ -334,6 +374,16 @@ const struct kernel_switch kernel_switches[] = {
 	PART("mremap-flush", mremap_flushes, 0, "mremap never flushes"),
 	PART("mremap-flush-locked", mremap_flush, MREMAP_FLUSH_LATE,
 	     "mremap flushes after its locks"),
+	PART("ksm-check", ksm_checks_pending, 0,
+	     "KSM trusts an entry whose flush is still to come"),
+	PART("soft-dirty-announce", soft_dirty_announces, 0,
+	     "clear_refs does not say that its flush is still to come"),
+	PART("soft-dirty-flush", soft_dirty_flushes, 0,
+	     "clear_refs never flushes"),
+	PART("wp-check", wp_checks_pending, 0,
+	     "copy-on-write under userfaultfd does not look for flushes to come"),
+	PART("cow-flush", cow_flushes, 0,
+	     "the copy goes in without a flush of the old page"),
 	PART("batch-flush", batch_flushes, 0,
 	     "what reclaim unmapped is never flushed"),
 	PART("batch-flush-dirty", batch_flush_dirty, 0,

@@ -210,6 +210,12 @@ struct kernel {
 	bool debt_after_relock;         /* and paid once more when the lock was
 					 * dropped in between                 */
 	bool debt_resets;               /* the counters begin anew in time    */
+	bool ksm_checks_pending;        /* KSM flushes if somebody announced  */
+	bool soft_dirty_announces;      /* clear_refs does                    */
+	bool soft_dirty_flushes;        /* and flushes                        */
+	bool soft_dirty_excludes;       /* under the mmap_lock for writing    */
+	bool wp_checks_pending;         /* copy-on-write under userfaultfd's
+					 * write protection flushes           */
 	enum swapin_recheck swapin_recheck;
 	bool cow_counts_refs;           /* reuse only without references      */
 };

@@ -28,6 +28,7 @@ struct page {
 	u8 node;
 	u8 is_free : 1;
 	u8 is_large : 1;        /* part of a larger one that entries map      */
+	u8 is_ksm : 1;          /* whoever writes gets a copy                 */
 	union {
 		u32 next;       /* free: next pfn on the list                 */
 		u32 last_cpupid;        /* used: CPU + 1 of the last hint fault */
@@ -44,6 +45,9 @@ enum {
 	VM_READ = 1, VM_WRITE = 2, VM_HUGE = 4, VM_MIGRATABLE = 8,
 	VM_TEMP_STACK = 16,     /* exec has not put it in its place yet       */
 	VM_STACK = 32,          /* exec made it; stays                        */
+	VM_TRACKED = 64,        /* soft-dirty bits were cleared: stores must
+				 * fault to set them                          */
+	VM_UFFD_WP = 128,       /* userfaultfd write-protects pages of it     */
 };
 
 /* An address range of one mm. Its pages' index is relative: page index @pgoff
@@ -375,10 +379,12 @@ void fix_spurious_fault(struct mm *mm, u64 vpn, u32 level, u64 *p,
 			bool is_write);
 
 /* ---- protection and NUMA scan (mprotect.c, numa.c) ---- */
-/* Change [start, end) of @vma; @is_numa: make present entries fault.
+/* Change [start, end) of @vma to @vm_flags; or else what @how says: make
+ * present entries fault, userfaultfd's write protection on or off.
  * Return: pages changed. */
+enum cp_how { CP_RIGHTS, CP_NUMA, CP_UFFD_WP, CP_UFFD_RESOLVE };
 u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
-		      bool is_numa);
+		      enum cp_how how);
 void task_numa_work(void);
 int do_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *ptep, u64 pte);
 int do_huge_pmd_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,

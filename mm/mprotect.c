@@ -7,11 +7,18 @@
 #include "mm/reclaim.h"
 #include "mm/vma.h"
 
-/* What the new rights take from an entry and give to it. NUMA marking and
- * PROT_NONE clear Present and keep the rest, D included. */
-static void entry_change(u32 vm_flags, bool is_numa, u64 *clear, u64 *set)
+/* What the change takes from an entry and gives to it. NUMA marking and
+ * PROT_NONE clear Present and keep the rest, D included. What userfaultfd's
+ * protection took is given back by the next fault only: lifting it takes, too. */
+static void entry_change(u32 vm_flags, enum cp_how how, u64 *clear, u64 *set)
 {
-	if (is_numa || !(vm_flags & (VM_READ | VM_WRITE))) {
+	if (how == CP_UFFD_WP) {
+		*clear = PTE_RW;
+		*set = PTE_UFFD_WP;
+	} else if (how == CP_UFFD_RESOLVE) {
+		*clear = PTE_RW | PTE_UFFD_WP;
+		*set = 0;
+	} else if (how == CP_NUMA || !(vm_flags & (VM_READ | VM_WRITE))) {
 		*clear = PTE_P;
 		*set = PTE_NUMA;
 	} else {
@@ -32,17 +39,26 @@ static bool needs_flush(u64 old, u64 new, u32 level)
 	       pte_pfn(old) != pte_pfn(new);
 }
 
-/* A page that somebody else maps, too, is written to only after a fault. */
-static bool is_shared(u64 pte)
+/* A page that somebody else maps, too, is written to only after a fault; and so
+ * is one that somebody wants to hear of. */
+static bool must_fault(u64 pte, u32 vm_flags)
 {
 	const struct page *page = page_of(pte_pfn(pte));
 
 	touch(&page->mapcount, false);
-	return page->mapcount > 1;
+	return page->mapcount > 1 || page->is_ksm || (pte & PTE_UFFD_WP) ||
+	       ((vm_flags & VM_TRACKED) && !(pte & PTE_SOFT_DIRTY));
+}
+
+static const char *name_of(u64 e, enum cp_how how)
+{
+	if (how == CP_NUMA)
+		return "NUMA";
+	return e & PTE_P ? e & PTE_RW ? "RW" : "RO" : "NONE";
 }
 
 static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
-			u32 vm_flags, bool is_numa)
+			u32 vm_flags, enum cp_how how)
 {
 	u32 order = paging_order(&the_sys->mem.paging, level);
 	u64 old = pte_load(p), new, clear, set;
@@ -50,10 +66,10 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 	if (!old || (old & (PTE_MIG | PTE_SWAP)) ||
 	    (level && !pmd_is_huge(old)))
 		return 0;
-	if (is_numa && !(old & PTE_P))
+	if (how != CP_RIGHTS && !(old & PTE_P))
 		return 0;
-	entry_change(vm_flags, is_numa, &clear, &set);
-	if ((set & PTE_RW) && is_shared(old))
+	entry_change(vm_flags, how, &clear, &set);
+	if ((set & PTE_RW) && must_fault(old, vm_flags))
 		set &= ~PTE_RW;
 	if (((old & ~clear) | set) == old)
 		return 0;
@@ -61,9 +77,8 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 	new = (old & ~clear) | set;
 	NOTE("%s[%llu] := %s, frame %llu", level ? "PMD" : "PTE",
 	     (unsigned long long)(vpn >> order),
-	     is_numa ? "NUMA" : new & PTE_P ? new & PTE_RW ? "RW" : "RO" : "NONE",
-	     (unsigned long long)pte_pfn(new));
-	if (is_numa)
+	     name_of(new, how), (unsigned long long)pte_pfn(new));
+	if (how == CP_NUMA)
 		COUNT(NUMA_HUGE_PTE_UPDATES, !!level);
 	oracle_stale_from_now(b->mm, vpn, 1ull << order);
 	if (needs_flush(old, new, level))
@@ -72,7 +87,7 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 }
 
 u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
-		      bool is_numa)
+		      enum cp_how how)
 {
 	struct mm *mm = vma->mm;
 	struct flush_batch b;
@@ -94,7 +109,7 @@ u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
 			ptl = pgtable_lock(mm, vpn, PMD_LEVEL);
 			spin_lock(ptl);
 			pages += change_entry(&b, vpn, PMD_LEVEL, pmd, vm_flags,
-					      is_numa);
+					      how);
 		} else {
 			ptl = pgtable_lock(mm, vpn, 0);
 			spin_lock(ptl);
@@ -102,7 +117,7 @@ u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
 			for (; vpn < next; vpn++)
 				pages += change_entry(&b, vpn, 0,
 						      pgtable_entry(mm, vpn, 0),
-						      vm_flags, is_numa);
+						      vm_flags, how);
 		}
 		mms()->flush->unlock(&b);
 		spin_unlock(ptl);
@@ -121,7 +136,7 @@ static void protect_vmas(struct mm *mm, u64 start, u64 end, u32 flags)
 		touch(v, true);
 		v->flags = (v->flags & ~(u32)(VM_READ | VM_WRITE)) | flags;
 		oracle_may(mm, v->start, v->end, flags);
-		change_protection(v, v->start, v->end, flags, false);
+		change_protection(v, v->start, v->end, v->flags, CP_RIGHTS);
 		oracle_rights(mm, v->start, v->end, flags);
 	}
 }

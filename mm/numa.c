@@ -22,7 +22,7 @@ static u64 change_prot_numa(struct vma *vma, u64 start, u64 end)
 
 	if (!kern()->lazy_spans_loop)
 		set_numa_tlb_lazy(vma->mm, true);
-	n = change_protection(vma, start, end, vma->flags, true);
+	n = change_protection(vma, start, end, vma->flags, CP_NUMA);
 	if (!kern()->lazy_spans_loop)
 		set_numa_tlb_lazy(vma->mm, false);
 	COUNT(NUMA_PTE_UPDATES, n);

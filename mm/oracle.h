@@ -88,6 +88,8 @@ void oracle_may_drop(struct mm *mm, u64 vpn, u64 nr_pages);
 void oracle_move_begin(struct mm *mm, u64 new, u64 nr_pages, u32 vm_flags);
 void oracle_pages_move(struct mm *mm, u64 from, u64 to, u64 nr_pages);
 void oracle_move_end(struct mm *mm, u64 from, u64 nr_pages);
+/* clear_refs returns: stores from now on must leave a trace. */
+void oracle_tracked(struct mm *mm);
 void oracle_forked(struct mm *child, struct mm *parent);
 /* Reclaim drops a page that it takes for clean. */
 void oracle_dropped_clean(struct mm *mm, u64 vpn);

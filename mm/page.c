@@ -59,6 +59,7 @@ struct page *alloc_page(u32 node, u32 order)
 	p->is_dirty = 0;
 	p->is_lazyfree = 0;
 	p->is_large = 0;
+	p->is_ksm = 0;
 	p->swap_slot = 0;
 	p->node = (u8)node;
 	p->refcount = 1;

@@ -15,7 +15,8 @@ static bool replace_entry(struct page *page, struct vma *vma, u64 vpn, u64 *p,
 
 	if (!page->is_lazyfree) {
 		swap_duplicate(swap_entry(page->swap_slot - 1));
-		pte_store(root, vpn, 0, p, swap_entry(page->swap_slot - 1));
+		pte_store(root, vpn, 0, p, swap_entry(page->swap_slot - 1) |
+			  (old & PTE_SOFTWARE));
 		NOTE("PTE[%llu] := slot %u", (unsigned long long)vpn,
 		     page->swap_slot - 1);
 		return true;

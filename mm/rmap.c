@@ -149,7 +149,8 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 		return;
 	(*entries)++;
 	mig = pte_make(pfn_of(page), PTE_MIG |
-		       (e & PTE_RW ? PTE_MIG_W : 0) | (e & PTE_NX));
+		       (e & PTE_RW ? PTE_MIG_W : 0) |
+		       (e & (PTE_NX | PTE_SOFTWARE)));
 	if (level) {
 		/* pmdp_invalidate: exchanged, and flushed whatever it was. */
 		pte_xchg(mm->root, vpn, level, p, mig);
@@ -193,7 +194,8 @@ bool remove_migration_pte(struct page *old, struct vma *vma, u64 vpn,
 
 	if (!is_migration_entry_of(e, old))
 		return false;
-	flags = PTE_US | PTE_A | PTE_D | (e & PTE_NX) | (level ? PTE_PS : 0) |
+	flags = PTE_US | PTE_A | PTE_D | (e & (PTE_NX | PTE_SOFTWARE)) |
+		(level ? PTE_PS : 0) |
 		(e & PTE_MIG_W ? PTE_RW : 0);
 	flags |= vma->flags & (VM_READ | VM_WRITE) ? PTE_P : PTE_NUMA;
 	atomic_inc(&new->refcount);

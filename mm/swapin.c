@@ -45,12 +45,14 @@ static bool is_still(struct page *page, u64 e)
 	return true;
 }
 
-static u64 prot_of(const struct vma *vma, bool is_mine)
+static u64 prot_of(const struct vma *vma, u64 e, bool is_mine)
 {
-	u64 f = PTE_US | PTE_A | PTE_NX;
+	u64 f = PTE_US | PTE_A | PTE_NX | (e & PTE_SOFTWARE);
 
 	f |= vma->flags & (VM_READ | VM_WRITE) ? PTE_P : PTE_NUMA;
-	return is_mine && (vma->flags & VM_WRITE) ? f | PTE_RW | PTE_D : f;
+	if (is_mine && (vma->flags & VM_WRITE) && !(e & PTE_UFFD_WP))
+		f |= PTE_RW | PTE_D | PTE_SOFT_DIRTY;
+	return f;
 }
 
 /* Under both locks, the entry is still @e. */
@@ -72,7 +74,7 @@ static void map_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *p, u64 e,
 	touch(&mm->rss, true);
 	mm->rss++;
 	pte_store(mm->root, vpn, 0, p, pte_make(pfn_of(page),
-						prot_of(vma, is_mine)));
+						prot_of(vma, e, is_mine)));
 	NOTE("PTE[%llu] := %s, frame %llu from swap", (unsigned long long)vpn,
 	     is_mine ? "RW" : "RO", (unsigned long long)pfn_of(page));
 	swap_free(e);

@@ -52,6 +52,7 @@ void truth_store(struct mm *mm, u64 vpn, u64 value)
 		     (unsigned long long)vpn);
 	t = home(mm, t, true);
 	t->value = value;
+	t->is_untold = t->is_tracked;
 	t->may_be_zero = t->in_flight || t->is_passed;
 	t->is_discarded = 0;
 }
@@ -210,6 +211,16 @@ void oracle_move_end(struct mm *mm, u64 from, u64 nr_pages)
 	oracle_mapped(mm, from, from + nr_pages, 0);
 }
 
+void oracle_tracked(struct mm *mm)
+{
+	for (u64 v = 0; mm->truth && v < mms()->truth_pages; v++) {
+		struct truth *t = at(mm, v, true);
+
+		t->is_tracked = 1;
+		t->is_untold = 0;
+	}
+}
+
 /* The one flush is over: what the parent stores from now on is its own. */
 void oracle_forked(struct mm *child, struct mm *parent)
 {
@@ -294,6 +305,9 @@ static void check_page(struct mm *mm, u64 vpn, u8 *mappings, u8 *named)
 		named[pfn]++;
 	else if (e && is_head && pfn < MAX_COUNTED)
 		mappings[pfn]++;
+	if (t->is_untold && e && !(e & PTE_SOFT_DIRTY))
+		FIRE(O12_DIRTY_LOSS, "page %llu was stored to after clear_refs returned, and is not soft-dirty",
+		     (unsigned long long)vpn);
 	value = value_at(e, pfn);
 	if (!agrees(t, value))
 		wrong(mm, vpn, value, t, "at the end ");

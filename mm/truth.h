@@ -21,7 +21,9 @@ struct truth {
 	u8 in_flight;           /* discarding calls under way                 */
 	u8 may_be_zero : 1;
 	u8 is_passed : 1;       /* an MADV_FREE under way has been here       */
-	u8 is_discarded;        /* a call that has returned threw it away     */
+	u8 is_tracked : 1;      /* clear_refs has returned since the start    */
+	u8 is_untold : 1;       /* and a store came after it                  */
+	u8 is_discarded : 1;    /* a call that has returned threw it away     */
 	u32 moved_to;           /* by an mremap under way: vpn + 1            */
 };
 

@@ -65,7 +65,7 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	    !strcmp(row->stage, "movers")) {
 		/* The scan is over, flush and all. */
 		this_cpu = &sys->cpu[WRITER];
-		change_protection(mm->first, H, 4, mm->first->flags, true);
+		change_protection(mm->first, H, 4, mm->first->flags, CP_NUMA);
 	} else {
 		rc = race_task(SCANNER, "A scanner", mm,
 			       strcmp(row->stage, "4k-rescan") ? scan

@@ -6,6 +6,7 @@ extern const struct race race_switch_mm;
 extern const struct race race_vma_adjust, race_exec_stack;
 extern const struct race race_fork_migration, race_thp_numa, race_dontneed,
 	race_mremap_flush, race_mremap_order, race_reclaim_batch;
+extern const struct race race_watch;
 
 /* The order of `tlbemu list races`. */
 const struct race *const races[] = {
@@ -17,6 +18,7 @@ const struct race *const races[] = {
 	&race_reclaim_batch,
 	&race_dontneed,
 	&race_mremap_flush,
+	&race_watch,
 	&race_switch_mm,
 	NULL
 };
