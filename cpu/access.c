@@ -229,9 +229,10 @@ static inline u64 *lookups_of(struct cpu *c, enum tlb_use use)
 	return &c->count.v[CTR_DTLB_LOADS + 2 * (u32)use];
 }
 
-static inline u64 *family(struct cpu *c, enum counter load, enum tlb_use use)
+/* Indexed by the load's counter of the family. */
+static inline u64 *family(struct cpu *c, enum tlb_use use)
 {
-	return &c->count.v[load + (u32)use * WALK_FAMILY];
+	return &c->count.v[(u32)use * WALK_FAMILY];
 }
 
 /* One walk, for the current access. Return: true with c->walked in the TLBs,
@@ -239,29 +240,30 @@ static inline u64 *family(struct cpu *c, enum counter load, enum tlb_use use)
 static bool walk_now(struct cpu *c, u64 vpn, enum tlb_use use, struct pending *p)
 {
 	enum cycle_cat cat = cat_enter(CYC_WALK);
-	u64 cycles, from, done;
+	u64 cycles, from, done, *count = family(c, use);
 	bool ok;
 
-	++*family(c, CTR_WALK_BEGUN_LOAD, use);
+	count[CTR_WALK_BEGUN_LOAD]++;
 	step(&the_sys->mem.table[c->s->root], false, 0);
 	ok = walk_timed(vpn, use, &c->walked, &cycles);
 	from = p->done > c->now ? p->done : c->now;
 	done = core_walker(c->core, from, cycles);
 	cpu_delay(c, p, done - from, CYC_WALK);
 	cat_leave(cat);
-	if (!ok) {
+	if (unlikely(!ok)) {
 		if (unlikely(c->walked.flags & TLB_FAULTS))
 			tlb_array_fill(c->tlb, use, vpn, &c->walked);
 		return false;
 	}
-	++*family(c, CTR_WALK_LOAD, use);
-	++*family(c, CTR_WALK_LOAD_4K + walk_size(c->walked.order), use);
-	*family(c, CTR_WALK_LOAD_CYCLES, use) += cycles;
+	count[CTR_WALK_LOAD]++;
+	count[CTR_WALK_LOAD_4K + walk_size(c->walked.order)]++;
+	count[CTR_WALK_LOAD_CYCLES] += cycles;
 	tlb_array_fill(c->tlb, use, vpn, &c->walked);
 	return true;
 }
 
-/* The first access of a run, or of what is left of one.
+/* The first access of a run, or of what is left of one; the memo was asked, or
+ * is not worth it.
  * Return: 0 with *out usable for the rest of the run, or the fault's error. */
 static int translate_slow(u64 vpn, enum tlb_use use, struct tlb_entry **out,
 			  struct pending *p)
@@ -271,15 +273,16 @@ static int translate_slow(u64 vpn, enum tlb_use use, struct tlb_entry **out,
 	struct cpu *c = this_cpu;
 
 	for (;;) {
-		enum tlb_level level = tlb_array_access(c->tlb, use,
-							c->s->pcid, vpn, out);
+		enum tlb_level level = tlb_array_access_scan(c->tlb, use,
+							     c->s->pcid, vpn,
+							     out);
 		bool found = level != TLB_MISS;
 		int rc;
 
 		if (level != TLB_HIT_L1)
 			++lookups_of(c, use)[1];
 		if (level == TLB_HIT_L2) {
-			++*family(c, CTR_STLB_HIT_LOAD, use);
+			family(c, use)[CTR_STLB_HIT_LOAD]++;
 			cpu_delay(c, p, tlb_array_l2_geometry(c->tlb)->hit_cycles,
 				  CYC_STLB);
 		}

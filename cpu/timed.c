@@ -11,6 +11,7 @@
 #define WAITQ_BITS 10
 #define LINES_BITS 16
 #define NOBODY UINT16_MAX
+#define NOINLINE __attribute__((noinline))
 
 /* A runnable CPU's place in the heap, or: */
 enum { ASLEEP = -1, RUNNING = -2 };
@@ -205,7 +206,14 @@ static void take_due_irqs(struct cpu *c)
 	}
 }
 
-static void catch_up(struct cpu *c)
+/* Nobody else can run, and nothing is due. */
+static inline bool is_alone(const struct cpu *c)
+{
+	return !T.nr_heap && c->bcast_at > c->now &&
+	       (c->irq_at > c->now || c->s->irq_off);
+}
+
+static NOINLINE void catch_up_slow(struct cpu *c)
 {
 	for (;;) {
 		if (T.nr_heap && earlier(T.heap[0], c))
@@ -219,6 +227,15 @@ static void catch_up(struct cpu *c)
 	}
 	/* Others may have gone to sleep, woken or moved meanwhile. */
 	set_horizon(c);
+}
+
+static inline void catch_up(struct cpu *c)
+{
+	if (unlikely(!is_alone(c)))
+		catch_up_slow(c);
+	else
+		c->run_until = c->irq_at < c->bcast_at ? c->irq_at
+						       : c->bcast_at;
 }
 
 /* ---- the driver's operations ------------------------------------------------ */
@@ -236,6 +253,10 @@ static u64 line_cost(struct cpu *c, const void *obj, bool is_write)
 	struct line *l = &T.line[tag & ((1u << LINES_BITS) - 1)];
 	u64 me = 1ull << c->id % 64, cost = 0;
 
+	if (likely(l->tag == tag && l->owner == c->id && l->readers == me)) {
+		l->reader = is_write ? l->reader : (u16)c->id;
+		return 0;
+	}
 	if (l->owner == NOBODY || l->tag != tag) {
 		l->tag = tag;
 		l->owner = (u16)c->id;

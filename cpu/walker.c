@@ -20,13 +20,16 @@ static u64 set_bits(u64 *p, u64 pte, u64 bits)
 static void entry_of(struct tlb_entry *e, u64 vpn, u32 level, u64 pte,
 		     u64 rights)
 {
-	memset(e, 0, sizeof(*e));
-	e->order = (u8)paging_order(&the_sys->mem.paging, level);
-	e->vpn = vpn & ~tlb_order_mask(e->order);
-	e->pfn = pte_pfn(pte);
-	e->pcid = this_cpu->s->pcid;
-	e->flags = (u8)((rights & PTE_RW ? TLB_W : 0) |
-			(pte & PTE_D ? TLB_D : 0));
+	u8 order = (u8)paging_order(&the_sys->mem.paging, level);
+
+	*e = (struct tlb_entry){
+		.vpn = vpn & ~tlb_order_mask(order),
+		.pfn = pte_pfn(pte),
+		.pcid = this_cpu->s->pcid,
+		.order = order,
+		.flags = (u8)((rights & PTE_RW ? TLB_W : 0) |
+			      (pte & PTE_D ? TLB_D : 0)),
+	};
 }
 
 /* Which of A and D keeps @pte from being used? 0: none, or hardware sets it. */
@@ -99,34 +102,44 @@ static u64 nested(u64 gfn, enum tlb_use use)
 	return cycles;
 }
 
-/* Where the walk begins: *@level is that of the table above. */
-static inline u64 start(u64 vpn, u32 *level, u64 *rights)
+/* What the walker's load of entry @index of table @frame costs, with data
+ * caches or nested paging. */
+static u64 load_of(u64 frame, u32 index, enum tlb_use use)
 {
-	struct cpu *c = this_cpu;
+	u64 line = caches_line(frame, index * sizeof(u64)), cycles = 0;
+
+	if (this_cpu->core->ept)
+		cycles = nested(frame, use);
+	return cycles + load(line, use == TLB_FETCH ? CTR_PWL_I_L1
+						    : CTR_PWL_D_L1);
+}
+
+/* Where the walk begins: *@level is that of the table above. */
+static inline u64 start(struct cpu *c, u32 space, u64 vpn, u32 *level,
+			u64 *rights)
+{
 	struct psc_hit hit;
 
-	if (c->core->psc) {
-		if (psc_lookup(c->core->psc, psc_space(c->thread, c->s->pcid),
-			       vpn, &hit)) {
+	if (likely(c->core->psc != NULL)) {
+		if (likely(psc_lookup(c->core->psc, space, vpn, &hit))) {
 			c->count.v[CTR_PSC_HIT_PDE + hit.level - 1]++;
 			*level = hit.level;
 			*rights &= hit.rights;
 			return hit.table;
 		}
-		COUNT(PSC_MISS, 1);
+		c->count.v[CTR_PSC_MISS]++;
 	}
 	*level = the_sys->mem.paging.levels;
 	return c->s->root;
 }
 
 /* A locked update of a table's entry: other cores' copies of the line go. */
-static u64 update(u64 *p, u64 pte, u64 bits, u64 line)
+static u64 update(u64 *p, u64 pte, u64 bits, u64 frame, u32 index)
 {
-	if ((pte & bits) == bits)
-		return pte;
 	COUNT(WALK_AD_UPDATES, 1);
 	if (the_sys->caches)
-		caches_written(the_sys->caches, this_cpu->id, line);
+		caches_written(the_sys->caches, this_cpu->id,
+			       caches_line(frame, index * sizeof(u64)));
 	return set_bits(p, pte, bits);
 }
 
@@ -180,56 +193,58 @@ static bool fault_at(struct tlb_entry *e, u64 vpn, bool gives_fault)
 bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 {
 	const struct memory *mem = &the_sys->mem;
-	const bool is_write = use == TLB_STORE;
-	const bool is_nested = this_cpu->core->ept != NULL;
-	u64 rights = PTE_RW, sum = 0, frame, line, pte, *p;
-	u32 level, index;
+	struct cpu *c = this_cpu;
+	struct core *core = c->core;
+	const u32 space = psc_space(c->thread, c->s->pcid);
+	const bool is_plain = !the_sys->caches && !core->ept;
+	const u64 bits = use == TLB_STORE ? PTE_A | PTE_D : PTE_A;
+	u64 rights = PTE_RW, sum = 0, frame, pte, *p;
+	u32 level, index, nr_loads = 0;
 
-	frame = start(vpn, &level, &rights);
+	frame = start(c, space, vpn, &level, &rights);
 	for (;;) {
+		u64 *table = mem->table[frame];
+
 		level--;
-		index = paging_index(&mem->paging, vpn, level);
-		if (unlikely(!mem->table[frame])) {
+		if (unlikely(!table)) {
 			/* A table that was freed, cached for too long. */
-			psc_invlpg_one(this_cpu->core->psc,
-				       psc_space(this_cpu->thread,
-						 this_cpu->s->pcid), vpn);
-			frame = this_cpu->s->root;
+			psc_invlpg_one(core->psc, space, vpn);
+			frame = c->s->root;
 			level = mem->paging.levels;
 			rights = PTE_RW;
 			continue;
 		}
-		p = &mem->table[frame][index];
-		line = caches_line(frame, index * sizeof(u64));
-		if (is_nested)
-			sum += nested(frame, use);
-		sum += load(line, use == TLB_FETCH ? CTR_PWL_I_L1
-						   : CTR_PWL_D_L1);
-		COUNT(WALKER_LOADS, 1);
+		index = paging_index(&mem->paging, vpn, level);
+		p = &table[index];
+		if (unlikely(!is_plain))
+			sum += load_of(frame, index, use);
+		nr_loads++;
 		pte = *p;
 		rights &= pte;
-		*cycles = sum;
-		if (!(pte & PTE_P))
-			return fault_at(e, vpn, true);
-		if (!level || (pte & PTE_PS))
+		if (!level || (pte & (PTE_P | PTE_PS)) != PTE_P)
 			break;
-		update(p, pte, PTE_A, line);
+		if (unlikely(!(pte & PTE_A)))
+			update(p, pte, PTE_A, frame, index);
 		frame = pte_pfn(pte);
-		if (this_cpu->core->psc)
-			psc_fill(this_cpu->core->psc,
-				 psc_space(this_cpu->thread, this_cpu->s->pcid),
-				 vpn, level, frame, rights);
+		if (likely(core->psc != NULL))
+			psc_fill(core->psc, space, vpn, level, frame, rights);
 	}
-	if (unlikely((is_write && !(rights & PTE_RW)) || lacks(pte, is_write)))
-		return fault_at(e, vpn, lacks(pte, is_write) == PTE_A);
-	pte = update(p, pte, PTE_A | (is_write ? PTE_D : 0), line);
+	c->count.v[CTR_WALKER_LOADS] += nr_loads;
+	*cycles = likely(is_plain) ? nr_loads * cost_of(COST_WALK_LOAD) : sum;
+	if (unlikely(!(pte & PTE_P)))
+		return fault_at(e, vpn, true);
+	if (unlikely((use == TLB_STORE && !(rights & PTE_RW)) ||
+		     ((pte & bits) != bits && lacks(pte, use == TLB_STORE))))
+		return fault_at(e, vpn, lacks(pte, use == TLB_STORE) == PTE_A);
+	if (unlikely((pte & bits) != bits))
+		pte = update(p, pte, bits, frame, index);
 	entry_of(e, vpn, level, pte, rights);
-	if (is_nested) {
+	if (unlikely(core->ept != NULL)) {
 		*cycles += nested(e->pfn + (vpn - e->vpn), use);
 		fracture(e, vpn);
-	} else if (this_cpu->core->contig && !level) {
+	} else if (core->contig && !level) {
 		e->contig = contig_of(mem->table[frame], index, pte,
-				      this_cpu->core->contig);
+				      core->contig);
 	}
 	return true;
 }
