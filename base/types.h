@@ -39,4 +39,32 @@ struct run {
 	u8 op;                  /* enum run_op; MODIFY reads, then writes     */
 };
 
+/* Consecutive runs as far as translation is concerned, while nothing is missing
+ * in the TLB: then what they leave behind depends on who was used last, not on
+ * how often or in which order before. First, unless lead.count is 0, a run that
+ * may well miss: its page and count are right, its place in the page and bytes
+ * are not kept. Then nr_runs runs, summed up. */
+enum run_use { USE_LOAD, USE_STORE, USE_FETCH, NR_RUN_USES };
+
+struct run_digest {
+	struct run lead;
+	u32 nr_runs;            /* without the lead                           */
+	u32 nr_pages;
+	u64 accesses[NR_RUN_USES];      /* of them, MODIFY as stores          */
+	/* [nr_pages] vpn << 2 | enum run_use: each page and use once, in the
+	 * order in which they were used for the last time. */
+	const u64 *page;
+};
+
+static inline enum run_use run_use(const struct run *r)
+{
+	return r->op & 1 ? USE_STORE : r->op == RUN_FETCH ? USE_FETCH
+							  : USE_LOAD;
+}
+
+static inline u32 digest_runs(const struct run_digest *d)
+{
+	return d->nr_runs + (d->lead.count != 0);
+}
+
 #endif

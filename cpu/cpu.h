@@ -339,6 +339,16 @@ int cpu_translate(u64 vpn, bool is_write, u64 *pfn);
  * Return: 0 or the fault handler's error. */
 int cpu_run_many(const struct run *runs, size_t n);
 
+/* cpu_run_digest - consume the runs that @d sums up; its lead is not among them.
+ * Return: true with everything as cpu_run_many() of those runs would have left
+ * it; false with nothing changed, if they do not all hit level 1 as it is now,
+ * are not over before something else may happen on this CPU, or leave a policy's
+ * state open: then they must be run.
+ * cpu_takes_digests - false while somebody wants to see each access (caches =
+ * full, --check): then it always fails. */
+bool cpu_run_digest(const struct run_digest *d);
+bool cpu_takes_digests(void);
+
 /* Load a root table: MOV CR3 without NOFLUSH when @flush. */
 void cpu_load_cr3(u32 root, u16 pcid, bool flush);
 

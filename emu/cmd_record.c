@@ -186,9 +186,7 @@ static int record(const struct cfg *cfg, struct record_job *job,
 	job->arg = &p;
 	progress_start(&p, cfg->progress, "record", "accesses",
 		       job->cfg.max_accesses);
-	ret = trace_writer_expect_events(w, &e);
-	if (!ret)
-		ret = record_run(job, w, &res, &e);
+	ret = record_run(job, w, &res, &e);
 	progress_end(&p);
 	if (!ret && !res.stats.nr_accesses)
 		ret = nothing(job, &res, &e);

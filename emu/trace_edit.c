@@ -266,24 +266,6 @@ static int copy_part(struct edit *ed, const char *path, struct err *e)
 	return ret;
 }
 
-/* The writer must know before the first block. */
-static int expect_events(struct edit *ed, char **files, int nr, struct err *e)
-{
-	int ret = 0;
-
-	for (int i = 0; i < nr && !ret; i++) {
-		struct trace *t;
-
-		ret = trace_open(&t, files[i], e);
-		if (ret)
-			break;
-		if (trace_info(t)->nr_events)
-			ret = trace_writer_expect_events(ed->w, e);
-		trace_close(t);
-	}
-	return ret;
-}
-
 static void print_result(const char *out, const struct trace_info *in)
 {
 	char acc[UNITS_MAX_TEXT], runs[UNITS_MAX_TEXT], pages[UNITS_MAX_TEXT];
@@ -299,7 +281,7 @@ static int edit(const struct trace_cfg *cfg, struct edit *ed, const char *what,
 {
 	struct trace_info info;
 	struct err e;
-	int ret;
+	int ret = 0;
 
 	if (!cfg->out || !strcmp(cfg->out, "-")) {
 		err_set(&e, -EINVAL, "trace %s: expected -o FILE.tlbt", what);
@@ -308,7 +290,6 @@ static int edit(const struct trace_cfg *cfg, struct edit *ed, const char *what,
 	if (trace_writer_create(&ed->w, cfg->out, &e))
 		return complain(EXIT_FAILED, &e);
 	progress_start(&ed->p, cfg->progress, what, "accesses", 0);
-	ret = expect_events(ed, files, nr, &e);
 	for (int i = 0; i < nr && !ret; i++)
 		ret = copy_part(ed, files[i], &e);
 	progress_end(&ed->p);

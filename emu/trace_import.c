@@ -190,11 +190,7 @@ static int import_into(const struct trace_cfg *cfg, struct importer *i,
 	if (trace_writer_create(&i->w, out, &e))
 		return complain(EXIT_FAILED, &e);
 	i->with_threads &= import_format(i->im)->has_threads;
-	ret = i->with_threads ? trace_writer_expect_events(i->w, &e) : 0;
-	if (ret)
-		i->is_write_error = true;
-	else
-		ret = copy_all(i, &e);
+	ret = copy_all(i, &e);
 	if (!ret && !trace_writer_info(i->w)->nr_accesses)
 		ret = err_set(&e, -EINVAL, "%s: no accesses in %llu %s "
 			      "(expected: %s)", in,

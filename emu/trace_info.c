@@ -97,8 +97,16 @@ static int read_all(struct trace *t, const char *path, int mode,
 	if (page_reuse_create(&c.reuse))
 		return err_set(e, -ENOMEM, "%s: out of memory", path);
 	progress_start(&p, mode, "info", "runs", trace_info(t)->nr_runs);
-	while (!(ret = trace_next_part(t, &part, e)) &&
+	while (!(ret = trace_next_digests(t, &part, e)) &&
+	       !(ret = trace_part_runs(t, &part, e)) &&
 	       (part.nr_runs || part.nr_events)) {
+		if (!trace_part_check(&part)) {
+			ret = err_set(e, -EINVAL, "%s: run %llu: a digest of "
+				      "the next %zu runs says something else "
+				      "than they do", path,
+				      (unsigned long long)done, part.nr_runs);
+			break;
+		}
 		for (size_t i = 0; i < part.nr_runs && !ret; i++)
 			ret = count_run(&c, f, &part.runs[i]);
 		if (!ret)

@@ -439,6 +439,19 @@ bool tlb_array_hit_scan(struct tlb_array *a, enum tlb_use use, u16 pcid,
 	return true;
 }
 
+const struct tlb_memo *tlb_array_memo_make(struct tlb_array *a,
+					   enum tlb_use use, u16 pcid, u64 vpn)
+{
+	const struct tlb_route *r = &a->core->route[use];
+	u64 own = tlb_array_space(a, pcid);
+	struct place at;
+
+	if (!find_level(a, r->l1, r->nr_l1, own, vpn, &at))
+		return NULL;
+	memo_note(a, use, own, vpn, &at);
+	return tlb_array_memo_find(a, use, pcid, vpn, 0);
+}
+
 /* A level-2 hit: to level 1, unless nothing there takes it. */
 static ALWAYS_INLINE struct tlb_entry *l2_hit(struct tlb_array *a,
 					      enum tlb_use use, u64 own,

@@ -303,6 +303,21 @@ static inline bool tlb_array_hit(struct tlb_array *a, enum tlb_use use,
 	       tlb_array_hit_scan(a, use, pcid, vpn, out);
 }
 
+/* tlb_array_hit_all - @nr_lookups lookups of @pcid, of which is known only which
+ * pages they are for and in what order those were used for the last time
+ * (base/types.h, struct run_digest): @page[@n], vpn << 2 | use.
+ * Return: true with all accounted as tlb_array_hit() would, one by one; false,
+ * with nothing changed that can be seen, if one of the pages is missing or not
+ * to be used as it is, or the order matters to a policy: nru, unless all are
+ * referenced already. */
+bool tlb_array_hit_all(struct tlb_array *a, u16 pcid, const u64 *page, u32 n,
+		       u64 nr_lookups);
+
+/* The guess where level 1 has @vpn for @use, made right; NULL if it has none.
+ * Not an access. */
+const struct tlb_memo *tlb_array_memo_make(struct tlb_array *a,
+					   enum tlb_use use, u16 pcid, u64 vpn);
+
 /* tlb_array_access - one lookup, whatever comes of it. The entry is returned
  * as found: for a store without TLB_W or TLB_D the walker must act.
  * *@out stays valid until the next call that may change the core, and is NULL

@@ -111,6 +111,15 @@ static inline void repl_hit(struct tlb_replacer *r, u32 set, u32 way)
 		repl_nru(r, set, way);
 }
 
+/* Are only the last hits of each way of consequence, if they are of @way, among
+ * others for which this is true? */
+static inline bool repl_only_last_counts(const struct tlb_replacer *r, u32 set,
+					u32 way)
+{
+	return r->form != REPL_NRU ||
+	       (r->bits[set] | r->touch[way].set) == r->bits[set];
+}
+
 static inline void repl_fill(struct tlb_replacer *r, u32 set, u32 way)
 {
 	if (r->form == REPL_FIFO)

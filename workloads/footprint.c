@@ -58,18 +58,22 @@ int footprint_add(struct footprint *f, u64 vpn)
 int footprint_add_trace(struct footprint *f, struct trace *t, const char *path,
 			struct err *e)
 {
-	const struct run *r;
-	size_t n;
+	struct trace_part p;
 	int rc;
 
-	while (!(rc = trace_next(t, &r, &n, e)) && n) {
-		for (size_t i = 0; i < n; i++) {
-			if (r[i].va >> 47)
+	while (!(rc = trace_next_digests(t, &p, e)) &&
+	       (p.nr_runs || p.nr_events)) {
+		for (size_t i = 0; i < trace_part_nr_touches(&p); i++) {
+			const struct run *r = trace_part_touch(&p, i);
+
+			if (!r)
+				continue;
+			if (r->va >> 47)
 				return err_set(e, -EINVAL, "%s: address 0x%llx "
 					       "is not a user address (below "
 					       "2^47)", path,
-					       (unsigned long long)r[i].va);
-			if (footprint_add(f, r[i].va >> PAGE_SHIFT))
+					       (unsigned long long)r->va);
+			if (footprint_add(f, r->va >> PAGE_SHIFT))
 				return err_set(e, -ENOMEM, "out of memory");
 		}
 	}

@@ -14,9 +14,6 @@
 #include "workloads/replay_events.h"
 #include "workloads/workload.h"
 
-/* Runs between two looks at the timer. */
-#define BATCH 256u
-
 enum as { AS_THREADS, AS_PROCESSES };
 static const char *const as_names[] = { "threads", "processes", NULL };
 
@@ -194,26 +191,69 @@ static int setup(struct wl *w, struct err *e)
 	return rc;
 }
 
+static int play_runs(struct wl *w, const struct run *r, size_t n,
+		     struct err *e)
+{
+	int rc = cpu_run_many(r, n);
+
+	return rc ? err_set(e, -E2BIG, "replay: the machine's memory is full "
+			    "after %llu pages",
+			    (unsigned long long)current()->mm->rss) : 0;
+}
+
+/* The runs that @d sums up; they are @at of the part. */
+static int play_digest(struct wl *w, struct trace *t, struct trace_part *p,
+		       const struct run_digest *d, size_t at, struct err *e)
+{
+	int rc = 0;
+
+	if (d->lead.count)
+		rc = play_runs(w, &d->lead, 1, e);
+	if (rc || !d->nr_runs || cpu_run_digest(d))
+		return rc;
+	rc = trace_part_runs(t, p, e);
+	return rc ? rc : play_runs(w, p->runs + at + (d->lead.count != 0),
+				   d->nr_runs, e);
+}
+
+/* By batches of TRACE_BATCH runs, which digests do not cross. */
+static int play_part(struct wl *w, struct trace *t, struct trace_part *p,
+		     struct err *e)
+{
+	const struct run_digest *d = p->digests;
+	const u64 *accesses = &this_cpu->count.v[CTR_ACCESSES];
+	size_t at = 0;
+	int rc = 0;
+
+	while (at < p->nr_runs && !rc && !w->error) {
+		size_t end = at + TRACE_BATCH - at % TRACE_BATCH;
+		u64 before = *accesses;
+
+		if (end > p->nr_runs)
+			end = p->nr_runs;
+		if (!p->nr_digests) {
+			rc = play_runs(w, p->runs + at, end - at, e);
+			at = end;
+		}
+		for (; at < end && !rc; at += digest_runs(d++))
+			rc = play_digest(w, t, p, d, at, e);
+		the_sys->os.user_tick();
+		w->done += *accesses - before;
+	}
+	return rc;
+}
+
 static int play(struct wl *w, struct trace *t, struct err *e)
 {
-	const struct run *r;
-	size_t n;
+	int (*next)(struct trace *, struct trace_part *, struct err *) =
+		cpu_takes_digests() ? trace_next_digests : trace_next_part;
+	struct trace_part p;
 	int rc;
 
-	while (!(rc = trace_next(t, &r, &n, e)) && n) {
-		for (size_t i = 0; i < n; i += BATCH) {
-			size_t k = n - i < BATCH ? n - i : BATCH;
-			u64 before = this_cpu->count.v[CTR_ACCESSES];
-
-			rc = wl_runs(r + i, k);
-			if (rc || w->error)
-				return rc ? err_set(e, -E2BIG, "replay: the "
-						    "machine's memory is full "
-						    "after %llu pages",
-						    (unsigned long long)
-						    current()->mm->rss) : 0;
-			w->done += this_cpu->count.v[CTR_ACCESSES] - before;
-		}
+	while (!(rc = next(t, &p, e)) && p.nr_runs && !w->error) {
+		rc = play_part(w, t, &p, e);
+		if (rc)
+			return rc;
 	}
 	return rc ? rc : trace_rewind(t, e);
 }

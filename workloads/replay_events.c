@@ -24,8 +24,6 @@
 #include "workloads/page_set.h"
 #include "workloads/trace_file.h"
 
-/* Runs between two looks at the timer. */
-#define BATCH 256u
 #define MAX_TIDS (TRACE_TID_MAX + 1u)
 #define MAX_CHILDREN 256u
 #define USER_PAGES (1ull << 35)
@@ -53,7 +51,7 @@ struct player {
 	struct footprint before;        /* pages that no event maps           */
 
 	struct trace_part part; /* what is being played                       */
-	size_t run, event;
+	size_t run, digest, event;
 
 	struct {
 		u32 pid;
@@ -171,12 +169,14 @@ static int look_at_part(struct look *l, struct player *p,
 	/* Accesses before any switch are the first thread's. */
 	if (part->nr_runs && !l->nr_tids)
 		rc = add_tid(p, 1, &l->nr_tids, e);
-	for (size_t i = 0; i < part->nr_runs && !rc; i++) {
-		if (part->runs[i].va >> 47)
+	for (size_t i = 0; i < trace_part_nr_touches(part) && !rc; i++) {
+		const struct run *r = trace_part_touch(part, i);
+
+		if (r && r->va >> 47)
 			return err_set(e, -EINVAL, "%s: address 0x%llx is not a "
 				       "user address (below 2^47)", p->path,
-				       (unsigned long long)part->runs[i].va);
-		rc = look_at_run(l, p, &part->runs[i]);
+				       (unsigned long long)r->va);
+		rc = r ? look_at_run(l, p, r) : 0;
 		if (rc)
 			return err_set(e, rc, "out of memory");
 	}
@@ -196,7 +196,7 @@ static int look_through(struct player *p, u32 *nr_tids, struct err *e)
 	struct look l = { 0 };
 	int rc = 0;
 
-	while (!rc && !(rc = trace_next_part(p->trace, &part, e)) &&
+	while (!rc && !(rc = trace_next_digests(p->trace, &part, e)) &&
 	       (part.nr_runs || part.nr_events))
 		rc = look_at_part(&l, p, &part, e);
 	*nr_tids = l.nr_tids;
@@ -490,7 +490,7 @@ static int play_runs(struct wl *w, struct player *p, const struct run *r,
 		u64 runs = count[CTR_RUNS], accesses = count[CTR_ACCESSES];
 		u64 vpn, before = accesses;
 		struct run rest;
-		int rc = wl_runs(r, n);
+		int rc = cpu_run_many(r, n);
 
 		w->done += count[CTR_ACCESSES] - before;
 		if (!rc)
@@ -523,6 +523,49 @@ static int fail(struct wl *w, const struct player *p, int rc, const char *what)
 			(unsigned long long)p->mm->rss);
 	else
 		wl_fail(w, rc, "%s: %s: %s", p->path, what, strerror(-rc));
+	return rc;
+}
+
+/* The runs that @d sums up, the next of the part. */
+static int play_digest(struct wl *w, struct player *p,
+		       const struct run_digest *d)
+{
+	u64 *accesses = &this_cpu->count.v[CTR_ACCESSES], before;
+	size_t first = p->run + (d->lead.count != 0);
+	struct err e;
+	int rc = 0;
+
+	p->run += digest_runs(d);
+	if (d->lead.count)
+		rc = play_runs(w, p, &d->lead, 1);
+	before = *accesses;
+	if (rc || !d->nr_runs)
+		return rc;
+	if (cpu_run_digest(d)) {
+		w->done += *accesses - before;
+		return 0;
+	}
+	rc = trace_part_runs(p->trace, &p->part, &e);
+	if (rc)
+		wl_fail(w, rc, "%s", e.text);
+	return rc ? rc : play_runs(w, p, p->part.runs + first, d->nr_runs);
+}
+
+/* Up to where the timer is looked at. */
+static int play_batch(struct wl *w, struct player *p)
+{
+	size_t end = p->run + TRACE_BATCH - p->run % TRACE_BATCH, from = p->run;
+	int rc = 0;
+
+	if (end > p->part.nr_runs)
+		end = p->part.nr_runs;
+	if (!p->part.nr_digests) {
+		rc = play_runs(w, p, p->part.runs + from, end - from);
+		p->run = end;
+	}
+	while (p->run < end && !rc && !w->error)
+		rc = play_digest(w, p, &p->part.digests[p->digest++]);
+	the_sys->os.user_tick();
 	return rc;
 }
 
@@ -589,11 +632,7 @@ static u32 play_turn(struct wl *w, struct player *p, u32 slot)
 
 	for (;;) {
 		while (p->run < p->part.nr_runs && !w->error) {
-			size_t n = p->part.nr_runs - p->run;
-
-			n = n < BATCH ? n : BATCH;
-			rc = play_runs(w, p, p->part.runs + p->run, n);
-			p->run += n;
+			rc = play_batch(w, p);
 			if (rc)
 				fail(w, p, rc, "access");
 		}
@@ -616,8 +655,10 @@ static u32 play_turn(struct wl *w, struct player *p, u32 slot)
 		}
 		if (w->error)
 			return 0;
-		p->run = p->event = 0;
-		rc = trace_next_part(p->trace, &p->part, &e);
+		p->run = p->digest = p->event = 0;
+		rc = cpu_takes_digests()
+			? trace_next_digests(p->trace, &p->part, &e)
+			: trace_next_part(p->trace, &p->part, &e);
 		if (rc) {
 			wl_fail(w, rc, "%s", e.text);
 			return 0;

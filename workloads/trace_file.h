@@ -109,17 +109,52 @@ const struct trace_info *trace_info(const struct trace *t);
 
 /* The next part of a trace: first the runs, then the events. */
 struct trace_part {
-	const struct run *runs;
+	const struct run *runs; /* NULL: only in digests                      */
 	size_t nr_runs;
+	const struct run_digest *digests;       /* of all the runs, in order  */
+	size_t nr_digests;      /* 0: there are none                          */
 	const struct trace_event *events;
 	size_t nr_events;
 };
+
+#define TRACE_PART_RUNS 4096u   /* a part has no more                         */
+
+/* Replay looks at the timer each time it has played so many runs of a part: a
+ * digest does not go beyond. */
+#define TRACE_BATCH 256u
 
 /* trace_next_part - the next runs up to an event, and the events up to the
  * next run; either may be missing, both at the end of the trace. Stays valid
  * until the next call on @t. After an error every further call fails until
  * trace_rewind(). */
 int trace_next_part(struct trace *t, struct trace_part *p, struct err *e);
+
+/* trace_next_digests - the same parts, with digests in place of runs where the
+ * file has them. Their runs are not read, nor checked against them.
+ * trace_part_runs - the runs of the part that the last call returned, after all;
+ * the part stays as it is otherwise. */
+int trace_next_digests(struct trace *t, struct trace_part *p, struct err *e);
+int trace_part_runs(struct trace *t, struct trace_part *p, struct err *e);
+
+/* For who only wants to know which pages a trace touches, in order of their first
+ * touches: that many runs of the part are enough, some NULL; all of them, or the
+ * leads of the digests. */
+static inline size_t trace_part_nr_touches(const struct trace_part *p)
+{
+	return p->nr_digests ? p->nr_digests : p->nr_runs;
+}
+
+static inline const struct run *trace_part_touch(const struct trace_part *p,
+						 size_t i)
+{
+	if (!p->nr_digests)
+		return &p->runs[i];
+	return p->digests[i].lead.count ? &p->digests[i].lead : NULL;
+}
+
+/* trace_part_check - do the digests of @p, which has its runs too, say what the
+ * runs are? */
+bool trace_part_check(const struct trace_part *p);
 
 /* trace_next - the next runs alone, at least one, or *@n = 0 at the end: for
  * who does not care for events. */
@@ -152,10 +187,6 @@ int trace_writer_append(struct trace_writer *w, u64 va, u32 bytes,
 /* trace_writer_append_run - the accesses of @r, which may cross pages. */
 int trace_writer_append_run(struct trace_writer *w, const struct run *r,
 			    struct err *e);
-
-/* trace_writer_expect_events - there will be events, even if the first comes
- * late. Without it the first event must come within the first 65,536 runs. */
-int trace_writer_expect_events(struct trace_writer *w, struct err *e);
 
 /* trace_writer_event - @ev happened after what was appended so far. -EINVAL
  * when it is none: an unknown kind, a range that is empty or not of whole

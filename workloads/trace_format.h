@@ -1,8 +1,9 @@
 /* trace_format.h - the .tlbt format: a header, then independent blocks. For
  * the reader (trace_read.c) and the writer (trace_write.c) alone.
  *
- * All numbers are little-endian. A trace without events is version 1; with
- * events it is version 2, which only adds what is marked (2).
+ * All numbers are little-endian. Version 2 adds events, what is marked (2), and
+ * version 3 digests, what is marked (3), to version 1; a trace has the lowest
+ * version that holds it, but for one of several blocks, which has version 3.
  *
  *   header, 256 bytes              block header, 48 bytes
  *     0  magic, 8 bytes              0  u32 magic "TLBB"
@@ -16,8 +17,11 @@
  *    48  u64 distinct pages         32  u64 accesses
  *    56  u64 blocks                 40  u64 XXH64 of all that follows in the
  *    64  u64 accesses by op, 4              block, seeded with that of 0..39
- *    96  u64 lowest byte touched    48  the frame, then the plain bytes,
- *   104  u64 highest byte touched       (2) then the events
+ *    96  u64 lowest byte touched    48  (3) u32 bytes stored of digests,
+ *   104  u64 highest byte touched       (3) u32 the same, decompressed
+ *                                  48  or 56: the frame, then the plain
+ *                                      bytes, (2) then the events, (3) then
+ *                                      the digests
  *   112  u64 accesses added by splits
  *   120  u64 zero; (2) events
  *   128  program name, NUL-padded
@@ -48,6 +52,10 @@
  *
  * What each kind uses is in trace_file.h; the rest is zero. A block with
  * events may be without runs (and shapes).
+ *
+ * (3) The digests of a block: a zstd frame, described in trace_digest.h. They
+ * add nothing to what the columns say; who is content with them need not
+ * decompress the columns. A block may be without.
  */
 #ifndef WORKLOADS_TRACE_FORMAT_H
 #define WORKLOADS_TRACE_FORMAT_H
@@ -58,11 +66,14 @@
 #include <zstd.h>
 
 #include "base/types.h"
+#include "workloads/trace_digest.h"
 
 #define HEADER_BYTES 256
 #define BLOCK_HEADER_BYTES 48
 #define VERSION 1u                      /* without events                    */
 #define VERSION_EVENTS 2u
+#define VERSION_DIGESTS 3u
+#define MORE_BYTES 8u                   /* more block header of version 3     */
 #define EVENT_KINDS_BYTES 128           /* more header of version 2          */
 #define ENDIAN_MARK 0x01020304u
 #define BLOCK_MAGIC 0x42424c54u         /* "TLBB" */
@@ -78,6 +89,7 @@
 #define EVENTS_MAX (EVENTS_HEADER_BYTES + \
 		    ZSTD_COMPRESSBOUND(BLOCK_EVENTS * EVENT_BYTES))
 #define FRAME_MAX ZSTD_COMPRESSBOUND(MAX_RAW)
+#define DIGESTS_MAX ZSTD_COMPRESSBOUND(DIGEST_MAX(BLOCK_RUNS))
 
 /* Not text, and damaged by anything that treats it as text. */
 static const u8 magic[8] = { 0x89, 'T', 'L', 'B', 'T', '\r', '\n', 0x1a };
@@ -143,6 +155,12 @@ static inline u64 header_sum(const u8 *h, size_t bytes)
 static inline size_t header_bytes(u32 version)
 {
 	return HEADER_BYTES + (version == VERSION ? 0 : EVENT_KINDS_BYTES);
+}
+
+/* Of a block's header, those that its checksum takes for contents. */
+static inline size_t more_bytes(u32 version)
+{
+	return version == VERSION_DIGESTS ? MORE_BYTES : 0;
 }
 
 static inline u64 block_sum(const u8 *h, const void *rest, size_t bytes)

@@ -11,7 +11,8 @@
 
 #include "workloads/trace_format.h"
 
-#define CHUNK_RUNS 4096u                /* 96 KiB of runs: stays in the L2   */
+/* 96 KiB of runs: they stay in the L2. */
+#define CHUNK_RUNS TRACE_PART_RUNS
 
 /* All of a run but its place. The first 16 bytes are those of struct run from
  * stride on. It touches bytes va + first to va + last. */
@@ -46,6 +47,8 @@ struct trace {
 
 	/* The current block: columns point into raw. */
 	u32 nr_runs, nr_shapes, shape_end, pos;
+	u32 stored_bytes, raw_bytes, plain_bytes;
+	bool is_unpacked;
 	u64 block_accesses, seen_accesses;
 	const u8 *lo, *hi, *ctl, *delta, *delta_end;
 	u64 predicted[NR_STREAMS];
@@ -55,15 +58,21 @@ struct trace {
 	struct trace_event *event;      /* BLOCK_EVENTS; NULL: none so far    */
 	u32 *event_at;
 
-	/* runs[] holds the block's runs [pos - nr_decoded, pos); those from
-	 * taken on are still to be handed out. */
-	u32 nr_decoded, taken;
+	/* Its runs before taken have been handed out, the last of them, from
+	 * part on, by the last call; runs[] holds [pos - nr_decoded, pos). */
+	u32 taken, part, nr_decoded;
+
+	/* Its digests, as far as somebody asks for them. */
+	bool wants_digests;
+	u32 digest_pos;
+	struct digests digests;
 
 	ZSTD_DCtx *dctx;
 	struct buf {
 		u8 *p;
 		size_t bytes;
-	} stored, columns, records;     /* as large as the largest block so far       */
+	} stored, columns, records, section;    /* as large as the largest
+				 * block so far                               */
 	struct shape *shape;    /* BLOCK_RUNS: any 16-bit number is in it     */
 	struct run runs[CHUNK_RUNS];
 };
@@ -129,9 +138,9 @@ static int read_header(struct trace *t, struct err *e)
 		return BAD(t, e, 12, "expected the byte-order mark %08x, found "
 			   "%08x", ENDIAN_MARK, get32(h + 12));
 	in->version = get32(h + 8);
-	if (in->version != VERSION && in->version != VERSION_EVENTS)
-		return BAD(t, e, 8, "expected format version %u or %u, found "
-			   "%u", VERSION, VERSION_EVENTS, in->version);
+	if (in->version < VERSION || in->version > VERSION_DIGESTS)
+		return BAD(t, e, 8, "expected format version %u to %u, found "
+			   "%u", VERSION, VERSION_DIGESTS, in->version);
 	bytes = header_bytes(in->version);
 	ret = read_full(t, h + HEADER_BYTES, bytes - HEADER_BYTES, &got, e);
 	if (ret)
@@ -395,56 +404,44 @@ static int load_events(struct trace *t, const u8 *p, u32 bytes, struct err *e)
 	return 0;
 }
 
-static int read_block(struct trace *t, struct err *e)
+/* The section of @bytes at @p. */
+static int load_digests(struct trace *t, const u8 *p, u32 bytes, u32 raw,
+			struct err *e)
 {
-	u8 h[BLOCK_HEADER_BYTES];
-	u32 stored, raw, plain, events;
-	size_t got, fixed, rest;
+	const struct digest_block b = {
+		t->nr_runs, t->block_accesses, t->event_at, t->nr_events,
+	};
+	const char *expected = "a zstd frame";
+	size_t got;
 	int ret;
 
-	t->block_off = t->off;
-	ret = read_full(t, h, sizeof(h), &got, e);
+	t->digests.nr = t->digest_pos = 0;
+	if (!bytes || !t->wants_digests)
+		return 0;
+	ret = grow(t, &t->section, raw, e);
 	if (ret)
 		return ret;
-	if (got < sizeof(h))
-		return BAD(t, e, t->off, "truncated: expected the header of "
-			   "block %u of %llu", t->next_seq,
-			   (unsigned long long)t->info.nr_blocks);
-	stored = get32(h + 8);
-	raw = get32(h + 12);
-	plain = get32(h + 16);
-	t->nr_runs = get32(h + 20);
-	t->nr_shapes = get32(h + 24);
-	events = get32(h + 28);
-	t->block_accesses = get64(h + 32);
-	if (get32(h) != BLOCK_MAGIC || get32(h + 4) != t->next_seq)
-		return BAD(t, e, t->block_off, "expected the start of block "
-			   "%u", t->next_seq);
-	fixed = (size_t)t->nr_shapes * SHAPE_BYTES + (size_t)t->nr_runs * 3;
-	if (!stored || stored > FRAME_MAX || t->nr_runs > BLOCK_RUNS ||
-	    !t->nr_runs != !t->nr_shapes || t->nr_shapes > t->nr_runs ||
-	    raw < fixed ||
-	    (u64)raw + plain > fixed + (size_t)t->nr_runs * DELTA_MAX ||
-	    events > (t->info.version == VERSION ? 0 : EVENTS_MAX) ||
-	    (events ? events <= EVENTS_HEADER_BYTES : !t->nr_runs))
-		return BAD(t, e, t->block_off, "block %u: impossible sizes: "
-			   "%u bytes stored, %u decompressed, %u plain, %u runs, "
-			   "%u shapes, %u bytes of events", t->next_seq, stored,
-			   raw, plain, t->nr_runs, t->nr_shapes, events);
-	rest = (size_t)stored + plain + events;
-	ret = grow(t, &t->stored, rest, e);
-	if (!ret)
-		ret = read_full(t, t->stored.p, rest, &got, e);
-	if (ret)
-		return ret;
-	if (got < rest)
-		return BAD(t, e, t->off, "truncated: expected %u bytes more of "
-			   "block %u", (u32)(rest - got), t->next_seq);
-	if (get64(h + 40) != block_sum(h, t->stored.p, rest))
-		return BAD(t, e, t->block_off, "damaged block %u: expected "
-			   "checksum %016llx, found %016llx", t->next_seq,
-			   (unsigned long long)block_sum(h, t->stored.p, rest),
-			   (unsigned long long)get64(h + 40));
+	got = ZSTD_decompressDCtx(t->dctx, t->section.p, raw, p, bytes);
+	ret = -EINVAL;
+	if (got == raw)
+		ret = digests_load(&t->digests, t->section.p, raw, &b,
+				   &expected);
+	if (ret == -ENOMEM)
+		return trace_fail(t, err_set(e, ret, "%s: out of memory",
+					     t->path));
+	return ret ? BAD(t, e, t->block_off, "block %u: digests: expected %s",
+			 t->next_seq - 1, expected) : 0;
+}
+
+/* The columns of the block, when the first of its runs is wanted. */
+static int unpack(struct trace *t, struct err *e)
+{
+	size_t fixed = (size_t)t->nr_shapes * SHAPE_BYTES +
+		(size_t)t->nr_runs * 3;
+	const u8 *p = t->stored.p + more_bytes(t->info.version);
+	size_t raw = t->raw_bytes, got;
+	int ret;
+
 	/* The decoder takes DELTA_MAX bytes a run at most, and loads that many
 	 * where the last run begins: however wrong the control bytes are, it
 	 * stays within this. */
@@ -456,32 +453,108 @@ static int read_block(struct trace *t, struct err *e)
 	if (!t->shape)
 		return trace_fail(t, err_set(e, -ENOMEM, "%s: out of memory",
 					     t->path));
-	got = ZSTD_decompressDCtx(t->dctx, t->columns.p, raw, t->stored.p,
-				  stored);
+	got = ZSTD_decompressDCtx(t->dctx, t->columns.p, raw, p,
+				  t->stored_bytes);
 	if (ZSTD_isError(got) || got != raw)
-		return BAD(t, e, t->block_off + BLOCK_HEADER_BYTES, "block %u: "
-			   "expected a zstd frame of %u bytes: %s",
-			   t->next_seq, raw, ZSTD_isError(got) ?
+		return BAD(t, e, t->block_off + BLOCK_HEADER_BYTES +
+			   more_bytes(t->info.version), "block %u: "
+			   "expected a zstd frame of %zu bytes: %s",
+			   t->next_seq - 1, raw, ZSTD_isError(got) ?
 			   ZSTD_getErrorName(got) : "found another length");
-	memcpy(t->columns.p + raw, t->stored.p + stored, plain);
-	t->next_seq++;
-	ret = load_shapes(t, t->columns.p, e);
-	if (!ret)
-		ret = load_events(t, t->stored.p + stored + plain, events, e);
-	if (ret)
-		return ret;
-
+	memcpy(t->columns.p + raw, p + t->stored_bytes, t->plain_bytes);
 	t->lo = t->columns.p + (size_t)t->nr_shapes * SHAPE_BYTES;
 	t->hi = t->lo + t->nr_runs;
 	t->ctl = t->hi + t->nr_runs;
 	t->delta = t->ctl + t->nr_runs;
-	t->delta_end = t->columns.p + raw + plain;
+	t->delta_end = t->columns.p + raw + t->plain_bytes;
 	memset(t->predicted, 0, sizeof(t->predicted));
-	t->pos = t->nr_decoded = t->taken = 0;
+	t->is_unpacked = true;
+	return load_shapes(t, t->columns.p, e);
+}
+
+/* Return: whether sizes that the header of the block gives are possible. */
+static bool are_sizes_possible(const struct trace *t, u32 events, u32 digests,
+			       u32 raw_digests)
+{
+	size_t fixed = (size_t)t->nr_shapes * SHAPE_BYTES +
+		(size_t)t->nr_runs * 3;
+
+	return t->stored_bytes && t->stored_bytes <= FRAME_MAX &&
+	       t->nr_runs <= BLOCK_RUNS && !t->nr_runs == !t->nr_shapes &&
+	       t->nr_shapes <= t->nr_runs && t->raw_bytes >= fixed &&
+	       (u64)t->raw_bytes + t->plain_bytes <=
+			fixed + (size_t)t->nr_runs * DELTA_MAX &&
+	       events <= (t->info.version == VERSION ? 0 : EVENTS_MAX) &&
+	       (events ? events > EVENTS_HEADER_BYTES : t->nr_runs != 0) &&
+	       (t->nr_runs || !t->block_accesses) &&
+	       !digests == !raw_digests && digests <= DIGESTS_MAX &&
+	       raw_digests <= (t->nr_runs ? DIGEST_MAX(t->nr_runs) : 0);
+}
+
+static int read_block(struct trace *t, struct err *e)
+{
+	const size_t more = more_bytes(t->info.version);
+	u8 h[BLOCK_HEADER_BYTES + MORE_BYTES] = { 0 };
+	u32 events, digests, raw_digests;
+	size_t got, rest;
+	u8 *p;
+	int ret;
+
+	t->block_off = t->off;
+	ret = read_full(t, h, BLOCK_HEADER_BYTES + more, &got, e);
+	if (ret)
+		return ret;
+	if (got < BLOCK_HEADER_BYTES + more)
+		return BAD(t, e, t->off, "truncated: expected the header of "
+			   "block %u of %llu", t->next_seq,
+			   (unsigned long long)t->info.nr_blocks);
+	t->stored_bytes = get32(h + 8);
+	t->raw_bytes = get32(h + 12);
+	t->plain_bytes = get32(h + 16);
+	t->nr_runs = get32(h + 20);
+	t->nr_shapes = get32(h + 24);
+	events = get32(h + 28);
+	t->block_accesses = get64(h + 32);
+	digests = get32(h + 48);
+	raw_digests = get32(h + 52);
+	if (get32(h) != BLOCK_MAGIC || get32(h + 4) != t->next_seq)
+		return BAD(t, e, t->block_off, "expected the start of block "
+			   "%u", t->next_seq);
+	if (!are_sizes_possible(t, events, digests, raw_digests))
+		return BAD(t, e, t->block_off, "block %u: impossible sizes: "
+			   "%u bytes stored, %u decompressed, %u plain, %u runs, "
+			   "%u shapes, %u bytes of events, %u of digests (%u)",
+			   t->next_seq, t->stored_bytes, t->raw_bytes,
+			   t->plain_bytes, t->nr_runs, t->nr_shapes, events,
+			   digests, raw_digests);
+	rest = more + t->stored_bytes + t->plain_bytes + events + digests;
+	ret = grow(t, &t->stored, rest, e);
+	if (ret)
+		return ret;
+	memcpy(t->stored.p, h + BLOCK_HEADER_BYTES, more);
+	ret = read_full(t, t->stored.p + more, rest - more, &got, e);
+	if (ret)
+		return ret;
+	got += more;
+	if (got < rest)
+		return BAD(t, e, t->off, "truncated: expected %u bytes more of "
+			   "block %u", (u32)(rest - got), t->next_seq);
+	if (get64(h + 40) != block_sum(h, t->stored.p, rest))
+		return BAD(t, e, t->block_off, "damaged block %u: expected "
+			   "checksum %016llx, found %016llx", t->next_seq,
+			   (unsigned long long)block_sum(h, t->stored.p, rest),
+			   (unsigned long long)get64(h + 40));
+	t->next_seq++;
+	t->is_unpacked = false;
+	t->pos = t->nr_decoded = t->taken = t->part = 0;
 	t->seen_accesses = 0;
 	t->sum_runs += t->nr_runs;
 	t->sum_accesses += t->block_accesses;
-	return 0;
+	p = t->stored.p + more + t->stored_bytes + t->plain_bytes;
+	ret = load_events(t, p, events, e);
+	if (!ret)
+		ret = load_digests(t, p + events, digests, raw_digests, e);
+	return ret;
 }
 
 /* Decode @n runs at t->pos. Nothing in the columns can make it leave its
@@ -544,47 +617,112 @@ static int decode_chunk(struct trace *t, struct err *e)
 		chunk = CHUNK_RUNS;
 	ret = decode(t, chunk, e);
 	t->nr_decoded = ret ? 0 : chunk;
-	t->taken = 0;
 	return ret;
 }
 
-/* Hand out what is decoded, up to the next event, then the events there. */
+/* The runs of the current part: they are in runs[] or ahead, since parts do not
+ * cross chunks. */
+static int decode_part(struct trace *t, struct trace_part *p, struct err *e)
+{
+	int ret = t->is_unpacked ? 0 : unpack(t, e);
+
+	while (!ret && t->pos < t->part + p->nr_runs)
+		ret = decode_chunk(t, e);
+	if (!ret)
+		p->runs = t->runs + (t->part - (t->pos - t->nr_decoded));
+	return ret;
+}
+
+/* The digests of the @n runs of a part. */
+static void take_digests(struct trace *t, struct trace_part *p)
+{
+	u32 n = 0;
+
+	p->digests = t->digests.d + t->digest_pos;
+	for (; n < p->nr_runs; p->nr_digests++)
+		n += digest_runs(&p->digests[p->nr_digests]);
+	t->digest_pos += (u32)p->nr_digests;
+}
+
+/* What is next: runs up to the end of a chunk or the next event, then the events
+ * there. */
 static void take_part(struct trace *t, struct trace_part *p)
 {
-	u32 at = t->pos - t->nr_decoded + t->taken;
-	u32 n = t->nr_decoded - t->taken;
+	u32 n = CHUNK_RUNS - t->taken % CHUNK_RUNS;
 
-	if (t->event_pos < t->nr_events && t->event_at[t->event_pos] - at < n)
-		n = t->event_at[t->event_pos] - at;
-	p->runs = t->runs + t->taken;
+	if (n > t->nr_runs - t->taken)
+		n = t->nr_runs - t->taken;
+	if (t->event_pos < t->nr_events &&
+	    t->event_at[t->event_pos] - t->taken < n)
+		n = t->event_at[t->event_pos] - t->taken;
 	p->nr_runs = n;
+	t->part = t->taken;
 	t->taken += n;
 	p->events = t->event + t->event_pos;
 	while (t->event_pos < t->nr_events &&
-	       t->event_at[t->event_pos] == at + n) {
+	       t->event_at[t->event_pos] == t->taken) {
 		t->event_pos++;
 		p->nr_events++;
 	}
+	if (t->digests.nr)
+		take_digests(t, p);
 }
 
-int trace_next_part(struct trace *t, struct trace_part *p, struct err *e)
+static int next_part(struct trace *t, struct trace_part *p, struct err *e)
 {
-	int ret = 0;
+	int ret;
 
 	*p = (struct trace_part){ 0 };
 	if (t->broken)
 		return err_set(e, -t->broken, "%s: not readable after an "
 			       "earlier error", t->path);
-	if (t->taken == t->nr_decoded && t->pos == t->nr_runs) {
+	if (t->taken == t->nr_runs) {
 		if (t->next_seq == t->info.nr_blocks)
 			return check_end(t, e);
 		ret = read_block(t, e);
+		if (ret)
+			return ret;
 	}
-	if (!ret && t->taken == t->nr_decoded)
-		ret = decode_chunk(t, e);
-	if (!ret)
-		take_part(t, p);
-	return ret;
+	take_part(t, p);
+	return 0;
+}
+
+static bool is_end(const struct trace_part *p)
+{
+	return !p->nr_runs && !p->nr_events;
+}
+
+int trace_part_runs(struct trace *t, struct trace_part *p, struct err *e)
+{
+	return p->runs || is_end(p) ? 0 : decode_part(t, p, e);
+}
+
+int trace_next_digests(struct trace *t, struct trace_part *p, struct err *e)
+{
+	int ret;
+
+	t->wants_digests = true;
+	ret = next_part(t, p, e);
+	return ret || p->nr_digests ? ret : trace_part_runs(t, p, e);
+}
+
+int trace_next_part(struct trace *t, struct trace_part *p, struct err *e)
+{
+	int ret = next_part(t, p, e);
+
+	return ret ? ret : trace_part_runs(t, p, e);
+}
+
+bool trace_part_check(const struct trace_part *p)
+{
+	const struct run *r = p->runs;
+
+	for (size_t i = 0; i < p->nr_digests; i++) {
+		if (!digest_check(&p->digests[i], r))
+			return false;
+		r += digest_runs(&p->digests[i]);
+	}
+	return true;
 }
 
 int trace_next(struct trace *t, const struct run **runs, size_t *n,
@@ -615,6 +753,7 @@ int trace_rewind(struct trace *t, struct err *e)
 	memset(t->sum_by_kind, 0, sizeof(t->sum_by_kind));
 	t->nr_runs = t->pos = t->nr_decoded = t->taken = 0;
 	t->nr_events = t->event_pos = 0;
+	t->wants_digests = false;
 	return 0;
 }
 
@@ -628,6 +767,8 @@ void trace_close(struct trace *t)
 	free(t->stored.p);
 	free(t->columns.p);
 	free(t->records.p);
+	free(t->section.p);
+	digests_free(&t->digests);
 	free(t->event);
 	free(t->event_at);
 	free(t->shape);

@@ -12,6 +12,7 @@
 #include "workloads/trace_format.h"
 
 #define ZSTD_LEVEL 6
+#define DIGEST_LEVEL 19         /* they are a tenth of the columns, or less    */
 #define WRITER_STREAMS 16u
 #define SHAPE_HASH_BITS 17      /* at most half full                          */
 
@@ -34,6 +35,8 @@ struct trace_writer {
 	struct run runs[BLOCK_RUNS];
 	u32 nr_events;
 	u8 *records;            /* BLOCK_EVENTS * EVENT_BYTES; NULL: none yet */
+	u32 *event_at;          /* BLOCK_EVENTS                               */
+	bool is_last_block;
 
 	/* Scratch of one block. */
 	u32 nr_shapes;
@@ -42,7 +45,10 @@ struct trace_writer {
 	u32 run_shape[BLOCK_RUNS];
 	u32 rank[BLOCK_RUNS];
 	ZSTD_CCtx *cctx;
-	u8 *raw, *stored, *other;
+	struct digest_maker *digests;
+	u8 *raw, *other;
+	u8 *stored;             /* all of a block after its header            */
+	u8 *frame;              /* stored, less what is seldom there          */
 };
 
 static int writer_fail(struct trace_writer *w, int errnum, struct err *e)
@@ -69,7 +75,9 @@ static void writer_free(struct trace_writer *w)
 	free(w->raw);
 	free(w->other);
 	free(w->stored);
+	digest_maker_free(w->digests);
 	free(w->records);
+	free(w->event_at);
 	page_set_free(&w->pages);
 	free(w);
 }
@@ -92,9 +100,12 @@ int trace_writer_create(struct trace_writer **out, const char *path,
 	}
 	w->cctx = ZSTD_createCCtx();
 	w->raw = malloc(MAX_RAW + DELTA_MAX);
-	w->stored = malloc(FRAME_MAX + BLOCK_RUNS * DELTA_MAX + EVENTS_MAX);
+	w->stored = malloc(MORE_BYTES + FRAME_MAX + BLOCK_RUNS * DELTA_MAX +
+			   EVENTS_MAX + DIGESTS_MAX);
+	w->frame = w->stored ? w->stored + MORE_BYTES : NULL;
 	w->other = malloc(FRAME_MAX);
-	if (!w->cctx || !w->raw || !w->stored || !w->other) {
+	w->digests = digest_maker_new();
+	if (!w->cctx || !w->raw || !w->stored || !w->other || !w->digests) {
 		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
 		goto err_free;
 	}
@@ -236,39 +247,82 @@ static size_t encode_events(struct trace_writer *w, u8 *p)
 	return ZSTD_isError(n) ? n : n + EVENTS_HEADER_BYTES;
 }
 
+/* The columns of the block, to w->frame: a frame of *@stored bytes, of *@raw
+ * decompressed, and *@plain bytes. Return: 0, or an error code of zstd. */
+static size_t compress_columns(struct trace_writer *w, size_t *stored,
+			       size_t *raw, size_t *plain)
+{
+	size_t deltas, without;
+
+	*raw = encode(w, &deltas);
+	*plain = 0;
+	*stored = ZSTD_compressCCtx(w->cctx, w->frame, FRAME_MAX, w->raw, *raw,
+				    ZSTD_LEVEL);
+	if (ZSTD_isError(*stored))
+		return *stored;
+	if (*stored <= *raw / 2)
+		return 0;
+	without = ZSTD_compressCCtx(w->cctx, w->other, FRAME_MAX, w->raw,
+				    *raw - deltas, ZSTD_LEVEL);
+	/* An eighth more to store buys twice the decoding speed. */
+	if (!ZSTD_isError(without) && without + deltas <= *stored + *stored / 8) {
+		memcpy(w->frame, w->other, without);
+		memcpy(w->frame + without, w->raw + *raw - deltas, deltas);
+		*stored = without;
+		*raw -= deltas;
+		*plain = deltas;
+	}
+	return 0;
+}
+
+/* The digests of the block, to @p, *@raw bytes before compression. Return:
+ * bytes, 0 without digests, or an error code of zstd. */
+static size_t encode_digests(struct trace_writer *w, u8 *p, size_t *raw)
+{
+	const u8 *section;
+
+	*raw = digest_make(w->digests, w->runs, w->nr_runs, w->event_at,
+			   w->nr_events, &section);
+	return *raw ? ZSTD_compressCCtx(w->cctx, p, DIGESTS_MAX, section, *raw,
+					DIGEST_LEVEL) : 0;
+}
+
+/* More of the header than there is so far, none of which is right yet. */
+static int raise_version(struct trace_writer *w, u32 version, struct err *e)
+{
+	static const u8 zero[EVENT_KINDS_BYTES];
+	size_t more = header_bytes(version) - header_bytes(w->info.version);
+
+	w->info.version = version;
+	return write_full(w, zero, more, e);
+}
+
 static int write_block(struct trace_writer *w, struct err *e)
 {
 	u8 h[BLOCK_HEADER_BYTES];
-	size_t raw, stored, deltas, events = 0, plain = 0;
-	int ret;
+	size_t raw, stored, plain, events, digests, digests_raw, more, rest;
+	int ret = 0;
 
 	if (!w->nr_runs && !w->nr_events)
 		return 0;
 	if (w->info.nr_blocks > UINT32_MAX)
 		return writer_fail(w, EFBIG, e);
-	raw = encode(w, &deltas);
-	stored = ZSTD_compressCCtx(w->cctx, w->stored, FRAME_MAX, w->raw, raw,
-				   ZSTD_LEVEL);
-	if (!ZSTD_isError(stored) && stored > raw / 2) {
-		size_t without = ZSTD_compressCCtx(w->cctx, w->other, FRAME_MAX,
-						   w->raw, raw - deltas,
-						   ZSTD_LEVEL);
-
-		/* An eighth more to store buys twice the decoding speed. */
-		if (!ZSTD_isError(without) &&
-		    without + deltas <= stored + stored / 8) {
-			memcpy(w->stored, w->other, without);
-			memcpy(w->stored + without, w->raw + raw - deltas,
-			       deltas);
-			stored = without;
-			raw -= deltas;
-			plain = deltas;
-		}
-	}
-	if (!ZSTD_isError(stored))
-		events = encode_events(w, w->stored + stored + plain);
-	if (ZSTD_isError(stored) || ZSTD_isError(events))
+	if (compress_columns(w, &stored, &raw, &plain))
 		return writer_fail(w, ENOMEM, e);
+	events = encode_events(w, w->frame + stored + plain);
+	if (ZSTD_isError(events))
+		return writer_fail(w, ENOMEM, e);
+	digests = encode_digests(w, w->frame + stored + plain + events,
+				 &digests_raw);
+	if (ZSTD_isError(digests))
+		return writer_fail(w, ENOMEM, e);
+	/* Whether a later block has digests is not known yet. */
+	if (!w->info.nr_blocks && (digests || !w->is_last_block))
+		ret = raise_version(w, VERSION_DIGESTS, e);
+	if (ret)
+		return ret;
+	more = more_bytes(w->info.version);
+	rest = more + stored + plain + events + digests;
 	put32(h, BLOCK_MAGIC);
 	put32(h + 4, w->info.nr_blocks);
 	put32(h + 8, stored);
@@ -278,10 +332,12 @@ static int write_block(struct trace_writer *w, struct err *e)
 	put32(h + 24, w->nr_shapes);
 	put32(h + 28, events);
 	put64(h + 32, w->block_accesses);
-	put64(h + 40, block_sum(h, w->stored, stored + plain + events));
+	put32(w->stored, digests);
+	put32(w->stored + 4, digests_raw);
+	put64(h + 40, block_sum(h, w->frame - more, rest));
 	ret = write_full(w, h, sizeof(h), e);
 	if (!ret)
-		ret = write_full(w, w->stored, stored + plain + events, e);
+		ret = write_full(w, w->frame - more, rest, e);
 	w->info.nr_blocks++;
 	w->nr_runs = w->nr_events = 0;
 	w->block_accesses = 0;
@@ -406,19 +462,6 @@ int trace_writer_append_run(struct trace_writer *w, const struct run *r,
 	return 0;
 }
 
-int trace_writer_expect_events(struct trace_writer *w, struct err *e)
-{
-	static const u8 zero[EVENT_KINDS_BYTES];
-
-	if (w->info.version == VERSION_EVENTS)
-		return 0;
-	if (w->off != HEADER_BYTES)
-		return err_set(e, -EINVAL, "%s: events come too late: a block "
-			       "without any has been written", w->out.path);
-	w->info.version = VERSION_EVENTS;
-	return write_full(w, zero, sizeof(zero), e);
-}
-
 static void put_event(u8 *p, const struct trace_event *ev, u32 at)
 {
 	put32(p, at);
@@ -445,17 +488,23 @@ int trace_writer_event(struct trace_writer *w, const struct trace_event *ev,
 	if (expected)
 		return err_set(e, -EINVAL, "%s: no such event: expected %s",
 			       w->out.path, expected);
-	ret = trace_writer_expect_events(w, e);
-	if (!ret && !w->records) {
-		w->records = malloc(BLOCK_EVENTS * EVENT_BYTES);
-		ret = w->records ? 0 : writer_fail(w, ENOMEM, e);
+	if (w->info.version < VERSION_EVENTS) {
+		ret = raise_version(w, VERSION_EVENTS, e);
+		if (ret)
+			return ret;
 	}
-	if (!ret)
-		ret = push_pending(w, e);
+	if (!w->records) {
+		w->records = malloc(BLOCK_EVENTS * EVENT_BYTES);
+		w->event_at = malloc(BLOCK_EVENTS * sizeof(*w->event_at));
+		if (!w->records || !w->event_at)
+			return writer_fail(w, ENOMEM, e);
+	}
+	ret = push_pending(w, e);
 	if (ret)
 		return ret;
 	put_event(w->records + (size_t)w->nr_events * EVENT_BYTES, ev,
 		  w->nr_runs);
+	w->event_at[w->nr_events] = w->nr_runs;
 	w->info.nr_events++;
 	w->info.nr_by_kind[ev->kind]++;
 	return ++w->nr_events == BLOCK_EVENTS ? write_block(w, e) : 0;
@@ -509,6 +558,7 @@ int trace_writer_close(struct trace_writer *w, struct err *e)
 			      w->out.path);
 	else
 		ret = push_pending(w, e);
+	w->is_last_block = true;
 	if (!ret)
 		ret = write_block(w, e);
 	if (!ret)
