@@ -250,7 +250,8 @@ static int play(struct wl *w, struct trace *t, struct err *e)
 	struct trace_part p;
 	int rc;
 
-	while (!(rc = next(t, &p, e)) && p.nr_runs && !w->error) {
+	while (!(rc = next(t, &p, e)) && !w->error &&
+	       (p.nr_runs || p.nr_events)) {
 		rc = play_part(w, t, &p, e);
 		if (rc)
 			return rc;
