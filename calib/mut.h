@@ -129,6 +129,15 @@ static inline u64 mut_page_bytes(enum mut_page size)
 	return size == MUT_2M ? 2u << 20 : 4096;
 }
 
+/* Where in page @i its one line is: spread over the sets of a first-level
+ * cache, and in large pages of a second-level one, too. */
+static inline u64 mut_offset(enum mut_page size, u64 i)
+{
+	u64 line = i % 64 * 64;
+
+	return size == MUT_2M ? line + i / 64 % 512 * 4096 : line;
+}
+
 const char *mut_op_name(enum mut_op op);
 
 /* mut_chase - as the op, after a look at the shape: -E2BIG when the machine

@@ -35,7 +35,7 @@ static void row(struct emit *em, enum counter c, const char *prefix)
 		emit_str(em, "no such count on this host");
 		emit_str(em, "-");
 	} else {
-		char text[256];
+		char text[sizeof(why.text) + 128];
 
 		snprintf(text, sizeof(text), "%s%s%s", state ? why.text :
 			 "readable", *ev->note ? "; " : "", ev->note);

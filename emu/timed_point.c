@@ -9,6 +9,7 @@
 
 #include "base/suggest.h"
 #include "cpu/timed.h"
+#include "emu/sde.h"
 
 #define FIELD(f, g) .offset = offsetof(struct timed_cfg, f), .group = g
 
@@ -459,8 +460,8 @@ static int run(struct sys *sys, const struct timed_point *p, struct wl *w,
 	return rc;
 }
 
-static int run_on(const struct timed_point *p, const struct machine *m,
-		  struct timed_result *r, struct err *e)
+int timed_point_run_on(const struct timed_point *p, const struct machine *m,
+		       struct timed_result *r, struct err *e)
 {
 	struct wl w = {
 		.workload = p->workload,
@@ -481,8 +482,10 @@ static int run_on(const struct timed_point *p, const struct machine *m,
 	if (w.cpu_of && w.thread) {
 		place(sys, p->cfg->placement, w.cpu_of);
 		rc = run(sys, p, &w, e);
-		if (!rc)
+		if (!rc) {
 			gather(sys, &w, r);
+			sde_retire(&r->count, r->elapsed_cycles, r->cycles);
+		}
 		if (p->workload->teardown)
 			p->workload->teardown(&w);
 	} else {
@@ -506,7 +509,7 @@ int timed_point_run(const struct timed_point *p, struct timed_result *r,
 	if (rc)
 		return rc;
 	memset(r, 0, sizeof(*r));
-	rc = run_on(p, m, r, e);
+	rc = timed_point_run_on(p, m, r, e);
 	r->host_ns = host_ns() - from;
 	machine_destroy(m);
 	return rc;

@@ -76,6 +76,11 @@ struct timed_result {
 int timed_point_run(const struct timed_point *p, struct timed_result *r,
 		    struct err *e);
 
+/* timed_point_run_on - on @m, which is there already, into a cleared @r;
+ * r->host_ns stays. */
+int timed_point_run_on(const struct timed_point *p, const struct machine *m,
+		       struct timed_result *r, struct err *e);
+
 /* Names of the categories of cycles, and what is in them. */
 extern const char *const cycle_cat_names[NR_CYCLE_CATS];
 extern const char *const cycle_cat_help[NR_CYCLE_CATS];
