@@ -8,17 +8,14 @@
 #include "base/opt.h"
 #include "base/outfile.h"
 #include "emu/cmd_litmus.h"
+#include "emu/cmd_search.h"
 #include "emu/litmus_run.h"
 #include "emu/version.h"
-
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_FINISHED = 3 };
 
 struct litmus_cfg {
 	int model;
 	const char *out;
-	u64 states;
-	double seconds;
-	u64 memory;
+	struct search_budget budget;
 	bool plain;
 	bool speculation;
 	bool eviction;
@@ -40,27 +37,12 @@ static const struct opt litmus_opts[] = {
 	  .group = "hardware" },
 	{ .name = "eviction", .kind = OPT_BOOL, .def = "yes",
 	  .help = "TLBs may lose entries", AT(eviction), .group = "hardware" },
-	{ .name = "states", .kind = OPT_U64, .def = "0",
-	  .help = "give up a test after so many states; 0: 200 million",
-	  AT(states), .group = "search" },
-	{ .name = "seconds", .kind = OPT_DOUBLE, .def = "0",
-	  .help = "give up a test after so many host seconds; 0: never",
-	  AT(seconds), .group = "search" },
-	{ .name = "memory", .kind = OPT_SIZE, .def = "2G",
-	  .help = "give up when visited states take so much", AT(memory),
-	  .group = "search" },
-	{ .name = "plain", .kind = OPT_BOOL,
-	  .help = "no reduction: every step alone, every order", AT(plain),
-	  .group = "search" },
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
-	  .metavar = "FILE", .help = "write there instead: .txt as printed, "
-	  ".csv or .json a row a test", AT(out), .group = "output",
-	  .no_echo = true },
-	{ .name = "dry-run", .kind = OPT_BOOL,
-	  .help = "read the tests, explore nothing", AT(dry_run),
-	  .group = "output", .no_echo = true },
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = "this text",
-	  AT(help), .group = "output", .no_echo = true },
+	OPTS_BUDGET(litmus_cfg, budget, "test", "200000000"),
+	OPTS_PLAIN(litmus_cfg, plain),
+	OPTS_OUTPUT(litmus_cfg, out, "write there instead: .txt as printed, .csv "
+		    "or .json a row a test"),
+	OPTS_DRY_RUN(litmus_cfg, dry_run, "read the tests, explore nothing"),
+	OPTS_HELP(litmus_cfg, help),
 };
 
 struct session {
@@ -71,12 +53,6 @@ struct session {
 	struct emit *em;                /* a row a test; NULL: herd's words   */
 	u32 agree, differ, unfinished, no;
 };
-
-static int usage_error(const char *text)
-{
-	fprintf(stderr, "tlbemu: litmus: %s\n", text);
-	return EXIT_USAGE;
-}
 
 static void print_help(const struct opt_set *set)
 {
@@ -195,8 +171,8 @@ static int print_test(const struct session *s, const struct litmus *t,
 		(unsigned long long)r->transitions, r->nr_finals, r->max_depth,
 		r->outcome == EXPLORE_PROVED ? "yes" : "no");
 	if (r->outcome != EXPLORE_PROVED)
-		fprintf(f, "# not finished: %llu states, budget of %s used up\n",
-			(unsigned long long)r->states, r->limit);
+		fprintf(f, "# not finished: %llu states, bound %s\n",
+			(unsigned long long)r->states, r->bound);
 	if (r->stuck)
 		fprintf(f, "# states without an end, a thread or a request "
 			"waits for ever: %u\n", r->stuck);
@@ -280,9 +256,9 @@ static int run_all(struct session *s)
 		.may_evict = cfg->eviction,
 	};
 	const struct litmus_limits lim = {
-		.max_states = cfg->states,
-		.max_seconds = cfg->seconds,
-		.max_bytes = cfg->memory,
+		.max_states = cfg->budget.states,
+		.max_seconds = cfg->budget.seconds,
+		.max_bytes = cfg->budget.memory,
 	};
 	int rc = 0;
 
@@ -374,13 +350,16 @@ static int explore_tests(struct session *s)
 	return s->unfinished ? EXIT_NOT_FINISHED : 0;
 }
 
-static int with_files(const struct litmus_cfg *cfg, struct opt_set *set,
-		      char **path, u32 n)
+static int with_files(void *arg, struct opt_set *set, char **path, u32 n)
 {
+	const struct litmus_cfg *cfg = arg;
 	struct session s = { .cfg = cfg };
 	struct err e;
 	int status = 0;
 
+	if (!n)
+		return search_usage("litmus", "name litmus tests to explore, "
+				    "such as tests/litmus/SB.litmus");
 	s.test = calloc(n, sizeof(*s.test));
 	if (!s.test)
 		return failed(-ENOMEM, NULL);
@@ -390,7 +369,8 @@ static int with_files(const struct litmus_cfg *cfg, struct opt_set *set,
 
 		if (rc)
 			status = rc == -ENOMEM ? failed(rc, e.text)
-					       : usage_error(e.text);
+					       : search_usage("litmus", "%s",
+							      e.text);
 		else
 			s.nr_tests++;
 	}
@@ -412,26 +392,11 @@ static int with_files(const struct litmus_cfg *cfg, struct opt_set *set,
 int cmd_litmus(int argc, char **argv)
 {
 	struct litmus_cfg cfg;
-	const struct opt_bind binds[] = { OPT_BIND(litmus_opts, &cfg) };
-	struct opt_set *set;
-	struct err e;
-	int n, status;
 
 	memset(&cfg, 0, sizeof(cfg));
-	if (opt_set_create(&set, binds, ARRAY_LEN(binds)))
-		return EXIT_FAILED;
-	n = opt_parse_args(set, argc - 1, argv + 1, &e);
-	if (n < 0) {
-		status = usage_error(e.text);
-	} else if (cfg.help) {
-		print_help(set);
-		status = 0;
-	} else if (!n) {
-		status = usage_error("name litmus tests to explore, such as "
-				     "tests/litmus/SB.litmus");
-	} else {
-		status = with_files(&cfg, set, argv + 1, (u32)n);
-	}
-	opt_set_free(set);
-	return status;
+	return search_main(&(struct search_cmd){
+		.name = "litmus", .opts = litmus_opts,
+		.nr_opts = ARRAY_LEN(litmus_opts), .cfg = &cfg,
+		.help = &cfg.help, .print_help = print_help, .run = with_files,
+	}, argc, argv);
 }

@@ -10,16 +10,15 @@
 #include "base/opt.h"
 #include "base/progress.h"
 #include "emu/cmd_race.h"
+#include "emu/cmd_search.h"
 #include "emu/pool.h"
 #include "emu/race_run.h"
-
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct mutate_cfg {
 	const char *out;
 	const char *kernel;
 	u32 jobs;
-	u64 max_states;
+	struct search_budget budget;
 	int progress;
 	bool help;
 };
@@ -30,20 +29,11 @@ static const struct opt mutate_opts[] = {
 	{ .name = "kernel", .kind = OPT_STRING, .metavar = "NAME",
 	  .help = "only this kernel's parts", AT(kernel),
 	  .see = "tlbemu list kernels", .group = "what" },
-	{ .name = "max-states", .kind = OPT_U64, .def = "20000000",
-	  .help = "give up a row after so many states", AT(max_states),
-	  .group = "search" },
-	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "0",
-	  .max = 256, .help = "mutations at a time; 0: one per host CPU",
-	  AT(jobs), .group = "search", .no_echo = true },
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
-	  .metavar = "FILE", .help = "write .txt, .csv or .json instead",
-	  AT(out), .group = "output", .no_echo = true },
-	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
-	  .names = progress_modes, .help = "progress on stderr",
-	  AT(progress), .group = "output", .no_echo = true },
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = "this text",
-	  AT(help), .group = "output", .no_echo = true },
+	OPTS_BUDGET(mutate_cfg, budget, "row", "20000000"),
+	OPTS_JOBS(mutate_cfg, jobs, "mutations at a time"),
+	OPTS_OUTPUT(mutate_cfg, out, "write .txt, .csv or .json instead"),
+	OPTS_PROGRESS(mutate_cfg, progress),
+	OPTS_HELP(mutate_cfg, help),
 };
 
 struct mutant {
@@ -209,7 +199,11 @@ static int print(struct session *s, const struct mutate_cfg *cfg)
 
 static int mutate(const struct mutate_cfg *cfg, const char *name)
 {
-	struct session s = { .lim = { .max_states = cfg->max_states } };
+	struct session s = { .lim = {
+		.max_states = cfg->budget.states,
+		.max_seconds = cfg->budget.seconds,
+		.max_bytes = cfg->budget.memory,
+	} };
 	struct pool pool = {
 		.nr_workers = cfg->jobs,
 		.result_bytes = sizeof(struct catch),
@@ -218,11 +212,10 @@ static int mutate(const struct mutate_cfg *cfg, const char *name)
 	};
 	int rc = 0;
 
-	if (name && strcmp(name, "all") && !race_find(name)) {
-		fprintf(stderr, "tlbemu: mutate: '%s': no such race; 'tlbemu "
-			"list races' shows all\n", name);
-		return EXIT_USAGE;
-	}
+	if (name && strcmp(name, "all") && !race_find(name))
+		return search_no_race("mutate", name);
+	if (cfg->kernel && !kernel_find(cfg->kernel))
+		return search_no_kernel("mutate", cfg->kernel);
 	for (u32 i = 0; races[i] && !rc; i++)
 		if (!name || !strcmp(name, "all") || race_find(name) == races[i])
 			rc = collect(&s, races[i], cfg->kernel);
@@ -230,10 +223,10 @@ static int mutate(const struct mutate_cfg *cfg, const char *name)
 	if (rc || !s.result) {
 		rc = EXIT_FAILED;
 	} else if (!s.n) {
-		fprintf(stderr, "tlbemu: mutate: --kernel=%s: no fix of that "
-			"name; 'tlbemu list kernels' "
-			"shows all\n", cfg->kernel);
-		rc = EXIT_USAGE;
+		rc = search_usage("mutate", "%s%s%s: no race lists parts of a "
+				  "fix there", cfg->kernel ? "--kernel=" : "'",
+				  cfg->kernel ? cfg->kernel : name,
+				  cfg->kernel ? "" : "'");
 	} else {
 		pool.nr_jobs = s.n;
 		progress_start(&s.progress, (enum progress_mode)cfg->progress,
@@ -247,36 +240,34 @@ static int mutate(const struct mutate_cfg *cfg, const char *name)
 	return rc;
 }
 
+static void print_help(const struct opt_set *set)
+{
+	puts("usage: tlbemu mutate [RACE|all] [options]\n"
+	     "Takes each lock, flush, check and barrier away from each fixed kernel, one\n"
+	     "at a time, and explores that kernel's rows: a part that carries weight is\n"
+	     "missed by some race. What is not caught must have a stated reason.\n");
+	opt_help(set, stdout);
+	puts("\nexamples:\n"
+	     "  tlbemu mutate thp-numa-migration --kernel v4.14\n"
+	     "  tlbemu mutate all -o mutants.csv\n"
+	     "exit: 0 all caught or explained, 1 something is open, 2 usage");
+}
+
+static int run(void *cfg, struct opt_set *set, char **arg, u32 n)
+{
+	if (n > 1)
+		return search_usage("mutate", "one race at a time, or 'all'");
+	return mutate(cfg, n ? arg[0] : NULL);
+}
+
 int cmd_mutate(int argc, char **argv)
 {
 	struct mutate_cfg cfg;
-	const struct opt_bind binds[] = { OPT_BIND(mutate_opts, &cfg) };
-	struct opt_set *set;
-	struct err e;
-	int n, status;
 
 	memset(&cfg, 0, sizeof(cfg));
-	if (opt_set_create(&set, binds, ARRAY_LEN(binds)))
-		return EXIT_FAILED;
-	n = opt_parse_args(set, argc - 1, argv + 1, &e);
-	if (n < 0 || n > 1) {
-		fprintf(stderr, "tlbemu: mutate: %s\n", n < 0 ? e.text
-			: "one race at a time, or 'all'");
-		status = EXIT_USAGE;
-	} else if (cfg.help) {
-		puts("usage: tlbemu mutate [RACE|all] [options]\n"
-		     "Takes each lock, flush, check and barrier away from each fixed kernel, one\n"
-		     "at a time, and explores that kernel's rows: a part that carries weight is\n"
-		     "missed by some race. What is not caught must have a stated reason.\n");
-		opt_help(set, stdout);
-		puts("\nexamples:\n"
-		     "  tlbemu mutate thp-numa-migration --kernel v4.14\n"
-		     "  tlbemu mutate all -o mutants.csv\n"
-		     "exit: 0 all caught or explained, 1 something is open, 2 usage");
-		status = 0;
-	} else {
-		status = mutate(&cfg, n ? argv[1] : NULL);
-	}
-	opt_set_free(set);
-	return status;
+	return search_main(&(struct search_cmd){
+		.name = "mutate", .opts = mutate_opts,
+		.nr_opts = ARRAY_LEN(mutate_opts), .cfg = &cfg,
+		.help = &cfg.help, .print_help = print_help, .run = run,
+	}, argc, argv);
 }

@@ -10,13 +10,12 @@
 #include "base/progress.h"
 #include "base/suggest.h"
 #include "emu/cmd_race.h"
+#include "emu/cmd_search.h"
 #include "emu/pool.h"
 #include "emu/race_show.h"
 #include "emu/race_table.h"
 #include "emu/version.h"
 #include "mm/flush.h"
-
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_FINISHED = 3 };
 
 struct race_cfg {
 	const char *kernel;
@@ -27,10 +26,14 @@ struct race_cfg {
 	const char *html;
 	const char *timeline;
 	const char *fixed;
-	int memory;
+	int model;
 	u32 jobs;
-	u64 max_states;
-	double max_seconds;
+	struct search_budget budget;
+	const char *preemptions;
+	int mode;
+	u64 seed;
+	u64 runs;
+	u32 depth;
 	int progress;
 	bool explain;
 	bool plain;
@@ -42,7 +45,10 @@ struct race_cfg {
 
 #define AT(field) .offset = offsetof(struct race_cfg, field)
 
-static const char *const memory_names[] = { "row", "sc", "tso", "weak", NULL };
+static const char *const model_names[] = { "row", "sc", "tso", "weak", NULL };
+
+/* ORDER explore_mode */
+static const char *const mode_names[] = { "all", "random", "pct", NULL };
 
 static const struct opt race_opts[] = {
 	{ .name = "kernel", .kind = OPT_STRING, .metavar = "NAME",
@@ -55,28 +61,34 @@ static const struct opt race_opts[] = {
 	  .help = "another flush strategy for protection changes than the "
 		  "kernel's deferred one", AT(flush),
 	  .see = "tlbemu list flush", .group = "what" },
-	{ .name = "memory", .kind = OPT_ENUM, .def = "row",
-	  .names = memory_names,
-	  .help = "memory model, instead of each row's own", AT(memory),
+	{ .name = "model", .kind = OPT_ENUM, .def = "row",
+	  .names = model_names,
+	  .help = "memory model, instead of each row's own", AT(model),
 	  .group = "hardware" },
 	{ .name = "demand-only", .kind = OPT_BOOL,
 	  .help = "TLBs hold only what their own CPU walked",
 	  AT(demand_only), .group = "hardware" },
-	{ .name = "max-states", .kind = OPT_U64, .def = "200000000",
-	  .help = "give up a row after so many states", AT(max_states),
+	OPTS_BUDGET(race_cfg, budget, "row", "200000000"),
+	OPTS_PLAIN(race_cfg, plain),
+	{ .name = "preemptions", .kind = OPT_STRING, .metavar = "N",
+	  .help = "only schedules that leave a CPU which could go on at most N "
+		  "times: what passes, passes within N preemptions",
+	  AT(preemptions), .group = "search" },
+	{ .name = "mode", .kind = OPT_ENUM, .def = "all", .names = mode_names,
+	  .help = "all schedules; or some, at random or by changing priorities "
+		  "(PCT), which proves nothing", AT(mode), .group = "search" },
+	{ .name = "seed", .kind = OPT_U64, .def = "1",
+	  .help = "of --mode random and pct", AT(seed), .group = "search" },
+	{ .name = "runs", .kind = OPT_U64, .def = "10000", .min = 1,
+	  .help = "schedules that --mode random and pct try", AT(runs),
 	  .group = "search" },
-	{ .name = "max-seconds", .kind = OPT_DOUBLE, .def = "0",
-	  .help = "give up a row after so many host seconds; 0: never",
-	  AT(max_seconds), .group = "search" },
-	{ .name = "plain", .kind = OPT_BOOL,
-	  .help = "no reduction: every step alone, every order",
-	  AT(plain), .group = "search" },
+	{ .name = "depth", .kind = OPT_U32, .letter = 'd', .def = "3", .min = 1,
+	  .max = 64, .help = "ordering constraints that --mode pct aims at",
+	  AT(depth), .group = "search" },
 	{ .name = "livelock", .kind = OPT_BOOL,
 	  .help = "look for a livelock (O14), too; always done for races in "
 		  "which code starts over", AT(livelock), .group = "search" },
-	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "0",
-	  .max = 256, .help = "rows explored at a time; 0: one per host CPU",
-	  AT(jobs), .group = "search", .no_echo = true },
+	OPTS_JOBS(race_cfg, jobs, "rows explored at a time"),
 	{ .name = "replay", .kind = OPT_STRING, .metavar = "SCHEDULE",
 	  .help = "run this schedule of --row and print its table",
 	  AT(replay), .group = "output" },
@@ -93,17 +105,11 @@ static const struct opt race_opts[] = {
 	{ .name = "timeline", .kind = OPT_STRING, .metavar = "FILE",
 	  .help = "the same as Chrome trace JSON, for Perfetto", AT(timeline),
 	  .group = "output", .no_echo = true },
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
-	  .metavar = "FILE", .help = "write .txt, .csv or .json instead",
-	  AT(out), .group = "output", .no_echo = true },
-	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
-	  .names = progress_modes, .help = "progress on stderr",
-	  AT(progress), .group = "output", .no_echo = true },
-	{ .name = "dry-run", .kind = OPT_BOOL,
-	  .help = "print the configuration and the rows, explore nothing",
-	  AT(dry_run), .group = "output", .no_echo = true },
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = "this text",
-	  AT(help), .group = "output", .no_echo = true },
+	OPTS_OUTPUT(race_cfg, out, "write .txt, .csv or .json instead"),
+	OPTS_PROGRESS(race_cfg, progress),
+	OPTS_DRY_RUN(race_cfg, dry_run, "print the configuration and the rows, "
+		     "explore nothing"),
+	OPTS_HELP(race_cfg, help),
 };
 
 /* One line of the table to come. */
@@ -123,14 +129,15 @@ struct session {
 	struct emit *em;
 	struct progress progress;
 	u32 differ, unfinished, errors;
+	u32 undecided;          /* should lose, and the part that was searched
+				 * does not                                   */
 	double seconds;
 };
 
 
 static int usage_error(const char *text)
 {
-	fprintf(stderr, "tlbemu: race: %s\n", text);
-	return EXIT_USAGE;
+	return search_usage("race", "%s", text);
 }
 
 static void print_help(const struct opt_set *set)
@@ -175,42 +182,22 @@ static int add_race(struct session *s, const struct race *race)
 		j->row = race->rows[i];
 		j->row_in_table = &race->rows[i];
 		j->k = kernel_find(j->row.kernel);
-		if (s->cfg->memory)
-			j->row.memory = (enum memory_model)(s->cfg->memory - 1);
+		if (s->cfg->model)
+			j->row.memory = (enum memory_model)(s->cfg->model - 1);
 	}
 	return 0;
 }
 
-static int no_such_race(const char *name)
-{
-	const char *names[32] = { NULL };
-	char hint[128], text[256];
-
-	for (u32 i = 0; races[i] && i < 31; i++)
-		names[i] = races[i]->name;
-	suggest_text(name, names, hint, sizeof(hint));
-	snprintf(text, sizeof(text),
-		 "'%s': no such race%s; 'tlbemu list races' shows all", name,
-		 hint);
-	return usage_error(text);
-}
-
 static int no_such_row(const struct race_cfg *cfg, const char *name)
 {
-	const char *names[128] = { NULL };
+	const char *names[512] = { NULL };
 	char hint[128], text[256];
 	u32 n = 0;
 
-	if (cfg->kernel && !kernel_find(cfg->kernel)) {
-		for (u32 i = 0; kernels[i] && n < 127; i++)
-			names[n++] = kernels[i]->name;
-		suggest_text(cfg->kernel, names, hint, sizeof(hint));
-		snprintf(text, sizeof(text), "--kernel=%s: no such kernel%s; "
-			 "'tlbemu list kernels' shows all", cfg->kernel, hint);
-		return usage_error(text);
-	}
+	if (cfg->kernel && !kernel_find(cfg->kernel))
+		return search_no_kernel("race", cfg->kernel);
 	for (u32 i = 0; races[i]; i++)
-		for (u32 r = 0; r < races[i]->nr_rows && n < 127; r++)
+		for (u32 r = 0; r < races[i]->nr_rows && n < 511; r++)
 			names[n++] = races[i]->rows[r].id;
 	hint[0] = 0;
 	if (cfg->row)
@@ -226,10 +213,10 @@ static int no_such_row(const struct race_cfg *cfg, const char *name)
 
 static int no_such_fixed(const struct race *race, const char *id)
 {
-	const char *names[128] = { NULL };
+	const char *names[512] = { NULL };
 	char hint[128], text[256];
 
-	for (u32 r = 0; r < race->nr_rows && r < 127; r++)
+	for (u32 r = 0; r < race->nr_rows && r < 511; r++)
 		names[r] = race->rows[r].id;
 	suggest_text(id, names, hint, sizeof(hint));
 	snprintf(text, sizeof(text), "--fixed=%s: %s has no such row%s; "
@@ -248,7 +235,7 @@ static int choose(struct session *s, const char *name)
 		const struct race *race = race_find(name);
 
 		if (!race)
-			return no_such_race(name);
+			return search_no_race("race", name);
 		if (add_race(s, race))
 			return EXIT_FAILED;
 	}
@@ -278,7 +265,7 @@ static const char *memory_name(const struct job *j)
 /* The catalogue speaks of its own hardware and of the kernel's own flushing. */
 static bool has_expectation(const struct session *s)
 {
-	return !s->cfg->flush && !s->cfg->memory && !s->cfg->demand_only;
+	return !s->cfg->flush && !s->cfg->model && !s->cfg->demand_only;
 }
 
 static void emit_outcome(struct session *s, const struct job *j,
@@ -297,9 +284,10 @@ static void emit_outcome(struct session *s, const struct job *j,
 	emit_u64(em, j->row.changers);
 	emit_str(em, !has_expectation(s) ? "-" : j->row.expected == VERDICT_PASS
 		 ? "PASS" : "FAIL");
-	emit_str(em, race_verdict_name(o));
+	emit_str(em, o->verdict);
 	emit_str(em, o->oracle[0] ? o->oracle : is_text ? "" : NULL);
-	emit_str(em, !has_expectation(s) ? "-" : agrees ? "yes" : "NO");
+	emit_str(em, !has_expectation(s) || race_is_open(&j->row, o) ? "-"
+		 : agrees ? "yes" : "NO");
 	emit_str(em, j->row.tag);
 	emit_u64(em, o->states);
 	emit_u64(em, o->transitions);
@@ -322,6 +310,8 @@ static void job_done(u32 i, const void *result, int status, void *arg)
 		s->errors++;
 	else if (o->outcome == EXPLORE_NOT_FINISHED)
 		s->unfinished++;
+	else if (has_expectation(s) && race_is_open(&j->row, o))
+		s->undecided++;
 	else if (has_expectation(s) && !race_is_expected(&j->row, o))
 		s->differ++;
 }
@@ -374,7 +364,7 @@ static void replay_command(const struct session *s, const struct job *j,
 		snprintf(out, size, "(schedule too long to print)");
 		return;
 	}
-	snprintf(out, size, "tlbemu race %s --row \"%s\" --memory %s%s%s%s%s "
+	snprintf(out, size, "tlbemu race %s --row \"%s\" --model %s%s%s%s%s "
 		 "--replay %s", j->race->name, j->row.id,
 		 memory_model_names[o->shown_memory],
 		 s->cfg->flush ? " --flush " : "",
@@ -476,20 +466,16 @@ static int explore_all(struct session *s, const struct opt_set *set)
 		emit_outcome(s, &s->job[i], &s->outcome[i]);
 	emit_note(s->em, "%u rows: %u as expected, %u differ, %u not finished, "
 		  "%u could not run", s->nr_jobs, s->nr_jobs - s->differ -
-		  s->unfinished - s->errors, s->differ, s->unfinished,
-		  s->errors);
+		  s->unfinished - s->undecided - s->errors, s->differ,
+		  s->unfinished + s->undecided, s->errors);
 	for (u32 i = 0; i < s->nr_jobs; i++)
 		if (!i || s->job[i].race != s->job[i - 1].race)
 			emit_note(s->em, "bounds of %s: %s",
 				  s->job[i].race->id, s->job[i].race->bounds);
-	for (u32 i = 0; i < s->nr_jobs; i++) {
-		const struct race_outcome *o = &s->outcome[i];
-
-		if (!o->error && o->outcome == EXPLORE_NOT_FINISHED)
-			emit_note(s->em, "%s: not finished: %llu states, budget of %s used up",
-				  s->job[i].row.id,
-				  (unsigned long long)o->states, o->limit);
-	}
+	for (u32 i = 0; i < s->nr_jobs; i++)
+		if (s->outcome[i].remark[0])
+			emit_note(s->em, "%s: %s", s->job[i].row.id,
+				  s->outcome[i].remark);
 	rc = emit_close(s->em, &e);
 	if (rc) {
 		fprintf(stderr, "tlbemu: race: %s\n", e.text);
@@ -502,7 +488,7 @@ static int explore_all(struct session *s, const struct opt_set *set)
 		return rc;
 	if (s->differ || s->errors)
 		return EXIT_FAILED;
-	return s->unfinished ? EXIT_NOT_FINISHED : 0;
+	return s->unfinished || s->undecided ? EXIT_NOT_FINISHED : 0;
 }
 
 static int replay(struct session *s)
@@ -547,21 +533,53 @@ static void tell(const struct session *s)
 			       s->job[i].race->story);
 }
 
-static int with_options(struct race_cfg *cfg, struct opt_set *set,
-			const char *name)
+static int set_preemptions(const struct race_cfg *cfg, struct race_limits *lim)
 {
+	char *end;
+	unsigned long n;
+
+	if (!cfg->preemptions)
+		return 0;
+	n = strtoul(cfg->preemptions, &end, 10);
+	if (*end || end == cfg->preemptions || n > 1000)
+		return search_usage("race", "--preemptions=%s: expected a "
+				    "number, 0..1000", cfg->preemptions);
+	if (cfg->mode)
+		return usage_error("--preemptions bounds a search of all "
+				   "schedules, --mode draws some: one of them");
+	lim->is_bounded = true;
+	lim->max_preemptions = (u32)n;
+	return 0;
+}
+
+static int with_options(void *arg, struct opt_set *set, char **operand, u32 n)
+{
+	const struct race_cfg *cfg = arg;
+	const char *name = n ? operand[0] : NULL;
 	struct session s = { .cfg = cfg };
 	int status;
 
+	if (n != 1)
+		return usage_error(n ? "one race at a time, or 'all'"
+			: "name a race, or 'all'; 'tlbemu list races' shows them");
+
 	s.lim = (struct race_limits){
-		.max_states = cfg->max_states,
-		.max_seconds = cfg->max_seconds,
+		.max_states = cfg->budget.states,
+		.max_seconds = cfg->budget.seconds,
+		.max_bytes = cfg->budget.memory,
+		.mode = (enum explore_mode)cfg->mode,
+		.seed = cfg->seed,
+		.runs = cfg->runs,
+		.pct_depth = cfg->depth,
 		.is_plain = cfg->plain,
 		.is_demand_only = cfg->demand_only,
 		.find_livelock = cfg->livelock,
 		.want_shortest = cfg->explain || cfg->kernel || cfg->row ||
 				 cfg->html || cfg->timeline,
 	};
+	status = set_preemptions(cfg, &s.lim);
+	if (status)
+		return status;
 	if (cfg->flush) {
 		const char *names[32] = { NULL };
 		char hint[128], text[256];
@@ -593,26 +611,12 @@ static int with_options(struct race_cfg *cfg, struct opt_set *set,
 int cmd_race(int argc, char **argv)
 {
 	struct race_cfg cfg;
-	const struct opt_bind binds[] = { OPT_BIND(race_opts, &cfg) };
-	struct opt_set *set;
-	struct err e;
-	int n, status;
 
 	memset(&cfg, 0, sizeof(cfg));
-	if (opt_set_create(&set, binds, ARRAY_LEN(binds)))
-		return EXIT_FAILED;
-	n = opt_parse_args(set, argc - 1, argv + 1, &e);
-	if (n < 0) {
-		status = usage_error(e.text);
-	} else if (cfg.help) {
-		print_help(set);
-		status = 0;
-	} else if (n != 1) {
-		status = usage_error(n ? "one race at a time, or 'all'"
-			: "name a race, or 'all'; 'tlbemu list races' shows them");
-	} else {
-		status = with_options(&cfg, set, argv[1]);
-	}
-	opt_set_free(set);
-	return status;
+	return search_main(&(struct search_cmd){
+		.name = "race", .opts = race_opts,
+		.nr_opts = ARRAY_LEN(race_opts), .cfg = &cfg,
+		.help = &cfg.help, .print_help = print_help,
+		.run = with_options,
+	}, argc, argv);
 }

@@ -75,7 +75,7 @@ race() {
 	say "NUMA balancing moves a huge page while another CPU still writes through" \
 	    "its old translation. Each row is a kernel; FAIL: a schedule loses a store."
 	report "text The NUMA balancing of Linux 3.12 could move a huge page while another CPU still wrote to it through an old translation: the store was lost. Each row explores one kernel, with all that its CPUs, TLBs, interrupts and store buffers may do in any order. FAIL means that a schedule was found that loses data, PASS that there is none within the bounds below. 'expected' is what the history of the kernel says."
-	show race thp-numa-migration --max-seconds "$row_seconds" \
+	show race thp-numa-migration --seconds "$row_seconds" \
 		-o "$out/verdicts.csv"
 	case $status in
 	0|3) ;;

@@ -1,6 +1,7 @@
 #include "emu/moves.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,12 +14,12 @@ struct dfs {
 	struct frame *f;
 	u32 depth, capacity;
 	struct visited seen;
-	double deadline;
+	const struct budget *budget;
 	const struct explore_config *cfg;
 	struct explore_result *r;
 };
 
-static double host_now(void)
+double host_now(void)
 {
 	struct timespec t;
 
@@ -97,24 +98,51 @@ static int keep_moves(struct dfs *d)
 	return 0;
 }
 
-static const char *out_of_budget(struct dfs *d)
+static u64 max_states(const struct explore_config *cfg)
 {
-	const struct explore_config *cfg = d->cfg;
-	u64 max_states = cfg->max_states ? cfg->max_states : 200000000;
-	u64 max_bytes = cfg->max_bytes ? cfg->max_bytes : 2ull << 30;
+	return cfg->max_states ? cfg->max_states : 200000000;
+}
 
-	if (d->r->states >= max_states)
+static u64 max_bytes(const struct explore_config *cfg)
+{
+	return cfg->max_bytes ? cfg->max_bytes : 2ull << 30;
+}
+
+const char *out_of_budget(const struct budget *b, const struct explore_result *r,
+			  u64 bytes)
+{
+	const struct explore_config *cfg = b->cfg;
+
+	if (r->states >= max_states(cfg))
 		return "states";
-	if (visited_bytes(&d->seen) > max_bytes)
+	if (bytes > max_bytes(cfg))
 		return "memory";
-	if ((d->r->transitions & 0xfff) == 0) {
+	if ((r->transitions & 0xfff) == 0) {
 		if (cfg->progress)
-			cfg->progress(d->r->states, d->r->transitions,
+			cfg->progress(r->states, r->transitions,
 				      cfg->progress_arg);
-		if (cfg->max_seconds > 0 && host_now() > d->deadline)
+		if (cfg->max_seconds > 0 &&
+		    host_now() > b->start + cfg->max_seconds)
 			return "time";
 	}
 	return NULL;
+}
+
+const char *explore_bound(const struct explore_config *cfg,
+			  const struct explore_result *r, char *buf,
+			  size_t size)
+{
+	if (!strcmp(r->limit, "states"))
+		snprintf(buf, size, "%llu states",
+			 (unsigned long long)max_states(cfg));
+	else if (!strcmp(r->limit, "memory"))
+		snprintf(buf, size, "%llu KiB",
+			 (unsigned long long)(max_bytes(cfg) >> 10));
+	else if (!strcmp(r->limit, "time"))
+		snprintf(buf, size, "%g s", cfg->max_seconds);
+	else
+		snprintf(buf, size, "%s", r->limit);
+	return buf;
 }
 
 /* Arrived in a new or known state by the move of @f. */
@@ -171,7 +199,7 @@ static int dfs_run(struct dfs *d)
 			d->depth--;
 			continue;
 		}
-		limit = out_of_budget(d);
+		limit = out_of_budget(d->budget, d->r, visited_bytes(&d->seen));
 		if (limit) {
 			d->r->outcome = EXPLORE_NOT_FINISHED;
 			d->r->limit = limit;
@@ -210,12 +238,55 @@ static int dfs_run(struct dfs *d)
 
 /* ---- entry points ------------------------------------------------------------------- */
 
+/* One search from @start on, whichever kind is asked for. */
+static int search(struct dfs *d, const struct snap *start)
+{
+	const struct explore_config *cfg = d->cfg;
+	int rc;
+
+	snap_restore(start);
+	explorer.is_violated = false;
+	if (cfg->mode != EXPLORE_ALL)
+		return sample(d->budget, start, d->r);
+	if (cfg->is_bounded)
+		return bounded_search(d->budget, start, cfg->max_preemptions,
+				      d->r);
+	visited_destroy(&d->seen);
+	d->depth = 0;
+	d->r->states = d->r->transitions = d->r->finals = 0;
+	d->r->max_depth = 0;
+	rc = visited_create(&d->seen);
+	return rc ? rc : dfs_run(d);
+}
+
+/* What is known only after the search: a livelock where nothing else is wrong,
+ * the shortest way to what is. */
+static int search_more(const struct explore_config *cfg, struct snap *start,
+		       struct explore_result *r)
+{
+	int rc = 0;
+
+	if (r->outcome == EXPLORE_PROVED && cfg->find_livelock)
+		rc = livelock(cfg, start, r);
+	else if (r->outcome == EXPLORE_VIOLATION && !cfg->skip_shortest &&
+		 cfg->mode == EXPLORE_ALL) {
+		memcpy(r->oracle, explorer.oracle, sizeof(r->oracle));
+		memcpy(r->text, explorer.text, sizeof(r->text));
+		rc = shortest(cfg, start, r);
+	}
+	if (r->outcome == EXPLORE_VIOLATION) {
+		memcpy(r->oracle, explorer.oracle, sizeof(r->oracle));
+		memcpy(r->text, explorer.text, sizeof(r->text));
+	}
+	return rc;
+}
+
 int explore(struct sys *sys, const struct explore_config *cfg,
 	    struct explore_result *r)
 {
+	const struct budget budget = { cfg, host_now() };
 	struct dfs d;
 	struct snap *start;
-	double t0 = host_now();
 	int rc = 0;
 
 	memset(r, 0, sizeof(*r));
@@ -223,10 +294,10 @@ int explore(struct sys *sys, const struct explore_config *cfg,
 	moves_begin(sys);
 	d.cfg = cfg;
 	d.r = r;
-	d.deadline = t0 + cfg->max_seconds;
+	d.budget = &budget;
 	r->state_bytes = sys->arena.used;
 	start = snap_take();
-	if (sys->memory_model == MEM_WEAK) {
+	if (sys->memory_model == MEM_WEAK && cfg->mode == EXPLORE_ALL) {
 		sys->loads = calloc(sys->nr_cpus, sys->arena.reserved >> 3);
 		if (!sys->loads)
 			rc = -ENOMEM;
@@ -237,32 +308,12 @@ int explore(struct sys *sys, const struct explore_config *cfg,
 	 * found out on the way: with a new one, the search begins again. */
 	do {
 		sys->loads_grew = false;
-		visited_destroy(&d.seen);
 		if (!rc)
-			rc = visited_create(&d.seen);
-		if (!rc) {
-			snap_restore(start);
-			d.depth = 0;
-			r->states = r->transitions = r->finals = 0;
-			r->max_depth = 0;
-			explorer.is_violated = false;
-			rc = dfs_run(&d);
-		}
+			rc = search(&d, start);
 	} while (!rc && sys->loads_grew);
-	if (!rc && r->outcome == EXPLORE_PROVED && cfg->find_livelock) {
-		rc = livelock(cfg, start, r);
-		memcpy(r->oracle, explorer.oracle, sizeof(r->oracle));
-		memcpy(r->text, explorer.text, sizeof(r->text));
-	} else if (!rc && r->outcome == EXPLORE_VIOLATION) {
-		memcpy(r->oracle, explorer.oracle, sizeof(r->oracle));
-		memcpy(r->text, explorer.text, sizeof(r->text));
-		if (!cfg->skip_shortest) {
-			rc = shortest(cfg, start, r);
-			memcpy(r->oracle, explorer.oracle, sizeof(r->oracle));
-			memcpy(r->text, explorer.text, sizeof(r->text));
-		}
-	}
-	r->host_seconds = host_now() - t0;
+	if (!rc)
+		rc = search_more(cfg, start, r);
+	r->host_seconds = host_now() - budget.start;
 	for (u32 i = 0; i < d.capacity; i++)
 		free(d.f[i].snap);
 	free(d.f);

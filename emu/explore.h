@@ -37,7 +37,16 @@ enum explore_outcome {
 	EXPLORE_PROVED = 1,
 	EXPLORE_VIOLATION,
 	EXPLORE_NOT_FINISHED,
+	EXPLORE_BOUNDED,        /* none within max_preemptions                */
+	EXPLORE_SAMPLED,        /* none in the schedules tried                */
 };
+
+/* All of them; or schedules drawn at random: any enabled move with the same
+ * probability, or by priorities with a few changes (PCT: Burckhardt et al., "A
+ * randomized scheduler with probabilistic guarantees of finding bugs", 2010:
+ * what needs d ordering constraints is met in one run of n k^(d-1) at least, of
+ * n agents and k moves). */
+enum explore_mode { EXPLORE_ALL, EXPLORE_RANDOM, EXPLORE_PCT };
 
 struct explore_config {
 	bool use_sleep_sets;
@@ -57,6 +66,14 @@ struct explore_config {
 	 * graph.h): a second search of the same states, without sleep sets,
 	 * since a cycle needs all moves. */
 	bool find_livelock;
+	/* Only schedules with at most so many preemptions: leaving a CPU that
+	 * could have gone on (EXPLORE_ALL). */
+	bool is_bounded;
+	u32 max_preemptions;
+	enum explore_mode mode;
+	u64 seed;
+	u64 runs;                       /* RANDOM, PCT: schedules             */
+	u32 pct_depth;                  /* d, from 1                          */
 };
 
 struct explore_result {
@@ -65,6 +82,7 @@ struct explore_result {
 	u64 states;
 	u64 transitions;
 	u64 finals;                     /* states with nothing left to do     */
+	u64 runs;                       /* SAMPLED: schedules tried           */
 	u32 max_depth;
 	double host_seconds;
 	size_t state_bytes;
@@ -76,6 +94,11 @@ struct explore_result {
 	struct explore_move *moves;     /* malloced; caller frees             */
 	u32 nr_moves;
 };
+
+/* explore_bound - NOT_FINISHED: the budget that ran out, with its size. */
+const char *explore_bound(const struct explore_config *cfg,
+			  const struct explore_result *r, char *buf,
+			  size_t size);
 
 /* explore - search from the staged @sys on. Takes over sys->drv.
  * Return: 0 with *r filled in, -ENOMEM. */

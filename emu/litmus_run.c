@@ -113,6 +113,8 @@ int litmus_run(const struct litmus *t, const struct litmus_hw *hw,
 	free(x.moves);
 	r->outcome = x.outcome;
 	r->limit = x.limit;
+	if (x.outcome == EXPLORE_NOT_FINISHED)
+		explore_bound(&cfg, &x, r->bound, sizeof(r->bound));
 	r->states = x.states;
 	r->transitions = x.transitions;
 	r->max_depth = x.max_depth;

@@ -18,6 +18,7 @@ struct litmus_result {
 	u32 stuck;                      /* states where a thread waits for ever */
 	enum explore_outcome outcome;   /* PROVED: complete                   */
 	const char *limit;
+	char bound[40];                 /* not complete: explore_bound()      */
 	u64 states, transitions;
 	u32 max_depth;
 	double host_seconds;

@@ -89,7 +89,8 @@ static u32 x_choose(u32 n)
 	}
 	explorer.options[i] = (u8)n;
 	if (i >= explorer.nr_told)
-		explorer.pick[i] = 0;
+		explorer.pick[i] = explorer.rng
+			? (u8)rng_below(explorer.rng, n) : 0;
 	explorer.nr_picks++;
 	/* A schedule of another machine may tell more than there is. */
 	pick = explorer.pick[i] < n ? explorer.pick[i] : 0;

@@ -9,6 +9,7 @@
 #define XXH_INLINE_ALL
 #include "base/hash.h"
 
+#include "base/rng.h"
 #include "cpu/mmu.h"
 #include "cpu/step.h"
 #include "emu/explore.h"
@@ -44,6 +45,7 @@ struct explorer {
 	void *event_arg;
 	u32 move;
 	struct next_step next[EXPLORE_MAX_CPUS];
+	struct rng *rng;                /* picks what is not told; NULL: 0   */
 };
 extern struct explorer explorer;
 
@@ -102,6 +104,26 @@ struct frame {
 
 /* The frame's next move, or next outcome of it. Return: false at its end. */
 bool frame_next(struct frame *f);
+
+/* When a search has to stop: its clock began at the host time @start. */
+struct budget {
+	const struct explore_config *cfg;
+	double start;
+};
+double host_now(void);
+/* Which budget is used up, given what @r counts and the bytes kept; NULL: none. */
+const char *out_of_budget(const struct budget *b, const struct explore_result *r,
+			  u64 bytes);
+
+/* shortest.c: depth first through all schedules with at most @bound preemptions
+ * from @start on; r->outcome, counts and, after a violation, r->moves.
+ * Return: 0 or -ENOMEM. */
+int bounded_search(const struct budget *budget, const struct snap *start,
+		   u32 bound, struct explore_result *r);
+
+/* sample.c: schedules at random. Return: as bounded_search. */
+int sample(const struct budget *budget, const struct snap *start,
+	   struct explore_result *r);
 
 /* shortest.c: with a violation known to exist, replace r->moves by one with the
  * fewest context switches. Return: 0 or -ENOMEM. */

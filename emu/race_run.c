@@ -13,6 +13,26 @@ void race_on_final(void *unused)
 	oracle_quiescent();
 }
 
+static struct explore_config config_of(const struct race *race,
+				       const struct race_limits *lim)
+{
+	return (struct explore_config){
+		.use_sleep_sets = !lim->is_plain,
+		.max_states = lim->max_states,
+		.max_seconds = lim->max_seconds,
+		.max_bytes = lim->max_bytes,
+		.skip_shortest = !lim->want_shortest,
+		.on_final = race_on_final,
+		.find_livelock = race->may_restart || lim->find_livelock,
+		.is_bounded = lim->is_bounded,
+		.max_preemptions = lim->max_preemptions,
+		.mode = lim->mode,
+		.seed = lim->seed,
+		.runs = lim->runs,
+		.pct_depth = lim->pct_depth,
+	};
+}
+
 static int explore_row(const struct race *race, const struct race_row *row,
 		       const struct kernel *k, const struct race_limits *lim,
 		       struct explore_result *r)
@@ -23,14 +43,7 @@ static int explore_row(const struct race *race, const struct race_row *row,
 		.may_evict = true,
 		.flush = lim->flush,
 	};
-	struct explore_config cfg = {
-		.use_sleep_sets = !lim->is_plain,
-		.max_states = lim->max_states,
-		.max_seconds = lim->max_seconds,
-		.skip_shortest = !lim->want_shortest,
-		.on_final = race_on_final,
-		.find_livelock = race->may_restart || lim->find_livelock,
-	};
+	struct explore_config cfg = config_of(race, lim);
 	struct machine *m;
 	struct sys *sys;
 	int rc = machine_create(&m, RACE_STAGE_TOPOLOGY, NULL, NULL);
@@ -100,6 +113,44 @@ static void find_shown(const struct race *race, const struct race_row *row,
 	}
 }
 
+static void say(const struct race *race, const struct race_limits *lim,
+		const struct explore_result *r, struct race_outcome *o)
+{
+	const struct explore_config cfg = config_of(race, lim);
+	char bound[40];
+
+	switch (r->outcome) {
+	case EXPLORE_PROVED:
+	case EXPLORE_VIOLATION:
+		snprintf(o->verdict, sizeof(o->verdict), "%s",
+			 r->outcome == EXPLORE_PROVED ? "PASS" : "FAIL");
+		return;
+	case EXPLORE_NOT_FINISHED:
+		snprintf(o->verdict, sizeof(o->verdict), "not finished");
+		snprintf(o->remark, sizeof(o->remark), "not finished: %llu %s, "
+			 "bound %s", (unsigned long long)
+			 (lim->mode ? r->runs : r->states), lim->mode
+			 ? "schedules" : "states",
+			 explore_bound(&cfg, r, bound, sizeof(bound)));
+		return;
+	case EXPLORE_BOUNDED:
+		snprintf(o->verdict, sizeof(o->verdict), "PASS within %u "
+			 "preemption%s", lim->max_preemptions,
+			 lim->max_preemptions == 1 ? "" : "s");
+		snprintf(o->remark, sizeof(o->remark), "schedules with more "
+			 "than %u preemptions were not tried",
+			 lim->max_preemptions);
+		return;
+	case EXPLORE_SAMPLED:
+		snprintf(o->verdict, sizeof(o->verdict), "none found");
+		snprintf(o->remark, sizeof(o->remark), "%llu schedules tried "
+			 "(%s, seed %llu), none loses: that is no proof",
+			 (unsigned long long)r->runs, lim->mode == EXPLORE_PCT
+			 ? "pct" : "random", (unsigned long long)lim->seed);
+		return;
+	}
+}
+
 void race_run(const struct race *race, const struct race_row *row,
 	      const struct kernel *k, const struct race_limits *lim,
 	      struct race_outcome *out)
@@ -110,10 +161,12 @@ void race_run(const struct race *race, const struct race_row *row,
 	memset(out, 0, sizeof(*out));
 	first.want_shortest = false;
 	out->error = explore_row(race, row, k, &first, &r);
-	if (out->error)
+	if (out->error) {
+		snprintf(out->verdict, sizeof(out->verdict), "error");
 		return;
+	}
 	out->outcome = r.outcome;
-	snprintf(out->limit, sizeof(out->limit), "%s", r.limit ? r.limit : "");
+	say(race, lim, &r, out);
 	out->states = r.states;
 	out->transitions = r.transitions;
 	out->finals = r.finals;
@@ -123,7 +176,7 @@ void race_run(const struct race *race, const struct race_row *row,
 	memcpy(out->text, r.text, sizeof(out->text));
 	keep(out, &r, row->memory, lim->is_demand_only);
 	free(r.moves);
-	if (r.outcome == EXPLORE_VIOLATION && lim->want_shortest)
+	if (r.outcome == EXPLORE_VIOLATION && lim->want_shortest && !lim->mode)
 		find_shown(race, row, k, lim, out);
 }
 
@@ -131,24 +184,16 @@ bool race_is_expected(const struct race_row *row, const struct race_outcome *o)
 {
 	if (o->error)
 		return false;
-	if (o->outcome == EXPLORE_PROVED)
+	if (o->outcome == EXPLORE_PROVED || o->outcome == EXPLORE_BOUNDED ||
+	    o->outcome == EXPLORE_SAMPLED)
 		return row->expected == VERDICT_PASS;
 	return o->outcome == EXPLORE_VIOLATION && row->expected == VERDICT_FAIL &&
 	       (!row->expected_oracles ||
 		(oracle_by_name(o->oracle) & row->expected_oracles));
 }
 
-const char *race_verdict_name(const struct race_outcome *o)
+bool race_is_open(const struct race_row *row, const struct race_outcome *o)
 {
-	if (o->error)
-		return "error";
-	switch (o->outcome) {
-	case EXPLORE_PROVED:
-		return "PASS";
-	case EXPLORE_VIOLATION:
-		return "FAIL";
-	case EXPLORE_NOT_FINISHED:
-		break;
-	}
-	return "not finished";
+	return !o->error && row->expected == VERDICT_FAIL &&
+	       (o->outcome == EXPLORE_BOUNDED || o->outcome == EXPLORE_SAMPLED);
 }

@@ -16,6 +16,12 @@ void race_on_final(void *mm);
 struct race_limits {
 	u64 max_states;
 	double max_seconds;
+	u64 max_bytes;
+	bool is_bounded;        /* see explore_config                         */
+	u32 max_preemptions;
+	enum explore_mode mode;
+	u64 seed, runs;
+	u32 pct_depth;
 	bool is_plain;          /* no reduction                               */
 	bool is_demand_only;    /* no speculative fills                       */
 	bool want_shortest;
@@ -27,7 +33,8 @@ struct race_limits {
 struct race_outcome {
 	int error;                      /* negative errno of the stage        */
 	enum explore_outcome outcome;
-	char limit[40];
+	char verdict[40];               /* "PASS", "PASS within 2 preemptions" */
+	char remark[160];               /* what it does not say; or empty     */
 	u64 states, transitions, finals;
 	u32 max_depth;
 	double host_seconds;
@@ -51,7 +58,9 @@ void race_run(const struct race *race, const struct race_row *row,
 /* Does it agree with the catalogue? */
 bool race_is_expected(const struct race_row *row, const struct race_outcome *o);
 
-const char *race_verdict_name(const struct race_outcome *o);
+/* It should lose, and the part of the space that was searched does not. */
+bool race_is_open(const struct race_row *row, const struct race_outcome *o);
+
 extern const char *const memory_model_names[];  /* "sc" "tso" "weak", NULL    */
 
 #endif

@@ -205,23 +205,61 @@ static int bounded_push(struct bounded *b, u32 last, u32 used)
 	return 0;
 }
 
-/* Return: 1 when a violation needs at most @bound switches, 0 when not, or
- * -ENOMEM. */
-static int within(const struct explore_config *cfg, const struct snap *start,
-		  u32 bound)
+static int bounded_keep(const struct bounded *b, struct explore_result *r)
+{
+	struct explore_move *m = calloc(b->depth ? b->depth : 1, sizeof(*m));
+
+	if (!m)
+		return -ENOMEM;
+	for (u32 i = 0; i < b->depth; i++) {
+		const struct frame *f = &b->f[i];
+
+		m[i].cpu = (u8)(f->at / NR_X_KINDS);
+		m[i].kind = (u8)(f->at % NR_X_KINDS);
+		m[i].nr_picks = (u8)f->nr_told;
+		memcpy(m[i].pick, f->pick, sizeof(m[i].pick));
+	}
+	free(r->moves);
+	r->moves = m;
+	r->nr_moves = b->depth;
+	return 0;
+}
+
+/* The machine made the top frame's move. */
+static int bounded_arrive(struct bounded *b, const struct budget *budget,
+			  u32 cpu, u32 used, struct explore_result *r)
+{
+	u32 on;
+
+	if (visited_lower(&b->seen, with_cpu(state_hash(), cpu), used) !=
+	    VISITED_NEW)
+		return 0;
+	r->states = b->seen.n;
+	on = moves_enabled();
+	if (on == moves_idle(on)) {
+		r->finals++;
+		moves_check_final(budget->cfg);
+	}
+	return on && !explorer.is_violated ? bounded_push(b, cpu, used) : 0;
+}
+
+int bounded_search(const struct budget *budget, const struct snap *start,
+		   u32 bound, struct explore_result *r)
 {
 	struct bounded b;
+	const char *limit = NULL;
 	int rc;
 
 	memset(&b, 0, sizeof(b));
 	snap_restore(start);
 	explorer.is_violated = false;
+	r->states = r->transitions = r->finals = 0;
 	rc = visited_create(&b.seen);
 	if (!rc)
 		rc = bounded_push(&b, UINT32_MAX, 0);
 	while (!rc && b.depth && !explorer.is_violated) {
 		struct frame *f = &b.f[b.depth - 1];
-		u32 used = b.used[b.depth - 1], last = b.last[b.depth - 1], cpu, on;
+		u32 used = b.used[b.depth - 1], last = b.last[b.depth - 1], cpu;
 
 		if (!frame_next(f)) {
 			free(f->snap);
@@ -234,32 +272,58 @@ static int within(const struct explore_config *cfg, const struct snap *start,
 			f->nr_told = 0;
 			continue;
 		}
+		limit = out_of_budget(budget, r, visited_bytes(&b.seen));
+		if (!limit && moves_lost_precision())
+			limit = "envelope or choice capacity";
+		if (limit)
+			break;
 		snap_restore(f->snap);
 		memcpy(explorer.pick, f->pick, sizeof(explorer.pick));
 		explorer.nr_told = f->nr_told;
 		moves_run(f->at);
+		r->transitions++;
 		f->nr_told = explorer.nr_picks;
 		memcpy(f->pick, explorer.pick, sizeof(f->pick));
 		memcpy(f->options, explorer.options, sizeof(f->options));
-		if (explorer.is_violated)
+		if (b.depth > r->max_depth)
+			r->max_depth = b.depth;
+		if (explorer.is_violated || explorer.sys->loads_grew)
 			break;
-		if (visited_lower(&b.seen, with_cpu(state_hash(), cpu), used) !=
-		    VISITED_NEW)
-			continue;
-		on = moves_enabled();
-		if (on == moves_idle(on))
-			moves_check_final(cfg);
-		if (!on)
-			continue;
-		rc = bounded_push(&b, cpu, used);
+		rc = bounded_arrive(&b, budget, cpu, used, r);
 	}
+	r->outcome = explorer.is_violated ? EXPLORE_VIOLATION
+		   : limit ? EXPLORE_NOT_FINISHED : EXPLORE_BOUNDED;
+	r->limit = limit;
+	if (!rc && explorer.is_violated)
+		rc = bounded_keep(&b, r);
 	while (b.depth)
 		free(b.f[--b.depth].snap);
 	free(b.f);
 	free(b.used);
 	free(b.last);
 	visited_destroy(&b.seen);
-	return rc ? rc : explorer.is_violated;
+	return rc;
+}
+
+/* Return: 1 when a violation needs at most @bound switches, 0 when not, or
+ * -ENOMEM. */
+static int within(const struct explore_config *cfg, const struct snap *start,
+		  u32 bound)
+{
+	const struct explore_config all = { .on_final = cfg->on_final,
+					    .final_arg = cfg->final_arg,
+					    .deadlock_is_final =
+						cfg->deadlock_is_final,
+					    .max_states = UINT64_MAX,
+					    .max_bytes = UINT64_MAX };
+	const struct budget none = { &all, 0 };
+	struct explore_result r;
+	int rc;
+
+	memset(&r, 0, sizeof(r));
+	rc = bounded_search(&none, start, bound, &r);
+	free(r.moves);
+	return rc ? rc : r.outcome == EXPLORE_VIOLATION;
 }
 
 int shortest(const struct explore_config *cfg, struct snap *start,

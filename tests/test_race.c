@@ -28,6 +28,7 @@ static struct sys *open_row(const struct race *race, const struct race_row *row,
 	cfg->use_sleep_sets = is_reduced;
 	cfg->on_final = race_on_final;
 	cfg->final_arg = race_mm(sys);
+	cfg->find_livelock = race->may_restart;
 	return sys;
 }
 
