@@ -155,10 +155,15 @@ static void window_table(struct emit *em, const struct timed_result *r)
 	}
 }
 
+static double units_per_second(const struct timed_result *r)
+{
+	return (double)r->done / (double)r->elapsed_cycles * (double)r->hz;
+}
+
 static void summary(struct emit *em, const struct experiment *x,
 		    const struct timed_result *r)
 {
-	char cyc[UNITS_MAX_TEXT], hz[UNITS_MAX_TEXT];
+	char cyc[UNITS_MAX_TEXT], hz[UNITS_MAX_TEXT], done[UNITS_MAX_TEXT];
 	double per = timed_flush_cycles(r);
 
 	emit_note(em, "\n%11.3f ms modelled (%s cycles at %s), %u thread%s on %u CPUs",
@@ -166,6 +171,10 @@ static void summary(struct emit *em, const struct experiment *x,
 		  units_format_grouped(r->elapsed_cycles, cyc),
 		  units_format(UNIT_HZ, r->hz, hz), r->nr_threads,
 		  r->nr_threads == 1 ? "" : "s", r->nr_cpus);
+	if (r->done)
+		emit_note(em, "%11.0f %s per second of modelled time (%s)",
+			  units_per_second(r), r->unit,
+			  units_format_grouped(r->done, done));
 	if (isfinite(per))
 		emit_note(em, "%11.1f cycles (%.0f ns) of the initiator per "
 			  "flush: sending, its own flush, waiting", per,
@@ -197,6 +206,7 @@ static void metas(struct emit *em, const struct timed_result *r)
 	emit_meta_u64(em, "result", "elapsed_cycles", r->elapsed_cycles);
 	emit_meta_double(em, "result", "elapsed_ms",
 			 timed_cycles_to_ms(r, r->elapsed_cycles));
+	emit_meta_u64(em, "result", r->unit, r->done);
 	emit_meta_double(em, "result", "flush_cycles", timed_flush_cycles(r));
 	if (r->is_checked)
 		emit_meta_u64(em, "result", "window_max_cycles",

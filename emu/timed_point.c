@@ -401,6 +401,8 @@ static void gather(struct sys *sys, const struct wl *w, struct timed_result *r)
 	r->hz = sys->m->hz;
 	r->nr_cpus = sys->nr_cpus;
 	r->nr_threads = w->nr_threads;
+	r->done = w->done;
+	snprintf(r->unit, sizeof(r->unit), "%s", w->unit);
 	r->is_checked = sys->is_checked;
 	snprintf(r->profile, sizeof(r->profile), "%s", sys->m->name);
 	snprintf(r->topology, sizeof(r->topology), "%s", sys->m->topology);

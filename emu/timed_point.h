@@ -57,6 +57,8 @@ struct timed_result {
 	u64 elapsed_cycles;
 	u64 hz;
 	u64 host_ns;
+	u64 done;                       /* units of the workload: */
+	char unit[32];                  /* accesses, iterations ...           */
 	u32 nr_cpus, nr_threads;
 	u32 nr_assumed, nr_assumed_used;        /* numbers of the machine     */
 	u64 frames;                     /* 4K frames ever handed out          */
