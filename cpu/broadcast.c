@@ -168,7 +168,7 @@ void cpu_broadcast(const struct inval_op *op, u16 asid, u64 vpn, u64 nr_pages,
 		for (u64 k = 0; k < nr_pages; k++) {
 			struct cpu_state *s = the_sys->cpu[i].s;
 
-			envelope_call(s->env, op->scope, asid,
+			envelope_call(s->env, op, asid,
 				      vpn + (k << order), this_cpu->id);
 			call_stores(s->sb, op, asid, vpn + (k << order));
 		}

@@ -14,6 +14,7 @@
 struct mmu_gather {
 	struct flush_batch b;
 	bool is_full_mm;        /* exit: everything goes, one flush of all    */
+	bool has_tables;        /* in the queue                               */
 };
 
 void gather_begin(struct mmu_gather *g, struct mm *mm);
@@ -25,6 +26,10 @@ void zap_range(struct mmu_gather *g, u64 start, u64 end);
  * may find them through an anon_vma any more. @ceiling 0 is the top. */
 void free_pgtables(struct mmu_gather *g, u64 start, u64 end, u64 floor,
 		   u64 ceiling);
+/* table_free.c: some kernels free a table before the gather's flush. Return:
+ * done. What the others wait for after it. */
+bool table_free_at_once(struct mmu_gather *g, u64 pfn);
+void tables_grace_period(void);
 /* The table @pfn, until now named by the entry of @level for @vpn. */
 void gather_table(struct mmu_gather *g, u64 pfn, u64 vpn, u32 level);
 

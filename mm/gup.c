@@ -6,6 +6,31 @@
 #include "mm/mm.h"
 #include "mm/oracle.h"
 
+/* The table that @pmd names may be unhooked meanwhile, but not freed: interrupts
+ * are off. A page that was unmapped before its reference was taken is given
+ * back. */
+static struct page *gup_pte(u64 pmd, u64 vpn, u64 *pfn)
+{
+	u64 *table = the_sys->mem.table[pte_pfn(pmd)];
+	u64 *p = &table[paging_index(&the_sys->mem.paging, vpn, 0)], e;
+	struct page *page;
+
+	e = pte_load(p);
+	oracle_walks(pte_pfn(pmd));
+	if (!(e & PTE_P) || !(e & PTE_RW))
+		return NULL;
+	page = page_of(pte_pfn(e));
+	if (!get_page_unless_zero(page))
+		return NULL;
+	if (pte_load(p) != e) {
+		put_page(page);
+		return NULL;
+	}
+	*pfn = pte_pfn(e);
+	NOTE("GUP-fast: pin frame %llu", (unsigned long long)*pfn);
+	return page;
+}
+
 /* Return: the head page with a reference, NULL for the slow path. */
 static struct page *gup_fast(struct mm *mm, u64 vpn, u64 *pfn)
 {
@@ -22,7 +47,21 @@ static struct page *gup_fast(struct mm *mm, u64 vpn, u64 *pfn)
 		*pfn = pte_pfn(pmd) + (vpn & (hpage_pages() - 1));
 		NOTE("GUP-fast: pin frame %llu", (unsigned long long)*pfn);
 	}
+	if (!page && (pmd & PTE_P) && !(pmd & PTE_PS))
+		page = gup_pte(pmd, vpn, pfn);
 	local_irq_enable();
+	return page;
+}
+
+bool gup_fast_only(struct mm *mm, u64 vpn)
+{
+	u64 obs = obs_save(), pfn;
+	struct page *page = gup_fast(mm, vpn, &pfn);
+
+	if (page)
+		put_page(page);
+	obs_restore(obs);
+	observe(page != NULL);
 	return page;
 }
 

@@ -414,6 +414,12 @@ const struct kernel_switch kernel_switches[] = {
 	     "a ranged flush counts for those after it"),
 	PART("lazy-return-order", lazy_return_orders, 0,
 	     "coming back from lazy mode, tlb_gen is read early"),
+	PART("flush-before-free", gather_frees_early, 1,
+	     "pages and tables are freed before the flush"),
+	PART("table-flush", table_free, TABLE_FREE_NO_BATCH,
+	     "a table that cannot be listed is freed before the flush"),
+	PART("table-rcu", table_free, TABLE_FREE_GATHERED,
+	     "tables are freed without waiting for who walks without locks"),
 	PART("freed-tables", lazy_tlb, LAZY_TLB_SKIP,
 	     "lazy CPUs are not told that page tables go"),
 	{ NULL, 0, 0, 0, NULL }

@@ -125,6 +125,17 @@ enum flush_filter {
 	FILTER_SWITCHING,       /* or may be about to                         */
 };
 
+/* When a page table that munmap unhooked is freed. */
+enum table_free {
+	TABLE_FREE_GATHERED,    /* with the pages, after the flush            */
+	TABLE_FREE_RCU,         /* and after all who have interrupts off      */
+	TABLE_FREE_NO_BATCH,    /* there is no memory to list it: at once,
+				 * after an interrupt for all                 */
+	TABLE_FREE_NO_BATCH_FLUSHED,    /* and after a flush                  */
+	TABLE_FREE_IF_ALONE,    /* at once if the mm has one user, else
+				 * gathered                                   */
+};
+
 struct kernel {
 	const char *name;
 	const char *commit;     /* what it stands for                         */
@@ -153,6 +164,10 @@ struct kernel {
 	bool protect_flushes;           /* change_protection ends in a flush  */
 	bool gather_knows_stride;       /* a gather of huge entries alone counts
 					 * those, not 4K pages (about 5.19)   */
+	bool gather_frees_early;        /* before the flush (a mutation)      */
+	bool gather_range_short;        /* a full gather flushes all but the
+					 * entry that filled it               */
+	enum table_free table_free;
 	bool gather_announces;          /* mmu_gather counts as a changer     */
 	bool gather_checks_nested;      /* and with two open flushes all      */
 	bool fork_links_at_head;        /* the child's VMA is walked first    */

@@ -406,6 +406,9 @@ bool migrate_page(struct page *page, u32 node);
 /* A device writes @value to (@vpn, @line) through a reference taken without
  * locks. Return: 0, -EFAULT. */
 int gup_fast_dma(struct mm *mm, u64 vpn, u32 line, u64 value);
+/* A reference to the page at @vpn without any lock, given back at once. Return:
+ * there was one. */
+bool gup_fast_only(struct mm *mm, u64 vpn);
 
 /* ---- flushing (tlb.c) ---- */
 void flush_tlb_range(struct mm *mm, u64 start, u64 end, u32 order);

@@ -176,6 +176,8 @@ static void test_rules(void **state)
 	assert_false(arch_rules[ARCH_RISCV].has_shared_asids);
 }
 
+static const struct inval_op page_op = { .scope = INVAL_PAGE };
+
 /* A broadcast is complete only at its initiator's sync: until then what it
  * names stays usable, and an entry that became stale anew outlives it. */
 static void test_broadcast_completes_at_sync(void **state)
@@ -185,7 +187,7 @@ static void test_broadcast_completes_at_sync(void **state)
 
 	envelope_retire(&env, &kind[0]);
 	envelope_retire(&env, &kind[1]);
-	envelope_call(&env, INVAL_PAGE, 5, 10, 2);
+	envelope_call(&env, &page_op, 5, 10, 2);
 	assert_int_equal(1, envelope_candidates(&env, 5, 10, index));
 	envelope_complete(&env, 1);             /* another's sync */
 	assert_int_equal(1, envelope_candidates(&env, 5, 10, index));
@@ -194,19 +196,19 @@ static void test_broadcast_completes_at_sync(void **state)
 	assert_int_equal(1, envelope_candidates(&env, 5, 11, index));
 
 	envelope_retire(&env, &kind[0]);
-	envelope_call(&env, INVAL_PAGE, 5, 10, 2);
+	envelope_call(&env, &page_op, 5, 10, 2);
 	envelope_retire(&env, &kind[0]);        /* valid again, stale again */
 	envelope_complete(&env, 2);
 	assert_int_equal(1, envelope_candidates(&env, 5, 10, index));
-	envelope_call(&env, INVAL_PAGE, 5, 10, 2);
+	envelope_call(&env, &page_op, 5, 10, 2);
 	envelope_complete(&env, 2);
 	assert_int_equal(0, envelope_candidates(&env, 5, 10, index));
 
 	/* Called again after it came back: all of it goes. */
 	envelope_retire(&env, &kind[0]);
-	envelope_call(&env, INVAL_PAGE, 5, 10, 2);
+	envelope_call(&env, &page_op, 5, 10, 2);
 	envelope_retire(&env, &kind[0]);
-	envelope_call(&env, INVAL_PAGE, 5, 10, 2);
+	envelope_call(&env, &page_op, 5, 10, 2);
 	envelope_complete(&env, 2);
 	assert_int_equal(0, envelope_candidates(&env, 5, 10, index));
 }

@@ -100,27 +100,30 @@ u32 envelope_invalidate(struct envelope *env, enum inval_scope scope, u16 pcid,
 	return before - env->n;
 }
 
+static bool names(const struct inval_op *op, u16 pcid, u64 vpn,
+		  const struct tlb_entry *e)
+{
+	return e->flags & TLB_TABLE
+		? inval_drops_walk(op, pcid, vpn, e->pcid, e->vpn, e->order)
+		: inval_drops(op->scope, pcid, vpn, e);
+}
+
 u32 envelope_perform(struct envelope *env, const struct inval_op *op, u16 pcid,
 		     u64 vpn)
 {
 	u32 before = env->n;
 
-	for (u32 i = env->n; i-- > 0; ) {
-		const struct tlb_entry *e = &env->e[i];
-
-		if (e->flags & TLB_TABLE
-		    ? inval_drops_walk(op, pcid, vpn, e->pcid, e->vpn, e->order)
-		    : inval_drops(op->scope, pcid, vpn, e))
+	for (u32 i = env->n; i-- > 0; )
+		if (names(op, pcid, vpn, &env->e[i]))
 			envelope_drop(env, i);
-	}
 	return before - env->n;
 }
 
-void envelope_call(struct envelope *env, enum inval_scope scope, u16 pcid,
+void envelope_call(struct envelope *env, const struct inval_op *op, u16 pcid,
 		   u64 vpn, u32 from)
 {
 	for (u32 i = 0; i < env->n; i++) {
-		if (!inval_drops(scope, pcid, vpn, &env->e[i]))
+		if (!names(op, pcid, vpn, &env->e[i]))
 			continue;
 		env->called[i] |= (u8)(1u << from);
 		env->renewed[i] &= (u8)~(1u << from);

@@ -75,7 +75,7 @@ u32 envelope_invalidate(struct envelope *env, enum inval_scope scope, u16 pcid,
  * performed at an unknown time before envelope_complete(), which drops what was
  * called. A member that became stale anew in between stays: another entry like
  * it, younger than the flush, hence without the mark of @from. */
-void envelope_call(struct envelope *env, enum inval_scope scope, u16 pcid,
+void envelope_call(struct envelope *env, const struct inval_op *op, u16 pcid,
 		   u64 vpn, u32 from);
 void envelope_complete(struct envelope *env, u32 from);
 

@@ -2,7 +2,7 @@
  * domain without its help, then one barrier that waits for all of them. No
  * interrupts, no masks, no lazy CPUs. Pages of one flush go out back to back;
  * 512 and more are one operation for the whole ASID, as the range forms of
- * FEAT_TLBIRANGE are not used. Leaf only, as no page table is freed. */
+ * FEAT_TLBIRANGE are not used. Leaf only, unless page tables are freed. */
 #include <errno.h>
 
 #include "mm/flush.h"
@@ -17,8 +17,9 @@ static void shoot(struct flush_req *r)
 		cpu_broadcast(inval_op_find("TLBI ASIDE1IS"), asid, 0, 1, 0);
 	else
 		for (u64 vpn = r->start; vpn < r->end; vpn += 1ull << r->order)
-			cpu_broadcast(inval_op_find("TLBI VALE1IS"), asid, vpn,
-				      1, 0);
+			cpu_broadcast(inval_op_find(r->freed_tables
+				      ? "TLBI VAE1IS" : "TLBI VALE1IS"), asid,
+				      vpn, 1, 0);
 	cpu_broadcast_sync();
 }
 

@@ -2,7 +2,7 @@
 
 #include "workloads/race.h"
 
-extern const struct race race_switch_mm;
+extern const struct race race_switch_mm, race_free;
 extern const struct race race_vma_adjust, race_exec_stack;
 extern const struct race race_fork_migration, race_thp_numa, race_dontneed,
 	race_mremap_flush, race_mremap_order, race_reclaim_batch;
@@ -19,6 +19,7 @@ const struct race *const races[] = {
 	&race_dontneed,
 	&race_mremap_flush,
 	&race_watch,
+	&race_free,
 	&race_switch_mm,
 	NULL
 };
