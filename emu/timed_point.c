@@ -15,6 +15,8 @@
 
 static const char *const placement_names[] = { "spread", "pack", NULL };
 
+static const char *const frames_names[] = { "in-order", "aligned", NULL };
+
 /* ORDER caches_mode, ORDER ept_mode */
 static const char *const caches_names[] = { "none", "walks", "full", NULL };
 static const char *const ept_names[] = { "none", "4k", "2m", "1g", NULL };
@@ -67,6 +69,12 @@ const struct opt timed_opts[] = {
 	{ .name = "thp", .kind = OPT_BOOL, .def = "yes",
 	  .help = "transparent huge pages on a first touch",
 	  FIELD(thp, "kernel") },
+	{ .name = "frames", .kind = OPT_ENUM, .def = "in-order",
+	  .names = frames_names,
+	  .help = "4K frames of fresh memory: the next one; or, for pages first "
+		  "touched in order of address, aligned in blocks of 16 as the "
+		  "pages are, so that TLBs that coalesce may",
+	  FIELD(frames, "kernel") },
 	{ .name = "scan-period", .kind = OPT_TIME_NS, .def = "0",
 	  .max = 1000000000000ull, .unit = "ns",
 	  .help = "time between two NUMA scans of a thread; 0: no scanning",
@@ -172,6 +180,7 @@ static int boot(const struct timed_point *p, const struct machine *m,
 		.scan_bytes = cfg->scan_bytes,
 		.scan_period_ns = cfg->scan_period_ns,
 		.thp_enabled = cfg->thp,
+		.aligns_frames = cfg->frames == FRAMES_ALIGNED,
 	};
 	int rc;
 

@@ -20,6 +20,9 @@
 /* ORDER placement_names */
 enum placement { PLACE_SPREAD, PLACE_PACK };
 
+/* ORDER frames_names */
+enum frame_order { FRAMES_IN_ORDER, FRAMES_ALIGNED };
+
 /* What every timed command can set. */
 struct timed_cfg {
 	const char *machine, *profile, *kernel, *flush, *workload;
@@ -31,6 +34,7 @@ struct timed_cfg {
 	u64 seed;
 	u64 scan_bytes, scan_period_ns;
 	bool thp;
+	int frames;             /* enum frame_order                           */
 	bool check;
 };
 

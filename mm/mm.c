@@ -121,6 +121,11 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 	rc = boot_memory(s, sys);
 	if (!rc)
 		rc = boot_percpu(s, sys, cfg->truth_pages);
+	if (!rc && cfg->aligns_frames) {
+		s->run = arena_alloc(&sys->arena,
+				     sys->nr_cpus * sizeof(*s->run));
+		rc = s->run ? 0 : -ENOMEM;
+	}
 	sys->os.fault = handle_mm_fault;
 	sys->os.user_tick = user_tick;
 	if (!rc)

@@ -131,6 +131,15 @@ struct node_mem {
 	u64 hand;               /* where reclaim looks next                   */
 };
 
+/* Frames that a CPU has set aside (runs.c). */
+#define RUN_PAGES 16u
+struct page_run {
+	u64 block;              /* of pages: vpn / RUN_PAGES                  */
+	u64 first;              /* pfn                                        */
+	u32 root, node;
+	u32 left;               /* bit a frame not given out yet              */
+};
+
 /* Ghost of a frame: what oracles know and kernels do not. */
 struct ghost {
 	u32 moved_to;           /* a mover read this frame to copy it there:
@@ -167,6 +176,7 @@ struct mm_state {
 	struct tlb_state *tlb_state;    /* [nr_cpus] switch.h                 */
 	bool masks_vary;        /* explored: mm_cpumask and lazy CPUs change  */
 	struct gather *gather;  /* [nr_cpus]                                  */
+	struct page_run *run;   /* [nr_cpus] mm_config.aligns_frames, or NULL */
 	struct swap *swap;      /* NULL: no device (swap.h)                   */
 	struct tlb_batch *batch;        /* [nr_cpus], see reclaim.h           */
 	u64 frames_per_node;
@@ -228,6 +238,7 @@ struct mm_config {
 	u64 scan_period_ns;             /* 0: the program's ticks do not scan */
 	u32 oracles;                    /* 0: all                             */
 	bool thp_enabled;
+	bool aligns_frames;             /* runs.c; timed                      */
 	u32 truth_pages;                /* explored: user pages with contents */
 	bool has_switches;              /* explored: tasks switch_mm() or
 					 * sleep; else which CPUs run an mm is
@@ -332,6 +343,11 @@ u32 alloc_table(u32 node);
 
 /* ---- frames (page.c) ---- */
 struct page *alloc_page(u32 node, u32 order);   /* refcount 1; NULL: none     */
+/* The same for page @vpn of this CPU's program, with a frame that suits it. */
+struct page *alloc_page_for(u32 node, u32 order, u64 vpn);
+/* A frame set aside for @vpn, or a fresh block's first; 0: none (runs.c). */
+u64 run_take(u32 node, u64 vpn);
+void runs_release(u32 node);
 void get_page(struct page *p);
 bool get_page_unless_zero(struct page *p);
 /* Take all references away at once, if there are exactly @count: then nobody

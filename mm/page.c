@@ -2,6 +2,8 @@
 #include "mm/mm.h"
 #include "mm/oracle.h"
 
+#define ANY_VPN UINT64_MAX
+
 u32 pfn_node(u64 pfn)
 {
 	return (u32)(pfn / mms()->frames_per_node);
@@ -44,12 +46,37 @@ static struct page *take(struct node_mem *n, u32 order)
 	return page_of(pfn);
 }
 
+/* Any frame, or the one set aside. */
+static struct page *take_for(u32 node, u32 order, u64 vpn)
+{
+	struct node_mem *n = &mms()->node[node];
+	struct page *p = NULL;
+	u64 pfn;
+
+	if (likely(!mms()->run))
+		return take(n, order);
+	pfn = order || vpn == ANY_VPN ? 0 : run_take(node, vpn);
+	if (pfn)
+		return page_of(pfn);
+	p = take(n, order);
+	if (!p && !order) {
+		runs_release(node);
+		p = take(n, order);
+	}
+	return p;
+}
+
 struct page *alloc_page(u32 node, u32 order)
+{
+	return alloc_page_for(node, order, ANY_VPN);
+}
+
+struct page *alloc_page_for(u32 node, u32 order, u64 vpn)
 {
 	struct page *p;
 
 	step(&mms()->node[node], true, cost_of(COST_PAGE_ALLOC));
-	p = take(&mms()->node[node], order);
+	p = take_for(node, order, vpn);
 	observe(p ? pfn_of(p) : 0);
 	if (!p)
 		return NULL;

@@ -211,6 +211,22 @@ static void test_xml_distances(void **state)
 		for (u32 b = 0; b < 4; b++)
 			assert_int_equal(first[(b - a) & 3],
 					 machine_distance(m, a, b));
+	/* Three distances: memory is the farther the dearer, in proportion;
+	 * 16 is half way between 10 and 22. */
+	for (u32 cpu = 0; cpu < m->nr_cpus; cpu++)
+		for (u32 b = 0; b < 4; b++) {
+			u64 local = m->cost[COST_DRAM_LOCAL];
+			u64 remote = m->cost[COST_DRAM_REMOTE];
+			u32 d = first[(b - m->cpu[cpu].node) & 3];
+
+			assert_in_range(machine_dram(m, cpu, b),
+				(local * 12 + (remote - local) * (d - 10)) / 12,
+				(local * 12 + (remote - local) * (d - 10) + 11)
+				/ 12);
+		}
+	assert_true(machine_dram(m, 0, 0) < machine_dram(m, 0, 1));
+	assert_true(machine_dram(m, 0, 1) < machine_dram(m, 0, 2));
+	assert_int_equal(machine_dram(m, 0, 1), machine_dram(m, 0, 3));
 	machine_destroy(m);
 	machine_destroy(s);
 }

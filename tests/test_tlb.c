@@ -810,6 +810,44 @@ static void test_levels(void **state)
 	finish(a);
 }
 
+/* What an inclusive level 2 evicts leaves level 1, though that has it in use; a
+ * non-inclusive one leaves level 1 alone. */
+static void test_inclusive(void **state)
+{
+	for (u32 is_inclusive = 0; is_inclusive < 2; is_inclusive++) {
+		const struct tlb_geometry geo[3] = {
+			geometry(0, 4, TLB_INDEX_LINEAR, TLB_REPL_LRU,
+				 TLB_HOLDS_4K),
+			geometry(0, 1, TLB_INDEX_LINEAR, TLB_REPL_LRU,
+				 TLB_HOLDS_2M),
+			geometry(0, 6, TLB_INDEX_LINEAR, TLB_REPL_LRU,
+				 ALL_SIZES),
+		};
+		struct tlb_design d = design_of(geo);
+		struct tlb_array *a;
+
+		d.is_inclusive = is_inclusive;
+		assert_int_equal(0, tlb_array_create(&a, &d, 1));
+		access_or_fill(a, 1);
+		for (u64 vpn = 2; vpn <= 7; vpn++) {
+			assert_int_equal(TLB_HIT_L1, look(a, 1, 1));
+			access_or_fill(a, vpn);
+		}
+		assert_false(is_in(a, TLB_L2, 1, 1));
+		assert_int_equal(!is_inclusive, is_in(a, TLB_L1_4K, 1, 1));
+		assert_int_equal(is_inclusive, a->stats.dropped_inclusive);
+		/* Dropped, not re-inserted: it walks, and is in both again. */
+		assert_int_equal(is_inclusive ? TLB_MISS : TLB_HIT_L1,
+				 look(a, 1, 1));
+		if (is_inclusive) {
+			access_or_fill(a, 1);
+			assert_true(is_in(a, TLB_L2, 1, 1));
+			assert_true(is_in(a, TLB_L1_4K, 1, 1));
+		}
+		finish(a);
+	}
+}
+
 /* TLB;DR's measured properties of a Kaby Lake class core, one by one */
 
 #define KBL_NR_ARRAYS 5
@@ -1182,6 +1220,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_plru4_keeps_the_other_half),
 		cmocka_unit_test(test_index_functions),
 		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_inclusive),
 		cmocka_unit_test(test_level_2_is_for_data_and_code),
 		cmocka_unit_test(test_cr3_empties_l1d),
 		cmocka_unit_test(test_pcid_slots_are_lru),

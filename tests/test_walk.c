@@ -1,9 +1,12 @@
 /* test_walk.c - what a page walk meets: paging-structure caches and data caches
  * against naive ones, and what walks cost, count and leave behind. */
 #include <errno.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "base/rng.h"
 #include "cpu/cache.h"
+#include "cpu/direct.h"
 #include "emu/timed_point.h"
 #include "tests/check.h"
 #include "tlb/psc.h"
@@ -667,6 +670,261 @@ static void test_contiguity(void **state)
 	}
 }
 
+/* With frames aligned as pages are, TLBs that coalesce do, without help: a fourth
+ * of the walks, four times the reach. A machine that does not sees no change. */
+static void test_aligned_frames(void **state)
+{
+	static const struct {
+		const char *profile, *frames, *pages;
+		u64 l1_misses;          /* a round                            */
+	} rows[] = {
+		/* Level 1 has 64 entries, of 4K or 16K. */
+		{ "zen3-milan", "in-order", "128", 128 },
+		{ "zen3-milan", "aligned", "128", 0 },
+		{ "zen3-milan", "aligned", "256", 0 },
+		{ "zen3-milan", "aligned", "512", 512 },
+		{ "skylake-sp", "aligned", "128", 128 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct timed_result *r = chase(PAIRS("profile", rows[i].profile,
+			"machine", "pack:1 core:1 pu:1", "contiguous", "yes",
+			"rounds", "10", "pages", rows[i].pages,
+			"frames", rows[i].frames));
+		u64 got = r->count.v[CTR_DTLB_LOAD_MISSES];
+
+		if (!rows[i].l1_misses)
+			assert_int_equal(0, got);
+		else
+			assert_in_range(got, 5 * rows[i].l1_misses,
+					10 * rows[i].l1_misses);
+		free(r);
+	}
+}
+
+/* How many frames two CPUs get, in order and out of it, until there are none;
+ * no frame twice. */
+static u32 frames_given(bool is_aligned, u64 seed)
+{
+	enum { FRAMES = 1000 };
+	struct sys_config cfg = {
+		.arena_bytes = 4u << 20, .nr_cpus = 2,
+		.paging = { .levels = 4, .bits = 9 }, .frames_per_node = FRAMES,
+	};
+	const struct mm_config mc = {
+		.kernel = kernel_find("v6.1"), .flush = flush_find("deferred"),
+		.aligns_frames = is_aligned,
+	};
+	bool is_given[FRAMES] = { false };
+	u64 vpn[2] = { 5, 1000 };
+	struct machine *m;
+	struct sys *sys;
+	struct rng g;
+	u32 n = 0;
+
+	rng_init(&g, seed);
+	OK(machine_create(&m, "pack:1 core:2 pu:1", NULL, &err));
+	cfg.m = m;
+	OK(sys_create(&sys, &cfg));
+	direct_install(sys);
+	OK(mm_boot(sys, &mc));
+	for (;; n++) {
+		u32 cpu = (u32)rng_below(&g, 2);
+		struct page *p;
+
+		this_cpu = &sys->cpu[cpu];
+		vpn[cpu] += rng_chance(&g, 1, 20) ? rng_below(&g, 40) : 1;
+		p = rng_chance(&g, 1, 30) ? alloc_page(0, 0)
+					  : alloc_page_for(0, 0, vpn[cpu]);
+		if (!p)
+			break;
+		assert_false(is_given[pfn_of(p)]);
+		is_given[pfn_of(p)] = true;
+	}
+	mm_shutdown(sys);
+	sys_destroy(sys);
+	machine_destroy(m);
+	return n;
+}
+
+static void test_aligned_frames_fill_memory(void **state)
+{
+	u64 seed = check_seed("frames");
+
+	for (u32 i = 0; i < 20; i++) {
+		assert_int_equal(999, frames_given(false, seed + i));
+		assert_int_equal(999, frames_given(true, seed + i));
+	}
+}
+
+/* ---- SMT --------------------------------------------------------------------------- */
+
+/* Two programs of 64 pages each: 64 entries suffice for one, not for both. On two
+ * cores each has its own; on one they compete. */
+static void test_smt_siblings_compete(void **state)
+{
+	static const char *const topology[] = {
+		"pack:1 core:2 pu:1", "pack:1 core:1 pu:2",
+	};
+	u64 misses[2];
+
+	for (u32 i = 0; i < 2; i++) {
+		struct timed_result *r = chase(PAIRS("machine", topology[i],
+			"threads", "2", "placement", "pack", "pages", "64",
+			"rounds", "20"));
+
+		misses[i] = r->count.v[CTR_DTLB_LOAD_MISSES];
+		assert_int_equal(0, r->count.v[CTR_WALK_LOAD]);
+		assert_int_equal(misses[i], r->count.v[CTR_STLB_HIT_LOAD]);
+		free(r);
+	}
+	assert_int_equal(0, misses[0]);
+	assert_in_range(misses[1], 2 * 20 * 64 * 9 / 10, 2 * 20 * 64);
+}
+
+/* ---- who sets A and D ---------------------------------------------------------------- */
+
+#define AD_PAGES 40u
+
+static u64 ad_vpn;
+
+static int ad_setup(struct wl *w, struct err *e)
+{
+	struct mm *mm = mm_create();
+
+	w->nr_threads = 1;
+	ad_vpn = wl_map(mm, AD_PAGES, VM_READ | VM_WRITE);
+	return wl_start(w, 0, mm, e);
+}
+
+/* Each page is read first, and stored to twice later. */
+static void ad_body(struct wl *w, u32 t)
+{
+	for (u32 pass = 0; pass < 3; pass++)
+		for (u32 i = 0; i < AD_PAGES; i++) {
+			struct run r = {
+				.va = (ad_vpn + i) << PAGE_SHIFT, .count = 3,
+				.bytes = 8, .stride = 8,
+				.op = pass ? RUN_WRITE : RUN_READ,
+			};
+
+			wl_runs(&r, 1);
+		}
+}
+
+static const struct workload ad = {
+	.name = "ad", .setup = ad_setup, .body = ad_body,
+};
+
+/* A copy of @profile with @feature the other way round; "": the profile. */
+static void toggled(const char *profile, const char *feature, const char *dir,
+		    char *path, size_t size)
+{
+	char from[128], key[64], *text, *at;
+	size_t len;
+
+	snprintf(from, sizeof(from), "machines/%s.ini", profile);
+	snprintf(path, size, "%s/p.ini", dir);
+	text = check_slurp(from);
+	assert_non_null(text);
+	text = realloc(text, strlen(text) + 2);
+	if (*feature) {
+		snprintf(key, sizeof(key), "\n%s = ", feature);
+		at = strstr(text, key);
+		assert_non_null(at);
+		at += strlen(key);
+		len = strlen(at);
+		if (!strncmp(at, "yes", 3)) {
+			memmove(at + 2, at + 3, len - 2);
+			memcpy(at, "no", 2);
+		} else {
+			memmove(at + 3, at + 2, len - 1);
+			memcpy(at, "yes", 3);
+		}
+	}
+	check_write(path, text, strlen(text));
+	free(text);
+}
+
+/* By hardware: an assist a page. By the kernel: a fault a page, flushed here on
+ * RISC-V, everywhere on Arm. A page that appears needs a local flush on RISC-V
+ * alone; no fault is spurious anywhere. */
+static void test_dirty_pages(void **state)
+{
+	static const struct {
+		const char *profile, *feature, *flush;
+		u64 assists, dirty_faults, local_flushes, broadcasts;
+	} rows[] = {
+		{ "skylake-sp", "", "deferred", AD_PAGES, 0, 0, 0 },
+		{ "neoverse-n1", "", "tlbi", AD_PAGES, 0, 0, 0 },
+		{ "neoverse-n1", "hafdbs", "tlbi", 0, AD_PAGES, 0, AD_PAGES },
+		{ "neoverse-n1", "hafdbs", "page", 0, AD_PAGES, AD_PAGES, 0 },
+		{ "riscv-sv48", "", "deferred", 0, AD_PAGES, 2 * AD_PAGES, 0 },
+		{ "riscv-sv48", "svadu", "deferred", AD_PAGES, 0, AD_PAGES, 0 },
+		{ "riscv-sv48", "svvptc", "deferred", 0, AD_PAGES, AD_PAGES, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char dir[64], path[128];
+		struct timed_result *r;
+		const u64 *v;
+
+		toggled(rows[i].profile, rows[i].feature, check_tmpdir(dir),
+			path, sizeof(path));
+		r = run(&ad, PAIRS("machine", "pack:1 core:1 pu:1", "profile",
+				   path, "flush", rows[i].flush, "thp", "no"),
+			false);
+		v = r->count.v;
+		assert_int_equal(9 * AD_PAGES, v[CTR_ACCESSES]);
+		assert_int_equal(AD_PAGES + rows[i].dirty_faults,
+				 v[CTR_PAGE_FAULTS]);
+		assert_int_equal(rows[i].assists, v[CTR_DIRTY_ASSISTS]);
+		assert_int_equal(rows[i].dirty_faults, v[CTR_DIRTY_FAULTS]);
+		assert_int_equal(0, v[CTR_ACCESSED_FAULTS]);
+		assert_int_equal(0, v[CTR_SPURIOUS_FAULTS]);
+		assert_int_equal(rows[i].local_flushes, v[CTR_LOCAL_FLUSH_ONE]);
+		assert_int_equal(rows[i].broadcasts, v[CTR_TLB_BROADCASTS]);
+		free(r);
+		check_rmdir(dir);
+	}
+}
+
+/* ---- large machines -------------------------------------------------------------------- */
+
+#ifdef __SANITIZE_ADDRESS__
+#define HAS_ASAN 1
+#else
+#define HAS_ASAN 0
+#endif
+
+/* 1 TiB and 256 CPUs, each with a program, fit in 200 MB of ours; of which those
+ * this process has already are a part. In a child, whose peak is its own. */
+static void test_large_machine_is_small(void **state)
+{
+	static const char *const caches[] = { "none", "walks" };
+
+	for (u32 i = 0; i < 2; i++) {
+		struct rusage use;
+		struct timed_result *r;
+		pid_t child = fork();
+		int status;
+
+		assert_true(child >= 0);
+		if (!child) {
+			r = chase(PAIRS("machine", "pack:4 [numa(memory=256GiB)]"
+				" core:32 pu:2", "threads", "256", "pages", "64",
+				"rounds", "1", "caches", caches[i]));
+			_exit(r->nr_cpus == 256 &&
+			      r->count.v[CTR_ACCESSES] == 256 * 64 ? 0 : 1);
+		}
+		assert_int_equal(child, wait4(child, &status, 0, &use));
+		assert_int_equal(0, status);
+		printf("# 1 TiB, 256 CPUs, caches %s: %ld KiB\n", caches[i],
+		       use.ru_maxrss);
+		assert_true(HAS_ASAN || use.ru_maxrss <= 200000000 / 1024);
+	}
+}
+
 /* ---- what a result leans on ---------------------------------------------------------- */
 
 static u32 leans_on(const struct workload *w, const char *const *more)
@@ -718,11 +976,16 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_nested_counts),
 	cmocka_unit_test(test_five_levels),
 	cmocka_unit_test(test_contiguity),
+	cmocka_unit_test(test_aligned_frames),
+	cmocka_unit_test(test_aligned_frames_fill_memory),
 	cmocka_unit_test(test_fracturing),
 	cmocka_unit_test(test_overlap),
 	cmocka_unit_test(test_walks_through_caches),
 	cmocka_unit_test(test_smt_is_exact),
 	cmocka_unit_test(test_fetches),
+	cmocka_unit_test(test_smt_siblings_compete),
+	cmocka_unit_test(test_large_machine_is_small),
+	cmocka_unit_test(test_dirty_pages),
 	cmocka_unit_test(test_assumed_where_used),
 };
 
