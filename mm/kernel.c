@@ -3,7 +3,8 @@
 #include "mm/kernel.h"
 
 /* What every kernel of these does; a mutation takes one away. */
-#define SOUND \
+#define SOUND SOUND_BUT_SWAP, SWAP(RECHECK_SLOT, true, true)
+#define SOUND_BUT_SWAP \
 	.thp_recheck_pmd = true, .thp_recheck_count = true, \
 	.isolation_is_exclusive = true, .thp_recheck_after_lock = true, \
 	.migrate_checks_count = true, \
@@ -11,8 +12,13 @@
 	.pmd_migration_flushes = true, .fork_flushes = true, \
 	.cow_flushes = true, .mremap_flushes = true, \
 	.batch_flushes = true, .batch_flush_dirty = true, \
-	.swapin_recheck = RECHECK_SLOT, .lazy_return_orders = true, \
+	.lazy_return_orders = true, \
 	.gen_partial_is_next = true, .gen_partial_is_newest = true
+
+/* The swap cache: what faults look at again, who may move its pages. */
+#define SWAP(recheck, freezes, wants_mapped) \
+	.swapin_recheck = (recheck), .swap_move_freezes = (freezes), \
+	.migrate_wants_mapped = (wants_mapped)
 
 /* What walks of mappings rely on since 2.6.36. */
 #define RMAP_2_6_36 .adjust_locks = true, .rmap_lock = RMAP_LOCK_ROOT, \
@@ -258,6 +264,7 @@ static const struct kernel v4_19 = {
 };
 
 #include "mm/kernel_rmap.inc"
+#include "mm/kernel_swap.inc"
 #include "mm/kernel_switch.inc"
 
 /* Model variants: the mover that never takes the scanner's lock. */
@@ -294,7 +301,7 @@ static const struct kernel v4_14_nolock = {
 };
 
 const struct kernel *const kernels[] = {
-	RMAP_KERNELS &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
+	RMAP_KERNELS SWAP_KERNELS &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
 	&v3_13_posted, &no_gather, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_19, &v5_8, &v5_11,
 	&v5_14,
@@ -384,6 +391,14 @@ const struct kernel_switch kernel_switches[] = {
 	     "copy-on-write under userfaultfd does not look for flushes to come"),
 	PART("cow-flush", cow_flushes, 0,
 	     "the copy goes in without a flush of the old page"),
+	PART("swapin-recheck", swapin_recheck, RECHECK_NONE,
+	     "a page of the swap cache is not looked at again once locked"),
+	PART("swapin-recheck-slot", swapin_recheck, RECHECK_CACHED,
+	     "that it is in the cache is enough, for whichever slot"),
+	PART("swap-freeze", swap_move_freezes, 0,
+	     "a page that was looked up is moved all the same"),
+	PART("migrate-mapped", migrate_wants_mapped, 0,
+	     "a page that nobody maps is moved by its anon_vma"),
 	PART("batch-flush", batch_flushes, 0,
 	     "what reclaim unmapped is never flushed"),
 	PART("batch-flush-dirty", batch_flush_dirty, 0,

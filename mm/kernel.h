@@ -232,6 +232,9 @@ struct kernel {
 	bool wp_checks_pending;         /* copy-on-write under userfaultfd's
 					 * write protection flushes           */
 	enum swapin_recheck swapin_recheck;
+	bool swap_move_freezes;         /* the cache's page is replaced only if
+					 * nobody has looked it up            */
+	bool migrate_wants_mapped;      /* or cached: else it refuses         */
 	bool cow_counts_refs;           /* reuse only without references      */
 };
 

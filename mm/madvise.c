@@ -102,6 +102,10 @@ static void advise(struct mm *mm, u64 start, u64 end, enum madvice advice)
 	bool is_zap = advice == MADV_DONTNEED;
 	struct mmu_gather g;
 
+	if (advice == MADV_PAGEOUT) {
+		pageout(mm, start, end);
+		return;
+	}
 	oracle_discard_begin(mm, start, end);
 	gather_begin(&g, mm);
 	if (is_zap)

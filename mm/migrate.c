@@ -4,6 +4,7 @@
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
+#include "mm/swap.h"
 
 static void count_result(bool ok, u32 order)
 {
@@ -152,48 +153,95 @@ bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
 
 /* ---- through migration entries ------------------------------------------------------ */
 
+static bool is_cached(struct page *page)
+{
+	touch(&page->swap_slot, false);
+	observe(page->swap_slot);
+	return page->swap_slot;
+}
+
+/* @page is unmapped and locked, @new locked if it is to be found. From here on
+ * who looks the page up finds @new. Return: false when somebody else holds it
+ * (GUP, another fault). */
+static bool move_mapping(struct page *page, struct page *new)
+{
+	if (page->swap_slot) {
+		if (!replace_in_swap_cache(page, new))
+			return false;
+	} else if (kern()->migrate_checks_count &&
+		   READ_ONCE(page->refcount) != 1) {
+		return false;
+	}
+	touch(new, true);
+	new->index = page->index;
+	new->anon_vma = page->anon_vma;
+	return true;
+}
+
+/* An anonymous page that nobody maps is found by its swap slot alone. If it has
+ * none there is nothing to move, and its anon_vma may be gone (67b9509b2c68). */
+static bool may_move(struct page *page, const struct anon_vma *av, bool cached)
+{
+	return av || cached || !kern()->migrate_wants_mapped;
+}
+
+/* Unmap, copy, map. Both are locked. Return: moved. */
+static bool move_to(struct page *page, struct page *new, bool is_mapped)
+{
+	u32 entries = 0, left = is_mapped ? try_to_migrate(page, &entries) : 0;
+
+	/* One mapping stayed, or somebody refers to it. */
+	if (left || !move_mapping(page, new)) {
+		if (is_mapped)
+			remove_migration_ptes(page, page, entries);
+		return false;
+	}
+	copy_page(new, page);
+	if (is_mapped)
+		remove_migration_ptes(page, new, entries);
+	else
+		oracle_moved(page);
+	return true;
+}
+
 /* @page: isolated, with the isolator's reference. Both are used up. */
 bool migrate_page(struct page *page, u32 node)
 {
-	u32 order = page->order, left, entries = 0;
+	u32 order = page->order;
+	bool cached, ok = false;
+	struct page *new = NULL;
 	struct anon_vma *av;
-	struct page *new;
 
 	if (!trylock_page(page)) {
 		putback_lru_page(page);
 		count_result(false, order);
 		return false;
 	}
-	/* Unmapped in the middle, the page's list could go away. */
+	/* Unmapped in the middle, the page's list could go away (3f6c82728f4e). */
 	av = page_get_anon_vma(page);
-	new = av ? alloc_page(node, order) : NULL;
-	left = new ? try_to_migrate(page, &entries) : 1;
-	/* Somebody else holds it (GUP, another fault), or one mapping stayed. */
-	if (left || (kern()->migrate_checks_count &&
-		     READ_ONCE(page->refcount) != 1)) {
-		if (new)
-			remove_migration_ptes(page, page, entries);
-		if (av)
-			put_anon_vma(av);
-		unlock_page(page);
-		if (new)
-			put_page(new);
-		putback_lru_page(page);
-		count_result(false, order);
-		return false;
-	}
-	touch(new, true);
-	new->index = page->index;
-	new->anon_vma = page->anon_vma;
-	copy_page(new, page);
-	remove_migration_ptes(page, new, entries);
-	put_anon_vma(av);
-	new->is_lru = 1;
+	cached = is_cached(page);
+	if (may_move(page, av, cached))
+		new = alloc_page(node, order);
+	if (new && cached)
+		(void)trylock_page(new);
+	if (new)
+		ok = move_to(page, new, av || !cached);
+	if (av)
+		put_anon_vma(av);
+	touch_flags(new ? new : page, true);
+	if (ok)
+		new->is_lru = 1;
 	unlock_page(page);
-	put_page(new);          /* the allocation's; its mappings keep it */
-	put_page(page);
-	count_result(true, order);
-	return true;
+	if (new && cached)
+		unlock_page(new);
+	if (new)
+		put_page(new);  /* the allocation's; its mappings keep it */
+	if (ok)
+		put_page(page);
+	else
+		putback_lru_page(page);
+	count_result(ok, order);
+	return ok;
 }
 
 bool migrate_misplaced_page(struct page *page, u32 node)

@@ -149,6 +149,30 @@ u32 reclaim_frames(const u64 *pfn, u32 n)
 	return shrink_pages(page, nr);
 }
 
+void pageout(struct mm *mm, u64 start, u64 end)
+{
+	struct page *page[RECLAIM_BATCH];
+	u32 n = 0;
+
+	for (u64 vpn = start; vpn < end && n < RECLAIM_BATCH; vpn++) {
+		u64 *pmd = pgtable_entry(mm, vpn, PMD_LEVEL), *p, e;
+		struct spinlock *ptl;
+
+		e = pmd ? pte_load(pmd) : 0;
+		if (!e || pmd_is_huge(e))
+			continue;
+		ptl = pgtable_lock(mm, vpn, 0);
+		spin_lock(ptl);
+		p = pgtable_entry(mm, vpn, 0);
+		e = pte_load(p);
+		if ((e & PTE_P) && READ_ONCE(page_of(pte_pfn(e))->mapcount) == 1 &&
+		    isolate_lru_page(page_of(pte_pfn(e))))
+			page[n++] = page_of(pte_pfn(e));
+		spin_unlock(ptl);
+	}
+	shrink_pages(page, n);
+}
+
 /* ---- which pages ---------------------------------------------------------------------- */
 
 /* Looking at A without a flush: a CPU that has the entry cached does not set it
@@ -172,6 +196,7 @@ static bool is_candidate(struct page *page)
 		return false;
 	COUNT(PGSCAN, 1);
 	walk_mapped(page, clear_young, &young);
+	observe(young);
 	return !young;
 }
 

@@ -89,12 +89,21 @@ static void unlock_also(const struct walk *w, const struct vma *v)
 		anon_vma_unlock(v->anon_vma);
 }
 
+/* Of an object in the pool only this says so. */
+static void must_live(const struct anon_vma *av)
+{
+	touch(&av->root, false);
+	oracle_object_used(av->root != NULL, "anon_vma");
+}
+
 /* Return: false when it must begin again. */
 static bool walk_once(const struct walk *w)
 {
 	bool is_done = true;
 
+	must_live(w->av);
 	anon_vma_lock(w->av);
+	must_live(w->av);
 	for (struct anon_vma_chain *c = w->av->first; c && is_done;
 	     c = c->next) {
 		is_done = lock_also(w, c->vma);

@@ -230,6 +230,27 @@ bool take_from_swap_cache(struct page *page)
 	return ok;
 }
 
+bool replace_in_swap_cache(struct page *page, struct page *new)
+{
+	struct swap *s = lock();
+	u32 i = page->swap_slot - 1;
+	bool ok = !kern()->swap_move_freezes || page_ref_freeze(page, 2);
+
+	if (ok) {
+		remove_page(s, page);
+		insert(s, new, i);
+		touch_flags(new, true);
+		touch_flags(page, false);
+		new->is_dirty = page->is_dirty;
+		if (kern()->swap_move_freezes)
+			page_ref_unfreeze(page, 1);
+		else
+			atomic_dec(&page->refcount);
+	}
+	unlock(s);
+	return ok;
+}
+
 /* Not frozen by somebody who takes it out of the cache, or not there. */
 static bool is_settled(const void *arg)
 {

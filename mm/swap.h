@@ -53,6 +53,9 @@ void delete_from_swap_cache(struct page *page);
 /* Out of the cache and of everybody's reach, if it is clean and has only the
  * caller's reference besides the cache's. Return: done. */
 bool take_from_swap_cache(struct page *page);
+/* @new takes the place of @page, both locked, if @page has only the caller's
+ * reference besides the cache's. Return: done. */
+bool replace_in_swap_cache(struct page *page, struct page *new);
 /* With a reference, not locked: it may be anything by the time it is. NULL:
  * none. */
 struct page *lookup_swap_cache(u64 entry);

@@ -6,13 +6,14 @@ extern const struct race race_switch_mm, race_free;
 extern const struct race race_vma_adjust, race_exec_stack;
 extern const struct race race_fork_migration, race_thp_numa, race_dontneed,
 	race_mremap_flush, race_mremap_order, race_reclaim_batch;
-extern const struct race race_watch;
+extern const struct race race_watch, race_swap_cache;
 
 /* The order of `tlbemu list races`. */
 const struct race *const races[] = {
 	&race_fork_migration,
 	&race_vma_adjust,
 	&race_exec_stack,
+	&race_swap_cache,
 	&race_mremap_order,
 	&race_thp_numa,
 	&race_reclaim_batch,
