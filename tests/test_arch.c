@@ -563,6 +563,8 @@ static void test_arrays_are_within(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(profiles); i++)
 		for (int arch = 0; arch < NR_ARCHS; arch++)
 			arrays_within(profiles[i], (enum arch)arch);
+	arrays_within("cortex-a76", ARCH_ARM);
+	arrays_within("riscv-sv48", ARCH_RISCV);
 }
 
 /* ---- break-before-make, in the modelled kernel's hands ------------------------- */

@@ -2,9 +2,11 @@
  * and case by case. `test_tlb NAME` runs one case. */
 #include <errno.h>
 
+#include "cpu/machine.h"
 #include "tests/check.h"
 #include "tests/ref_tlb.h"
 #include "tlb/array.h"
+#include "workloads/trace_file.h"
 
 #define ALL_SIZES (TLB_HOLDS_4K | TLB_HOLDS_2M | TLB_HOLDS_1G)
 
@@ -544,6 +546,167 @@ static void test_agrees_with_reference(void **state)
 	}
 	print_message("%llu operations on %u designs\n",
 		      (unsigned long long)nr_ops, nr_designs);
+}
+
+/* ---- the same over real programs --------------------------------------------- */
+
+static const char *const real_traces[] = {
+	"tests/data/ls.tlbt", "tests/data/sort.tlbt", "tests/data/xz.tlbt",
+};
+
+/* Real parts, and random designs that between them have every policy. */
+static const char *const real_parts[] = {
+	"skylake-sp", "ice-lake-sp", "zen2-rome", "zen5-turin", "cortex-a76",
+	"riscv-sv48",
+};
+
+#ifdef __SANITIZE_ADDRESS__
+enum { PART_PAGES = 800, DESIGN_PAGES = 6000 };
+#else
+enum { PART_PAGES = 3000, DESIGN_PAGES = 30000 };
+#endif
+
+/* What the page tables of a trace's program say of @vpn: regions of 2M are mapped
+ * by small pages, contiguous or not, or by a large one. */
+static struct tlb_entry mapped_at(u64 vpn, u16 pcid)
+{
+	u64 h = (vpn >> 9) * 0x9e3779b97f4a7c15ull >> 56;
+	struct tlb_entry e = { .vpn = vpn, .pcid = pcid, .flags = TLB_W };
+
+	e.order = h % 4 == 3 ? 9 : 0;
+	e.vpn &= ~tlb_order_mask(e.order);
+	e.pfn = e.vpn & tlb_order_mask(30);
+	e.contig = e.order ? 0 : (u8)(h % 4 * 2);
+	return e;
+}
+
+static void trace_access(struct pair *p, enum tlb_use use, u16 pcid, u64 vpn)
+{
+	struct tlb_entry want, *got, e = mapped_at(vpn, pcid);
+	enum tlb_level level = ref_tlb_lookup(p->r, 0, use, pcid, vpn, &want);
+	bool needs_d = use == TLB_STORE && !(want.flags & TLB_D);
+
+	expect(p, "hit level", level,
+	       tlb_array_access(p->a[0], use, pcid, vpn, &got));
+	if (level != TLB_MISS)
+		expect_entry(p, &want, got);
+	if (level != TLB_MISS && !needs_d)
+		return;
+	/* A walk, or what a store does to a clean entry. */
+	e.flags |= use == TLB_STORE ? TLB_D : 0;
+	expect(p, "filled", ref_tlb_fill(p->r, 0, use, vpn, &e, &want),
+	       (got = tlb_array_fill(p->a[0], use, vpn, &e)) != NULL);
+	if (got)
+		expect_entry(p, &want, got);
+}
+
+/* Now and then the system gets in between. */
+static void trace_event(struct pair *p, u16 *pcid, u64 vpn)
+{
+	if (p->op % 701 == 0)
+		expect(p, "dropped of a page",
+		       ref_tlb_invalidate(p->r, 0, INVAL_PAGE_GLOBAL, *pcid,
+					  vpn),
+		       tlb_array_invlpg(p->a[0], *pcid, vpn));
+	if (p->op % 2503)
+		return;
+	*pcid = 1 + p->op / 2503 % 3;
+	expect(p, "dropped by load_cr3",
+	       ref_tlb_load_cr3(p->r, 0, *pcid, p->op % 2),
+	       tlb_array_load_cr3(p->a[0], *pcid, p->op % 2));
+}
+
+/* @nr_pages changes of page or of use in @path, the first @skip left out. */
+static u64 run_trace(struct pair *p, const char *path, u32 skip, u32 nr_pages)
+{
+	const struct run *r;
+	struct trace *t;
+	struct err e;
+	u64 last = 0, page, use;
+	u16 pcid = 1;
+	size_t n;
+
+	assert_int_equal(0, trace_open(&t, path, &e));
+	for (p->op = 0; p->op < nr_pages; ) {
+		assert_int_equal(0, trace_next(t, &r, &n, &e));
+		assert_true(n);
+		for (size_t i = 0; i < n && p->op < nr_pages; i++) {
+			use = r[i].op == RUN_READ ? TLB_LOAD :
+			      r[i].op == RUN_FETCH ? TLB_FETCH : TLB_STORE;
+			page = r[i].va >> PAGE_SHIFT << 2 | use;
+			if (page == last)
+				continue;
+			last = page;
+			if (skip) {
+				skip--;
+				continue;
+			}
+			trace_access(p, (enum tlb_use)use, pcid,
+				     r[i].va >> PAGE_SHIFT);
+			p->op++;
+			trace_event(p, &pcid, r[i].va >> PAGE_SHIFT);
+			if (p->op % 1024 == 0)
+				compare_contents(p);
+		}
+	}
+	trace_close(t);
+	compare_contents(p);
+	compare_stats(p);
+	assert_null(tlb_array_check(p->a[0]));
+	return p->op;
+}
+
+static u64 run_design(const struct tlb_design *d, u64 seed, u32 trace, u32 skip,
+		      u32 nr_pages)
+{
+	struct pair p = { .seed = seed, .d = *d, .nr_threads = 1 };
+	u64 nr;
+
+	assert_int_equal(0, tlb_array_create(p.a, d, 1));
+	p.r = ref_tlb_create(d, 1, seed);
+	tlb_array_seed(p.a[0], seed);
+	nr = run_trace(&p, real_traces[trace], skip, nr_pages);
+	ref_tlb_destroy(p.r);
+	tlb_array_destroy(p.a[0]);
+	return nr;
+}
+
+static bool has_policy(const struct tlb_design *d, enum tlb_repl repl)
+{
+	for (u32 i = 0; i < d->nr_arrays; i++)
+		if (d->array[i].replacement == repl)
+			return true;
+	return false;
+}
+
+static void test_agrees_on_real_traces(void **state)
+{
+	u64 seed = check_seed("real traces"), nr = 0;
+
+	for (u32 t = 0; t < ARRAY_LEN(real_traces); t++) {
+		for (u32 i = 0; i < ARRAY_LEN(real_parts); i++) {
+			struct machine *m;
+			struct err e;
+
+			assert_int_equal(0, machine_create(&m,
+				"pack:1 core:1 pu:1", real_parts[i], &e));
+			nr += run_design(&m->tlb, seed, t, 20000 * i, PART_PAGES);
+			machine_destroy(m);
+		}
+		for (u32 policy = 0; policy < NR_TLB_REPL; policy++) {
+			struct tlb_design d;
+			struct rng g;
+			u64 n = seed + 1000 * t + 100 * policy;
+
+			do {
+				rng_init(&g, n++);
+				random_design(&g, &d);
+			} while (tlb_design_error(&d, 1, NULL) ||
+				 !has_policy(&d, (enum tlb_repl)policy));
+			nr += run_design(&d, n, t, 5000 * policy, DESIGN_PAGES);
+		}
+	}
+	print_message("%llu changes of page\n", (unsigned long long)nr);
 }
 
 /* Published measurements
@@ -1215,6 +1378,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_agrees_with_reference),
+		cmocka_unit_test(test_agrees_on_real_traces),
 		cmocka_unit_test(test_policies_equal_published_vectors),
 		cmocka_unit_test(test_shortest_evictions),
 		cmocka_unit_test(test_plru4_keeps_the_other_half),
