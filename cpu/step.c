@@ -550,13 +550,50 @@ static void retire_unhooked(struct cpu_state *s, u32 root, u64 vpn, u32 level,
 			may_hold(s, cached(at[i], level, old, 0));
 }
 
+static bool is_in(u64 vpn, u32 level, u32 table, const u64 *pte)
+{
+	return table && &the_sys->mem.table[table][paging_index(
+			       &the_sys->mem.paging, vpn, level)] == pte;
+}
+
+/* Below @table, whose entries are of level @at. */
+static bool find_entry(u32 table, u32 at, u32 level, const u64 *pte, u64 *vpn)
+{
+	const struct paging *pg = &the_sys->mem.paging;
+	const u64 *t = the_sys->mem.table[table];
+	u64 first = *vpn;
+
+	for (u32 i = 0; i < paging_entries(pg); i++) {
+		*vpn = first + ((u64)i << paging_order(pg, at));
+		touch(&t[i], false);
+		if (&t[i] == pte)
+			return at == level;
+		if (at > level && (t[i] & PTE_P) && !(t[i] & PTE_PS) &&
+		    find_entry((u32)pte_pfn(t[i]), at - 1, level, pte, vpn))
+			return true;
+	}
+	return false;
+}
+
+u64 pte_vpn(u32 root, u64 vpn, u32 level, const u64 *pte)
+{
+	u64 found = 0;
+
+	if (!the_sys->is_explored || !the_sys->may_speculate ||
+	    is_in(vpn, level, (u32)walk_table_of(root, vpn, level), pte))
+		return vpn;
+	return find_entry(root, the_sys->mem.paging.levels - 1u, level, pte,
+			  &found) ? found : UINT64_MAX;
+}
+
 void pte_retire(u32 root, u64 vpn, u32 level, u64 old)
 {
 	bool is_leaf = !gives_fault(old) && (!level || (old & PTE_PS));
 
 	if (!the_sys->is_explored || !the_sys->may_speculate)
 		return;
-	if (gives_fault(old) && !the_sys->m->rules.caches_invalid)
+	if (vpn == UINT64_MAX ||
+	    (gives_fault(old) && !the_sys->m->rules.caches_invalid))
 		return;
 	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
 		struct cpu_state *s = the_sys->cpu[i].s;
@@ -617,7 +654,7 @@ static void retire(u32 root, u64 vpn, u32 level, const u64 *pte)
 	if (the_sys->is_by_manual)
 		mmu_retire(root, vpn, level, pte, false);
 	else
-		pte_retire(root, vpn, level, *pte);
+		pte_retire(root, pte_vpn(root, vpn, level, pte), level, *pte);
 }
 
 void pte_store(u32 root, u64 vpn, u32 level, u64 *pte, u64 v)

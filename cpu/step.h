@@ -129,6 +129,10 @@ void up_write(struct rwsem *s);
  * no longer in memory: CPUs that have the root loaded may still cache it. */
 void pte_retire(u32 root, u64 vpn, u32 level, u64 old);
 
+/* Where the tables under @root have entry @pte by now, which its writer found at
+ * @vpn: the table may have moved. UINT64_MAX: nowhere. */
+u64 pte_vpn(u32 root, u64 vpn, u32 level, const u64 *pte);
+
 /* The same for this CPU alone and all that the tables under @root say: it is
  * about to leave them. */
 void tables_retire(u32 root);

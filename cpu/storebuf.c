@@ -104,7 +104,9 @@ static void make_visible(const struct sb_entry *e)
 	if (e->kind == SB_PTE && the_sys->is_by_manual)
 		mmu_retire(e->root, e->vpn, e->level, (u64 *)(void *)p, true);
 	else if (e->kind == SB_PTE)
-		pte_retire(e->root, e->vpn, e->level, old);
+		pte_retire(e->root, pte_vpn(e->root, e->vpn, e->level,
+				  (const u64 *)(const void *)p),
+			   e->level, old);
 	if (e->kind == SB_LINE) {
 		u64 at = (u64 *)(void *)p - the_sys->mem.line;
 		u32 per = the_sys->mem.lines_per_frame;

@@ -38,6 +38,7 @@
 #define MREMAP_3_7 RMAP_2_6_36, .mremap_order = MREMAP_ORDER_LOCK_NEEDED
 #define MREMAP_4_19 MREMAP_3_7, .mremap_flush = MREMAP_FLUSH_LOCKED
 #define MREMAP_5_14 MREMAP_4_19, .mremap_moves_tables = true, \
+	.mremap_moves_puds = true, \
 	.mremap_table_locks_rmap = true
 
 /* 3.8 to 4.17: the private THP NUMA migration. tlb_flushall_shift of a part
@@ -366,6 +367,8 @@ const struct kernel_switch kernel_switches[] = {
 	     "a gather does not look for others"),
 	PART("mremap-order", mremap_order, MREMAP_ORDER_NONE,
 	     "mremap keeps no order among source, destination and walks"),
+	PART("mremap-table-locks", mremap_table_locks_rmap, 0,
+	     "whole page tables move under no lock that walks take"),
 	PART("mremap-order-back", mremap_order, MREMAP_ORDER_TAIL,
 	     "no order when mremap moves back"),
 	PART("adjust-lock", adjust_locks, 0,

@@ -191,6 +191,7 @@ struct kernel {
 	enum mremap_order mremap_order;
 	bool mremap_flushes;            /* at all                             */
 	bool mremap_moves_tables;       /* whole page tables (2c91bd4a4e2e)   */
+	bool mremap_moves_puds;         /* tables of them (c49dd3401802)      */
 	bool mremap_table_locks_rmap;   /* under the anon_vma lock            */
 	bool has_tlb_gen;
 	bool uses_pcid;                 /* six address spaces a CPU           */

@@ -152,27 +152,27 @@ static void move_entries(struct move *m, u64 from, u64 to, u64 nr, u32 level)
 /* A whole page table changes its place in the tree: one flush, whatever is in
  * it. Walkers that came through the anon_vma hold the table's own lock, which
  * goes along with it and so keeps nobody out (97113eb39fa7). */
-static void move_table(struct move *m, u64 from, u64 to)
+static void move_table(struct move *m, u64 from, u64 to, u32 level)
 {
-	struct spinlock *ol = pgtable_lock(m->mm, from, PMD_LEVEL);
-	struct spinlock *nl = pgtable_lock(m->mm, to, PMD_LEVEL);
+	struct spinlock *ol = pgtable_lock(m->mm, from, level);
+	struct spinlock *nl = pgtable_lock(m->mm, to, level);
+	u32 order = paging_order(&the_sys->mem.paging, level);
 	bool had_locks = m->need_rmap_locks;
-	u64 pmd;
+	u64 e;
 
 	m->need_rmap_locks = kern()->mremap_table_locks_rmap || had_locks;
 	rmap_lock(m);
 	lock_two(ol, nl);
-	pmd = pte_xchg(m->mm->root, from, PMD_LEVEL,
-		       pgtable_entry(m->mm, from, PMD_LEVEL), 0);
-	oracle_stale_from_now(m->mm, from, hpage_pages());
-	oracle_pages_move(m->mm, from, to, hpage_pages());
-	pte_store(m->mm->root, to, PMD_LEVEL,
-		  pgtable_entry(m->mm, to, PMD_LEVEL), pmd);
-	NOTE("table of PMD[%llu] moves to [%llu]",
-	     (unsigned long long)(from >> hpage_order()),
-	     (unsigned long long)(to >> hpage_order()));
+	e = pte_xchg(m->mm->root, from, level,
+		     pgtable_entry(m->mm, from, level), 0);
+	oracle_stale_from_now(m->mm, from, 1ull << order);
+	oracle_pages_move(m->mm, from, to, 1ull << order);
+	pte_store(m->mm->root, to, level, pgtable_entry(m->mm, to, level), e);
+	NOTE("table of %s[%llu] moves to [%llu]", level > PMD_LEVEL ? "PUD" :
+	     "PMD", (unsigned long long)(from >> order),
+	     (unsigned long long)(to >> order));
 	if (kern()->mremap_flushes)
-		flush_tlb_huge(m->mm, from);
+		flush_tlb_range(m->mm, from, from + (1ull << order), 0);
 	unlock_two(ol, nl);
 	rmap_unlock(m);
 	m->need_rmap_locks = had_locks;
@@ -201,7 +201,7 @@ static int move_pmd(struct move *m, u64 from, u64 to, u64 nr)
 	}
 	if (!pmd_is_huge(pmd) && is_whole && kern()->mremap_moves_tables &&
 	    !pte_load(new)) {
-		move_table(m, from, to);
+		move_table(m, from, to, PMD_LEVEL);
 		return 0;
 	}
 	if (pmd_is_huge(pmd)) {
@@ -218,12 +218,39 @@ static int move_pmd(struct move *m, u64 from, u64 to, u64 nr)
 	return 0;
 }
 
+/* A table of PMDs as a whole (c49dd3401802). Return: pages moved, 0 for not this
+ * way; m->error when memory ran out. */
+static u64 move_pud(struct move *m, u64 from, u64 to, u64 nr)
+{
+	const u32 level = PMD_LEVEL + 1;
+	u64 size, *old, *new;
+
+	if (!kern()->mremap_moves_puds || the_sys->mem.paging.levels <= level)
+		return 0;
+	size = 1ull << paging_order(&the_sys->mem.paging, level);
+	if (((from | to) & (size - 1)) || nr < size)
+		return 0;
+	old = pgtable_entry(m->mm, from, level);
+	if (!old || !pte_load(old))
+		return size;
+	new = pgtable_alloc(m->mm, to, level);
+	if (!new) {
+		m->error = -ENOMEM;
+		return 0;
+	}
+	if (pte_load(new))
+		return 0;
+	move_table(m, from, to, level);
+	return size;
+}
+
 /* Return: pages dealt with before memory ran out. */
 static u64 move_range(struct move *m, u64 from, u64 to, u64 nr)
 {
 	const u64 mask = hpage_pages() - 1;
-	u64 done = 0, n;
+	u64 done = 0, n, whole;
 
+	m->error = 0;
 	while (done < nr) {
 		u64 room_from = mask + 1 - ((from + done) & mask);
 		u64 room_to = mask + 1 - ((to + done) & mask);
@@ -233,10 +260,12 @@ static u64 move_range(struct move *m, u64 from, u64 to, u64 nr)
 			n = room_from;
 		if (n > room_to)
 			n = room_to;
-		m->error = move_pmd(m, from + done, to + done, n);
+		whole = move_pud(m, from + done, to + done, nr - done);
+		if (!whole && !m->error)
+			m->error = move_pmd(m, from + done, to + done, n);
 		if (m->error)
 			break;
-		done += n;
+		done += whole ? whole : n;
 	}
 	flush_old(m);
 	return done;

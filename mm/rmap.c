@@ -45,6 +45,28 @@ struct walk {
 	const u32 *count;       /* what @visit keeps in @arg, NULL: nothing   */
 };
 
+/* The entry and its lock. Where tables move and walks are not kept out, what is
+ * above the entry is read step by step. */
+static u64 *find_entry(struct mm *mm, u64 vpn, u32 level, struct spinlock **ptl)
+{
+	const struct paging *pg = &the_sys->mem.paging;
+	u64 pfn = mm->root, e, *p;
+
+	if (!kern()->mremap_moves_tables || kern()->mremap_table_locks_rmap) {
+		p = pgtable_entry(mm, vpn, level);
+		*ptl = p ? pgtable_lock(mm, vpn, level) : NULL;
+		return p;
+	}
+	for (u32 l = pg->levels - 1u; l > level; l--) {
+		e = pte_load(&the_sys->mem.table[pfn][paging_index(pg, vpn, l)]);
+		if (!(e & PTE_P) || (e & PTE_PS))
+			return NULL;
+		pfn = pte_pfn(e);
+	}
+	*ptl = &page_of(pfn)->ptl;
+	return &the_sys->mem.table[pfn][paging_index(pg, vpn, level)];
+}
+
 static void visit_vma(const struct walk *w, struct vma *v)
 {
 	u32 level = w->page->order ? PMD_LEVEL : 0;
@@ -60,10 +82,9 @@ static void visit_vma(const struct walk *w, struct vma *v)
 	if (!(retries ? vma_address_retry(v, w->page, &vpn)
 		      : vma_address(v, w->page, &vpn)))
 		return;
-	p = pgtable_entry(v->mm, vpn, level);
+	p = find_entry(v->mm, vpn, level, &ptl);
 	if (!p || (w->peek && w->peek(pte_load(p), w->page)))
 		return;
-	ptl = pgtable_lock(v->mm, vpn, level);
 	spin_lock(ptl);
 	w->visit(w->page, v, vpn, level, p, w->arg);
 	spin_unlock(ptl);

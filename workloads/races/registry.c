@@ -2,11 +2,20 @@
 
 #include "workloads/race.h"
 
-extern const struct race race_switch_mm, race_free;
-extern const struct race race_vma_adjust, race_exec_stack;
-extern const struct race race_fork_migration, race_thp_numa, race_dontneed,
-	race_mremap_flush, race_mremap_order, race_reclaim_batch;
-extern const struct race race_watch, race_swap_cache;
+extern const struct race
+	race_dontneed,
+	race_exec_stack,
+	race_fork_migration,
+	race_free,
+	race_mremap_flush,
+	race_mremap_order,
+	race_mremap_tables,
+	race_reclaim_batch,
+	race_swap_cache,
+	race_switch_mm,
+	race_thp_numa,
+	race_vma_adjust,
+	race_watch;
 
 /* The order of `tlbemu list races`. */
 const struct race *const races[] = {
@@ -21,6 +30,7 @@ const struct race *const races[] = {
 	&race_mremap_flush,
 	&race_watch,
 	&race_free,
+	&race_mremap_tables,
 	&race_switch_mm,
 	NULL
 };
