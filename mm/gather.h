@@ -26,6 +26,11 @@ void zap_range(struct mmu_gather *g, u64 start, u64 end);
  * may find them through an anon_vma any more. @ceiling 0 is the top. */
 void free_pgtables(struct mmu_gather *g, u64 start, u64 end, u64 floor,
 		   u64 ceiling);
+/* cold.c: MADV_COLD, and with @is_pageout MADV_PAGEOUT (after swapon(); huge
+ * pages only age). The huge entry at @vpn stops being valid, and is flushed.
+ * Return: what it was. */
+void age_range(struct mmu_gather *g, u64 start, u64 end, bool is_pageout);
+u64 invalidate_huge(struct mm *mm, u64 vpn, u64 *pmd);
 /* table_free.c: some kernels free a table before the gather's flush. Return:
  * done. What the others wait for after it. */
 bool table_free_at_once(struct mmu_gather *g, u64 pfn);

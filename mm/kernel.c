@@ -212,7 +212,7 @@ static const struct kernel v5_14 = {
 	V5_14, .has_tlb_gen = true, .thp_upgrade_is_free = true, \
 	.gather_knows_stride = true, BATCHED(DEBT_COUNT), \
 	.batch_gen_is_invalid = (invalid), .uses_pcid = true, \
-	.range_flush_frees = true
+	.range_flush_frees = true, .free_invalidates_huge = true
 #define WITH_GEN(invalid) \
 	GENERATIONS(invalid), .lazy_tlb = LAZY_TLB_SKIP_BUT_TABLES, \
 	.switch_mark = SWITCH_MARK_FIRST, .flush_filter = FILTER_SWITCHING

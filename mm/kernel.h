@@ -211,6 +211,8 @@ struct kernel {
 					 * that go: 3ef938c35035              */
 	bool zap_is_plain;              /* entries cleared by a store (a model
 					 * variant)                           */
+	bool free_invalidates_huge;     /* MADV_FREE of a huge page flushes it
+					 * while its bits change (58ceeb6bec86) */
 	bool thp_upgrade_is_free;       /* RO to RW of a huge page: no flush  */
 	bool reader_without_ptl;        /* the mover learns of the entry from
 					 * hardware alone (a model variant)   */

@@ -24,7 +24,13 @@ static void free_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 		return;
 	page = page_of(pte_pfn(e));
 	if (e & (PTE_A | PTE_D)) {
-		pte_modify(mm->root, vpn, level, p, PTE_A | PTE_D, 0);
+		if (level && kern()->free_invalidates_huge) {
+			e = invalidate_huge(mm, vpn, p);
+			pte_store(mm->root, vpn, level, p,
+				  e & ~(PTE_A | PTE_D));
+		} else {
+			pte_modify(mm->root, vpn, level, p, PTE_A | PTE_D, 0);
+		}
 		NOTE("%s[%llu] := clean", level ? "PMD" : "PTE",
 		     (unsigned long long)(vpn >> order));
 		oracle_stale_from_now(mm, vpn, 1ull << order);
@@ -102,8 +108,10 @@ static void advise(struct mm *mm, u64 start, u64 end, enum madvice advice)
 	bool is_zap = advice == MADV_DONTNEED;
 	struct mmu_gather g;
 
-	if (advice == MADV_PAGEOUT) {
-		pageout(mm, start, end);
+	if (advice == MADV_COLD || advice == MADV_PAGEOUT) {
+		gather_begin(&g, mm);
+		age_range(&g, start, end, advice == MADV_PAGEOUT);
+		gather_end(&g);
 		return;
 	}
 	oracle_discard_begin(mm, start, end);

@@ -290,7 +290,8 @@ int do_mprotect(struct mm *mm, u64 start, u64 nr_pages, u32 flags);
 int do_brk(struct mm *mm, u64 end);
 
 
-enum madvice { MADV_DONTNEED, MADV_FREE, MADV_PAGEOUT };
+/* MADV_PAGEOUT: after swapon() (swap.h). */
+enum madvice { MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT };
 int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice);
 
 /* mremap() with MREMAP_MAYMOVE | MREMAP_FIXED: [old, old + old_pages) goes to

@@ -116,20 +116,21 @@ static bool shrink_locked(struct page *page)
 
 u32 shrink_pages(struct page **page, u32 n)
 {
-	struct page *gone[RECLAIM_BATCH];
+	struct page **gone = page;
 	u32 nr_gone = 0;
 
 	for (u32 i = 0; i < n; i++) {
-		bool ok = trylock_page(page[i]);
+		struct page *p = page[i];
+		bool ok = trylock_page(p);
 
-		if (!ok || !shrink_locked(page[i])) {
+		if (!ok || !shrink_locked(p)) {
 			if (ok)
-				unlock_page(page[i]);
-			putback_lru_page(page[i]);
+				unlock_page(p);
+			putback_lru_page(p);
 			continue;
 		}
-		unlock_page(page[i]);
-		gone[nr_gone++] = page[i];
+		unlock_page(p);
+		gone[nr_gone++] = p;
 	}
 	try_to_unmap_flush();
 	for (u32 i = 0; i < nr_gone; i++)
@@ -147,30 +148,6 @@ u32 reclaim_frames(const u64 *pfn, u32 n)
 		if (isolate_frame(pfn[i]))
 			page[nr++] = page_of(pfn[i]);
 	return shrink_pages(page, nr);
-}
-
-void pageout(struct mm *mm, u64 start, u64 end)
-{
-	struct page *page[RECLAIM_BATCH];
-	u32 n = 0;
-
-	for (u64 vpn = start; vpn < end && n < RECLAIM_BATCH; vpn++) {
-		u64 *pmd = pgtable_entry(mm, vpn, PMD_LEVEL), *p, e;
-		struct spinlock *ptl;
-
-		e = pmd ? pte_load(pmd) : 0;
-		if (!e || pmd_is_huge(e))
-			continue;
-		ptl = pgtable_lock(mm, vpn, 0);
-		spin_lock(ptl);
-		p = pgtable_entry(mm, vpn, 0);
-		e = pte_load(p);
-		if ((e & PTE_P) && READ_ONCE(page_of(pte_pfn(e))->mapcount) == 1 &&
-		    isolate_lru_page(page_of(pte_pfn(e))))
-			page[n++] = page_of(pte_pfn(e));
-		spin_unlock(ptl);
-	}
-	shrink_pages(page, n);
 }
 
 /* ---- which pages ---------------------------------------------------------------------- */

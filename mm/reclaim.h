@@ -21,17 +21,13 @@ struct tlb_batch {
 	u32 is_writable;        /* some entry was dirty                       */
 };
 
-/* shrink_pages - reclaim @n <= RECLAIM_BATCH pages that the caller has
- * isolated: unmap all, write the dirty, one flush, free. What is in use goes
- * back to the LRU. After swapon(). Return: pages freed. */
+/* shrink_pages - reclaim the @n pages of @page, which the caller has isolated:
+ * unmap all, write the dirty, one flush, free. What is in use goes back to the
+ * LRU; the array is used up. After swapon(). Return: pages freed. */
 u32 shrink_pages(struct page **page, u32 n);
 
 /* The same for frames that somebody else may have isolated or freed. */
 u32 reclaim_frames(const u64 *pfn, u32 n);
-
-/* pageout - MADV_PAGEOUT: reclaim at most RECLAIM_BATCH of the 4K pages that
- * @mm alone maps in [start, end). mmap_lock is held. */
-void pageout(struct mm *mm, u64 start, u64 end);
 
 /* try_to_free_pages - a second chance for each of @node's pages in turn, until
  * @nr are free or all have been looked at twice. Return: pages freed. */

@@ -1,0 +1,79 @@
+/* MADV_COLD: nobody needs these pages soon; MADV_PAGEOUT: take them now. Reads
+ * next to madvise_cold_or_pageout_pte_range() in mm/madvise.c. */
+#include "mm/gather.h"
+#include "mm/oracle.h"
+#include "mm/reclaim.h"
+
+#define MAX_TABLE 512
+
+/* pmdp_invalidate: nobody uses the huge page while bits of its entry change, so
+ * none is lost, which costs a flush of everything. */
+u64 invalidate_huge(struct mm *mm, u64 vpn, u64 *pmd)
+{
+	u64 old = pte_modify(mm->root, vpn, PMD_LEVEL, pmd, PTE_P, PTE_NUMA);
+
+	oracle_stale_from_now(mm, vpn, hpage_pages());
+	flush_tlb_huge(mm, vpn);
+	return old;
+}
+
+static void make_old(struct mmu_gather *g, u64 vpn, u32 level, u64 *p, u64 e)
+{
+	struct mm *mm = g->b.mm;
+
+	if (!(e & PTE_A))
+		return;
+	if (level) {
+		e = invalidate_huge(mm, vpn, p);
+		pte_store(mm->root, vpn, level, p, e & ~PTE_A);
+	} else {
+		pte_modify(mm->root, vpn, level, p, PTE_A, 0);
+	}
+	mms()->flush->changed(&g->b, vpn, paging_order(&the_sys->mem.paging,
+						       level));
+}
+
+/* The entries [vpn, end) of one table, or the one huge entry. */
+static void age_entries(struct mmu_gather *g, u64 vpn, u64 end, u32 level,
+			bool is_pageout)
+{
+	struct spinlock *ptl = pgtable_lock(g->b.mm, vpn, level);
+	struct page *page[MAX_TABLE];
+	u32 n = 0;
+
+	spin_lock(ptl);
+	if (!level)
+		flush_tlb_batched_pending(g->b.mm);
+	for (; vpn < end; vpn += 1ull << paging_order(&the_sys->mem.paging,
+						      level)) {
+		u64 *p = pgtable_entry(g->b.mm, vpn, level), e = pte_load(p);
+
+		/* What others map, too, is not this program's to judge. */
+		if (!(e & PTE_P) ||
+		    READ_ONCE(page_of(pte_pfn(e))->mapcount) != 1)
+			continue;
+		make_old(g, vpn, level, p, e);
+		if (is_pageout && !level && isolate_lru_page(page_of(pte_pfn(e))))
+			page[n++] = page_of(pte_pfn(e));
+	}
+	mms()->flush->unlock(&g->b);
+	spin_unlock(ptl);
+	if (n)
+		shrink_pages(page, n);
+}
+
+void age_range(struct mmu_gather *g, u64 start, u64 end, bool is_pageout)
+{
+	for (u64 vpn = start, next; vpn < end; vpn = next) {
+		u64 *pmd = pgtable_entry(g->b.mm, vpn, PMD_LEVEL), old;
+
+		next = (vpn | (hpage_pages() - 1)) + 1;
+		if (next > end)
+			next = end;
+		old = pmd ? pte_load(pmd) : 0;
+		if (old)
+			age_entries(g, vpn, next,
+				    pmd_is_huge(old) ? PMD_LEVEL : 0,
+				    is_pageout);
+	}
+}
