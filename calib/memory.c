@@ -20,7 +20,7 @@ static int keep(int rc, const struct mut_sample *s, struct calib_latency *l,
 	if (rc)
 		return rc;
 	l->is_found = true;
-	l->cycles = s->cycles.median;
+	l->cycles = s->cycles.low;
 	l->spread = stat_spread(&s->cycles);
 	return 0;
 }

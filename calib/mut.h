@@ -130,12 +130,12 @@ static inline u64 mut_page_bytes(enum mut_page size)
 }
 
 /* Where in page @i its one line is: spread over the sets of a first-level
- * cache, and in large pages of a second-level one, too. */
+ * cache; in large pages without a pattern, as processors guess ways of caches
+ * by some bits of the address. */
 static inline u64 mut_offset(enum mut_page size, u64 i)
 {
-	u64 line = i % 64 * 64;
-
-	return size == MUT_2M ? line + i / 64 % 512 * 4096 : line;
+	return size == MUT_2M ? (i * 0x9e3779b1u >> 7) % 32768 * 64
+			      : i % 64 * 64;
 }
 
 const char *mut_op_name(enum mut_op op);

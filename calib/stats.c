@@ -39,10 +39,11 @@ struct stat_summary stat_summarise(double *v, u32 n)
 	double half = 0.98 * sqrt(n);
 	s64 lo = (s64)floor(n / 2.0 - half), hi = (s64)ceil(n / 2.0 + half);
 
-	s.lo = s.hi = s.mad = NAN;
+	s.lo = s.hi = s.mad = s.low = NAN;
 	if (!n)
 		return s;
 	s.median = stat_median(v, n);
+	s.low = stat_quantile(v, n, 0.1);
 	s.lo = v[lo < 0 ? 0 : lo];
 	s.hi = v[hi >= (s64)n ? n - 1 : hi];
 	for (u32 i = 0; i < n; i++)

@@ -16,6 +16,8 @@ struct stat_summary {
 	double median;
 	double lo, hi;          /* 95 % confidence interval of the median     */
 	double mad;             /* median absolute deviation from it          */
+	double low;             /* a tenth is at most this: interruptions only
+				 * add                                        */
 	u32 n;
 };
 

@@ -115,11 +115,12 @@ static u32 merge(struct tread *t, u32 n, const double *y, double min,
 static u32 foot(const double *y, const struct tread *low,
 		const struct tread *high, double noise)
 {
-	double top = low->height + FOOT * noise;
+	double top = low->height + FOOT * noise, rise = high->height - low->height;
+	double spike = FOOT * noise > rise / 4 ? FOOT * noise : rise / 4;
 	u32 at = low->end - 1;
 
-	if (top > (low->height + high->height) / 2)
-		top = (low->height + high->height) / 2;
+	if (top > low->height + rise / 2)
+		top = low->height + rise / 2;
 	while (at > low->begin && y[at] > top && y[at - 1] > top)
 		at--;
 	if (at > low->begin && y[at] > top)
@@ -127,7 +128,7 @@ static u32 foot(const double *y, const struct tread *low,
 	while (at + 1 < high->end && y[at + 1] <= top)
 		at++;
 	/* Risers rise: a point above the next one was interrupted. */
-	while (at + 2 < high->end && y[at + 1] > y[at + 2] + FOOT * noise)
+	while (at + 2 < high->end && y[at + 1] > y[at + 2] + spike)
 		at++;
 	return at;
 }

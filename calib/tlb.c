@@ -27,7 +27,9 @@ struct probe {
 	u32 level;                      /* 0, 1                               */
 	double fits, full;              /* cycles without and with misses     */
 	double noise;                   /* of the former                      */
+	double hit;                     /* level 1's step, by the clock       */
 	bool by_events;
+	bool is_coarse;                 /* all of a set misses, or none       */
 	bool cannot_tell;
 	struct err *e;
 };
@@ -50,7 +52,7 @@ static int data_cycles(struct probe *p, u64 lines, double *out)
 	c.nr = (lines + most - 1) / most;
 	c.lines = (u32)(lines / c.nr);
 	rc = mut_chase(p->m, &c, &s, p->e);
-	*out = s.cycles.median;
+	*out = s.cycles.low;
 	return rc;
 }
 
@@ -64,7 +66,7 @@ static int cycles_of(struct probe *p, const struct mut_chase *c, double *out,
 	if (rc)
 		return rc;
 	rc = data_cycles(p, mut_pages(c) * mut_or_1(c->orders), &data);
-	*out = s.cycles.median - data;
+	*out = s.cycles.low - data;
 	if (spread)
 		*spread = stat_spread(&s.cycles);
 	return rc;
@@ -74,7 +76,8 @@ static int cycles_of(struct probe *p, const struct mut_chase *c, double *out,
  * adds little. */
 static double threshold(const struct probe *p)
 {
-	double height = p->full - p->fits, least = 0.004 * height;
+	double height = p->full - p->fits;
+	double least = (p->is_coarse ? 0.125 : 0.004) * height;
 	double clear = 6 * p->noise > least ? 6 * p->noise : least;
 
 	return clear < height / 4 ? clear : height / 4;
@@ -155,6 +158,25 @@ static int entries_by_events(struct probe *p, struct calib_level *l)
 	return 0;
 }
 
+/* A walk costs more than a hit of level 2; what rises by less is something
+ * else, such as a cache's end that the subtraction left over. */
+static double min_rise(const struct probe *p)
+{
+	double hit = p->level ? 0.4 * p->hit : 0;
+
+	return hit > MIN_STEP ? hit : MIN_STEP;
+}
+
+/* Is a step found, and enough behind it? More points would only take time. */
+static bool is_behind(const struct probe *p, const double *y, u32 n)
+{
+	const struct steps_cfg cfg = { .min_rise = min_rise(p),
+				       .min_tread = 3 };
+	struct step s[4];
+
+	return steps_find(y, n, &cfg, s, 4) > 0 && s[0].last + 7 < n;
+}
+
 /* Pages from @from on, GRID_RATIO apart, until there is no more memory. */
 static int measure_grid(struct probe *p, double from, double *x, double *y,
 			u32 *n)
@@ -170,16 +192,8 @@ static int measure_grid(struct probe *p, double from, double *x, double *y,
 		if (rc)
 			return rc;
 		x[(*n)++] = (double)(u64)at;
-		/* The second step is behind; more would only take time. */
-		if (p->level && *n > 8 && at > 24.0 * p->out->level[p->size][0].entries) {
-			const struct steps_cfg cfg = { .min_rise = MIN_STEP,
-						       .min_tread = 3 };
-			struct step s[4];
-			int nr = steps_find(y, *n, &cfg, s, 4);
-
-			if (nr > 0 && s[0].last + 8 < *n)
-				return 0;
-		}
+		if (*n >= 12 && is_behind(p, y, *n))
+			return 0;
 	}
 	return 0;
 }
@@ -206,7 +220,8 @@ static int refine(struct probe *p, struct calib_level *l)
 
 static int entries_by_clock(struct probe *p, struct calib_level *l)
 {
-	const struct steps_cfg cfg = { .min_rise = MIN_STEP, .min_tread = 3 };
+	const struct steps_cfg cfg = { .min_rise = min_rise(p),
+				       .min_tread = 3 };
 	double x[MAX_GRID], y[MAX_GRID];
 	struct step step[8];
 	u32 n = 0;
@@ -226,9 +241,21 @@ static int entries_by_clock(struct probe *p, struct calib_level *l)
 	l->is_found = true;
 	p->fits = step[0].before;
 	p->full = step[0].after;
+	if (!p->level)
+		p->hit = p->full - p->fits;
 	p->noise = step[0].last ? steps_noise(y, step[0].last + 1) : 0;
-	l->entries = (u64)x[step[0].last];
-	l->misses_at = (u64)x[step[0].last + 1];
+	for (u32 i = step[0].last + 1; i-- > 0; ) {
+		struct mut_chase c = neighbours(p, (u64)x[i], 1);
+
+		/* Seen again, now that it is known what a miss is. */
+		l->entries = (u64)x[i];
+		l->misses_at = (u64)x[i + 1];
+		rc = misses(p, &c);
+		if (rc < 0)
+			return rc;
+		if (!rc)
+			break;
+	}
 	return refine(p, l);
 }
 
@@ -302,6 +329,7 @@ static int find_ways(struct probe *p, struct calib_level *l)
 {
 	u64 unit = stride_unit(p, l->entries);
 
+	p->is_coarse = true;
 	l->ways = l->entries;
 	for (u64 k = 0; k <= 16 && l->ways > 1; k++) {
 		u64 lo = 0, hi = l->ways < FEW_WAYS ? l->ways : FEW_WAYS;
@@ -321,6 +349,10 @@ static int find_ways(struct probe *p, struct calib_level *l)
 		if (rc)
 			return rc;
 	}
+	p->is_coarse = false;
+	/* By the clock, a few conflicts elsewhere look like the last ways. */
+	if (!p->by_events && l->ways > l->entries / 4 * 3)
+		l->ways = l->entries;
 	whole_sets(l);
 	return 0;
 }
@@ -480,7 +512,7 @@ static int pde_by_clock(struct probe *p)
 		if (rc)
 			return rc;
 		x[n] = at;
-		y[n++] = s.cycles.median;
+		y[n++] = s.cycles.low;
 	}
 	nr = n > 1 ? steps_find(y, n, &cfg, step, 4) : 0;
 	if (nr > 0)

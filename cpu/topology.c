@@ -540,3 +540,49 @@ void topology_unload(struct machine *m)
 	m->distance = NULL;
 	m->node_bytes = NULL;
 }
+
+/* --- this host, in words --------------------------------------------------- */
+
+static void find_caches(hwloc_topology_t t, struct cache_geometry *cache)
+{
+	hwloc_obj_t pu = hwloc_get_obj_by_type(t, HWLOC_OBJ_PU, 0);
+	hwloc_obj_t llc = last_level_cache(pu);
+
+	memset(cache, 0, NR_CACHE_LEVELS * sizeof(*cache));
+	for (hwloc_obj_t o = pu; o; o = o->parent) {
+		enum cache_level level = o->type == HWLOC_OBJ_L1CACHE ? CACHE_L1D
+			: o == llc && o->type != HWLOC_OBJ_L2CACHE ? CACHE_LLC
+			: CACHE_L2;
+
+		if (!hwloc_obj_type_is_dcache(o->type) ||
+		    (level == CACHE_L2 && o->type != HWLOC_OBJ_L2CACHE))
+			continue;
+		cache[level].bytes = o->attr->cache.size;
+		/* hwloc: -1 is full, 0 unknown. */
+		cache[level].nr_ways = o->attr->cache.associativity > 0
+			? (u32)o->attr->cache.associativity : 0;
+	}
+}
+
+int topology_describe_host(char *synthetic, size_t size,
+			   struct cache_geometry cache[NR_CACHE_LEVELS],
+			   struct err *e)
+{
+	hwloc_topology_t t;
+	int err = 0;
+
+	if (hwloc_topology_init(&t))
+		return err_set(e, -ENOMEM, "hwloc: out of memory");
+	if (hwloc_topology_load(t)) {
+		err = err_set(e, -EIO, "hwloc cannot read this host: %s",
+			      strerror(errno));
+	} else if (hwloc_topology_export_synthetic(t, synthetic, size,
+			HWLOC_TOPOLOGY_EXPORT_SYNTHETIC_FLAG_NO_ATTRS) < 0) {
+		err = err_set(e, -E2BIG, "this host is too irregular for a "
+			      "synthetic string");
+	} else {
+		find_caches(t, cache);
+	}
+	hwloc_topology_destroy(t);
+	return err;
+}

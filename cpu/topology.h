@@ -24,4 +24,11 @@ int topology_load(struct machine *m, enum topology_kind kind, const char *spec,
 		  struct err *e);
 void topology_unload(struct machine *m);
 
+/* topology_describe_host - this host as an hwloc synthetic string, and the
+ * caches of its first CPU: bytes and ways, latencies left 0.
+ * Return: 0; -EIO, -ENOMEM; -E2BIG: it is not regular enough for a string. */
+int topology_describe_host(char *synthetic, size_t size,
+			   struct cache_geometry cache[NR_CACHE_LEVELS],
+			   struct err *e);
+
 #endif

@@ -6,6 +6,7 @@
 #include "base/outfile.h"
 #include "base/suggest.h"
 #include "base/types.h"
+#include "emu/cmd_calibrate.h"
 #include "emu/cmd_litmus.h"
 #include "emu/cmd_race.h"
 #include "emu/cmd_record.h"
@@ -47,6 +48,8 @@ static const struct command commands[] = {
 	{ "record", "[options] -- CMD ARGS",
 	  "a program's accesses and mappings, through Valgrind, into a trace",
 	  cmd_record },
+	{ "calibrate", "[-o FILE.ini]", "measure this host, write its profile",
+	  cmd_calibrate },
 	{ "report", "DIR", "tables, figures and texts of DIR as one HTML page",
 	  cmd_report },
 	{ "help", "[COMMAND]", "this text, or a command's", cmd_help },
@@ -66,7 +69,7 @@ static void usage(FILE *f)
 	      "Emulates TLBs, the interrupts that flush them and the kernel code that\n"
 	      "sends these: finds races, prices flush strategies.\n\n", f);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		fprintf(f, "  %-8s %s\n  %-8s   %s\n", commands[i].name,
+		fprintf(f, "  %-9s %s\n  %-9s   %s\n", commands[i].name,
 			commands[i].args, "", commands[i].summary);
 	fputs("\n`tlbemu help COMMAND` tells more; `tlbemu --version`.\n"
 	      "examples:\n"

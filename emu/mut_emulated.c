@@ -494,7 +494,7 @@ static int request(struct emulated *em, struct mut_sample *s, struct err *e)
 			(double)em->m->cost[COST_ACCESS];
 	s->cycles = (struct stat_summary){ .n = 1 };
 	s->cycles.median = em->cycles / em->count + more;
-	s->cycles.lo = s->cycles.hi = s->cycles.median;
+	s->cycles.lo = s->cycles.hi = s->cycles.low = s->cycles.median;
 	if (em->kind == A_CHASE) {
 		s->ev[MUT_L1_MISS] = (double)em->ev[EV_L1_MISS] / em->count;
 		s->ev[MUT_WALKS] = (double)em->ev[EV_WALKS] / em->count;

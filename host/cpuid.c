@@ -61,10 +61,12 @@ static void decode_amd(struct cpuid_info *info, cpuid_fn *fn, void *arg)
 
 	fn(arg, 0x80000000, 0, r);
 	top = r[EAX];
-	if (top >= 0x80000021) {
+	/* L2TlbSizeX32. Some hypervisors hide the leaf, not what it is about. */
+	r[EAX] = 0;
+	if (top >= 0x80000021)
 		fn(arg, 0x80000021, 0, r);
-		scale = r[EAX] >> 14 & 1 ? 32 : 1;
-	}
+	if (r[EAX] >> 14 & 1 || (info->family >= 0x1a && !r[EAX]))
+		scale = 32;
 	if (top >= 0x80000006) {
 		fn(arg, 0x80000005, 0, r);
 		amd_l1(info, r[EBX], 1);

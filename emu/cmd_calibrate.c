@@ -1,0 +1,361 @@
+/* tlbemu calibrate - measure this host, write a machine profile of it. */
+#include "emu/cmd_calibrate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/opt.h"
+#include "base/outfile.h"
+#include "base/progress.h"
+#include "cpu/topology.h"
+#include "emu/experiment.h"
+#include "emu/host_fit.h"
+#include "emu/host_profile.h"
+#include "emu/mut_emulated.h"
+#include "host/clock.h"
+#include "host/events.h"
+#include "host/native.h"
+#include "host/papi.h"
+
+#define EXIT_CANNOT 77
+#define FIXED_STEPS 8u          /* of calib_tlb() and calib_memory()          */
+
+struct cfg {
+	const char *out, *name;
+	u64 request_ns, max_bytes;
+	int progress;
+	bool help;
+};
+
+#define FIELD(f, g) .offset = offsetof(struct cfg, f), .group = g
+
+static const struct opt opts[] = {
+	{ .name = "name", .kind = OPT_STRING, .def = "host-calibrated",
+	  .metavar = "NAME", .help = "of the profile", FIELD(name, "profile") },
+	{ .name = "time", .kind = OPT_TIME_NS, .def = "40ms", .min = 1000000,
+	  .max = 10000000000ull, .unit = "ns",
+	  .help = "for the repetitions of one point; there are a few hundred",
+	  FIELD(request_ns, "measuring") },
+	{ .name = "memory", .kind = OPT_SIZE, .def = "0", .unit = "bytes",
+	  .help = "that it may use; 0: a quarter of what is free",
+	  FIELD(max_bytes, "measuring") },
+	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
+	  .metavar = "FILE.ini", .help = "write there, whole or not at all; "
+		  "without it to standard output", FIELD(out, "output"),
+	  .no_echo = true },
+	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
+	  .names = progress_modes, .help = "progress on stderr",
+	  FIELD(progress, "output"), .no_echo = true },
+	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = "this text",
+	  FIELD(help, "output"), .no_echo = true },
+};
+
+static void usage(FILE *f, const struct opt_set *set)
+{
+	fputs("usage: tlbemu calibrate [-o FILE.ini]\n"
+	      "calibrate - measure this host, write a machine profile of it\n\n"
+	      "TLBs, walks, caches, memory, lines between CPUs, and the kernel's "
+	      "work on pages;\nas an ordinary user, by the clock, and nothing "
+	      "stays changed. docs/calibration.md\nsays how each number is found.\n\n",
+	      f);
+	opt_help(set, f);
+	fputs("\nexamples:\n"
+	      "  tlbemu calibrate -o here.ini\n"
+	      "  tlbemu run chase --pages 2000 --machine ./here.ini\n"
+	      "  tlbemu validate --machine ./here.ini\n", f);
+}
+
+struct shown {
+	struct progress p;
+	u64 done;
+};
+
+static void show(void *arg, const char *what)
+{
+	struct shown *s = arg;
+
+	s->p.label = what;
+	s->p.next = 0;
+	progress_to(&s->p, s->done++);
+}
+
+/* ---- what is known without measuring ------------------------------------------------ */
+
+static int learn_shape(struct host_profile *p, struct mut_shape *shape,
+		       struct err *e)
+{
+	struct machine *m;
+	int rc = topology_describe_host(p->topology, sizeof(p->topology),
+					p->cache, e);
+
+	if (!rc)
+		rc = machine_create(&m, "host", NULL, e);
+	if (rc)
+		return rc;
+	mut_shape_of(shape, m);
+	for (u32 i = 0; i < NR_CACHE_LEVELS; i++)
+		shape->cache_bytes[i] = p->cache[i].bytes;
+	machine_destroy(m);
+	cpuid_read(&p->cpuid);
+	return 0;
+}
+
+/* Which counters there are, or who refuses. */
+static void note_counters(struct host_profile *p)
+{
+	static const char counter[] = "dtlb_load_misses.walk_completed";
+	const struct host_event *ev;
+	struct err e = { "" };
+	int state = 0;
+
+	if (papi_ready(&e)) {
+		host_profile_note(p, "by the clock: %.300s", e.text);
+		return;
+	}
+	ev = host_event_for(counter, &state, &e);
+	if (!ev)
+		host_profile_note(p, "by the clock: PAPI has no table of events "
+				  "for this processor");
+	else if (state)
+		host_profile_note(p, "by the clock: %.300s", e.text);
+	else
+		host_profile_note(p, "%s can be counted (tlbemu list counters); "
+				  "calibration goes by the clock", ev->native);
+}
+
+/* ---- costs that need no model ----------------------------------------------------------- */
+
+static void put_cost(struct host_profile *p, enum cost cost, double cycles,
+		     double spread, const char *what)
+{
+	bool is_ns = !strcmp(machine_cost_unit(cost), "ns");
+
+	p->cost[cost].value = is_ns ? cycles / p->hz * 1e9 : cycles;
+	snprintf(p->cost[cost].source, sizeof(p->cost[cost].source),
+		 "clock: +- %.1f %%%s; %s", 100 * spread,
+		 spread > UNSTABLE ? ", unstable" : "", what);
+}
+
+static void put_memory(struct host_profile *p, u32 nr_nodes)
+{
+	const struct calib_latency *local = &p->memory.dram[0][0], *far = NULL;
+
+	for (u32 i = 1; i < nr_nodes; i++)
+		if (!far || p->memory.dram[0][i].cycles > far->cycles)
+			far = &p->memory.dram[0][i];
+	if (local->is_found)
+		put_cost(p, COST_DRAM_LOCAL, local->cycles, local->spread,
+			 "a chase through flushed lines");
+	if (far && far->is_found)
+		put_cost(p, COST_DRAM_REMOTE, far->cycles, far->spread,
+			 "the same, on the farthest node");
+	for (u32 hop = 1; hop < NR_HOPS; hop++)
+		if (p->memory.transfer[hop].is_found)
+			put_cost(p, (enum cost)(COST_LINE_TRANSFER_SELF + hop),
+				 p->memory.transfer[hop].cycles,
+				 p->memory.transfer[hop].spread,
+				 "half a round trip of a word");
+	if (p->tlb.walk.is_found)
+		put_cost(p, COST_WALK_LOAD, p->tlb.walk.load_cycles,
+			 p->tlb.walk.spread, "a chase through twice the TLB's "
+			 "reach, all of its walk");
+}
+
+/* ---- disagreements, and what went on ------------------------------------------------------ */
+
+static void note_arrays(struct host_profile *p)
+{
+	for (u32 level = 1; level <= 2; level++)
+		for (u32 size = 0; size < 2; size++) {
+			struct chosen_array a;
+
+			host_profile_choose(p, level, size, &a);
+			if (*a.disagreement)
+				host_profile_note(p, "data TLB level %u, %s: "
+						  "%s", level, size ? "2M"
+						  : "4K", a.disagreement);
+		}
+	if (*p->tlb.walk.note)
+		host_profile_note(p, "walk caches: %s", p->tlb.walk.note);
+	if (p->memory.cache[CACHE_LLC].is_found &&
+	    p->memory.dram[0][0].is_found &&
+	    p->memory.cache[CACHE_LLC].cycles > p->memory.dram[0][0].cycles)
+		host_profile_note(p, "the last-level cache (%.0f cycles) is "
+				  "slower than memory (%.0f): not to be "
+				  "believed", p->memory.cache[CACHE_LLC].cycles,
+				  p->memory.dram[0][0].cycles);
+}
+
+static void note_interference(struct host_profile *p,
+			      const struct disturbance *before)
+{
+	struct interference i;
+	struct disturbance after;
+	char text[256];
+
+	disturbance_now(&after);
+	interference_between(before, &after, &i);
+	if (*interference_text(&i, text, sizeof(text)))
+		host_profile_note(p, "meanwhile: %s", text);
+	host_profile_note(p, "took %.0f s; clock %.2f to %.2f GHz",
+			  (double)(after.host_ns - before->host_ns) / 1e9,
+			  i.hz_low / 1e9, i.hz_high / 1e9);
+}
+
+/* ---- the profile so far, as a machine -------------------------------------------------------- */
+
+static int as_machine(const struct host_profile *p, struct machine **m,
+		      struct err *e)
+{
+	char path[] = "/tmp/tlbemu-calibrate-XXXXXX.ini";
+	int fd = mkstemps(path, 4), rc;
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+
+	if (!f) {
+		if (fd >= 0)
+			close(fd);
+		return err_set(e, -errno, "%s: %s", path, strerror(errno));
+	}
+	host_profile_write(p, f);
+	rc = ferror(f) ? -EIO : 0;
+	if (fclose(f) || rc)
+		rc = err_set(e, -EIO, "%s: cannot be written", path);
+	else
+		rc = machine_create(m, path, NULL, e);
+	unlink(path);
+	return rc;
+}
+
+static int measure(struct host_profile *p, struct mut *host, struct shown *s,
+		   struct err *e)
+{
+	struct machine *m;
+	int rc = calib_tlb(host, &p->tlb, show, s, e);
+
+	if (!rc)
+		rc = calib_memory(host, &p->tlb, &p->memory, show, s, e);
+	if (rc)
+		return rc;
+	put_memory(p, host->shape.nr_nodes);
+	note_arrays(p);
+	rc = as_machine(p, &m, e);
+	if (rc)
+		return err_prefix(e, rc, "the profile does not load: ");
+	rc = host_fit(p, host, m, show, s, e);
+	machine_destroy(m);
+	return rc;
+}
+
+static int calibrate(const struct cfg *cfg, struct host_profile *p,
+		     struct err *e)
+{
+	const struct native_cfg nc = { .request_ns = cfg->request_ns,
+				       .max_bytes = cfg->max_bytes };
+	struct shown s = { .done = 0 };
+	struct disturbance before;
+	struct mut_shape shape;
+	struct mut *host;
+	int rc = learn_shape(p, &shape, e);
+
+	snprintf(p->name, sizeof(p->name), "%.63s", cfg->name);
+	if (!rc)
+		rc = mut_native_create(&host, &shape, &nc, e);
+	if (rc)
+		return rc;
+	p->hz = host->shape.hz;
+	note_counters(p);
+	disturbance_now(&before);
+	progress_start(&s.p, (enum progress_mode)cfg->progress, "calibrate",
+		       "steps", FIXED_STEPS + host_fit_steps());
+	rc = measure(p, host, &s, e);
+	progress_end(&s.p);
+	mut_native_destroy(host);
+	if (!rc)
+		note_interference(p, &before);
+	return rc;
+}
+
+static int save(const char *path, const struct host_profile *p, struct err *e)
+{
+	struct outfile o;
+	int rc = outfile_open(&o, path ? path : "-", e);
+
+	if (rc)
+		return rc;
+	host_profile_write(p, o.f);
+	return outfile_commit(&o, e);
+}
+
+/* What people want to know first, to stderr: stdout may be the profile. */
+static void print_summary(const struct host_profile *p, const char *out)
+{
+	static const char *const sizes[] = { "4K", "2M" };
+
+	for (u32 size = 0; size < 2; size++)
+		for (u32 level = 1; level <= 2; level++) {
+			struct chosen_array a;
+
+			host_profile_choose(p, level, size, &a);
+			fprintf(stderr, "data TLB level %u, %s: %llu entries "
+				"(%s)\n", level, sizes[size],
+				(unsigned long long)a.entries,
+				a.entries_source);
+		}
+	fprintf(stderr, "level 2 hit +%.1f cycles, walk +%.1f; memory %.0f "
+		"cycles\n", p->tlb.level[0][1].hit_cycles, p->tlb.walk.cycles,
+		p->memory.dram[0][0].cycles);
+	fputs(p->notes, stderr);
+	if (out)
+		fprintf(stderr, "%s: try 'tlbemu validate --machine %s%s'\n", out,
+			strchr(out, '/') ? "" : "./", out);
+}
+
+static int run(const struct cfg *cfg)
+{
+	struct host_profile *p = calloc(1, sizeof(*p));
+	struct err e = { "" };
+	int rc = p ? calibrate(cfg, p, &e) : err_set(&e, -ENOMEM,
+						      "out of memory");
+
+	if (!rc)
+		rc = save(cfg->out, p, &e);
+	if (!rc)
+		print_summary(p, cfg->out);
+	free(p);
+	if (rc) {
+		err_prefix(&e, rc, "calibrate: ");
+		return complain(rc == -ENOTSUP ? EXIT_CANNOT : EXIT_FAILED, &e);
+	}
+	return 0;
+}
+
+int cmd_calibrate(int argc, char **argv)
+{
+	struct cfg cfg = { 0 };
+	const struct opt_bind bind = OPT_BIND(opts, &cfg);
+	struct opt_set *set;
+	struct err e;
+	int n, status;
+
+	if (opt_set_create(&set, &bind, 1)) {
+		err_set(&e, -ENOMEM, "out of memory");
+		return complain(EXIT_FAILED, &e);
+	}
+	n = opt_parse_args(set, argc - 1, argv + 1, &e);
+	if (n > 0)
+		err_set(&e, -EINVAL, "'%s': no such argument", argv[1]);
+	if (n) {
+		err_prefix(&e, -EINVAL, "calibrate: ");
+		status = complain(EXIT_USAGE, &e);
+	} else if (cfg.help) {
+		usage(stdout, set);
+		status = 0;
+	} else {
+		status = run(&cfg);
+	}
+	opt_set_free(set);
+	return status;
+}

@@ -1,0 +1,193 @@
+/* Costs of the kernel's work. */
+#include "emu/host_fit.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "emu/mut_emulated.h"
+
+#define PROBE 1000u             /* cycles added to see what a cost does       */
+#define MAX_CYCLES 1e8
+
+/* cost is set so that work - less takes as long on both. */
+struct fit {
+	enum cost cost;
+	const char *what;
+	struct mut_work work, less;
+	bool has_less;
+};
+
+#define DIRECT(c, text, o, s, n) \
+	{ .cost = COST_##c, .what = text, .work = { MUT_##o, MUT_##s, n, 0 } }
+#define BEYOND(c, text, o, n, k, other) \
+	{ .cost = COST_##c, .what = text, .work = { MUT_##o, MUT_4K, n, other }, \
+	  .less = { MUT_##o, MUT_4K, k, 0 }, .has_less = true }
+
+/* The order matters. 33 pages: Linux's ceiling of single-page flushes. */
+static const struct fit fits[] = {
+	DIRECT(SYSCALL, "getppid", SYSCALL, 4K, 1),
+	DIRECT(ZERO_4K, "memset", ZERO, 4K, 1),
+	DIRECT(COPY_4K_LOCAL, "memcpy", COPY, 4K, 1),
+	DIRECT(ZERO_2M, "memset", ZERO, 2M, 1),
+	DIRECT(COPY_2M_LOCAL, "memcpy", COPY, 2M, 1),
+	DIRECT(FAULT_ENTRY, "first touch, less what else the model charges",
+	       FAULT, 4K, 16),
+	BEYOND(PTE_OP, "mprotect of 256 pages against 64", MPROTECT, 256, 64, 0),
+	BEYOND(INVLPG, "mprotect of 32 pages against 4", MPROTECT, 32, 4, 0),
+	DIRECT(FLUSH_FIXED, "mprotect of 4 pages, less what else the model "
+	       "charges", MPROTECT, 4K, 4),
+	DIRECT(CR3_FLUSH, "mprotect of 64 pages, less what else the model "
+	       "charges", MPROTECT, 4K, 64),
+	DIRECT(PAGE_FREE, "madvise(DONTNEED) of 64 pages, less what else the "
+	       "model charges", DONTNEED, 4K, 64),
+	BEYOND(IPI_DELIVER_LLC, "mprotect of 4 pages beside one running thread "
+	       "against alone", MPROTECT, 4, 4, 1),
+};
+
+u32 host_fit_steps(void)
+{
+	return ARRAY_LEN(fits);
+}
+
+/* Cycles; *@spread of the first. */
+static int measure(struct mut *m, const struct fit *f, double *cycles,
+		   struct stat_summary *first, struct err *e)
+{
+	struct mut_sample s;
+	int rc = mut_work(m, &f->work, &s, e);
+
+	if (rc)
+		return rc;
+	*cycles = s.cycles.low;
+	if (first)
+		*first = s.cycles;
+	if (f->has_less) {
+		rc = mut_work(m, &f->less, &s, e);
+		*cycles -= s.cycles.low;
+	}
+	return rc;
+}
+
+/* Where the pair of the measured threads meets. */
+static enum cost cost_of_fit(const struct fit *f, const struct machine *m)
+{
+	if (f->cost == COST_IPI_DELIVER_LLC && m->nr_cpus > 1)
+		return (enum cost)(COST_IPI_DELIVER_SELF +
+				   machine_hop(m, 0, 1));
+	return f->cost;
+}
+
+/* Cycles of @cost with which the model needs @want; NAN: it has no part. */
+static int invert(struct mut *model, struct machine *m, const struct fit *f,
+		  enum cost cost, double want, double *out, struct err *e)
+{
+	u64 now = m->cost[cost];
+	double with, without;
+	int rc = measure(model, f, &without, NULL, e);
+
+	if (rc)
+		return rc;
+	m->cost[cost] = now + PROBE;
+	rc = measure(model, f, &with, NULL, e);
+	m->cost[cost] = now;
+	if (rc)
+		return rc;
+	*out = with > without ? (double)now + (want - without) /
+		((with - without) / PROBE) : NAN;
+	return 0;
+}
+
+static void keep(struct host_profile *p, const struct machine *m,
+		 enum cost cost, const struct fit *f,
+		 const struct stat_summary *s, double cycles)
+{
+	struct found_cost *c = &p->cost[cost];
+	bool is_ns = !strcmp(machine_cost_unit(cost), "ns");
+	char how[80];
+
+	c->value = is_ns ? cycles / (double)m->hz * 1e9 : cycles;
+	host_profile_source(s, how, sizeof(how));
+	snprintf(c->source, sizeof(c->source), "%s; %s", how, f->what);
+}
+
+static int fit(struct host_profile *p, struct mut *host, struct mut *model,
+	       struct machine *m, const struct fit *f, struct err *e)
+{
+	enum cost cost = cost_of_fit(f, m);
+	struct stat_summary s;
+	double want, cycles;
+	int rc = measure(host, f, &want, &s, e);
+
+	if (rc == -ENOTSUP || rc == -E2BIG) {
+		host_profile_note(p, "%s was not measured: %.150s",
+				  machine_cost_name(cost), e->text);
+		return 0;
+	}
+	if (!rc)
+		rc = invert(model, m, f, cost, want, &cycles, e);
+	if (rc || isnan(cycles))
+		return rc;
+	if (cycles < 0) {
+		host_profile_note(p, "%s would be negative (%.0f cycles): the "
+				  "model charges more for %s than this host "
+				  "takes", machine_cost_name(cost), cycles,
+				  mut_op_name(f->work.op));
+		cycles = 0;
+	}
+	cycles = cycles < MAX_CYCLES ? cycles : MAX_CYCLES;
+	m->cost[cost] = (u64)(cycles + 0.5);
+	keep(p, m, cost, f, &s, cycles);
+	return 0;
+}
+
+/* Up to how many pages does the kernel flush one by one? Where one page more
+ * makes the call cheaper. */
+static int ceiling(struct host_profile *p, struct mut *host, struct err *e)
+{
+	static const u64 pages[] = { 24, 28, 31, 32, 33, 34, 35, 36, 40, 48 };
+	double best = 0.05, before = 0;
+	u64 at = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+		const struct mut_work w = { .op = MUT_MPROTECT,
+					    .pages = pages[i] };
+		struct mut_sample s;
+		int rc = mut_work(host, &w, &s, e);
+
+		if (rc)
+			return rc;
+		if (i && 1 - s.cycles.low / before > best) {
+			best = 1 - s.cycles.low / before;
+			at = pages[i - 1];
+		}
+		before = s.cycles.low;
+	}
+	if (at)
+		host_profile_note(p, "mprotect of more than %llu pages is %.0f "
+				  "%% cheaper: the single-page flush ceiling",
+				  (unsigned long long)at, best * 100);
+	else
+		host_profile_note(p, "no single-page flush ceiling was found "
+				  "between 24 and 48 pages");
+	return 0;
+}
+
+int host_fit(struct host_profile *p, struct mut *host, struct machine *m,
+	     calib_progress *progress, void *arg, struct err *e)
+{
+	struct mut *model;
+	int rc = mut_emulated_create(&model, m, MUT_BY_HAND, e);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < ARRAY_LEN(fits) && !rc; i++) {
+		if (progress)
+			progress(arg, machine_cost_name(fits[i].cost));
+		rc = fit(p, host, model, m, &fits[i], e);
+	}
+	if (!rc)
+		rc = ceiling(p, host, e);
+	mut_emulated_destroy(model);
+	return rc;
+}

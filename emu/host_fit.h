@@ -1,0 +1,20 @@
+/* host_fit.h - the costs of kernel work, by turning the model round: the same
+ * request runs on the host and on the emulated machine with the profile so far,
+ * and one cost is set so that both take as long. Each step leans on those
+ * before it; the model is linear in each cost, so two runs say what it must be.
+ */
+#ifndef EMU_HOST_FIT_H
+#define EMU_HOST_FIT_H
+
+#include "calib/mut.h"
+#include "emu/host_profile.h"
+
+/* host_fit - @host measures, @m is the machine of the profile so far, whose
+ * costs are set on the way. What was found goes into p->cost. */
+int host_fit(struct host_profile *p, struct mut *host, struct machine *m,
+	     calib_progress *progress, void *arg, struct err *e);
+
+/* How many times host_fit() calls @progress. */
+u32 host_fit_steps(void);
+
+#endif

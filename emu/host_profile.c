@@ -1,0 +1,310 @@
+/* A profile of this host as text. */
+#include "emu/host_profile.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/units.h"
+
+#define WIDTH 78u
+#define SMEARED 0.25            /* a step that far from CPUID's may be it     */
+
+void host_profile_note(struct host_profile *p, const char *fmt, ...)
+{
+	size_t n = strlen(p->notes);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(p->notes + n, sizeof(p->notes) - n, fmt, ap);
+	va_end(ap);
+	n = strlen(p->notes);
+	if (n + 1 < sizeof(p->notes))
+		strcpy(p->notes + n, "\n");
+}
+
+const char *host_profile_source(const struct stat_summary *s, char *buf,
+				size_t size)
+{
+	double spread = stat_spread(s);
+
+	snprintf(buf, size, "clock: fastest tenth of %u, +- %.1f %%%s", s->n,
+		 100 * spread, spread > UNSTABLE ? ", unstable" : "");
+	return buf;
+}
+
+/* ---- lines ------------------------------------------------------------------------ */
+
+/* "key = value | source", continued on indented lines. */
+static void put(FILE *f, const char *key, const char *value, const char *source)
+{
+	char text[1024], *word, *save;
+	size_t col = 0;
+
+	snprintf(text, sizeof(text), "%s = %s%s%s", key, value,
+		 *source ? " | " : "", source);
+	for (word = strtok_r(text, " ", &save); word;
+	     word = strtok_r(NULL, " ", &save)) {
+		size_t len = strlen(word);
+
+		if (col && col + 1 + len > WIDTH) {
+			fputs("\n  ", f);
+			col = 2;
+		} else if (col) {
+			fputc(' ', f);
+			col++;
+		}
+		fputs(word, f);
+		col += len;
+	}
+	fputc('\n', f);
+}
+
+static void put_u64(FILE *f, const char *key, u64 value, const char *source)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	put(f, key, text, source);
+}
+
+static const char *how(const struct host_profile *p, double spread, char *buf,
+		       size_t size)
+{
+	snprintf(buf, size, "%s: +- %.1f %%%s", p->tlb.by_events ? "papi"
+		 : "clock", 100 * spread, spread > UNSTABLE ? ", unstable" : "");
+	return buf;
+}
+
+/* ---- which array --------------------------------------------------------------------- */
+
+static bool is_within(double a, double b, double share)
+{
+	return a > b ? a - b <= share * b : b - a <= share * b;
+}
+
+static void choose_entries(const struct host_profile *p,
+			   const struct calib_level *l,
+			   const struct cpuid_tlb *told, struct chosen_array *c)
+{
+	const char *by = p->tlb.by_events ? "papi" : "clock";
+
+	if (l->is_found && told && told->entries != l->entries)
+		snprintf(c->disagreement, sizeof(c->disagreement), "measured "
+			 "%llu entries, CPUID says %u",
+			 (unsigned long long)l->entries, told->entries);
+	if (l->is_found && (!told || p->tlb.by_events ||
+			    !is_within((double)l->entries, told->entries,
+				       SMEARED) ||
+			    told->entries == l->entries)) {
+		c->entries = l->entries;
+		snprintf(c->entries_source, sizeof(c->entries_source), "%s: %llu "
+			 "pages fit, %llu do not%s%s", by,
+			 (unsigned long long)l->entries,
+			 (unsigned long long)l->misses_at,
+			 told && told->entries == l->entries ? ", as CPUID says"
+			 : told ? "; CPUID says otherwise" : "", "");
+		return;
+	}
+	if (told) {
+		c->entries = told->entries;
+		if (l->is_found)
+			snprintf(c->entries_source, sizeof(c->entries_source),
+				 "cpuid: the clock's step at %llu is near",
+				 (unsigned long long)l->entries);
+		else
+			snprintf(c->entries_source, sizeof(c->entries_source),
+				 "cpuid: not measured, %.120s", l->note);
+	}
+}
+
+static void choose_ways(const struct host_profile *p,
+			const struct calib_level *l,
+			const struct cpuid_tlb *told, struct chosen_array *c)
+{
+	const char *by = p->tlb.by_events ? "papi" : "clock";
+	u64 ways = told ? told->ways == CPUID_FULL ? c->entries : told->ways : 0;
+	bool is_full = l->ways && l->ways == l->entries;
+
+	if (l->is_found && (is_full || (l->ways > 1 &&
+					c->entries % l->ways == 0))) {
+		c->ways = is_full ? c->entries : l->ways;
+		snprintf(c->ways_source, sizeof(c->ways_source), "%s: pages of "
+			 "one set%s", by, c->ways == ways ? ", as CPUID says"
+			 : ways ? "; CPUID's field says otherwise" : "");
+		return;
+	}
+	if (ways && c->entries % ways == 0) {
+		c->ways = ways;
+		snprintf(c->ways_source, sizeof(c->ways_source), "cpuid: "
+			 "associativity field, not measured");
+		return;
+	}
+	c->ways = c->entries;
+	snprintf(c->ways_source, sizeof(c->ways_source), "assumed: not found, "
+		 "taken as full");
+}
+
+void host_profile_choose(const struct host_profile *p, u32 level, u32 size,
+			 struct chosen_array *out)
+{
+	const struct calib_level *l = &p->tlb.level[size][level - 1];
+	struct cpuid_tlb t;
+	const struct cpuid_tlb *told =
+		cpuid_find(&p->cpuid, level, size, &t) ? &t : NULL;
+
+	memset(out, 0, sizeof(*out));
+	choose_entries(p, l, told, out);
+	if (!out->entries && size) {
+		/* Nothing told, nothing found: as for 4K pages. */
+		host_profile_choose(p, level, 0, out);
+		snprintf(out->entries_source, sizeof(out->entries_source),
+			 "assumed: not found, as for 4K pages");
+		out->disagreement[0] = '\0';
+	} else if (!out->entries) {
+		out->entries = level == 1 ? 64 : 1024;
+		snprintf(out->entries_source, sizeof(out->entries_source),
+			 "assumed: neither measured nor told");
+	}
+	if (!out->ways)
+		choose_ways(p, l, told, out);
+}
+
+/* ---- sections ------------------------------------------------------------------------ */
+
+static void write_machine(const struct host_profile *p, FILE *f)
+{
+	static const char by_cpuid[] = "cpuid: feature bits";
+	const struct cpuid_info *c = &p->cpuid;
+	char text[128];
+
+	fputs("\n[machine]\n", f);
+	put(f, "name", p->name, "");
+	snprintf(text, sizeof(text), "this host, calibrated: %.80s",
+		 *c->brand ? c->brand : "unnamed processor");
+	put(f, "summary", text, "");
+	put(f, "topology", p->topology, "hwloc");
+	snprintf(text, sizeof(text), "%.0fMHz", p->hz / 1e6);
+	put(f, "hz", text, "clock: a chain of additions, one a cycle");
+#if defined(__aarch64__)
+	put(f, "arch", "arm", "published: what this program was built for");
+#elif defined(__riscv)
+	put(f, "arch", "riscv", "published: what this program was built for");
+#else
+	put(f, "arch", "x86", "cpuid");
+	put(f, "pcid", c->has_pcid ? "yes" : "no", by_cpuid);
+	put(f, "invpcid", c->has_invpcid ? "yes" : "no", by_cpuid);
+	put(f, "la57", c->has_la57 ? "yes" : "no", by_cpuid);
+	put(f, "tce", c->has_tce ? "yes" : "no", by_cpuid);
+	put_u64(f, "invlpgb", c->invlpgb_pages, by_cpuid);
+#endif
+}
+
+static void write_array(const struct host_profile *p, u32 level, u32 size,
+			FILE *f)
+{
+	static const char *const names[2][2] = { { "l1d_4k", "l1d_2m" },
+						 { "l2d_4k", "l2d_2m" } };
+	const struct calib_level *l = &p->tlb.level[size][1];
+	struct chosen_array a;
+	char text[200], source[64];
+
+	host_profile_choose(p, level, size, &a);
+	fprintf(f, "\n[tlb.%s]\n", names[level - 1][size]);
+	put_u64(f, "level", level, "");
+	put(f, "serves", "data", "");
+	put_u64(f, "entries", a.entries, a.entries_source);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)a.ways);
+	put(f, "ways", a.ways == a.entries ? "full" : text, a.ways_source);
+	put(f, "sizes", size ? "2m" : "4k", "");
+	if (a.ways != a.entries)
+		put(f, "index", "linear", "assumed: not measured");
+	put(f, "replacement", "lru", "assumed: not measured");
+	if (level == 2) {
+		const struct calib_level *of = l->hit_cycles > 0.5 ? l :
+			&p->tlb.level[MUT_4K][1];
+		bool is_there = of->hit_cycles > 0.5;
+
+		snprintf(text, sizeof(text), "%.0f",
+			 is_there ? of->hit_cycles : 8);
+		put(f, "hit_cycles", text, !is_there ?
+		    "assumed: not found" : of == l ?
+		    how(p, of->spread, source, sizeof(source)) :
+		    "assumed: as for 4K pages");
+	}
+	put(f, "source", "published: the shape that calibration asks for", "");
+}
+
+static void write_walks(const struct host_profile *p, FILE *f)
+{
+	const struct calib_walk *w = &p->tlb.walk;
+	char text[48];
+
+	fputs("\n[psc]\n", f);
+	if (w->pde_entries) {
+		snprintf(text, sizeof(text), "%llux%llu",
+			 (unsigned long long)w->pde_entries,
+			 (unsigned long long)w->pde_ways);
+		put(f, "pde", text, "papi: loads of walks");
+	} else {
+		put(f, "pde", "64", "assumed: without counters of walks");
+	}
+	fputs("\n[walker]\n", f);
+	put(f, "count", "1", "assumed: a chase has one walk at a time");
+}
+
+static void write_caches(const struct host_profile *p, FILE *f)
+{
+	static const char *const names[] = { "l1d", "l2", "llc" };
+	char source[64], text[24], size[UNITS_MAX_TEXT];
+
+	for (u32 i = 0; i < NR_CACHE_LEVELS; i++) {
+		const struct calib_latency *l = &p->memory.cache[i];
+		const struct cache_geometry *g = &p->cache[i];
+
+		if (!g->bytes)
+			continue;
+		fprintf(f, "\n[cache.%s]\n", names[i]);
+		put(f, "bytes", units_format(UNIT_BYTES, g->bytes, size),
+		    "hwloc");
+		put_u64(f, "ways", g->nr_ways ? g->nr_ways : 16,
+			g->nr_ways ? "hwloc" : "assumed: hwloc does not know");
+		snprintf(text, sizeof(text), "%.0f",
+			 l->is_found ? l->cycles : 4.0 + 12 * i * i);
+		put(f, "latency", text, l->is_found ?
+		    how(p, l->spread, source, sizeof(source)) :
+		    "assumed: not measured");
+	}
+}
+
+static void write_costs(const struct host_profile *p, FILE *f)
+{
+	char text[UNITS_MAX_TEXT];
+
+	fputs("\n[cost]\n", f);
+	for (u32 i = 0; i < NR_COSTS; i++)
+		if (*p->cost[i].source)
+			put(f, machine_cost_name((enum cost)i),
+			    units_format_fixed(p->cost[i].value, 1, text,
+					       sizeof(text)),
+			    p->cost[i].source);
+}
+
+void host_profile_write(const struct host_profile *p, FILE *f)
+{
+	char notes[sizeof(p->notes)], *line, *save;
+
+	fprintf(f, "; Written by tlbemu calibrate on this host. Sources: clock, "
+		"papi, hwloc, cpuid,\n; assumed; the percentage is half the 95 "
+		"%% interval of the median.\n");
+	snprintf(notes, sizeof(notes), "%s", p->notes);
+	for (line = strtok_r(notes, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
+		fprintf(f, "; %.170s\n", line);
+	write_machine(p, f);
+	for (u32 level = 1; level <= 2; level++)
+		for (u32 size = 0; size < 2; size++)
+			write_array(p, level, size, f);
+	write_walks(p, f);
+	write_caches(p, f);
+	write_costs(p, f);
+}

@@ -1,0 +1,43 @@
+/* native_impl.h - what the files of the native machine under test share. */
+#ifndef HOST_NATIVE_IMPL_H
+#define HOST_NATIVE_IMPL_H
+
+#include "host/clock.h"
+#include "host/native.h"
+
+#define REPS_MIN 9u
+#define REPS_MAX 400u
+
+struct native {
+	struct mut mut;
+	struct native_cfg cfg;
+	void *map;
+	u64 map_bytes;
+	void *volatile sink;    /* where a chase ended: it cannot be left out */
+};
+
+/* Repetitions of one thing until they agree. */
+struct reps {
+	double v[REPS_MAX];
+	u32 n;
+	u64 end_ns;
+	double hz;              /* of the core, around the next repetition    */
+	struct disturbance before;
+};
+
+void reps_begin(struct reps *r, u64 budget_ns);
+bool reps_go_on(struct reps *r);
+/* @ticks of clock_ticks() for @per of it. */
+void reps_add(struct reps *r, double ticks, double per);
+void reps_end(struct reps *r, struct mut_sample *s);
+
+int native_map(struct native *n, enum mut_page size, u64 bytes, char **out,
+	       struct err *e);
+void native_unmap(struct native *n);
+
+int native_work(struct mut *m, const struct mut_work *w, struct mut_sample *s,
+		struct err *e);
+int native_transfer(struct mut *m, u32 a, u32 b, struct mut_sample *s,
+		    struct err *e);
+
+#endif

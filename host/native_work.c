@@ -1,0 +1,332 @@
+/* This host under test: the kernel's work, and lines between CPUs. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "host/native_impl.h"
+
+#define MAX_OTHERS 64u
+#define STREAM_BYTES (64u << 20)        /* beyond most last-level caches      */
+#define HANDOVERS 200u
+#define EMPTY_READS 64u
+
+/* ---- other threads --------------------------------------------------------------- */
+
+struct other {
+	pthread_t thread;
+	u32 cpu;
+	int rc;
+	volatile bool has_begun, *stop;
+};
+
+static void *keep_running(void *arg)
+{
+	struct other *o = arg;
+
+	o->rc = clock_pin(o->cpu, NULL);
+	o->has_begun = true;
+	while (!*o->stop)
+		;
+	return NULL;
+}
+
+static int start_others(struct other *o, u32 n, volatile bool *stop,
+			struct err *e)
+{
+	for (u32 i = 0; i < n; i++) {
+		int rc;
+
+		o[i] = (struct other){ .cpu = i + 1, .stop = stop };
+		rc = pthread_create(&o[i].thread, NULL, keep_running, &o[i]);
+		if (rc) {
+			*stop = true;
+			while (i--)
+				pthread_join(o[i].thread, NULL);
+			return err_set(e, -rc, "pthread_create: %s",
+				       strerror(rc));
+		}
+	}
+	for (u32 i = 0; i < n; i++)
+		while (!o[i].has_begun)
+			usleep(100);
+	return 0;
+}
+
+/* ---- one call ------------------------------------------------------------------------ */
+
+static void touch(char *p, enum mut_page size, u64 pages)
+{
+	for (u64 i = 0; i < pages; i++)
+		*(volatile char *)(p + i * mut_page_bytes(size)) = 1;
+}
+
+/* What reading the clock twice costs. */
+static u64 empty_ticks(void)
+{
+	static u64 best;
+
+	for (u32 i = 0; !best && i < EMPTY_READS; i++) {
+		u64 t = clock_ticks();
+
+		t = clock_ticks() - t;
+		best = !i || t < best ? t : best;
+	}
+	return best;
+}
+
+/* Where the pages are, and where mremap moves them. */
+struct place {
+	char *at, *to;
+	enum mut_page size;
+	u64 pages, bytes;
+};
+
+static int call(enum mut_op op, const struct place *p)
+{
+	switch (op) {
+	case MUT_MPROTECT:
+		return mprotect(p->at, p->bytes, PROT_READ);
+	case MUT_MUNMAP:
+		return munmap(p->at, p->bytes);
+	case MUT_DONTNEED:
+		return madvise(p->at, p->bytes, MADV_DONTNEED);
+	case MUT_MREMAP:
+		return mremap(p->at, p->bytes, p->bytes,
+			      MREMAP_MAYMOVE | MREMAP_FIXED, p->to) ==
+			MAP_FAILED ? -1 : 0;
+	case MUT_FAULT:
+		touch(p->at, p->size, p->pages);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static void map_again(const struct place *p)
+{
+	char *q = mmap(p->at, p->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		       MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+
+	if (q != MAP_FAILED)
+		madvise(q, p->bytes, p->size == MUT_2M ? MADV_HUGEPAGE
+							: MADV_NOHUGEPAGE);
+}
+
+/* All as before the call. */
+static void undo(enum mut_op op, const struct place *p)
+{
+	switch (op) {
+	case MUT_MPROTECT:
+		mprotect(p->at, p->bytes, PROT_READ | PROT_WRITE);
+		break;
+	case MUT_MUNMAP:
+	case MUT_FAULT:
+		map_again(p);
+		break;
+	case MUT_MREMAP:
+		if (mremap(p->to, p->bytes, p->bytes,
+			   MREMAP_MAYMOVE | MREMAP_FIXED, p->at) == MAP_FAILED)
+			map_again(p);
+		break;
+	default:
+		break;
+	}
+	if (op != MUT_FAULT)
+		touch(p->at, p->size, p->pages);
+}
+
+/* Several calls a repetition, as short ones are no longer than an
+ * interruption of the hypervisor; the shortest half of them counts. */
+#define CALLS 8u
+
+static int by_ticks(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int calls(struct native *n, const struct mut_work *w,
+		 const struct place *p, struct mut_sample *s, struct err *e)
+{
+	double per = w->op == MUT_FAULT ? (double)p->pages : 1;
+	struct reps r;
+
+	undo(w->op, p);
+	reps_begin(&r, n->cfg.request_ns);
+	while (reps_go_on(&r)) {
+		u64 t[CALLS];
+
+		r.hz = clock_core_hz();
+		for (u32 i = 0; i < CALLS; i++) {
+			u64 from = clock_ticks();
+
+			if (call(w->op, p))
+				return err_set(e, -errno, "%s: %s",
+					       mut_op_name(w->op),
+					       strerror(errno));
+			t[i] = clock_ticks() - from - empty_ticks();
+			undo(w->op, p);
+		}
+		qsort(t, CALLS, sizeof(*t), by_ticks);
+		reps_add(&r, (double)(t[CALLS / 2 - 1] + t[CALLS / 2]) / 2, per);
+	}
+	reps_end(&r, s);
+	return 0;
+}
+
+/* ---- streams, system calls ---------------------------------------------------------- */
+
+static int stream(struct native *n, const struct mut_work *w,
+		  struct mut_sample *s, struct err *e)
+{
+	u64 page = mut_page_bytes(w->size), at = 0, batch;
+	char *buf;
+	struct reps r;
+	int rc = native_map(n, w->size, STREAM_BYTES, &buf, e);
+
+	if (rc)
+		return rc;
+	memset(buf, 1, STREAM_BYTES);
+	batch = w->size == MUT_2M ? 1 : 64;
+	reps_begin(&r, n->cfg.request_ns);
+	while (reps_go_on(&r)) {
+		u64 t;
+
+		if (at + 2 * batch * page > STREAM_BYTES)
+			at = 0;
+		r.hz = clock_core_hz();
+		t = clock_ticks();
+		for (u64 i = 0; i < batch; i++, at += page)
+			if (w->op == MUT_ZERO)
+				memset(buf + at, 0, page);
+			else
+				memcpy(buf + at, buf + (at + STREAM_BYTES / 2) %
+				       STREAM_BYTES, page);
+		__asm__ volatile("" ::: "memory");
+		t = clock_ticks() - t;
+		reps_add(&r, (double)t, (double)batch);
+	}
+	reps_end(&r, s);
+	return 0;
+}
+
+static void system_calls(struct native *n, struct mut_sample *s)
+{
+	struct reps r;
+
+	reps_begin(&r, n->cfg.request_ns);
+	while (reps_go_on(&r)) {
+		u64 t;
+
+		r.hz = clock_core_hz();
+		t = clock_ticks();
+		for (u32 i = 0; i < 100; i++)
+			syscall(SYS_getppid);
+		t = clock_ticks() - t;
+		reps_add(&r, (double)t, 100);
+	}
+	reps_end(&r, s);
+}
+
+static int on_pages(struct native *n, const struct mut_work *w,
+		    struct mut_sample *s, struct err *e)
+{
+	struct place p = { .size = w->size, .pages = mut_or_1(w->pages) };
+	int rc;
+
+	p.bytes = p.pages * mut_page_bytes(w->size);
+	/* A gap, so that nothing is merged. */
+	rc = native_map(n, w->size, 2 * p.bytes + (4u << 20), &p.at, e);
+	if (rc)
+		return rc;
+	p.to = p.at + ((p.bytes + (4u << 20) - 1) & ~((2ull << 20) - 1));
+	return calls(n, w, &p, s, e);
+}
+
+int native_work(struct mut *m, const struct mut_work *w, struct mut_sample *s,
+		struct err *e)
+{
+	struct native *n = (struct native *)m;
+	struct other other[MAX_OTHERS];
+	volatile bool stop = false;
+	int rc = clock_pin(0, e);
+
+	if (w->others > MAX_OTHERS)
+		return err_set(e, -ENOTSUP, "more than %u other threads",
+			       MAX_OTHERS);
+	if (!rc)
+		rc = start_others(other, w->others, &stop, e);
+	if (rc)
+		return rc;
+	if (w->op == MUT_SYSCALL)
+		system_calls(n, s);
+	else if (w->op == MUT_ZERO || w->op == MUT_COPY)
+		rc = stream(n, w, s, e);
+	else
+		rc = on_pages(n, w, s, e);
+	stop = true;
+	for (u32 i = 0; i < w->others; i++)
+		pthread_join(other[i].thread, NULL);
+	native_unmap(n);
+	return rc;
+}
+
+/* ---- lines between CPUs --------------------------------------------------------------- */
+
+struct table {
+	_Alignas(128) volatile u32 turn;
+	_Alignas(128) u32 cpu;
+	volatile bool stop;
+};
+
+static void *answer(void *arg)
+{
+	struct table *t = arg;
+
+	if (clock_pin(t->cpu, NULL))
+		t->stop = true;
+	while (!t->stop)
+		if (__atomic_load_n(&t->turn, __ATOMIC_ACQUIRE) == 1)
+			__atomic_store_n(&t->turn, 0, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+int native_transfer(struct mut *m, u32 a, u32 b, struct mut_sample *s,
+		    struct err *e)
+{
+	struct native *n = (struct native *)m;
+	struct table table = { .cpu = b };
+	pthread_t thread;
+	struct reps r;
+	int rc = clock_pin(a, e);
+
+	if (rc)
+		return rc;
+	rc = pthread_create(&thread, NULL, answer, &table);
+	if (rc)
+		return err_set(e, -rc, "pthread_create: %s", strerror(rc));
+	reps_begin(&r, 4 * n->cfg.request_ns);
+	while (reps_go_on(&r)) {
+		u64 t;
+
+		r.hz = clock_core_hz();
+		t = clock_ticks();
+		for (u32 i = 0; i < HANDOVERS; i++) {
+			__atomic_store_n(&table.turn, 1, __ATOMIC_RELEASE);
+			while (__atomic_load_n(&table.turn, __ATOMIC_ACQUIRE))
+				;
+		}
+		t = clock_ticks() - t;
+		reps_add(&r, (double)t, 2 * HANDOVERS);
+	}
+	table.stop = true;
+	pthread_join(thread, NULL);
+	reps_end(&r, s);
+	return 0;
+}
