@@ -116,6 +116,7 @@ static u32 ref_psc_live(const struct ref_psc *r)
 static void psc_differ(const struct psc_geometry *geo, u32 bits, u64 seed)
 {
 	struct ref_psc *r = calloc(1, sizeof(*r));
+	static const u16 pcids[] = { 1, 4095, 4097, 65535 };
 	struct psc *p;
 	struct rng rng;
 
@@ -127,7 +128,7 @@ static void psc_differ(const struct psc_geometry *geo, u32 bits, u64 seed)
 		/* Two threads, two PCIDs, addresses that collide at some
 		 * levels and not at others; up to 57 bits. */
 		u32 space = psc_space((u32)rng_below(&rng, 2),
-				      (u16)(4094 + rng_below(&rng, 2)));
+				      pcids[rng_below(&rng, ARRAY_LEN(pcids))]);
 		u64 vpn = rng_below(&rng, 6) << 4 * bits |
 			  rng_below(&rng, 3) << 3 * bits |
 			  rng_below(&rng, 5) << 2 * bits |
@@ -157,6 +158,13 @@ static void psc_differ(const struct psc_geometry *geo, u32 bits, u64 seed)
 		} else if (op < 998) {
 			assert_int_equal(ref_psc_drop(r, space, false, 0),
 					 psc_flush_space(p, space));
+		} else if (op < 999) {
+			u32 thread = (u32)rng_below(&rng, 2), n = 0;
+
+			for (size_t k = 0; k < ARRAY_LEN(pcids); k++)
+				n += ref_psc_drop(r, psc_space(thread, pcids[k]),
+						  false, 0);
+			assert_int_equal(n, psc_flush_thread(p, thread));
 		} else {
 			assert_int_equal(ref_psc_drop(r, -1, false, 0),
 					 psc_flush_all(p));

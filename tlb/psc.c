@@ -292,7 +292,7 @@ u32 psc_flush_space(struct psc *p, u32 space)
 
 u32 psc_flush_thread(struct psc *p, u32 thread)
 {
-	return drop_matching(p, ~0ull << (TAG_PAGE_BITS + 12),
+	return drop_matching(p, ~0ull << (TAG_PAGE_BITS + PSC_PCID_BITS),
 			     TAG_VALID | (u64)psc_space(thread, 0) <<
 			     TAG_PAGE_BITS);
 }

@@ -40,9 +40,11 @@ struct psc_hit {
 	u64 rights;             /* as filled                                  */
 };
 
+#define PSC_PCID_BITS 16        /* Arm's and RISC-V's; x86 has 12             */
+
 static inline u32 psc_space(u32 thread, u16 pcid)
 {
-	return thread << 12 | pcid;
+	return thread << PSC_PCID_BITS | pcid;
 }
 
 /* psc_create - empty; true LRU in each set. @bits: log2 of entries per table
