@@ -17,6 +17,25 @@ static void note_for_bbm(const struct cpu *c, const struct inval_op *op,
 		bbm_invalidated_all(the_sys->bbm, c->id, c->s->root);
 }
 
+/* Source: Intel SDM vol. 3, "Invalidation of TLBs and Paging-Structure Caches",
+ * page faults. */
+static const struct inval_op page_fault = {
+	"#PF", ARCH_X86, INVAL_PAGE_GLOBAL, INVAL_WALK_PATH, false, ""
+};
+
+/* AMD, EFER.TCE clear: operations that name a page take the walk-cache entries of
+ * all others along, unless they leave upper levels alone. A fault is none. */
+static enum inval_walk walk_of(const struct inval_op *op)
+{
+	const struct machine *m = the_sys->m;
+
+	if (m->has_tce && !the_sys->walk.uses_tce &&
+	    inval_names_page(op->scope) && op->walk != INVAL_WALK_NONE &&
+	    op != &page_fault)
+		return INVAL_WALK_ALL;
+	return op->walk;
+}
+
 /* Of the paging-structure caches, this thread's part. */
 static void drop_walk(struct cpu *c, const struct inval_op *op, u16 asid,
 		      u64 vpn)
@@ -24,7 +43,7 @@ static void drop_walk(struct cpu *c, const struct inval_op *op, u16 asid,
 	struct psc *psc = c->core->psc;
 	u32 space = psc_space(c->thread, asid);
 
-	switch (op->walk) {
+	switch (walk_of(op)) {
 	case INVAL_WALK_NONE:
 		break;
 	case INVAL_WALK_PATH:
@@ -89,12 +108,6 @@ void cpu_load_cr3(u32 root, u16 pcid, bool flush)
 		psc_flush_space(this_cpu->core->psc,
 				psc_space(this_cpu->thread, pcid));
 }
-
-/* Source: Intel SDM vol. 3, "Invalidation of TLBs and Paging-Structure Caches",
- * page faults. */
-static const struct inval_op page_fault = {
-	"#PF", ARCH_X86, INVAL_PAGE_GLOBAL, INVAL_WALK_PATH, false, ""
-};
 
 u32 cpu_fault_drops(u64 vpn)
 {

@@ -467,6 +467,43 @@ static bool begins_low(u64 vpn, u16 pcid)
 	return counted(CTR_PSC_HIT_PDE) - before;
 }
 
+/* The broadcasts of AMD and INVPCID go by EFER.TCE as INVLPG does; what leaves
+ * upper levels alone, and a fault, do not. */
+static void test_tce(void **state)
+{
+	static const struct {
+		const char *name;       /* NULL: a fault                      */
+		bool other[2];          /* without and with TCE: stays there  */
+	} rows[] = {
+		{ "INVPCID 0", { false, true } },
+		{ "INVLPGB VA+PCID", { false, true } },
+		{ "INVLPGB VA+PCID+FINAL", { true, true } },
+		{ "INVLPGB PCID", { false, false } },
+		{ NULL, { true, true } },
+	};
+	const u64 bits = PTE_P | PTE_RW | PTE_A | PTE_D;
+
+	for (u32 tce = 0; tce < 2; tce++)
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+			power_on("zen4-genoa", "pack:1 core:2 pu:1", NULL,
+				 (struct walk_config){ .has_psc = true,
+						       .uses_tce = tce });
+			for (u64 k = 0; k < 4; k++)
+				set_pte(page_vpn[k],
+					pte_make(FIRST_FRAME + k, bits));
+			assert_int_equal(0, READ(0));
+			assert_int_equal(0, READ(512));
+			if (rows[i].name)
+				cpu_invalidate(inval_op_find(rows[i].name),
+					       PCID, 0);
+			else
+				cpu_fault_drops(0);
+			assert_int_equal(rows[i].other[tce],
+					 begins_low(513, PCID));
+			power_off();
+		}
+}
+
 static void test_local_operations(void **state)
 {
 	const u64 bits = PTE_P | PTE_RW | PTE_A | PTE_D;
@@ -627,6 +664,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_assist_reads_again),
 	cmocka_unit_test(test_within_the_envelope),
 	cmocka_unit_test(test_local_operations),
+	cmocka_unit_test(test_tce),
 	cmocka_unit_test(test_written_lines_leave),
 	cmocka_unit_test(test_fractured_page),
 };
