@@ -371,6 +371,24 @@ static void test_not_worth_it(void **state)
 	assert_int_equal(0, compare_readers(path, &g));
 }
 
+/* A file of version 3 as it was first written. */
+static void test_shipped(void **state)
+{
+	const char *path = "tests/data/tiny3.tlbt";
+	struct rng g;
+	struct trace *t;
+
+	rng_init(&g, 1);
+	OK(trace_open(&t, path, &err));
+	assert_int_equal(3, trace_info(t)->version);
+	assert_int_equal(4000, trace_info(t)->nr_accesses);
+	assert_int_equal(2730, trace_info(t)->nr_runs);
+	assert_int_equal(1, trace_info(t)->nr_by_kind[TRACE_SWITCH]);
+	trace_close(t);
+	for (u32 i = 0; i < 4; i++)
+		assert_true(compare_readers(path, &g) > 50);
+}
+
 /* ---- what is none ---------------------------------------------------------------- */
 
 /* A lead of 5 accesses on page 9, then two loads on it: all is well. */
@@ -860,6 +878,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_hits_at_once),
 	cmocka_unit_test(test_digests_are_sums),
 	cmocka_unit_test(test_not_worth_it),
+	cmocka_unit_test(test_shipped),
 	cmocka_unit_test(test_bad_sections),
 	cmocka_unit_test(test_across_event),
 	cmocka_unit_test(test_bad_file),
