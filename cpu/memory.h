@@ -31,6 +31,8 @@
 #define PTE_SWAP (1ull << 9)
 #define PTE_MIG	(1ull << 10)
 #define PTE_MIG_W (1ull << 11)
+/* A huge page about to be split (thp_split.c); hardware ignores it. */
+#define PTE_SPLITTING (1ull << 59)
 #define PTE_UFFD_WP (1ull << 57)
 #define PTE_SOFT_DIRTY (1ull << 58)
 #define PTE_SOFTWARE (PTE_UFFD_WP | PTE_SOFT_DIRTY)

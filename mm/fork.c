@@ -58,32 +58,54 @@ static void copy_entry(struct mm *dst, struct mm *src, u64 vpn, u32 level,
 	}
 }
 
+static struct page *splitting(u64 e)
+{
+	return (e & PTE_SPLITTING) && !kern()->split_unwaited
+		? page_of(pte_pfn(e)) : NULL;
+}
+
 static struct page *migrating(u64 e)
 {
 	return e & PTE_MIG ? page_of(pte_pfn(e)) : NULL;
 }
 
-/* The entries [vpn, end) of one table, or the one huge entry. @waits_for: the
- * page under migration that stopped it, when fork waits for such.
- * Return: where it stopped. */
+/* Why copying stopped at an entry. */
+struct stop {
+	struct page *migrates;          /* when fork waits for such           */
+	struct page *splits;            /* always                             */
+	bool is_table;                  /* a huge page no longer              */
+};
+
+static bool must_stop(struct stop *s, u64 e, u32 level)
+{
+	*s = (struct stop){ NULL, NULL, false };
+	if (kern()->fork_waits_migration)
+		s->migrates = migrating(e);
+	if (level) {
+		s->splits = splitting(e);
+		s->is_table = (e & PTE_P) && !pmd_is_huge(e);
+	}
+	return s->migrates || s->splits || s->is_table;
+}
+
+/* The entries [vpn, end) of one table, or the one huge entry.
+ * Return: where it stopped, and in @stop why. */
 static u64 copy_locked(struct mm *dst, struct mm *src, u64 vpn, u64 end,
-		       u32 level, struct page **waits_for)
+		       u32 level, struct stop *stop)
 {
 	struct spinlock *dl = pgtable_lock(dst, vpn, level);
 	struct spinlock *sl = pgtable_lock(src, vpn, level);
 
-	*waits_for = NULL;
+	*stop = (struct stop){ NULL, NULL, false };
 	spin_lock(dl);
 	spin_lock(sl);
 	for (; vpn < end; vpn += 1ull << paging_order(&the_sys->mem.paging,
 						      level)) {
 		u64 *from = pgtable_entry(src, vpn, level);
 
-		if (kern()->fork_waits_migration) {
-			*waits_for = migrating(pte_load(from));
-			if (*waits_for)
-				break;
-		}
+		if ((level || kern()->fork_waits_migration) &&
+		    must_stop(stop, pte_load(from), level))
+			break;
 		copy_entry(dst, src, vpn, level,
 			   pgtable_entry(dst, vpn, level), from);
 	}
@@ -92,17 +114,22 @@ static u64 copy_locked(struct mm *dst, struct mm *src, u64 vpn, u64 end,
 	return vpn;
 }
 
+/* Return: 0, -ENOMEM; -EAGAIN: what was a huge page is not one any more. */
 static int copy_entries(struct mm *dst, struct mm *src, u64 vpn, u64 end,
 			u32 level)
 {
-	struct page *waits_for;
+	struct stop stop;
 
 	if (!pgtable_alloc(dst, vpn, level))
 		return -ENOMEM;
 	while (vpn < end) {
-		vpn = copy_locked(dst, src, vpn, end, level, &waits_for);
-		if (waits_for)
-			wait_on_page_locked(waits_for);
+		vpn = copy_locked(dst, src, vpn, end, level, &stop);
+		if (stop.splits)
+			wait_split_huge_page(stop.splits);
+		else if (stop.migrates)
+			wait_on_page_locked(stop.migrates);
+		if (stop.splits || stop.is_table)
+			return -EAGAIN;
 	}
 	return 0;
 }
@@ -122,6 +149,10 @@ static int copy_page_range(struct vma *dst, struct vma *src)
 			continue;
 		rc = copy_entries(dst->mm, src->mm, vpn, next,
 				  pmd_is_huge(old) ? PMD_LEVEL : 0);
+		if (rc == -EAGAIN) {
+			next = vpn;
+			rc = 0;
+		}
 	}
 	return rc;
 }

@@ -171,6 +171,10 @@ struct kernel {
 	bool gather_announces;          /* mmu_gather counts as a changer     */
 	bool gather_checks_nested;      /* and with two open flushes all      */
 	bool fork_links_at_head;        /* the child's VMA is walked first    */
+	bool split_unwaited;            /* nobody waits for PMDs marked as
+					 * splitting (a model variant)        */
+	bool mremap_huge_unlocked;      /* moves huge PMDs without the anon_vma
+					 * lock (until dd18dbc2d42a)          */
 	bool fork_waits_migration;      /* fork waits on migration entries    */
 	bool fork_flushes;              /* one flush of the parent at the end */
 	bool cow_flushes;               /* ptep_clear_flush before the copy

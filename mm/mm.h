@@ -331,6 +331,17 @@ void thread_sleep(const u32 *word, u32 value);
  * mmap_lock is held. Return: 0; -ENOMEM, -EBUSY (mapped elsewhere, too). */
 int split_huge_pmd_at(struct mm *mm, u64 vpn);
 
+/* split_huge_page - @page, referenced, and all its mappings in 4K pages, by the
+ * protocol of 2.6.38 to 4.4 (thp_split.c): forks and mremaps of a mapping that is
+ * marked wait; other changes of such a mapping must not come at the same time.
+ * Return: 0; -EBUSY (not mapped), -ENOMEM (mappings are left without). */
+int split_huge_page(struct page *page);
+/* Until it is: under no page-table lock. */
+void wait_split_huge_page(struct page *page);
+/* Parts of it (thp.c): the page alone; one mapping, under its lock. */
+void split_page(struct page *head);
+void split_pmd_to(struct mm *mm, u64 vpn, u64 *pmdp, u32 table);
+
 /* ---- page tables (pgtable.c) ---- */
 #define PMD_LEVEL 1
 /* The entry of @level for @vpn, NULL when no table is there. */

@@ -127,6 +127,31 @@ static void clean_entry(struct move *m, u64 vpn, struct spinlock *a,
 	}
 }
 
+/* A huge page that is not being split. Return: false, it is, or was meanwhile. */
+static bool move_huge(struct move *m, u64 from, u64 to)
+{
+	struct spinlock *ol = pgtable_lock(m->mm, from, PMD_LEVEL);
+	struct spinlock *nl = pgtable_lock(m->mm, to, PMD_LEVEL);
+	bool had_locks = m->need_rmap_locks;
+	u64 pmd;
+
+	m->need_rmap_locks = had_locks && !kern()->mremap_huge_unlocked;
+	rmap_lock(m);
+	lock_two(ol, nl);
+	pmd = pte_load(pgtable_entry(m->mm, from, PMD_LEVEL));
+	if ((pmd & PTE_SPLITTING) && kern()->split_unwaited)
+		pmd &= ~PTE_SPLITTING;
+	if (pmd_is_huge(pmd) && !(pmd & PTE_SPLITTING) &&
+	    move_entry(m, from, to, PMD_LEVEL))
+		flush_old(m);
+	unlock_two(ol, nl);
+	rmap_unlock(m);
+	m->need_rmap_locks = had_locks;
+	if (pmd & PTE_SPLITTING)
+		wait_split_huge_page(page_of(pte_pfn(pmd)));
+	return pmd_is_huge(pmd) && !(pmd & PTE_SPLITTING);
+}
+
 static void move_entries(struct move *m, u64 from, u64 to, u64 nr, u32 level)
 {
 	struct spinlock *ol = pgtable_lock(m->mm, from, level);
@@ -183,7 +208,8 @@ static bool is_whole_pmd(u64 from, u64 to, u64 nr)
 	return !((from | to) & (hpage_pages() - 1)) && nr == hpage_pages();
 }
 
-/* Pages under one PMD, source and destination. Return: 0, -ENOMEM. */
+/* Pages under one PMD, source and destination. Return: 0, -ENOMEM; -EAGAIN: it
+ * was split meanwhile. */
 static int move_pmd(struct move *m, u64 from, u64 to, u64 nr)
 {
 	u64 *old = pgtable_entry(m->mm, from, PMD_LEVEL), *new;
@@ -195,10 +221,8 @@ static int move_pmd(struct move *m, u64 from, u64 to, u64 nr)
 	new = pgtable_alloc(m->mm, to, PMD_LEVEL);
 	if (!new)
 		return -ENOMEM;
-	if (pmd_is_huge(pmd) && is_whole && !pte_load(new)) {
-		move_entries(m, from, to, nr, PMD_LEVEL);
-		return 0;
-	}
+	if (pmd_is_huge(pmd) && is_whole && !pte_load(new))
+		return move_huge(m, from, to) ? 0 : -EAGAIN;
 	if (!pmd_is_huge(pmd) && is_whole && kern()->mremap_moves_tables &&
 	    !pte_load(new)) {
 		move_table(m, from, to, PMD_LEVEL);
@@ -262,7 +286,10 @@ static u64 move_range(struct move *m, u64 from, u64 to, u64 nr)
 			n = room_to;
 		whole = move_pud(m, from + done, to + done, nr - done);
 		if (!whole && !m->error)
-			m->error = move_pmd(m, from + done, to + done, n);
+			do {
+				m->error = move_pmd(m, from + done, to + done,
+						    n);
+			} while (m->error == -EAGAIN);
 		if (m->error)
 			break;
 		done += whole ? whole : n;

@@ -227,6 +227,13 @@ void oracle_migration_entry(struct page *p)
 		     (unsigned long long)pfn_of(p));
 }
 
+void oracle_counted(struct page *page, u32 n, u32 want, const char *how)
+{
+	if (n != want)
+		FIRE(O6_COUNT, "frame %llu: %u mappings %s, it has %u",
+		     (unsigned long long)pfn_of(page), n, how, want);
+}
+
 void oracle_object_used(u32 refcount, const char *what)
 {
 	if (!refcount)

@@ -59,6 +59,8 @@ void oracle_kernel_stored(struct mm *mm, u64 vpn, u64 pfn, u64 value);
 /* A device store through a pin. */
 void oracle_pinned_store(u64 vpn, u64 pfn, u32 line, u64 value);
 void oracle_migration_entry(struct page *p);
+/* A walk of @page's mappings met @n, and there are @want: else a kernel BUG. */
+void oracle_counted(struct page *page, u32 n, u32 want, const char *how);
 /* The kernel goes on with an object of @refcount references. */
 void oracle_object_used(u32 refcount, const char *what);
 /* @p is a page table from now on, until it is freed. Somebody reads the table

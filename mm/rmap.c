@@ -37,6 +37,7 @@ static bool vma_address_retry(struct vma *vma, const struct page *page,
 struct walk {
 	struct page *page;
 	struct anon_vma *av;
+	u32 level;              /* of the entries that map it                 */
 	rmap_visit *visit;
 	bool leaves_temp_stacks;
 	/* May the entry be passed over, seen without its lock? NULL: no. */
@@ -69,7 +70,7 @@ static u64 *find_entry(struct mm *mm, u64 vpn, u32 level, struct spinlock **ptl)
 
 static void visit_vma(const struct walk *w, struct vma *v)
 {
-	u32 level = w->page->order ? PMD_LEVEL : 0;
+	u32 level = w->level;
 	bool retries = kern()->rmap_lock == RMAP_LOCK_SEQ &&
 		       v->anon_vma != w->av;
 	struct spinlock *ptl;
@@ -151,10 +152,22 @@ static void walk(struct walk *w)
 
 	charge(cost_of(COST_RMAP_WALK));
 	w->av = w->page->anon_vma;
+	w->level = w->page->order ? PMD_LEVEL : 0;
 	while (w->av && !walk_once(w)) {
 		forget(obs, w->count);
 		NOTE("another anon_vma's lock is taken: from the beginning");
 	}
+}
+
+void rmap_walk_locked(struct page *page, u32 level, rmap_visit *visit, void *arg)
+{
+	const struct walk w = {
+		.page = page, .av = page->anon_vma, .level = level,
+		.visit = visit, .arg = arg,
+	};
+
+	for (struct anon_vma_chain *c = w.av->first; c; c = c->next)
+		visit_vma(&w, c->vma);
 }
 
 void rmap_walk(struct page *page, rmap_visit *visit, void *arg)

@@ -22,6 +22,10 @@ typedef void rmap_visit(struct page *page, struct vma *vma, u64 vpn, u32 level,
 			u64 *p, void *arg);
 void rmap_walk(struct page *page, rmap_visit *visit, void *arg);
 
+/* The same at @level, the list's lock held by the caller. */
+void rmap_walk_locked(struct page *page, u32 level, rmap_visit *visit,
+		      void *arg);
+
 /* The entry at @e is not a migration entry and maps @page. */
 bool rmap_maps(u64 e, const struct page *page);
 

@@ -5,11 +5,12 @@
 #include "mm/mm.h"
 #include "mm/oracle.h"
 
-/* One page becomes many, each with the mapping's reference. Its lock and
+/* One page becomes many, each with the mappings' references. Its lock and
  * reference are the caller's, on the first of them. */
-static void split_page(struct page *head)
+void split_page(struct page *head)
 {
 	u64 n = 1ull << head->order;
+	u32 mappings = head->mapcount;
 
 	for (u64 i = n; i-- > 0; ) {
 		struct page *p = head + i;
@@ -17,14 +18,14 @@ static void split_page(struct page *head)
 		touch(p, true);
 		if (i) {
 			p->lock = 0;
-			p->refcount = 1;
+			p->refcount = mappings;
 			p->node = head->node;
 			p->last_cpupid = head->last_cpupid;
 			p->anon_vma = head->anon_vma;
 			p->index = head->index + i;
 			p->is_free = 0;
 		}
-		p->mapcount = 1;
+		p->mapcount = mappings;
 		p->is_lru = 1;
 		p->is_lazyfree = head->is_lazyfree;
 		p->order = 0;
@@ -32,7 +33,7 @@ static void split_page(struct page *head)
 }
 
 /* Invalid, flush, table: a CPU must never find both sizes (R18e). */
-static void split_pmd(struct mm *mm, u64 vpn, u64 *pmdp, u64 pmd, u32 table)
+void split_pmd_to(struct mm *mm, u64 vpn, u64 *pmdp, u32 table)
 {
 	u64 *pte = the_sys->mem.table[table], n = hpage_pages(), old;
 
@@ -43,13 +44,20 @@ static void split_pmd(struct mm *mm, u64 vpn, u64 *pmdp, u64 pmd, u32 table)
 	for (u64 i = 0; i < n; i++) {
 		touch(&pte[i], true);
 		pte[i] = pte_make(pte_pfn(old) + i, old & ~(PTE_PS |
-				  PTE_PFN_MASK));
+				  PTE_SPLITTING | PTE_PFN_MASK));
 	}
-	split_page(page_of(pte_pfn(pmd)));
 	pte_store(mm->root, vpn, PMD_LEVEL, pmdp,
 		  pte_make(table, PTE_P | PTE_RW | PTE_US | PTE_A));
 	NOTE("PMD[%llu] := table, huge page split",
 	     (unsigned long long)(vpn >> hpage_order()));
+}
+
+/* The page goes first: by the time the table is there, its pages are small. */
+static void split_pmd(struct mm *mm, u64 vpn, u64 *pmdp, struct page *page,
+		      u32 table)
+{
+	split_page(page);
+	split_pmd_to(mm, vpn, pmdp, table);
 }
 
 static int split_locked(struct mm *mm, u64 vpn, u64 *pmdp, struct page *page,
@@ -65,7 +73,7 @@ static int split_locked(struct mm *mm, u64 vpn, u64 *pmdp, struct page *page,
 	    page_of(pte_pfn(pmd)) == page) {
 		rc = READ_ONCE(page->mapcount) == 1 ? 0 : -EBUSY;
 		if (!rc)
-			split_pmd(mm, vpn, pmdp, pmd, table);
+			split_pmd(mm, vpn, pmdp, page, table);
 	}
 	spin_unlock(ptl);
 	return rc;

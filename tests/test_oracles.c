@@ -1,6 +1,6 @@
 /* Oracles O2 to O6, O9 and O12 can fire: mprotect and munmap against a writer, on a
- * kernel that flushes and on ones that do not. O1 and O16 fire in test_race.c,
- * O13 in test_explore.c.
+ * kernel that flushes and on ones that do not; O15: fork. O1, O8 and O16 fire in
+ * test_race.c, O13 in test_explore.c.
  */
 #include "tests/check.h"
 
@@ -40,6 +40,11 @@ static void unmap(struct task *t)
 	do_munmap(current()->mm, PAGE, 2);
 }
 
+static void fork_once(struct task *t)
+{
+	dup_mm(current()->mm);
+}
+
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *sys)
 {
@@ -55,6 +60,7 @@ static int stage(const struct race_row *row, const struct kernel *k,
 		rc = race_touch(WRITER, PAGE, 1);
 	if (!rc)
 		rc = race_task(CHANGER, "changer", mm,
+			       !strncmp(row->stage, "fork", 4) ? fork_once :
 			       is_unmap ? unmap : make_read_only, 0);
 	if (!rc && !strncmp(row->stage, "stray", 5)) {
 		u64 *p = pgtable_entry(mm, PAGE, 0);
@@ -162,6 +168,13 @@ static void test_o12_and_o6_fire(void **state)
 	fires("munmap reclaim miscounted", O6_COUNT, NULL);
 }
 
+/* Without fork's flush the parent goes on storing to what is the child's, too. */
+static void test_o15_fires(void **state)
+{
+	passes("fork");
+	fires("fork", O15_COW_LEAK, "fork-flush");
+}
+
 /* Reading is no loss of rights by mprotect to read-only. */
 static void test_read_only_still_reads(void **state)
 {
@@ -176,6 +189,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_o2_and_o3_fire),
 	cmocka_unit_test(test_o9_fires),
 	cmocka_unit_test(test_o5_fires),
+	cmocka_unit_test(test_o15_fires),
 	cmocka_unit_test(test_o12_and_o6_fire),
 	cmocka_unit_test(test_read_only_still_reads),
 };
