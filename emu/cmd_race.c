@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/emit.h"
 #include "base/opt.h"
@@ -34,6 +35,9 @@ struct race_cfg {
 	u64 seed;
 	u64 runs;
 	u32 depth;
+	const char *save;
+	const char *resume;
+	double save_seconds;
 	int progress;
 	bool explain;
 	bool plain;
@@ -88,7 +92,19 @@ static const struct opt race_opts[] = {
 	{ .name = "livelock", .kind = OPT_BOOL,
 	  .help = "look for a livelock (O14), too; always done for races in "
 		  "which code starts over", AT(livelock), .group = "search" },
-	OPTS_JOBS(race_cfg, jobs, "rows explored at a time"),
+	{ .name = "save", .kind = OPT_STRING, .metavar = "FILE",
+	  .help = "leave there what is left of the one row when a budget runs "
+		  "out, and now and then before", AT(save), .group = "search",
+	  .no_echo = true },
+	{ .name = "save-every", .kind = OPT_DOUBLE, .def = "60", .dmin = 0.01,
+	  .dmax = 1e6, .help = "host seconds between", AT(save_seconds),
+	  .group = "search", .no_echo = true },
+	{ .name = "resume", .kind = OPT_STRING, .metavar = "FILE",
+	  .help = "go on from there: the same race, row and options, the same "
+		  "build of the program", AT(resume), .group = "search",
+	  .no_echo = true },
+	OPTS_JOBS(race_cfg, jobs, "rows explored at a time, or processes that "
+		  "explore one row"),
 	{ .name = "replay", .kind = OPT_STRING, .metavar = "SCHEDULE",
 	  .help = "run this schedule of --row and print its table",
 	  AT(replay), .group = "output" },
@@ -286,11 +302,16 @@ static void emit_outcome(struct session *s, const struct job *j,
 		 ? "PASS" : "FAIL");
 	emit_str(em, o->verdict);
 	emit_str(em, o->oracle[0] ? o->oracle : is_text ? "" : NULL);
-	emit_str(em, !has_expectation(s) || race_is_open(&j->row, o) ? "-"
+	emit_str(em, !has_expectation(s) || race_is_open(&j->row, o) ||
+		 o->outcome == EXPLORE_NOT_FINISHED ? "-"
 		 : agrees ? "yes" : "NO");
 	emit_str(em, j->row.tag);
 	emit_u64(em, o->states);
-	emit_u64(em, o->transitions);
+	/* Several processes: who met a state first decides. */
+	if (s->lim.nr_workers > 1)
+		emit_na(em);
+	else
+		emit_u64(em, o->transitions);
 	emit_double(em, o->host_seconds);
 	emit_row(em);
 }
@@ -305,6 +326,8 @@ static void job_done(u32 i, const void *result, int status, void *arg)
 		memcpy(o, result, sizeof(*o));
 	else
 		o->error = -ECHILD;
+	if (o->error && o->remark[0])
+		fprintf(stderr, "tlbemu: race: %s\n", o->remark);
 	s->seconds += o->host_seconds;
 	if (o->error)
 		s->errors++;
@@ -486,6 +509,8 @@ static int explore_all(struct session *s, const struct opt_set *set)
 	rc = show_the_one(s);
 	if (rc)
 		return rc;
+	if (s->errors && s->cfg->resume)
+		return EXIT_USAGE;
 	if (s->differ || s->errors)
 		return EXIT_FAILED;
 	return s->unfinished || s->undecided ? EXIT_NOT_FINISHED : 0;
@@ -552,6 +577,27 @@ static int set_preemptions(const struct race_cfg *cfg, struct race_limits *lim)
 	return 0;
 }
 
+/* As many processes as there are for each row; what is saved is one row's. */
+static int set_workers(const struct race_cfg *cfg, struct session *s)
+{
+	long host = sysconf(_SC_NPROCESSORS_ONLN);
+	u32 jobs = cfg->jobs ? cfg->jobs : host > 0 ? (u32)host : 1;
+
+	s->lim.nr_workers = jobs / s->nr_jobs;
+	s->lim.save = cfg->save;
+	s->lim.resume = cfg->resume;
+	s->lim.save_seconds = cfg->save_seconds;
+	if (!cfg->save && !cfg->resume)
+		return 0;
+	if (s->nr_jobs != 1)
+		return usage_error("--save and --resume are about one row: add "
+				   "--row ID");
+	if (cfg->mode || cfg->preemptions)
+		return usage_error("--save and --resume go with a search of all "
+				   "schedules: not with --mode or --preemptions");
+	return 0;
+}
+
 static int with_options(void *arg, struct opt_set *set, char **operand, u32 n)
 {
 	const struct race_cfg *cfg = arg;
@@ -594,6 +640,8 @@ static int with_options(void *arg, struct opt_set *set, char **operand, u32 n)
 			return usage_error(text);
 	}
 	status = choose(&s, name);
+	if (!status)
+		status = set_workers(cfg, &s);
 	if (!status && cfg->dry_run) {
 		dry_run(&s, set);
 	} else if (!status && cfg->replay) {

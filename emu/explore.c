@@ -1,245 +1,87 @@
-#include "emu/moves.h"
+/* What is searched how: by one process or several, from the beginning or from a
+ * file, and what is looked for afterwards. */
+#include "emu/dfs.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/mman.h>
 
-#include "emu/visited.h"
-
-/* ---- depth first ----------------------------------------------------------------- */
-
-struct dfs {
-	struct frame *f;
-	u32 depth, capacity;
-	struct visited seen;
-	const struct budget *budget;
-	const struct explore_config *cfg;
-	struct explore_result *r;
-};
-
-double host_now(void)
+static size_t loads_bytes(const struct sys *sys)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+	return sys->nr_cpus * (sys->arena.reserved >> 3);
 }
 
-static bool independent(mask128 rd1, mask128 wr1, mask128 rd2, mask128 wr2)
+/* What is left of @d and of the stacks from @next on becomes @fr. */
+static int keep_frontier(struct dfs *d, struct frontier *fr, u32 next)
 {
-	return !(wr1 & (rd2 | wr2)) && !(wr2 & rd1);
-}
+	struct frontier left;
+	struct explore_move *base = dfs_path(d, 0);
+	u64 n = 0;
+	int rc;
 
-static int push(struct dfs *d, u32 todo, u32 sleep, struct hash128 key,
-		const struct frame *parent)
-{
-	struct frame *f;
-	size_t n;
-
-	if (d->depth == d->capacity) {
-		u32 cap = d->capacity ? 2 * d->capacity : 256;
-		struct frame *p = realloc(d->f, cap * sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		memset(p + d->capacity, 0, (cap - d->capacity) * sizeof(*p));
-		if (parent)
-			parent = p + (parent - d->f);
-		d->f = p;
-		d->capacity = cap;
-	}
-	f = &d->f[d->depth];
-	n = snap_size();
-	if (n > f->snap_bytes) {
-		free(f->snap);
-		f->snap_bytes = n + 512;
-		f->snap = malloc(f->snap_bytes);
-		if (!f->snap) {
-			f->snap_bytes = 0;
-			return -ENOMEM;
-		}
-	}
-	snap_save(f->snap);
-	f->key = key;
-	f->todo = todo;
-	f->sleep = sleep;
-	f->at = NR_IDS;
-	for (u32 m = sleep; m; m &= m - 1) {
-		u32 u = (u32)__builtin_ctz(m);
-
-		f->rd[u] = parent->rd[u];
-		f->wr[u] = parent->wr[u];
-	}
-	d->depth++;
-	if (d->depth > d->r->max_depth)
-		d->r->max_depth = d->depth;
-	return 0;
-}
-
-static int keep_moves(struct dfs *d)
-{
-	struct explore_move *m = calloc(d->depth ? d->depth : 1, sizeof(*m));
-
-	if (!m)
-		return -ENOMEM;
-	for (u32 i = 0; i < d->depth; i++) {
-		const struct frame *f = &d->f[i];
-
-		m[i].cpu = (u8)(f->at / NR_X_KINDS);
-		m[i].kind = (u8)(f->at % NR_X_KINDS);
-		m[i].nr_picks = (u8)f->nr_told;
-		memcpy(m[i].pick, f->pick, sizeof(m[i].pick));
-	}
-	free(d->r->moves);
-	d->r->moves = m;
-	d->r->nr_moves = d->depth;
-	return 0;
-}
-
-static u64 max_states(const struct explore_config *cfg)
-{
-	return cfg->max_states ? cfg->max_states : 200000000;
-}
-
-static u64 max_bytes(const struct explore_config *cfg)
-{
-	return cfg->max_bytes ? cfg->max_bytes : 2ull << 30;
-}
-
-const char *out_of_budget(const struct budget *b, const struct explore_result *r,
-			  u64 bytes)
-{
-	const struct explore_config *cfg = b->cfg;
-
-	if (r->states >= max_states(cfg))
-		return "states";
-	if (bytes > max_bytes(cfg))
-		return "memory";
-	if ((r->transitions & 0xfff) == 0) {
-		if (cfg->progress)
-			cfg->progress(r->states, r->transitions,
-				      cfg->progress_arg);
-		if (cfg->max_seconds > 0 &&
-		    host_now() > b->start + cfg->max_seconds)
-			return "time";
-	}
-	return NULL;
-}
-
-const char *explore_bound(const struct explore_config *cfg,
-			  const struct explore_result *r, char *buf,
-			  size_t size)
-{
-	if (!strcmp(r->limit, "states"))
-		snprintf(buf, size, "%llu states",
-			 (unsigned long long)max_states(cfg));
-	else if (!strcmp(r->limit, "memory"))
-		snprintf(buf, size, "%llu KiB",
-			 (unsigned long long)(max_bytes(cfg) >> 10));
-	else if (!strcmp(r->limit, "time"))
-		snprintf(buf, size, "%g s", cfg->max_seconds);
-	else
-		snprintf(buf, size, "%s", r->limit);
-	return buf;
-}
-
-/* Arrived in a new or known state by the move of @f. */
-static int arrive(struct dfs *d, u32 fi)
-{
-	struct frame *f = fi == UINT32_MAX ? NULL : &d->f[fi];
-	u32 sleep = 0, todo, old;
-	u32 on = moves_enabled();
-	struct hash128 key;
-
-	if (f)
-		for (u32 m = f->sleep; m; m &= m - 1) {
-			u32 u = (u32)__builtin_ctz(m);
-
-			if (independent(f->rd[u], f->wr[u], explorer.rd, explorer.wr))
-				sleep |= 1u << u;
-		}
-	if (!d->cfg->use_sleep_sets)
-		sleep = 0;
-	key = f ? next_hash(f->key, f->snap) : state_hash();
-	switch (visited_meet(&d->seen, key, sleep, &old)) {
-	case VISITED_NEW:
-		d->r->states++;
-		todo = on & ~sleep;
-		if (on == moves_idle(on)) {
-			d->r->finals++;
-			moves_check_final(d->cfg);
-			if (explorer.is_violated)
-				return 0;
-		}
-		break;
-	case VISITED_KNOWN:
-		todo = on & old & ~sleep;
-		sleep &= old;
-		break;
-	default:
-		return -ENOMEM;
-	}
-	if (!todo)
-		return 0;
-	return push(d, todo, sleep, key, f);
-}
-
-static int dfs_run(struct dfs *d)
-{
-	int rc = arrive(d, UINT32_MAX);
-
-	while (!rc && d->depth && !explorer.is_violated) {
-		u32 fi = d->depth - 1;
-		struct frame *f = &d->f[fi];
-		const char *limit;
-
-		if (!frame_next(f)) {
-			d->depth--;
-			continue;
-		}
-		limit = out_of_budget(d->budget, d->r, visited_bytes(&d->seen));
-		if (limit) {
-			d->r->outcome = EXPLORE_NOT_FINISHED;
-			d->r->limit = limit;
-			return 0;
-		}
-		snap_restore(f->snap);
-		memcpy(explorer.pick, f->pick, sizeof(explorer.pick));
-		explorer.nr_told = f->nr_told;
-		moves_run(f->at);
-		d->r->transitions++;
-		f->nr_told = explorer.nr_picks;
-		memcpy(f->pick, explorer.pick, sizeof(f->pick));
-		memcpy(f->options, explorer.options, sizeof(f->options));
-		f->at_rd |= explorer.rd;
-		f->at_wr |= explorer.wr;
-		if (explorer.sys->loads_grew)
-			return 0;       /* from the beginning */
-		if (explorer.is_violated)
-			break;
-		if (moves_lost_precision()) {
-			d->r->outcome = EXPLORE_NOT_FINISHED;
-			d->r->limit = "envelope or choice capacity";
-			return 0;
-		}
-		rc = arrive(d, fi);
-	}
-	if (rc)
+	memset(&left, 0, sizeof(left));
+	left.slot = malloc((d->seen.n + 1) * sizeof(*left.slot));
+	rc = base && left.slot ? 0 : -ENOMEM;
+	if (!rc && d->depth)
+		rc = frontier_add(&left, base, d->nr_base, d->f, d->depth);
+	for (u32 i = next; i < fr->nr_stacks && !rc; i++)
+		rc = frontier_add(&left, fr->stack[i].base,
+				  fr->stack[i].nr_base, fr->stack[i].f,
+				  fr->stack[i].nr_frames);
+	free(base);
+	if (rc) {
+		frontier_free(&left);
 		return rc;
-	if (explorer.is_violated) {
-		d->r->outcome = EXPLORE_VIOLATION;
-		return keep_moves(d);
 	}
-	d->r->outcome = EXPLORE_PROVED;
+	for (u64 i = 0; i < d->seen.nr_slots; i++)
+		if (d->seen.slot[i].hi)
+			left.slot[n++] = d->seen.slot[i];
+	left.nr_slots = n;
+	left.states = d->r->states;
+	left.transitions = d->r->transitions;
+	left.finals = d->r->finals;
+	left.max_depth = d->r->max_depth;
+	frontier_free(fr);
+	*fr = left;
 	return 0;
 }
 
-/* ---- entry points ------------------------------------------------------------------- */
+/* All of a search from @start on, by one process: what is in @fr, else from the
+ * beginning. */
+static int alone(struct dfs *d, const struct snap *start, struct frontier *fr)
+{
+	u32 next = 0;
+	int rc;
+
+	visited_destroy(&d->seen);
+	rc = visited_create(&d->seen);
+	for (u64 i = 0; i < fr->nr_slots && !rc; i++)
+		rc = visited_put(&d->seen, &fr->slot[i]);
+	d->depth = d->nr_base = 0;
+	d->r->states = fr->states;
+	d->r->transitions = fr->transitions;
+	d->r->finals = fr->finals;
+	d->r->max_depth = fr->max_depth;
+	if (!rc && !fr->nr_stacks) {
+		rc = dfs_begin(d);
+		if (!rc)
+			rc = dfs_run(d);
+	}
+	while (next < fr->nr_stacks && !rc && !d->depth &&
+	       !explorer.is_violated) {
+		rc = dfs_load(d, start, &fr->stack[next++]);
+		if (!rc)
+			rc = dfs_run(d);
+	}
+	if (!rc && d->r->outcome == EXPLORE_NOT_FINISHED)
+		rc = keep_frontier(d, fr, next);
+	return rc;
+}
 
 /* One search from @start on, whichever kind is asked for. */
-static int search(struct dfs *d, const struct snap *start)
+static int search(struct dfs *d, const struct snap *start, struct frontier *fr)
 {
 	const struct explore_config *cfg = d->cfg;
 	int rc;
@@ -251,12 +93,20 @@ static int search(struct dfs *d, const struct snap *start)
 	if (cfg->is_bounded)
 		return bounded_search(d->budget, start, cfg->max_preemptions,
 				      d->r);
-	visited_destroy(&d->seen);
-	d->depth = 0;
-	d->r->states = d->r->transitions = d->r->finals = 0;
-	d->r->max_depth = 0;
-	rc = visited_create(&d->seen);
-	return rc ? rc : dfs_run(d);
+	if (cfg->nr_workers < 2 || d->is_alone)
+		return alone(d, start, fr);
+	rc = parallel_search(d->budget, start, fr, cfg->nr_workers, d->r);
+	if (rc != 1)
+		return rc;
+	/* Which violation is met first depends on who is fast. One process
+	 * always meets the same. */
+	frontier_free(fr);
+	snap_restore(start);
+	d->budget->start = host_now();
+	d->is_alone = true;
+	if (explorer.sys->loads)
+		memset(explorer.sys->loads, 0, loads_bytes(explorer.sys));
+	return alone(d, start, fr);
 }
 
 /* What is known only after the search: a livelock where nothing else is wrong,
@@ -281,45 +131,150 @@ static int search_more(const struct explore_config *cfg, struct snap *start,
 	return rc;
 }
 
+/* Workers of one search see each other's. */
+static int open_loads(struct sys *sys)
+{
+	void *p = mmap(NULL, loads_bytes(sys), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	sys->loads = p;
+	return 0;
+}
+
+static void close_loads(struct sys *sys)
+{
+	if (sys->loads)
+		munmap(sys->loads, loads_bytes(sys));
+	sys->loads = NULL;
+}
+
+/* ---- saved and taken up again --------------------------------------------------------- */
+
+static struct frontier_id id_of_search(const struct explore_config *cfg)
+{
+	return (struct frontier_id){ .program = cfg->program ? cfg->program : "",
+				     .config = cfg->config,
+				     .start = state_hash() };
+}
+
+/* In the start state. Errors are told in @r. */
+static int resume(const struct explore_config *cfg, struct frontier *fr,
+		  struct explore_result *r)
+{
+	const struct frontier_id id = id_of_search(cfg);
+	struct err e;
+	int rc = cfg->resume ? frontier_read(fr, &id, cfg->resume, &e) : 0;
+
+	if (rc)
+		snprintf(r->text, sizeof(r->text), "%.255s", e.text);
+	else if (fr->loads && explorer.sys->loads &&
+		 fr->loads_bytes == loads_bytes(explorer.sys))
+		memcpy(explorer.sys->loads, fr->loads, fr->loads_bytes);
+	return rc;
+}
+
+static int save(const struct explore_config *cfg, struct frontier *fr,
+		const struct snap *start, struct explore_result *r)
+{
+	struct frontier_id id;
+	struct err e;
+	int rc;
+
+	snap_restore(start);
+	id = id_of_search(cfg);
+	if (explorer.sys->loads && !fr->loads) {
+		fr->loads_bytes = loads_bytes(explorer.sys);
+		fr->loads = malloc(fr->loads_bytes);
+		if (!fr->loads)
+			return -ENOMEM;
+	}
+	if (fr->loads)
+		memcpy(fr->loads, explorer.sys->loads, fr->loads_bytes);
+	rc = frontier_write(fr, &id, cfg->save, &e);
+	if (rc)
+		snprintf(r->text, sizeof(r->text), "%.255s", e.text);
+	return rc;
+}
+
+/* Nothing was dropped when it stopped: what is left is all that is left. */
+static bool can_go_on(const struct explore_result *r)
+{
+	static const char *const limits[] = { "states", "memory", "time",
+					      LIMIT_SLICE };
+
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+		if (!strcmp(r->limit, limits[i]))
+			return true;
+	return false;
+}
+
+/* The search, in slices where it is saved now and then. */
+static int search_and_save(struct dfs *d, const struct snap *start,
+			   struct frontier *fr)
+{
+	const struct explore_config *cfg = d->cfg;
+	struct sys *sys = explorer.sys;
+	bool again;
+	int rc;
+
+	do {
+		/* Old values are kept of words that are loaded. Which those are
+		 * is found out on the way: with a new one, the search begins
+		 * again. */
+		sys->loads_grew = false;
+		d->r->outcome = 0;
+		d->r->limit = NULL;
+		d->budget->slice = host_now();
+		rc = search(d, start, fr);
+		if (sys->loads_grew)
+			frontier_free(fr);
+		again = sys->loads_grew;
+		if (!rc && d->r->outcome == EXPLORE_NOT_FINISHED && cfg->save &&
+		    !again && can_go_on(d->r)) {
+			rc = save(cfg, fr, start, d->r);
+			again = !strcmp(d->r->limit, LIMIT_SLICE);
+		}
+	} while (!rc && again);
+	return rc;
+}
+
 int explore(struct sys *sys, const struct explore_config *cfg,
 	    struct explore_result *r)
 {
-	const struct budget budget = { cfg, host_now() };
+	struct budget budget = { .cfg = cfg, .start = host_now() };
+	struct frontier fr;
 	struct dfs d;
 	struct snap *start;
 	int rc = 0;
 
 	memset(r, 0, sizeof(*r));
 	memset(&d, 0, sizeof(d));
+	memset(&fr, 0, sizeof(fr));
 	moves_begin(sys);
 	d.cfg = cfg;
 	d.r = r;
 	d.budget = &budget;
 	r->state_bytes = sys->arena.used;
 	start = snap_take();
-	if (sys->memory_model == MEM_WEAK && cfg->mode == EXPLORE_ALL) {
-		sys->loads = calloc(sys->nr_cpus, sys->arena.reserved >> 3);
-		if (!sys->loads)
-			rc = -ENOMEM;
-	}
+	if (sys->memory_model == MEM_WEAK && cfg->mode == EXPLORE_ALL)
+		rc = open_loads(sys);
 	if (!start)
 		rc = -ENOMEM;
-	/* Old values are kept of words that are loaded. Which those are is
-	 * found out on the way: with a new one, the search begins again. */
-	do {
-		sys->loads_grew = false;
-		if (!rc)
-			rc = search(&d, start);
-	} while (!rc && sys->loads_grew);
+	if (!rc)
+		rc = resume(cfg, &fr, r);
+	if (!rc)
+		rc = search_and_save(&d, start, &fr);
+	if (rc == -EINVAL && cfg->resume && !r->text[0])
+		snprintf(r->text, sizeof(r->text), "%.200s: what is saved there "
+			 "does not fit this race", cfg->resume);
 	if (!rc)
 		rc = search_more(cfg, start, r);
 	r->host_seconds = host_now() - budget.start;
-	for (u32 i = 0; i < d.capacity; i++)
-		free(d.f[i].snap);
-	free(d.f);
-	visited_destroy(&d.seen);
+	dfs_free(&d);
+	frontier_free(&fr);
 	free(start);
-	free(sys->loads);
-	sys->loads = NULL;
+	close_loads(sys);
 	return rc;
 }

@@ -74,6 +74,17 @@ struct explore_config {
 	u64 seed;
 	u64 runs;                       /* RANDOM, PCT: schedules             */
 	u32 pct_depth;                  /* d, from 1                          */
+	/* Processes that search together, 0 is 1: the same verdict, number of
+	 * states and counterexample; the number of moves may differ. */
+	u32 nr_workers;
+	/* File to go on from, and where to leave what is left when a budget runs
+	 * out, and every so many seconds (0: 60) before; NULL: none. They belong
+	 * to one @program (with its revision) and one @config (a hash of what
+	 * decides, besides the stage). Full searches only. */
+	const char *resume, *save;
+	double save_seconds;
+	const char *program;
+	u64 config;
 };
 
 struct explore_result {
@@ -101,7 +112,8 @@ const char *explore_bound(const struct explore_config *cfg,
 			  size_t size);
 
 /* explore - search from the staged @sys on. Takes over sys->drv.
- * Return: 0 with *r filled in, -ENOMEM. */
+ * Return: 0 with *r filled in; -ENOMEM, -ECHILD (a worker died); when resuming or
+ * saving fails, what that gave, with r->text. */
 int explore(struct sys *sys, const struct explore_config *cfg,
 	    struct explore_result *r);
 

@@ -109,7 +109,10 @@ bool frame_next(struct frame *f);
 struct budget {
 	const struct explore_config *cfg;
 	double start;
+	double slice;           /* when the search was saved last             */
 };
+/* Not a budget: time to save. */
+#define LIMIT_SLICE "slice"
 double host_now(void);
 /* Which budget is used up, given what @r counts and the bytes kept; NULL: none. */
 const char *out_of_budget(const struct budget *b, const struct explore_result *r,

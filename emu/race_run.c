@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "emu/race_run.h"
+#include "emu/version.h"
+#include "mm/flush.h"
 #include "mm/oracle.h"
 
 const char *const memory_model_names[] = { "sc", "tso", "weak", NULL };
@@ -30,7 +33,25 @@ static struct explore_config config_of(const struct race *race,
 		.seed = lim->seed,
 		.runs = lim->runs,
 		.pct_depth = lim->pct_depth,
+		.nr_workers = lim->nr_workers,
+		.resume = lim->resume,
+		.save = lim->save,
+		.save_seconds = lim->save_seconds,
 	};
+}
+
+/* All that decides about a search besides its stage. */
+static u64 hash_of(const struct race *race, const struct race_row *row,
+		   const struct kernel *k, const struct race_limits *lim)
+{
+	char text[256];
+	int n = snprintf(text, sizeof(text), "%s/%s/%s/%d/%u/%d%d/%s/%d",
+			 race->name, row->id, k->name, row->memory,
+			 row->changers, lim->is_plain, lim->is_demand_only,
+			 lim->flush ? lim->flush->name : "",
+			 (int)row->watch);
+
+	return XXH64(text, (size_t)n, 0);
 }
 
 static int explore_row(const struct race *race, const struct race_row *row,
@@ -44,6 +65,7 @@ static int explore_row(const struct race *race, const struct race_row *row,
 		.flush = lim->flush,
 	};
 	struct explore_config cfg = config_of(race, lim);
+	char program[96];
 	struct machine *m;
 	struct sys *sys;
 	int rc = machine_create(&m, RACE_STAGE_TOPOLOGY, NULL, NULL);
@@ -52,6 +74,10 @@ static int explore_row(const struct race *race, const struct race_row *row,
 		return rc;
 	rc = race_open(&sys, race, row, k, m, &opt);
 	if (!rc) {
+		snprintf(program, sizeof(program), "tlbemu %s %s",
+			 TLBEMU_VERSION, tlbemu_revision);
+		cfg.program = program;
+		cfg.config = hash_of(race, row, k, lim);
 		cfg.final_arg = race_mm(sys);
 		rc = explore(sys, &cfg, r);
 		race_close(sys);
@@ -96,6 +122,8 @@ static void find_shown(const struct race *race, const struct race_row *row,
 
 		simple.memory = hw[i].memory;
 		l.is_demand_only = hw[i].is_demand_only;
+		l.resume = l.save = NULL;
+		l.nr_workers = 1;
 		out->error = explore_row(race, &simple, k, &l, &r);
 		if (out->error)
 			return;
@@ -156,13 +184,14 @@ void race_run(const struct race *race, const struct race_row *row,
 	      struct race_outcome *out)
 {
 	struct race_limits first = *lim;
-	struct explore_result r;
+	struct explore_result r = { .text = "" };
 
 	memset(out, 0, sizeof(*out));
 	first.want_shortest = false;
 	out->error = explore_row(race, row, k, &first, &r);
 	if (out->error) {
 		snprintf(out->verdict, sizeof(out->verdict), "error");
+		snprintf(out->remark, sizeof(out->remark), "%s", r.text);
 		return;
 	}
 	out->outcome = r.outcome;

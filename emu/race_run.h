@@ -22,6 +22,9 @@ struct race_limits {
 	enum explore_mode mode;
 	u64 seed, runs;
 	u32 pct_depth;
+	u32 nr_workers;         /* of one row                                 */
+	const char *resume, *save;      /* of one row; see explore_config     */
+	double save_seconds;
 	bool is_plain;          /* no reduction                               */
 	bool is_demand_only;    /* no speculative fills                       */
 	bool want_shortest;
@@ -34,7 +37,8 @@ struct race_outcome {
 	int error;                      /* negative errno of the stage        */
 	enum explore_outcome outcome;
 	char verdict[40];               /* "PASS", "PASS within 2 preemptions" */
-	char remark[160];               /* what it does not say; or empty     */
+	char remark[256];               /* what it does not say; an error's
+					 * text; or empty                     */
 	u64 states, transitions, finals;
 	u32 max_depth;
 	double host_seconds;

@@ -316,7 +316,7 @@ static int within(const struct explore_config *cfg, const struct snap *start,
 						cfg->deadlock_is_final,
 					    .max_states = UINT64_MAX,
 					    .max_bytes = UINT64_MAX };
-	const struct budget none = { &all, 0 };
+	const struct budget none = { .cfg = &all };
 	struct explore_result r;
 	int rc;
 

@@ -106,3 +106,15 @@ enum visited_answer visited_number(struct visited *v, struct hash128 h,
 	*number = s->sleep;
 	return is_new ? VISITED_NEW : VISITED_KNOWN;
 }
+
+int visited_put(struct visited *v, const struct visited_slot *slot)
+{
+	bool is_new;
+	struct visited_slot *s = slot_of(v, (struct hash128){ slot->lo, slot->hi },
+					 &is_new);
+
+	if (!s)
+		return -ENOMEM;
+	*s = *slot;
+	return 0;
+}

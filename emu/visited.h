@@ -37,6 +37,9 @@ enum visited_answer visited_lower(struct visited *v, struct hash128 h,
 enum visited_answer visited_number(struct visited *v, struct hash128 h,
 				   u32 *number);
 
+/* visited_put - a slot of another such set. Return: 0 or -ENOMEM. */
+int visited_put(struct visited *v, const struct visited_slot *slot);
+
 static inline u64 visited_bytes(const struct visited *v)
 {
 	return v->nr_slots * sizeof(struct visited_slot);
