@@ -364,6 +364,10 @@ static void start_all(void)
 		if (explorer.sys->cpu[i].task) {
 			this_cpu = &explorer.sys->cpu[i];
 			fiber_switch(&explorer.host, &this_cpu->fiber);
+			/* Never called again, and a key holds no addresses of
+			 * code: they differ from run to run. */
+			if (arena_holds(&explorer.sys->arena, this_cpu->task))
+				this_cpu->task->fn = NULL;
 		}
 }
 

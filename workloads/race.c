@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <string.h>
 
 #include "cpu/direct.h"
 #include "mm/flush.h"
@@ -81,10 +82,13 @@ int race_task(u32 cpu, const char *name, struct mm *mm,
 {
 	/* In the arena: whose it is, ->mm, changes. */
 	struct thread *t = arena_alloc(&the_sys->arena, sizeof(*t));
+	/* With the state, where addresses are the same in every run. */
+	char *text = arena_alloc(&the_sys->arena, strlen(name) + 1);
 
-	if (!t)
+	if (!t || !text)
 		return -ENOMEM;
-	t->task.name = name;
+	memcpy(text, name, strlen(name) + 1);
+	t->task.name = text;
 	t->task.fn = fn;
 	t->task.cpu = cpu;
 	t->mm = mm;
