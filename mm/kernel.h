@@ -213,6 +213,12 @@ struct kernel {
 					 * variant)                           */
 	bool range_flush_frees;         /* flush_tlb_range() may be of tables
 					 * that go: 3ef938c35035              */
+	bool ipi_by_active_mm;          /* the handler looks at active_mm; who is
+					 * not there forgets the mm's slot    */
+	bool use_mm_is_open;            /* kthread_use_mm() sets active_mm with
+					 * interrupts on                      */
+	bool asid_read_early;           /* broadcasts: the ASID, before the entry
+					 * is visible                         */
 	bool zap_is_plain;              /* entries cleared by a store (a model
 					 * variant)                           */
 	bool free_invalidates_huge;     /* MADV_FREE of a huge page flushes it

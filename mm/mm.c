@@ -78,6 +78,8 @@ struct mm *mm_create(void)
 		return NULL;
 	mm->ctx_id = ++mms()->next_ctx_id;
 	mm->tlb_gen = 1;
+	mm->asid = mm->ctx_id;
+	mm->asid_generation = mms()->asid_generation;
 	/* The heap far below what mmap gives. */
 	mm->mmap_base = 1ull << (pg->levels * pg->bits - 2);
 	mm->start_brk = mm->brk = mm->mmap_base >> 1;

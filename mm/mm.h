@@ -93,6 +93,9 @@ struct mm {
 	struct rwsem mmap_lock;
 	struct vma *first;
 	u64 tlb_gen;            /* has_tlb_gen: flushes so far, from 1        */
+	u64 asid;               /* global ones: its tag everywhere, from the
+				 * first switch after a rollover another one  */
+	u64 asid_generation;
 	u32 tlb_flush_pending;
 	u32 numa_tlb_lazy;
 	u32 tlb_flush_batched;  /* reclaim unmapped and has not flushed yet   */
@@ -174,6 +177,7 @@ struct mm_state {
 	struct flush_req *req;  /* [nr_cpus] the flush a CPU has under way    */
 	u64 *targets;           /* [nr_cpus] masks: whom its flush interrupts */
 	struct tlb_state *tlb_state;    /* [nr_cpus] switch.h                 */
+	u64 asid_generation;    /* rollovers of global ASIDs, by stages only  */
 	bool masks_vary;        /* explored: mm_cpumask and lazy CPUs change  */
 	struct gather *gather;  /* [nr_cpus]                                  */
 	struct page_run *run;   /* [nr_cpus] mm_config.aligns_frames, or NULL */
@@ -323,6 +327,8 @@ int exec_install(struct mm *mm, u64 shift, u64 *stack);
 void switch_mm(struct mm *mm);
 /* It goes on in none, as a kernel thread that borrows what is loaded. */
 void enter_lazy_tlb(void);
+/* As switch_mm(), of a kernel thread that adopts @mm: kthread_use_mm(). */
+void kthread_use_mm(struct mm *mm);
 /* Sleep while *@word is @value: its CPU idles, lazily. Whoever stores to *@word
  * (WRITE_ONCE) wakes it. */
 void thread_sleep(const u32 *word, u32 value);

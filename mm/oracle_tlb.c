@@ -169,7 +169,7 @@ void oracle_flush_end(struct mm *mm, u64 start, u64 end)
 		for (u32 i = 0; i < s->env->n; i++) {
 			if (!(s->env->marked[i] >> this_cpu->id & 1))
 				continue;
-			if (runs(c, mm))
+			if (runs(c, mm) && s->env->e[i].pcid == s->pcid)
 				FIRE(O9_FLUSH_DONE, "flush returned, CPU %u may still hold page %llu",
 				     c, (unsigned long long)s->env->e[i].vpn);
 			s->env->marked[i] &= (u8)~(1u << this_cpu->id);

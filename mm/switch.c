@@ -48,7 +48,7 @@ static bool has_global_asids(void)
 static u16 pcid_of(const struct mm *mm, u32 slot)
 {
 	if (has_global_asids())
-		return mm ? (u16)mm->ctx_id : 0;
+		return mm ? (u16)mm->asid : 0;
 	return (u16)(slot + 1);
 }
 
@@ -110,6 +110,7 @@ void tlb_state_begin(struct mm *mm)
 	struct tlb_state *t = me();
 
 	t->loaded_mm = (uintptr_t)mm;
+	t->active_mm = (uintptr_t)mm;
 	t->slot = 0;
 	t->next_slot = 1;
 	t->ctx[0].ctx_id = mm->ctx_id;
@@ -143,6 +144,49 @@ static void mask_set(struct mm *mm)
 	NOTE("in mm_cpumask");
 }
 
+/* ---- where handlers look at active_mm (R15e) ------------------------------------------ */
+
+static void set_active_mm(struct mm *mm)
+{
+	if (!kern()->ipi_by_active_mm)
+		return;
+	WRITE_ONCE(me()->active_mm, (uintptr_t)mm);
+	NOTE("active_mm := address space %u", mm ? mm->ctx_id : 0);
+}
+
+/* What is flushed is what the hardware has loaded. */
+void flush_by_active_mm(const struct mm *mm)
+{
+	struct tlb_state *t = me();
+
+	touch(t->ctx, true);
+	if (own(&t->active_mm) == (uintptr_t)mm) {
+		cpu_flush_pcid();
+		COUNT(LOCAL_FLUSH_ALL, 1);
+		NOTE("active_mm: flush what is loaded");
+		return;
+	}
+	for (u32 i = 0; i < NR_ASID_SLOTS; i++)
+		if (t->ctx[i].ctx_id == mm->ctx_id)
+			t->ctx[i].ctx_id = 0;
+	NOTE("not active_mm: its slot is forgotten");
+}
+
+/* ---- global ASIDs ---------------------------------------------------------------------- */
+
+/* check_and_switch_context: after a rollover the mm gets another ASID. What the
+ * TLBs held under that is gone since the rollover. */
+static void renew_asid(struct mm *mm)
+{
+	if (!has_global_asids() ||
+	    READ_ONCE(mm->asid_generation) == mms()->asid_generation)
+		return;
+	(void)xchg(&mm->asid, mm->asid + 16);
+	(void)xchg(&mm->asid_generation, mms()->asid_generation);
+	NOTE("address space %u has ASID %llu now", mm->ctx_id,
+	     (unsigned long long)mm->asid);
+}
+
 /* ---- switching -------------------------------------------------------------------- */
 
 /* The flusher increments tlb_gen and then looks who must be told; here who will
@@ -154,6 +198,8 @@ static void switch_to_other(struct mm *prev, struct mm *next)
 	u64 gen = 0;
 	u32 slot;
 
+	if (next)
+		renew_asid(next);
 	if (kern()->switch_mark == SWITCH_MARK_FIRST)
 		WRITE_ONCE(me()->loaded_mm, MM_SWITCHING);
 	if (prev)
@@ -207,12 +253,28 @@ void switch_mm(struct mm *next)
 	charge(cost_of(COST_CONTEXT_SWITCH));
 	COUNT(CONTEXT_SWITCHES, 1);
 	local_irq_disable();
+	set_active_mm(next);
 	switch_irqs_off(next);
 	touch(&t->mm, true);
 	t->mm = next;
 	local_irq_enable();
 	obs_restore(obs);
 	observe(ctx_of(next));
+}
+
+void kthread_use_mm(struct mm *mm)
+{
+	u64 obs = obs_save();
+
+	/* 38cf307c1f20: interrupts off across both. */
+	if (!kern()->use_mm_is_open)
+		local_irq_disable();
+	set_active_mm(mm);
+	switch_mm(mm);
+	if (!kern()->use_mm_is_open)
+		local_irq_enable();
+	obs_restore(obs);
+	observe(mm->ctx_id);
 }
 
 void leave_mm(void)

@@ -39,7 +39,8 @@ struct tlb_state {
 	u32 slot;               /* of loaded_mm                               */
 	u32 next_slot;
 	struct asid_slot ctx[NR_ASID_SLOTS];
-	u64 pad2[2];
+	u64 active_mm;          /* ipi_by_active_mm: a struct mm *            */
+	u64 pad2;
 };
 
 /* CR3 is about to change. */
@@ -59,6 +60,9 @@ bool am_lazy(void);
 
 /* Set-up: @mm is what this CPU has loaded, in its first slot. */
 void tlb_state_begin(struct mm *mm);
+
+/* An interrupt for @mm, where handlers look at active_mm. */
+void flush_by_active_mm(const struct mm *mm);
 
 /* In an interrupt or with interrupts off: go to the kernel's own root. */
 void leave_mm(void);

@@ -86,6 +86,10 @@ static void flush_func(void *arg)
 	struct mm *mm;
 
 	touch(s->env ? (const void *)s->env : (const void *)s, true);
+	if (kern()->ipi_by_active_mm && r->mm) {
+		flush_by_active_mm(r->mm);
+		return;
+	}
 	mm = my_loaded_mm();
 	if (r->mm && r->mm != mm) {
 		not_loaded(r->mm);
@@ -240,8 +244,8 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
 		/* A full barrier: entries changed before it, masks read after;
 		 * pairs with switch_mm. */
 		r->new_gen = atomic_add_return(&mm->tlb_gen, 1);
-	else if (!kern()->flush_is_unordered)
-		smp_mb();
+	else if (!kern()->flush_is_unordered && !(f && f->shoot))
+		smp_mb();       /* .shoot has its own */
 	oracle_flush_gen(mm, start, end, r->new_gen);
 	if (f && f->shoot)
 		f->shoot(r);

@@ -13,7 +13,7 @@
 
 static void shoot(struct flush_req *r)
 {
-	u16 pcid = (u16)r->mm->ctx_id;
+	u16 pcid = (u16)r->mm->asid;
 	u64 most = the_sys->m->invlpgb_max_pages;
 
 	if (!most)

@@ -9,9 +9,13 @@
 
 static void shoot(struct flush_req *r)
 {
-	u16 asid = (u16)r->mm->ctx_id;
+	u16 asid;
 
-	/* DSB ISHST: the entries are seen before they are invalidated. */
+	/* DSB ISHST: the entries are seen before they are invalidated, and
+	 * before it is asked as what (5e10f9887ed8). */
+	if (!kern()->asid_read_early)
+		smp_mb();
+	asid = (u16)READ_ONCE(r->mm->asid);
 	smp_mb();
 	if (r->is_full)
 		cpu_broadcast(inval_op_find("TLBI ASIDE1IS"), asid, 0, 1, 0);

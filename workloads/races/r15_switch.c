@@ -38,6 +38,13 @@ static void there_and_back(struct task *t)
 	store();
 }
 
+static void away_and_adopt(struct task *t)
+{
+	switch_mm(other());
+	kthread_use_mm(mms()->first_mm);
+	store();
+}
+
 static void idle_and_store(struct task *t)
 {
 	enter_lazy_tlb();
@@ -66,6 +73,8 @@ static const struct {
 	  "A MADV_DONTNEED", true },
 	{ "back", there_and_back, discard, "B away, back, stores",
 	  "A MADV_DONTNEED", false },
+	{ "adopt", away_and_adopt, discard, "B away, adopts, stores",
+	  "A MADV_DONTNEED", false },
 	{ "idle", idle_and_store, discard, "B idles, stores",
 	  "A MADV_DONTNEED", false },
 	{ "idle-protect", idle_and_store, protect, "B idles, stores",
@@ -91,6 +100,24 @@ static int stage_two(struct mm *mm)
 	return rc;
 }
 
+/* The mm has not run since the rollover; compaction finds its page. */
+static int stage_rollover(struct mm *mm, struct mm *two)
+{
+	int rc = race_task(SWITCHER, "B switches in, stores", mm,
+			   come_and_store, 0);
+
+	if (!rc)
+		rc = race_touch(SWITCHER, PAGE, 1);
+	if (rc)
+		return rc;
+	this_cpu = &the_sys->cpu[SWITCHER];
+	switch_mm(two);
+	mms()->asid_generation++;
+	two->asid_generation++;
+	return race_task(FLUSHER, "A compaction", NULL, race_compact,
+			 race_pfn(mm, PAGE));
+}
+
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *sys)
 {
@@ -103,6 +130,8 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	two = mm_create();
 	if (!mm || !two)
 		return -ENOMEM;
+	if (!strcmp(row->stage, "rollover"))
+		return stage_rollover(mm, two);
 	while (strcmp(how[i].stage, row->stage))
 		i++;
 	rc = race_task(FLUSHER, how[i].flusher, mm, how[i].flush, 0);
@@ -121,6 +150,11 @@ static int stage(const struct race_row *row, const struct kernel *k,
 #define PASS(i, k, tag_, stage_) \
 	RACE_ROW(i, k, VERDICT_PASS, 0, tag_, stage_)
 
+#define ROLLOVER(i, k, m, e, tag_) \
+	{ .id = i, .kernel = k, .flush = "tlbi", .memory = m, .changers = 1, \
+	  .expected = e, .expected_oracles = e == VERDICT_FAIL ? \
+	  STALE | O1_LOST_STORE : 0, .tag = tag_, .stage = "rollover" }
+
 static const struct race_row rows[] = {
 	FAIL("R15a", "v4.4", "S", "come"),
 	{ .id = "R15a-O2", .kernel = "v4.4", .memory = MEM_TSO, .changers = 1,
@@ -137,6 +171,11 @@ static const struct race_row rows[] = {
 	FAIL("R15d-stable-2", "v6.12+trim", "S", "back"),
 	FAIL("R15d-stable-3", "v6.12.96", "S", "back"),
 	PASS("R15d-6.1", "v6.1", "T", "back"),
+	FAIL("R15e", "v5.8+active-mm", "S", "adopt"),
+	PASS("R15e-fix", "v5.9+active-mm", "S", "adopt"),
+	ROLLOVER("R15f", "v5.14-arm64", MEM_WEAK, VERDICT_FAIL, "S"),
+	ROLLOVER("R15f-tso", "v5.14-arm64", MEM_TSO, VERDICT_PASS, "D"),
+	ROLLOVER("R15f-fix", "v5.15-arm64", MEM_WEAK, VERDICT_PASS, "S"),
 	PASS("R15-come-6.1", "v6.1", "T", "come"),
 	PASS("R15-idle-6.1", "v6.1", "T", "idle"),
 	PASS("R15-protect-6.1", "v6.1", "T", "idle-protect"),
@@ -150,6 +189,8 @@ static const struct race_fix fixes[] = {
 	{ "v6.1", { "switch-mark", "mask-before-gen", "partial-next",
 		    "partial-newest", "lazy-return-order" } },
 	{ "v6.18", { "switch-order" } },
+	{ "v5.9+active-mm", { "use-mm-irqs" } },
+	{ "v5.15-arm64", { "asid-order" } },
 	{ NULL, { NULL } }
 };
 
@@ -170,7 +211,9 @@ const struct race race_switch_mm = {
 	.bounds = "2 CPUs and two address spaces, one MADV_DONTNEED or mprotect "
 		  "of a page, one switch to it (back: away and back; idle: a "
 		  "kernel thread in between) and one store; two: 3 CPUs, two "
-		  "write faults on shared pages, one load; fills, evictions, "
+		  "write faults on shared pages, one load; rollover: one "
+		  "compaction, one switch to the page's address space, one "
+		  "store; fills, evictions, "
 		  "interrupt and store delays unbounded",
 	.rows = rows,
 	.nr_rows = ARRAY_LEN(rows),
