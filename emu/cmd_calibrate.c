@@ -78,7 +78,8 @@ static void show(void *arg, const char *what)
 	struct shown *s = arg;
 
 	s->p.label = what;
-	s->p.next = 0;
+	if (s->p.next != UINT64_MAX)    /* shown at all: then at once */
+		s->p.next = 0;
 	progress_to(&s->p, s->done++);
 }
 

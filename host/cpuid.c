@@ -55,17 +55,31 @@ static void amd_l1(struct cpuid_info *info, u32 reg, u8 sizes)
 		.ways = i_ways == 0xff ? CPUID_FULL : i_ways });
 }
 
+/* L2TlbSizeX32. Some hypervisors hide the bit and not the sizes it is about: a
+ * second level hardly larger than the first is in units of 32, too. */
+static bool is_scaled(const struct cpuid_info *info, u32 top, cpuid_fn *fn,
+		      void *arg)
+{
+	u32 r[4];
+
+	if (top < 0x80000006)
+		return false;
+	if (top >= 0x80000021) {
+		fn(arg, 0x80000021, 0, r);
+		if (r[EAX] >> 14 & 1)
+			return true;
+	}
+	fn(arg, 0x80000006, 0, r);
+	return info->family >= 0x1a && (r[EBX] >> 16 & 0xfff) < 512;
+}
+
 static void decode_amd(struct cpuid_info *info, cpuid_fn *fn, void *arg)
 {
 	u32 r[4], top, scale = 1;
 
 	fn(arg, 0x80000000, 0, r);
 	top = r[EAX];
-	/* L2TlbSizeX32. Some hypervisors hide the leaf, not what it is about. */
-	r[EAX] = 0;
-	if (top >= 0x80000021)
-		fn(arg, 0x80000021, 0, r);
-	if (r[EAX] >> 14 & 1 || (info->family >= 0x1a && !r[EAX]))
+	if (is_scaled(info, top, fn, arg))
 		scale = 32;
 	if (top >= 0x80000006) {
 		fn(arg, 0x80000005, 0, r);
