@@ -7,7 +7,8 @@
 #include "mm/swap.h"
 
 /* Nobody else maps it, and no swap entry names it. Until 5.8 that is enough;
- * then nobody may have a reference, either (09854ba94c6a). A page of the swap
+ * then nobody may have a reference, either (09854ba94c6a); unless it is known since
+ * 5.19 that the page was never shared (6c287605fd56, assumed id). A page of the swap
  * cache must be locked: if somebody else has it locked, a copy will do (2.6.36
  * waited for him). */
 static bool is_mine(struct page *page)
@@ -16,9 +17,12 @@ static bool is_mine(struct page *page)
 
 	touch(&page->swap_slot, false);
 	touch_flags(page, false);
-	observe(page->swap_slot | (u64)page->is_ksm << 32);
+	observe(page->swap_slot | (u64)page->is_ksm << 32 |
+		(u64)page->is_shared << 33);
 	if (page->is_ksm)
 		return false;
+	if (kern()->cow_knows_exclusive && !page->is_shared)
+		return true;
 	if (page->swap_slot) {
 		if (!trylock_page(page))
 			return false;
@@ -35,6 +39,8 @@ static bool reuse(struct mm *mm, u64 vpn, u32 level, u64 *p, struct page *page)
 {
 	if (!is_mine(page))
 		return false;
+	touch_flags(page, true);
+	page->is_shared = 0;
 	pte_modify(mm->root, vpn, level, p, 0,
 		   PTE_RW | PTE_D | PTE_A | PTE_SOFT_DIRTY);
 	flush_tlb_upgraded(mm, vpn);

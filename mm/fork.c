@@ -37,6 +37,7 @@ static u64 share_entry(struct mm *mm, u64 vpn, u32 level, u64 *p)
 	get_page(page);
 	touch(&page->mapcount, true);
 	page->mapcount++;
+	page->is_shared = 1;
 	return e & ~(PTE_RW | PTE_A);
 }
 

@@ -188,10 +188,16 @@ static const struct kernel v4_14 = {
 #define V5_14 V5_X(true, WATCH(true, true, true, true), \
 		   .soft_dirty_excludes = true)
 
-static const struct kernel v5_8 = {
-	.name = "v5.8", .commit = "09854ba94c6a^", .evidence = "S",
+static const struct kernel v5_7 = {
+	.name = "v5.7", .commit = "17839856fd58^", .evidence = "S",
 	.summary = "copy-on-write asks for mappings, not references (the rest as v5.14)",
 	V5_X(false, WATCH(true, true, true, false)),
+};
+
+static const struct kernel v5_8 = {
+	.name = "v5.8", .commit = "17839856fd58", .evidence = "S",
+	.summary = "the same, and GUP for reading breaks copy-on-write",
+	V5_X(false, WATCH(true, true, true, false), .gup_read_breaks = true),
 };
 
 static const struct kernel v5_11 = {
@@ -211,6 +217,7 @@ static const struct kernel v5_14 = {
 #define GENERATIONS(invalid) \
 	V5_14, .has_tlb_gen = true, .thp_upgrade_is_free = true, \
 	.gather_knows_stride = true, BATCHED(DEBT_COUNT), \
+	.cow_knows_exclusive = true, \
 	.batch_gen_is_invalid = (invalid), .uses_pcid = true, \
 	.range_flush_frees = true, .free_invalidates_huge = true
 #define WITH_GEN(invalid) \
@@ -304,7 +311,7 @@ static const struct kernel v4_14_nolock = {
 const struct kernel *const kernels[] = {
 	RMAP_KERNELS SWAP_KERNELS &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
-	&v3_13_posted, &no_gather, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_19, &v5_8, &v5_11,
+	&v3_13_posted, &no_gather, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_19, &v5_7, &v5_8, &v5_11,
 	&v5_14,
 	&v5_19_gen0, &v6_1, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
@@ -402,6 +409,12 @@ const struct kernel_switch kernel_switches[] = {
 	     "copy-on-write under userfaultfd does not look for flushes to come"),
 	PART("cow-flush", cow_flushes, 0,
 	     "the copy goes in without a flush of the old page"),
+	PART("cow-count-refs", cow_counts_refs, 0,
+	     "copy-on-write asks for mappings only"),
+	PART("cow-exclusive", cow_knows_exclusive, 0,
+	     "a page that was never shared is copied if somebody refers to it"),
+	PART("gup-read-breaks", gup_read_breaks, 0,
+	     "GUP for reading takes a page that is shared"),
 	PART("swapin-recheck", swapin_recheck, RECHECK_NONE,
 	     "a page of the swap cache is not looked at again once locked"),
 	PART("swapin-recheck-slot", swapin_recheck, RECHECK_CACHED,

@@ -249,6 +249,9 @@ struct kernel {
 					 * nobody has looked it up            */
 	bool migrate_wants_mapped;      /* or cached: else it refuses         */
 	bool cow_counts_refs;           /* reuse only without references      */
+	bool cow_knows_exclusive;       /* or if the page was never shared    */
+	bool gup_read_breaks;           /* GUP for reading breaks copy-on-write,
+					 * as if for writing                  */
 };
 
 /* NULL-terminated, in the order `tlbemu list kernels` prints. */

@@ -175,6 +175,9 @@ static bool move_mapping(struct page *page, struct page *new)
 	touch(new, true);
 	new->index = page->index;
 	new->anon_vma = page->anon_vma;
+	touch_flags(page, false);
+	touch_flags(new, true);
+	new->is_shared = page->is_shared;
 	return true;
 }
 

@@ -29,6 +29,7 @@ struct page {
 	u8 is_free : 1;
 	u8 is_large : 1;        /* part of a larger one that entries map      */
 	u8 is_ksm : 1;          /* whoever writes gets a copy                 */
+	u8 is_shared : 1;       /* maybe; 0: PageAnonExclusive                */
 	union {
 		u32 next;       /* free: next pfn on the list                 */
 		u32 last_cpupid;        /* used: CPU + 1 of the last hint fault */
@@ -443,6 +444,14 @@ int gup_fast_dma(struct mm *mm, u64 vpn, u32 line, u64 value);
 /* A reference to the page at @vpn without any lock, given back at once. Return:
  * there was one. */
 bool gup_fast_only(struct mm *mm, u64 vpn);
+
+/* A 4K page with a reference, as a system call or a device takes it; NULL: no
+ * such page. What is done through it then, whatever became of the mapping: the
+ * first word, and put_page(). (pin.c) */
+struct page *get_user_page(struct mm *mm, u64 vpn, bool is_write);
+/* @then: what the owner saw there when it was taken. */
+void read_pinned(struct mm *mm, u64 vpn, struct page *page, u64 then);
+void write_pinned(struct mm *mm, u64 vpn, struct page *page, u64 value);
 
 /* ---- flushing (tlb.c) ---- */
 void flush_tlb_range(struct mm *mm, u64 start, u64 end, u32 order);

@@ -58,6 +58,10 @@ void oracle_load(u64 vpn, u64 pfn, u32 line, u64 value);
 void oracle_kernel_stored(struct mm *mm, u64 vpn, u64 pfn, u64 value);
 /* A device store through a pin. */
 void oracle_pinned_store(u64 vpn, u64 pfn, u32 line, u64 value);
+/* A load through a reference that @mm took when it saw @then; a store to what
+ * must still be its page. */
+void oracle_pinned_load(struct mm *mm, u64 vpn, u64 then, u64 value);
+void oracle_pin_is_home(struct mm *mm, u64 vpn, struct page *page);
 void oracle_migration_entry(struct page *p);
 /* A walk of @page's mappings met @n, and there are @want: else a kernel BUG. */
 void oracle_counted(struct page *page, u32 n, u32 want, const char *how);

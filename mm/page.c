@@ -87,6 +87,7 @@ struct page *alloc_page_for(u32 node, u32 order, u64 vpn)
 	p->is_lazyfree = 0;
 	p->is_large = 0;
 	p->is_ksm = 0;
+	p->is_shared = 0;
 	p->swap_slot = 0;
 	p->node = (u8)node;
 	p->refcount = 1;

@@ -71,6 +71,7 @@ static void map_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *p, u64 e,
 	get_page(page);
 	touch_flags(page, true);
 	page->mapcount++;
+	page->is_shared = !is_mine;
 	touch(&mm->rss, true);
 	mm->rss++;
 	pte_store(mm->root, vpn, 0, p, pte_make(pfn_of(page),

@@ -28,6 +28,7 @@ void split_page(struct page *head)
 		p->mapcount = mappings;
 		p->is_lru = 1;
 		p->is_lazyfree = head->is_lazyfree;
+		p->is_shared = head->is_shared;
 		p->order = 0;
 	}
 }

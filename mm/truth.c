@@ -241,6 +241,28 @@ void oracle_dropped_clean(struct mm *mm, u64 vpn)
 	t->value = 0;
 }
 
+void oracle_pinned_load(struct mm *mm, u64 vpn, u64 then, u64 value)
+{
+	if (value != then && is_of_another(mm, vpn, value))
+		FIRE(O15_COW_LEAK, "a reference to page %llu taken at %llu shows %llu, which another address space stored",
+		     (unsigned long long)vpn, (unsigned long long)then,
+		     (unsigned long long)value);
+}
+
+void oracle_pin_is_home(struct mm *mm, u64 vpn, struct page *page)
+{
+	u64 *pmd = pgtable_entry(mm, vpn, PMD_LEVEL), *p, e = pmd ? *pmd : 0;
+
+	p = e && !pmd_is_huge(e) ? pgtable_entry(mm, vpn, 0) : NULL;
+	if (!p)
+		return;
+	touch(p, false);
+	if ((*p & PTE_P) && pte_pfn(*p) != pfn_of(page))
+		FIRE(O16_PIN, "the device's frame %llu is no longer the page's, frame %llu is",
+		     (unsigned long long)pfn_of(page),
+		     (unsigned long long)pte_pfn(*p));
+}
+
 void oracle_dropped_saved(struct page *page, u64 entry)
 {
 	const u64 *word = &the_sys->mem.line[pfn_of(page) *

@@ -136,9 +136,10 @@ static const struct race_row rows[] = {
 	RACE_ROW("R16a-uffd", "v5.14", PASS, 0, "D", "ksm-uffd"),
 	RACE_ROW("R16b", "v5.11", FAIL, O1_LOST_STORE, "S", "uffd"),
 	RACE_ROW("R16b-both", "v5.11", FAIL, O1_LOST_STORE, "S", "uffd-both"),
-	RACE_ROW("R16b-reuse", "v5.8", PASS, 0, "S", "uffd"),
-	RACE_ROW("R16b-fix", "v6.1", PASS, 0, "T", "uffd"),
-	RACE_ROW("R16b-both-fix", "v6.1", PASS, 0, "T", "uffd-both"),
+	RACE_ROW("R16b-reuse", "v5.7", PASS, 0, "S", "uffd"),
+	RACE_ROW("R16b-fix", "v5.14", PASS, 0, "S", "uffd"),
+	RACE_ROW("R16b-both-fix", "v5.14", PASS, 0, "S", "uffd-both"),
+	RACE_ROW("R16b-6.1", "v6.1", PASS, 0, "T", "uffd"),
 	RACE_ROW("R16c", "v5.11", FAIL, O12_DIRTY_LOSS, "S", "soft-dirty"),
 	RACE_ROW("R16c-fix", "v5.14", PASS, 0, "S", "soft-dirty"),
 	RACE_ROW("R16c-6.1", "v6.1", PASS, 0, "T", "soft-dirty"),
@@ -146,8 +147,8 @@ static const struct race_row rows[] = {
 
 static const struct race_fix fixes[] = {
 	{ "v4.13", { "ksm-check", "soft-dirty-announce", "gather-announce" } },
-	{ "v5.14", { "ksm-check", "soft-dirty-flush" } },
-	{ "v6.1", { "soft-dirty-announce", "soft-dirty-flush", "wp-check" } },
+	{ "v5.14", { "ksm-check", "soft-dirty-flush", "wp-check" } },
+	{ "v6.1", { "soft-dirty-announce", "soft-dirty-flush" } },
 	{ NULL, { NULL } }
 };
 

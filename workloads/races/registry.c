@@ -3,6 +3,7 @@
 #include "workloads/race.h"
 
 extern const struct race
+	race_cow_pin,
 	race_dontneed,
 	race_exec_stack,
 	race_fork_migration,
@@ -30,6 +31,7 @@ const struct race *const races[] = {
 	&race_reclaim_batch,
 	&race_dontneed,
 	&race_mremap_flush,
+	&race_cow_pin,
 	&race_watch,
 	&race_free,
 	&race_mremap_tables,
