@@ -341,7 +341,8 @@ static ALWAYS_INLINE u32 size_of_leaf(u8 leaf)
 }
 
 /* The short way of own single 4K pages, which are found first and replace
- * nothing when nothing was found. @key: the page's tag. */
+ * nothing when nothing was found. @key: the page's tag. The memo learns of them
+ * when they are hit, or at once where it may name something larger. */
 static ALWAYS_INLINE u32 short_put(struct tlb_array *a, struct tlb_unit *u,
 				   u32 set, u64 key, const struct tlb_entry *e)
 {
@@ -369,51 +370,56 @@ static ALWAYS_INLINE struct tlb_entry *
 short_fill(struct tlb_array *a, const struct tlb_route *r, u64 key, u64 vpn,
 	   const struct tlb_entry *e)
 {
-	struct tlb_unit *l1 = r->l1_4k, *l2 = r->l2_4k;
-	u64 page = vpn & TLB_TAG_VPN;
-	u32 set = unit_set(l1, a->thread, page), slot;
+	u32 l1_set = a->core->missed_set[0], slot;
 
-	short_put(a, l2, unit_set(l2, a->thread, page), key, e);
-	slot = short_put(a, l1, set, key, e);
-	short_note(a, r->memo, key, vpn, l1, set, slot);
-	return &l1->entry[slot];
+	short_put(a, r->l2_4k, a->core->missed_set[1], key, e);
+	slot = short_put(a, r->l1_4k, l1_set, key, e);
+	if (unlikely(a->core->has_more))
+		short_note(a, r->memo, key, vpn, r->l1_4k, l1_set, slot);
+	return &r->l1_4k->entry[slot];
+}
+
+static NOINLINE struct tlb_entry *fill_any(struct tlb_array *a,
+					   enum tlb_use use, u64 vpn,
+					   const struct tlb_entry *e,
+					   bool is_new)
+{
+	const struct tlb_route *r = &a->core->route[use];
+	u64 own = tlb_array_space(a, e->pcid);
+	u32 size = size_of_leaf(e->order);
+	struct place l1, l2;
+	bool in_l2;
+
+	assert(e->order == 9 * size && size < TLB_NR_SIZES);
+	assert(!e->piece_of || e->piece_of & TLB_FRACTURED);
+	assert(!(e->vpn & tlb_order_mask(e->order)));
+	assert(tlb_entry_covers(e, vpn));
+	a->core->has_global |= (e->flags & TLB_G) != 0;
+	in_l2 = install(a, &r->home[1][size], own, vpn, e, is_new, &l2);
+	if (install(a, &r->home[0][size], own, vpn, e, is_new, &l1)) {
+		memo_installed(a, use, own, vpn, &l1);
+		return &l1.u->entry[l1.slot];
+	}
+	return in_l2 ? &l2.u->entry[l2.slot] : NULL;
 }
 
 struct tlb_entry *tlb_array_fill(struct tlb_array *a, enum tlb_use use, u64 vpn,
 				 const struct tlb_entry *e)
 {
 	struct tlb_core *core = a->core;
-	u64 own = tlb_array_space(a, e->pcid);
-	u32 size = size_of_leaf(e->order);
-	struct place l1, l2;
-	bool is_new, in_l2;
+	const struct tlb_route *r = &core->route[use];
+	u64 key = unit_tag(tlb_array_space(a, e->pcid), vpn, TLB_4K, 0);
+	bool is_new = core->missed == key && core->missed_use == use;
 
-	assert(e->order == 9 * size && size < TLB_NR_SIZES);
-	assert(!e->piece_of || e->piece_of & TLB_FRACTURED);
-	assert(!(e->vpn & tlb_order_mask(e->order)));
-	assert(tlb_entry_covers(e, vpn) && e->pcid < core->nr_pcids);
-	is_new = core->missed == unit_tag(own, vpn, TLB_4K, 0) &&
-		 core->missed_use == use;
+	assert(e->pcid < core->nr_pcids);
 	core->missed = 0;
-	core->has_global |= (e->flags & TLB_G) != 0;
 	a->stats.fills++;
-	if ((core->design.pcid_slots || core->design.pcid_slots_l1i) &&
-	    !(e->flags & TLB_G))
+	if (unlikely(e->pcid + 1u != a->kept_pcid) && !(e->flags & TLB_G))
 		tlb_array_fill_pcid(a, e->pcid);
-	if (likely(is_new && core->route[use].l1_4k && !e->order &&
-		   e->contig < core->route[use].min_contig &&
-		   !(e->flags & TLB_G) &&
-		   !core->design.is_inclusive))
-		return short_fill(a, &core->route[use],
-				  unit_tag(own, vpn, TLB_4K, 0), vpn, e);
-	in_l2 = install(a, &core->route[use].home[1][size], own, vpn, e, is_new,
-			&l2);
-	if (install(a, &core->route[use].home[0][size], own, vpn, e, is_new,
-		    &l1)) {
-		memo_installed(a, use, own, vpn, &l1);
-		return &l1.u->entry[l1.slot];
-	}
-	return in_l2 ? &l2.u->entry[l2.slot] : NULL;
+	if (likely(is_new && e->vpn == vpn && e->contig < r->min_contig &&
+		   !(e->order | e->piece_of | (e->flags & TLB_G))))
+		return short_fill(a, r, key, vpn, e);
+	return fill_any(a, use, vpn, e, is_new);
 }
 
 /* ---- looking up ----------------------------------------------------------- */
@@ -557,7 +563,8 @@ short_l2_hit(struct tlb_array *a, enum tlb_use use, u64 own, u64 key, u64 vpn,
 	a->l2_unit = l2->id;
 	unit_hit(l2, set, slot);
 	slot = short_put(a, l1, l1_set, key, e);
-	short_note(a, r->memo, key, vpn, l1, l1_set, slot);
+	if (unlikely(a->core->has_more))
+		short_note(a, r->memo, key, vpn, l1, l1_set, slot);
 	return &l1->entry[slot];
 }
 
@@ -567,10 +574,10 @@ enum tlb_level tlb_array_access_scan(struct tlb_array *a, enum tlb_use use,
 	const struct tlb_core *core = a->core;
 	struct tlb_unit *l1 = core->route[use].l1_4k;
 	struct tlb_unit *l2 = core->route[use].l2_4k;
-	const bool is_plain = !core->has_more && !core->has_global;
 	u64 own = tlb_array_space(a, pcid), page = vpn & TLB_TAG_VPN;
 	u64 key = unit_tag(own, vpn, TLB_4K, 0);
 	u32 l1_set, set, slot;
+	bool is_plain;
 
 	if (unlikely(!l1))
 		return access_any(a, use, own, vpn, out);
@@ -584,6 +591,7 @@ enum tlb_level tlb_array_access_scan(struct tlb_array *a, enum tlb_use use,
 		*out = &l1->entry[slot];
 		return TLB_HIT_L1;
 	}
+	is_plain = !core->has_more && !core->has_global;
 	if (!is_plain) {
 		struct place at;
 
@@ -607,6 +615,8 @@ enum tlb_level tlb_array_access_scan(struct tlb_array *a, enum tlb_use use,
 		return TLB_HIT_L2;
 	a->core->missed = key;
 	a->core->missed_use = use;
+	a->core->missed_set[0] = l1_set;
+	a->core->missed_set[1] = set;
 	*out = NULL;
 	return TLB_MISS;
 }

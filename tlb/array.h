@@ -70,7 +70,9 @@ struct tlb_route {
 	struct tlb_unit *l1_4k, *l2_4k;
 	const struct tlb_probe *l1_2m;  /* with l1_4k: 2M pages, or NULL      */
 	u32 memo;               /* the use whose memo it has                  */
-	u32 min_contig;         /* walks with less are single pages to both   */
+	u32 min_contig;         /* walks with less are single pages to both,
+				 * and what the second evicts is nobody's
+				 * business; 0: not so                        */
 	struct tlb_home home[2][TLB_NR_SIZES];  /* [level - 1][leaf size]     */
 };
 
@@ -111,9 +113,10 @@ struct tlb_core {
 					 * this array serves at level 1       */
 	struct tlb_design design;
 	/* A lookup that missed in all arrays of its use, if nothing changed
-	 * since: then a fill need not search. 0: none. */
+	 * since: then a fill need not search. The sets are those of l1_4k and
+	 * l2_4k. 0: none. */
 	u64 missed;
-	u32 missed_use;
+	u32 missed_use, missed_set[2];
 	bool has_global;        /* ever had                                   */
 	bool has_more;          /* ever had other than single 4K pages        */
 };
@@ -134,6 +137,7 @@ struct tlb_array {
 	u32 thread;
 	u32 l2_unit;            /* which of the design's arrays hit last      */
 	struct tlb_pcid_list l2_pcids, l1i_pcids;
+	u32 kept_pcid;          /* + 1: known to be in both; 0: none is       */
 };
 
 /* tlb_array_create - an empty core of @nr_threads hardware threads, built as

@@ -130,6 +130,11 @@ static void build_short(struct tlb_core *c, u32 use)
 		return;
 	r->l1_4k = l1;
 	r->l2_4k = r->l2[0].unit[0];
+	for (u32 i = 0; i < r->nr_l1; i++)
+		if (r->l1[i].cls == TLB_2M)
+			r->l1_2m = &r->l1[i];
+	if (c->design.is_inclusive)
+		return;
 	r->min_contig = 64;
 	for (u32 level = 0; level < 2; level++) {
 		const struct tlb_probe *block = &r->home[level][0].block;
@@ -137,9 +142,6 @@ static void build_short(struct tlb_core *c, u32 use)
 		if (block->unit[0] && block->order < r->min_contig)
 			r->min_contig = block->order;
 	}
-	for (u32 i = 0; i < r->nr_l1; i++)
-		if (r->l1[i].cls == TLB_2M)
-			r->l1_2m = &r->l1[i];
 }
 
 static void build_routes(struct tlb_core *c)

@@ -204,6 +204,7 @@ static u32 use_pcid(struct tlb_array *a, u16 pcid)
 	    list_use(&a->l1i_pcids, d->pcid_slots_l1i, pcid, &out))
 		nr += drop_pcid(a, out, is_fetch_l1);
 	a->stats.dropped_cr3 += nr;
+	a->kept_pcid = pcid + 1u;
 	return nr;
 }
 
@@ -214,6 +215,7 @@ void tlb_array_fill_pcid(struct tlb_array *a, u16 pcid)
 	if ((d->pcid_slots && !list_has(&a->l2_pcids, pcid)) ||
 	    (d->pcid_slots_l1i && !list_has(&a->l1i_pcids, pcid)))
 		use_pcid(a, pcid);
+	a->kept_pcid = pcid + 1u;
 }
 
 u32 tlb_array_load_cr3(struct tlb_array *a, u16 pcid, bool is_noflush)

@@ -122,23 +122,42 @@ static enum tlb_repl_form form_of(enum tlb_repl repl)
 	}
 }
 
-u32 repl_victim_slow(struct tlb_replacer *r, u32 set)
+static u32 victim_of(const struct tlb_replacer *r, u64 bits)
 {
 	switch (r->repl) {
-	case TLB_REPL_TREE_PLRU:
-		return tree_victim(r->nr_ways, r->bits[set]);
 	case TLB_REPL_MRU1_3PLRU4:
-		return mru1_victim(r->bits[set]);
+		return mru1_victim(bits);
 	case TLB_REPL_LRU_3PLRU4:
-		return lru3_victim(r->bits[set]);
+		return lru3_victim(bits);
 	case TLB_REPL_NRU:
 		/* One way: the only bit is always set. */
-		if (r->nr_ways == 1)
-			return 0;
-		return (u32)__builtin_ctzll(~r->bits[set]);
+		return r->nr_ways == 1 ? 0 : (u32)__builtin_ctzll(~bits);
 	default:
-		return (u32)rng_below(&r->rng, r->nr_ways);
+		return tree_victim(r->nr_ways, bits);
 	}
+}
+
+u32 repl_victim_slow(struct tlb_replacer *r, u32 set)
+{
+	if (r->form == REPL_NONE)
+		return (u32)rng_below(&r->rng, r->nr_ways);
+	return victim_of(r, r->bits[set]);
+}
+
+/* All answers, where there are few enough states. */
+static int tabulate(struct tlb_replacer *r)
+{
+	u32 nr_bits = r->repl == TLB_REPL_TREE_PLRU ? r->nr_ways - 1
+						    : REPL_TABLE_BITS;
+
+	if (r->form != REPL_BITS || nr_bits > REPL_TABLE_BITS)
+		return 0;
+	r->victim = malloc(1ull << nr_bits);
+	if (!r->victim)
+		return -ENOMEM;
+	for (u64 bits = 0; bits < 1ull << nr_bits; bits++)
+		r->victim[bits] = (u8)victim_of(r, bits);
+	return 0;
 }
 
 int repl_init(struct tlb_replacer *r, enum tlb_repl repl, u32 nr_sets,
@@ -160,14 +179,12 @@ int repl_init(struct tlb_replacer *r, enum tlb_repl repl, u32 nr_sets,
 	r->saturated = nr_ways < 64 ? (1ull << nr_ways) - 1 : ~0ull;
 	for (u32 way = 0; way < nr_ways; way++)
 		r->touch[way] = policy_touch(repl, nr_ways, way);
-	r->is_tabled = repl == TLB_REPL_TREE_PLRU && nr_ways <= 8;
-	for (u32 bits = 0; r->is_tabled && bits < TLB_MAX_TABLED; bits++)
-		r->victim[bits] = (u8)tree_victim(nr_ways, bits);
-	return 0;
+	return tabulate(r);
 }
 
 void repl_free(struct tlb_replacer *r)
 {
 	free(r->bits);
 	free(r->link);
+	free(r->victim);
 }

@@ -20,8 +20,8 @@
  * permutation vectors and eviction sequences tests/test_tlb.c holds them to;
  * the order of groups of lru-3plru4 before any access is 0, 1, 2 (assumed).
  *
- * A new state is all zeroes. Memory: 8 bytes a set, or, for lru and fifo, 4
- * bytes a way.
+ * A new state is all zeroes. Memory: 8 bytes a set and up to 4 KiB of answers,
+ * or, for lru and fifo, 4 bytes a way.
  */
 #ifndef TLB_REPL_H
 #define TLB_REPL_H
@@ -43,7 +43,7 @@ struct tlb_link {
 	u16 next;
 };
 
-#define TLB_MAX_TABLED 128u     /* states of a tree of up to 8 ways            */
+#define REPL_TABLE_BITS 12u     /* of a tree of up to 8 ways, or of three of 4 */
 
 enum tlb_repl_form {
 	REPL_BITS,              /* an access is a tlb_touch, no more          */
@@ -57,13 +57,12 @@ struct tlb_replacer {
 	enum tlb_repl_form form;
 	enum tlb_repl repl;
 	u32 nr_ways;
-	bool is_tabled;         /* victim[] is right                          */
+	u8 *victim;             /* [bits] the answer; NULL: too many          */
 	u64 *bits;              /* [set]                                      */
 	struct tlb_link *link;  /* [set][nr_ways + 1]                         */
 	struct rng rng;
 	u64 saturated;          /* NRU: all ways referenced                   */
 	struct tlb_touch touch[TLB_MAX_BIT_WAYS];       /* [way]              */
-	u8 victim[TLB_MAX_TABLED];      /* [bits]                             */
 };
 
 /* Return: 0 or -ENOMEM. @r is all zeroes, @repl and @nr_ways fit. */
@@ -100,7 +99,8 @@ static inline void repl_nru(struct tlb_replacer *r, u32 set, u32 way)
 }
 
 /* repl_hit - @way of @set was accessed; repl_fill - and given a new page. */
-static inline void repl_hit(struct tlb_replacer *r, u32 set, u32 way)
+static inline __attribute__((always_inline)) void
+repl_hit(struct tlb_replacer *r, u32 set, u32 way)
 {
 	if (likely(r->form == REPL_BITS))
 		r->bits[set] = (r->bits[set] & r->touch[way].keep) |
@@ -120,9 +120,10 @@ static inline bool repl_only_last_counts(const struct tlb_replacer *r, u32 set,
 	       (r->bits[set] | r->touch[way].set) == r->bits[set];
 }
 
-static inline void repl_fill(struct tlb_replacer *r, u32 set, u32 way)
+static inline __attribute__((always_inline)) void
+repl_fill(struct tlb_replacer *r, u32 set, u32 way)
 {
-	if (r->form == REPL_FIFO)
+	if (unlikely(r->form == REPL_FIFO))
 		repl_to_front(r, set, way);
 	else
 		repl_hit(r, set, way);
@@ -131,7 +132,7 @@ static inline void repl_fill(struct tlb_replacer *r, u32 set, u32 way)
 /* repl_victim - who leaves @set, all ways of which were filled. */
 static inline u32 repl_victim(struct tlb_replacer *r, u32 set)
 {
-	if (likely(r->is_tabled))
+	if (likely(r->victim != NULL))
 		return r->victim[r->bits[set]];
 	if (r->form == REPL_LRU || r->form == REPL_FIFO)
 		return r->link[(size_t)set * (r->nr_ways + 1)].prev - 1u;

@@ -41,6 +41,7 @@ static void shape(struct tlb_unit *u, const struct tlb_geometry *geo,
 	u->words = (u->nr_ways + 63) / 64;
 	u->nr_slots = u->nr_sets * u->nr_ways;
 	u->index_shift = 63;
+	u->is_modulo = !is_power_of_two(u->index_sets);
 	if (is_power_of_two(u->index_sets)) {
 		u->index_mask = u->index_sets - 1;
 		u->twin_shift = log2_up(u->index_sets);

@@ -55,7 +55,8 @@ struct tlb_unit {
 	u32 index_sets;         /* what a thread indexes                      */
 	u32 thread_sets;        /* from one thread's sets to the next's; 0:
 				 * they compete                               */
-	u32 index_mask;         /* 0: index_sets is no power of two, or 1     */
+	u32 index_mask;
+	bool is_modulo;         /* index_sets is no power of two              */
 	u32 index_shift;        /* xor: k; linear: 63                         */
 	u32 twin_shift;         /* first bit that the index does not use; 0:
 				 * divide by index_sets                       */
@@ -126,10 +127,10 @@ static inline bool unit_may_hold(const struct tlb_unit *u, u64 tag,
 /* @page: the vpn in pages of the entry's own size. */
 static inline u32 unit_set(const struct tlb_unit *u, u32 thread, u64 page)
 {
-	u32 set = u->index_mask ?
-		  (u32)(page ^ page >> u->index_shift) & u->index_mask :
-		  u->index_sets == 1 ? 0 : (u32)(page % u->index_sets);
+	u32 set = (u32)(page ^ page >> u->index_shift) & u->index_mask;
 
+	if (unlikely(u->is_modulo))
+		set = (u32)(page % u->index_sets);
 	return set + thread * u->thread_sets;
 }
 
