@@ -6,9 +6,15 @@
 
 #include "cpu/cache.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /* tag << 1 | owned, plus 2 so that 0 is an empty way. */
 #define OWNED 1u
 #define FIRST_TAG 2u
+
+#define WAYS_STEP 4u            /* compared at a time; so many behind the last */
 
 #define MAX_SET_BITS 24
 #define MAX_LINE_BITS 40
@@ -38,7 +44,7 @@ int cache_create(struct cache **out, const struct cache_geometry *geo,
 	c->nr_sets = (u32)nr_sets;
 	c->nr_ways = geo->nr_ways;
 	c->reciprocal = nr_sets == 1 ? 0 : ~0ull / nr_sets + 1;
-	c->way = calloc(nr_sets * geo->nr_ways, sizeof(*c->way));
+	c->way = calloc(nr_sets * geo->nr_ways + WAYS_STEP, sizeof(*c->way));
 	if (!c->way) {
 		free(c);
 		return -ENOMEM;
@@ -79,41 +85,69 @@ static u64 line_of(const struct cache *c, const u32 *set, u32 key)
 	return tag * c->nr_sets + (u64)(set - c->way) / c->nr_ways;
 }
 
+/* Bit i: way[i] is empty, or has @key; of WAYS_STEP ways. */
+static inline u32 match(const u32 *way, u32 key)
+{
+#ifdef __SSE2__
+	__m128i w = _mm_loadu_si128((const __m128i *)(const void *)way);
+	__m128i bare = _mm_andnot_si128(_mm_set1_epi32(OWNED), w);
+	__m128i is = _mm_or_si128(_mm_cmpeq_epi32(bare, _mm_set1_epi32((int)key)),
+				  _mm_cmpeq_epi32(w, _mm_setzero_si128()));
+
+	return (u32)_mm_movemask_ps(_mm_castsi128_ps(is));
+#else
+	u32 m = 0;
+
+	for (u32 i = 0; i < WAYS_STEP; i++)
+		m |= (u32)((way[i] & ~OWNED) == key || !way[i]) << i;
+	return m;
+#endif
+}
+
+/* The age of @p's line in its set, or of the first empty way, since those are
+ * last; nr_ways: neither is there. */
+static u32 age_of(const struct cache *c, struct place p)
+{
+	for (u32 i = 0; i < c->nr_ways; i += WAYS_STEP) {
+		u32 m = match(p.set + i, p.key);
+
+		if (m) {
+			i += (u32)__builtin_ctz(m);
+			return i < c->nr_ways ? i : c->nr_ways;
+		}
+	}
+	return c->nr_ways;
+}
+
 bool cache_access(struct cache *c, u64 line, u64 *victim)
 {
 	struct place p = place_of(c, line);
-	u32 carry = p.key;
+	u32 age, here = 0;
 
 	if (victim)
 		*victim = CACHE_NO_LINE;
 	if ((p.set[0] & ~OWNED) == p.key)
 		return true;
-	/* Everything moves one back until the hole it left, or off the end. */
-	for (u32 i = 0; i < c->nr_ways; i++) {
-		u32 here = p.set[i];
-
-		p.set[i] = carry;
-		if ((here & ~OWNED) == p.key) {
-			p.set[0] = here;
-			return true;
-		}
-		if (!here)
-			return false;
-		carry = here;
+	age = age_of(c, p);
+	if (age == c->nr_ways) {
+		age--;
+		if (victim)
+			*victim = line_of(c, p.set, p.set[age]);
+	} else {
+		here = p.set[age];
 	}
-	if (victim)
-		*victim = line_of(c, p.set, carry);
-	return false;
+	/* Everything younger moves one back. */
+	memmove(p.set + 1, p.set, age * sizeof(*p.set));
+	p.set[0] = here ? here : p.key;
+	return here;
 }
 
 static u32 *find(const struct cache *c, u64 line)
 {
 	struct place p = place_of(c, line);
+	u32 age = age_of(c, p);
 
-	for (u32 i = 0; i < c->nr_ways; i++)
-		if ((p.set[i] & ~OWNED) == p.key)
-			return &p.set[i];
-	return NULL;
+	return age < c->nr_ways && p.set[age] ? &p.set[age] : NULL;
 }
 
 bool cache_has(const struct cache *c, u64 line)

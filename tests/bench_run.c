@@ -183,13 +183,13 @@ static void hits(const char *name, const char *pages)
 	printf("%s %.1f M/s\n", name, (double)RUNS * PASSES / best / 1e6);
 }
 
-static void walks(const char *name)
+static void walks(const char *name, const char *caches)
 {
 	double best = 1e9;
 
 	for (int i = 0; i < 3; i++) {
 		point(&walk, PAIRS("machine", "pack:1 [numa(memory=4GiB)] "
-				   "core:1 pu:1"), NULL);
+				   "core:1 pu:1", "caches", caches), NULL);
 		if (took < best)
 			best = took;
 	}
@@ -276,7 +276,8 @@ int main(void)
 {
 	hits("hit_runs", "32");
 	hits("hit_runs_l2", "1024");
-	walks("walk_runs");
+	walks("walk_runs", "none");
+	walks("walk_runs_cached", "walks");
 	replay("replay_sort", "tests/data/sort.tlbt");
 	replay("replay_ls", "tests/data/ls.tlbt");
 	replay("replay_xz", "tests/data/xz.tlbt");

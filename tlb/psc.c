@@ -35,6 +35,8 @@ struct level {
 	u32 hash_shift;         /* of 64-bit products                         */
 	u32 shift;              /* page = vpn >> shift                        */
 	u32 nr_live;
+	u64 missed;             /* the tag that the last lookup did not find,
+				 * if nothing was filled since; 0: none       */
 };
 
 struct psc {
@@ -84,7 +86,7 @@ static void make_youngest(struct level *l, struct set *set, u16 i)
 {
 	struct slot *s = &l->slot[i];
 
-	if (set->youngest == i)
+	if (s->younger == NONE)
 		return;
 	unlink_slot(l, set, i);
 	s->younger = NONE;
@@ -212,6 +214,7 @@ bool psc_lookup(struct psc *p, u32 space, u64 vpn, struct psc_hit *hit)
 {
 	for (u32 i = 1; i <= p->top; i++) {
 		struct level *l = &p->level[i];
+		struct slot *s;
 		u64 tag;
 		u16 at;
 
@@ -219,12 +222,16 @@ bool psc_lookup(struct psc *p, u32 space, u64 vpn, struct psc_hit *hit)
 			continue;
 		tag = tag_of(l, space, vpn);
 		at = find(l, tag);
-		if (at == NONE)
+		if (at == NONE) {
+			l->missed = tag;
 			continue;
-		make_youngest(l, set_of(l, tag), at);
+		}
+		s = &l->slot[at];
 		hit->level = i;
-		hit->table = l->slot[at].table;
-		hit->rights = l->slot[at].rights;
+		hit->table = s->table;
+		hit->rights = s->rights;
+		if (s->younger != NONE)
+			make_youngest(l, set_of(l, tag), at);
 		return true;
 	}
 	return false;
@@ -235,28 +242,33 @@ void psc_fill(struct psc *p, u32 space, u64 vpn, u32 level, u64 table,
 {
 	struct level *l = &p->level[level];
 	struct set *set;
+	struct slot *s;
 	u64 tag;
-	u16 i, *head;
+	u16 i = NONE, *head;
 
 	assert(level && level < PSC_MAX_LEVELS && space < MAX_SPACE);
 	if (!l->nr_ways)
 		return;
 	tag = tag_of(l, space, vpn);
 	set = set_of(l, tag);
-	i = find(l, tag);
+	if (l->missed != tag)
+		i = find(l, tag);
+	l->missed = 0;
 	if (i == NONE) {
 		i = set->oldest;
-		if (l->slot[i].tag)
+		s = &l->slot[i];
+		if (s->tag)
 			unchain(l, i);
 		else
 			l->nr_live++;
 		head = head_of(l, tag);
-		l->slot[i].tag = tag;
-		l->slot[i].chain = *head;
+		s->tag = tag;
+		s->chain = *head;
 		*head = i;
 	}
-	l->slot[i].table = table;
-	l->slot[i].rights = rights;
+	s = &l->slot[i];
+	s->table = table;
+	s->rights = rights;
 	make_youngest(l, set, i);
 }
 
