@@ -8,12 +8,13 @@
  * keeps the old entry and the CPUs still to invalidate: those that had the
  * tables loaded when it was replaced.
  *
- * FEAT_BBM level 2 (@may_resize) lets an entry be replaced by one of another size
- * with the same frames at once. What a table holds that replaces a leaf is then
- * looked at only when it is written later.
+ * FEAT_BBM level 2 (@may_resize) lets an entry be replaced by one of another
+ * size with the same frames at once. What a table holds that replaces a leaf is
+ * then looked at only when it is written later.
  *
- * Not modelled: changes of memory type, FEAT_BBM level 1, conflict aborts, and that equal
- * contents excuse a read-only entry that moves (contents are not compared).
+ * Not modelled: changes of memory type, FEAT_BBM level 1, conflict aborts, and
+ * that equal contents excuse a read-only entry that moves (contents are not
+ * compared).
  *
  * Source: Arm ARM DDI 0487, D8.17.1, R_WHZWS and R_DDMVT.
  */

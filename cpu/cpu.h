@@ -345,7 +345,7 @@ int cpu_run_many(const struct run *runs, size_t n);
  * are not over before something else may happen on this CPU, or leave a policy's
  * state open: then they must be run.
  * cpu_takes_digests - false while somebody wants to see each access (caches =
- * full, --check): then it always fails. */
+ * full, --check, entries in the TLB that give a fault): then it always fails. */
 bool cpu_run_digest(const struct run_digest *d);
 bool cpu_takes_digests(void);
 

@@ -4,7 +4,8 @@
 
 bool cpu_takes_digests(void)
 {
-	return !the_sys->os.used && the_sys->walk.caches != CACHES_FULL;
+	return !the_sys->os.used && the_sys->walk.caches != CACHES_FULL &&
+	       !the_sys->m->rules.caches_invalid;
 }
 
 bool cpu_run_digest(const struct run_digest *d)
@@ -15,7 +16,7 @@ bool cpu_run_digest(const struct run_digest *d)
 	for (u32 i = 0; i < NR_RUN_USES; i++)
 		accesses += d->accesses[i];
 	cycles = accesses * cost_of(COST_ACCESS);
-	if (c->now + cycles > c->run_until ||
+	if (c->now + cycles > c->run_until || !cpu_takes_digests() ||
 	    !tlb_array_hit_all(c->tlb, c->s->pcid, d->page, d->nr_pages,
 			       d->nr_runs))
 		return false;

@@ -27,7 +27,8 @@ struct ept;
 
 /* ept_create - @order: log2 of 4K pages that one EPT leaf maps, 0, 9 or 18.
  * @psc: shape of its paging-structure caches; NULL: neither these nor a nested
- * TLB, which has @nested_entries, fully associative. Return: 0, -EINVAL, -ENOMEM. */
+ * TLB, which has @nested_entries, fully associative.
+ * Return: 0, -EINVAL, -ENOMEM. */
 int ept_create(struct ept **out, u64 nr_frames, u32 order,
 	       const struct psc_geometry *psc, u32 nested_entries);
 void ept_destroy(struct ept *ept);

@@ -23,8 +23,8 @@ static const struct inval_op page_fault = {
 	"#PF", ARCH_X86, INVAL_PAGE_GLOBAL, INVAL_WALK_PATH, false, ""
 };
 
-/* AMD, EFER.TCE clear: operations that name a page take the walk-cache entries of
- * all others along, unless they leave upper levels alone. A fault is none. */
+/* AMD, EFER.TCE clear: operations that name a page take the walk-cache entries
+ * of all others along, unless they leave upper levels alone. A fault is none. */
 static enum inval_walk walk_of(const struct inval_op *op)
 {
 	const struct machine *m = the_sys->m;

@@ -191,6 +191,7 @@ static void test_caches_invalid(void **state)
 		assert_int_equal(again, WRITE(512));
 		assert_int_equal(caches ? 2 : 0, counted(CTR_SPURIOUS_FAULTS));
 		assert_int_equal(0, READ(513) != -EFAULT);
+		assert_int_equal(!caches, cpu_takes_digests());
 		cpu_invlpg(512);
 		assert_int_equal(0, READ(512));
 		/* Only on the CPU that asked. */
@@ -342,8 +343,8 @@ static void random_access(struct rng *g, u64 stale[2])
 	if (!touch_page(page_vpn[page], is_write ? RUN_WRITE : RUN_READ))
 		pfn = S.used_pfn;
 	if (!is_explained(cpu, page, is_write, now, pfn, &is_stale))
-		fail_msg("%s: CPU %u, page %u, %s: frame %llu; memory says 0x%llx",
-			 S.m->rules.name, cpu, page, is_write ? "store" : "load",
+		fail_msg("%s: CPU %u, page %u, %s: frame %llu; memory says "
+			 "0x%llx", S.m->rules.name, cpu, page, is_write ? "store" : "load",
 			 (unsigned long long)pfn, (unsigned long long)now);
 	stale[!pfn] += is_stale;
 	/* Set A and D: what was there before may be cached elsewhere. */
