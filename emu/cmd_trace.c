@@ -165,9 +165,10 @@ static const struct subcommand subcommands[] = {
 	},
 	{
 		"cat", "[options] -o OUT.tlbt FILE...",
-		"traces one after the other",
+		"traces one after the other; of one alone, a copy in today's format",
 		"examples:\n"
-		"  tlbemu trace cat ls.tlbt sort.tlbt -o both.tlbt\n",
+		"  tlbemu trace cat ls.tlbt sort.tlbt -o both.tlbt\n"
+		"  tlbemu trace cat old.tlbt -o new.tlbt    # replays faster\n",
 		cat_opts, ARRAY_LEN(cat_opts), trace_cat, 0, false,
 	},
 };

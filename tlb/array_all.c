@@ -7,7 +7,7 @@
  * hits comes to the same as the last hit of each way, in the order of those. */
 #include "tlb/array.h"
 
-#define MAX_PAGES 128u
+#define MAX_PAGES 128u          /* more are refused: no digest gains by so many */
 
 _Static_assert((u32)USE_LOAD == (u32)TLB_LOAD &&
 	       (u32)USE_STORE == (u32)TLB_STORE &&
