@@ -9,7 +9,7 @@
 /* The table that @pmd names may be unhooked meanwhile, but not freed: interrupts
  * are off. A page that was unmapped before its reference was taken is given
  * back. */
-static struct page *gup_pte(u64 pmd, u64 vpn, u64 *pfn)
+static struct page *gup_pte(u64 *pmdp, u64 pmd, u64 vpn, u64 *pfn)
 {
 	u64 *table = the_sys->mem.table[pte_pfn(pmd)];
 	u64 *p = &table[paging_index(&the_sys->mem.paging, vpn, 0)], e;
@@ -22,7 +22,9 @@ static struct page *gup_pte(u64 pmd, u64 vpn, u64 *pfn)
 	page = page_of(pte_pfn(e));
 	if (!get_page_unless_zero(page))
 		return NULL;
-	if (pte_load(p) != e) {
+	/* Nor is it known that the table is still in place (70cbc3cc78a9). */
+	if (pte_load(p) != e ||
+	    (kern()->gup_rechecks_pmd && pte_load(pmdp) != pmd)) {
 		put_page(page);
 		return NULL;
 	}
@@ -35,10 +37,10 @@ static struct page *gup_pte(u64 pmd, u64 vpn, u64 *pfn)
 static struct page *gup_fast(struct mm *mm, u64 vpn, u64 *pfn)
 {
 	struct page *page = NULL;
-	u64 pmd;
+	u64 *pmdp = pgtable_entry(mm, vpn, PMD_LEVEL), pmd;
 
 	local_irq_disable();
-	pmd = pte_load(pgtable_entry(mm, vpn, PMD_LEVEL));
+	pmd = pte_load(pmdp);
 	if ((pmd & PTE_PS) && !(pmd & PTE_MIG) &&
 	    ((pmd & PTE_P) ||
 	     ((pmd & PTE_NUMA) && !kern()->gup_fast_sees_numa))) {
@@ -48,7 +50,7 @@ static struct page *gup_fast(struct mm *mm, u64 vpn, u64 *pfn)
 		NOTE("GUP-fast: pin frame %llu", (unsigned long long)*pfn);
 	}
 	if (!page && (pmd & PTE_P) && !(pmd & PTE_PS))
-		page = gup_pte(pmd, vpn, pfn);
+		page = gup_pte(pmdp, pmd, vpn, pfn);
 	local_irq_enable();
 	return page;
 }
@@ -65,26 +67,40 @@ bool gup_fast_only(struct mm *mm, u64 vpn)
 	return page;
 }
 
+/* What maps @vpn writable, with a reference: under mmap_lock. */
+static struct page *follow_page(struct mm *mm, u64 vpn, u64 *pfn)
+{
+	u64 *p = pgtable_entry(mm, vpn, PMD_LEVEL), e = p ? pte_load(p) : 0;
+	u32 level = (e & PTE_P) && !(e & PTE_PS) ? 0 : PMD_LEVEL;
+	struct page *page = NULL;
+	struct spinlock *ptl;
+
+	if (!e)
+		return NULL;
+	p = pgtable_entry(mm, vpn, level);
+	ptl = pgtable_lock(mm, vpn, level);
+	spin_lock(ptl);
+	e = pte_load(p);
+	if ((e & PTE_P) && (e & PTE_RW) && (!level || (e & PTE_PS))) {
+		page = page_of(pte_pfn(e));
+		get_page(page);
+		*pfn = pte_pfn(e) + (level ? vpn & (hpage_pages() - 1) : 0);
+		NOTE("GUP: pin frame %llu", (unsigned long long)*pfn);
+	}
+	spin_unlock(ptl);
+	return page;
+}
+
 static struct page *gup_slow(struct mm *mm, u64 vpn, u64 *pfn)
 {
-	struct page *page = NULL;
-	u64 *p, pmd;
+	struct page *page;
 
 	do {
-		struct spinlock *ptl = pgtable_lock(mm, vpn, PMD_LEVEL);
-
 		if (handle_mm_fault(vpn, true))
 			return NULL;
-		p = pgtable_entry(mm, vpn, PMD_LEVEL);
-		spin_lock(ptl);
-		pmd = pte_load(p);
-		if ((pmd & PTE_P) && (pmd & PTE_PS)) {
-			page = page_of(pte_pfn(pmd));
-			get_page(page);
-			*pfn = pte_pfn(pmd) + (vpn & (hpage_pages() - 1));
-			NOTE("GUP: pin frame %llu", (unsigned long long)*pfn);
-		}
-		spin_unlock(ptl);
+		down_read(&mm->mmap_lock);
+		page = follow_page(mm, vpn, pfn);
+		up_read(&mm->mmap_lock);
 	} while (!page);
 	return page;
 }

@@ -223,7 +223,8 @@ static const struct kernel v5_14 = {
 #define WITH_GEN(invalid) \
 	GENERATIONS(invalid), .lazy_tlb = LAZY_TLB_SKIP_BUT_TABLES, \
 	.switch_mark = SWITCH_MARK_FIRST, .flush_filter = FILTER_SWITCHING
-#define V6_1 WITH_GEN(true)
+#define V6_1 WITH_GEN(true), .gup_rechecks_pmd = true, \
+	.collapse_syncs = true
 
 static const struct kernel v6_1 = {
 	.name = "v6.1", .commit = "v6.1", .evidence = "T",
@@ -376,6 +377,10 @@ const struct kernel_switch kernel_switches[] = {
 	     "mremap keeps no order among source, destination and walks"),
 	PART("fork-flush", fork_flushes, 0,
 	     "fork does not flush the parent's translations"),
+	PART("gup-recheck", gup_rechecks_pmd, 0,
+	     "GUP-fast does not look at the PMD again"),
+	PART("collapse-sync", collapse_syncs, 0,
+	     "khugepaged does not wait for GUP-fast"),
 	PART("fork-tail", fork_links_at_head, 1,
 	     "fork links the child's VMA at the head"),
 	PART("split-wait", split_unwaited, 1,

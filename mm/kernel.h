@@ -156,6 +156,10 @@ struct kernel {
 	bool thp_recheck_pmd;           /* pmd_same before installing         */
 	bool thp_recheck_count;         /* page_count before installing       */
 	bool thp_recheck_count_after;   /* and after, rolling back            */
+	bool gup_rechecks_pmd;          /* GUP-fast of a 4K page looks at the PMD
+					 * again (70cbc3cc78a9)               */
+	bool collapse_syncs;            /* khugepaged interrupts all CPUs once
+					 * the table is unhooked (2ba99c5e0881) */
 	bool gup_fast_sees_numa;        /* takes the slow path                */
 	bool pte_accessible_pending;    /* non-present but unflushed counts   */
 	bool numa_pte_present_first;    /* pte_mknonnuma before migrating     */

@@ -349,6 +349,11 @@ void wait_split_huge_page(struct page *page);
 void split_page(struct page *head);
 void split_pmd_to(struct mm *mm, u64 vpn, u64 *pmdp, u32 table);
 
+/* khugepaged (collapse.c): the small pages at @vpn, aligned, become a huge one.
+ * Return: 0; -EINVAL (not in one VMA), -ENOMEM; -EAGAIN, -EBUSY: nothing there, or
+ * a page that somebody else has; all is as it was. */
+int collapse_huge_page(struct mm *mm, u64 vpn);
+
 /* ---- page tables (pgtable.c) ---- */
 #define PMD_LEVEL 1
 /* The entry of @level for @vpn, NULL when no table is there. */

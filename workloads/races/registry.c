@@ -3,6 +3,7 @@
 #include "workloads/race.h"
 
 extern const struct race
+	race_collapse,
 	race_cow_pin,
 	race_dontneed,
 	race_exec_stack,
@@ -35,6 +36,7 @@ const struct race *const races[] = {
 	&race_watch,
 	&race_free,
 	&race_mremap_tables,
+	&race_collapse,
 	&race_switch_mm,
 	NULL
 };
