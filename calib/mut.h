@@ -86,6 +86,7 @@ struct mut_shape {
 	u64 max_pages[NR_MUT_PAGES];    /* that a chase may touch             */
 	u64 max_span[NR_MUT_PAGES];     /* that it may reach over             */
 	double hz;
+	double resolution;      /* cycles that its clock does not tell apart  */
 };
 
 struct mut;

@@ -82,6 +82,9 @@ static double threshold(const struct probe *p)
 	double least = (p->is_coarse ? 0.125 : 0.004) * height;
 	double clear = 6 * p->noise > least ? 6 * p->noise : least;
 
+	if (clear < p->m->shape.resolution)
+		clear = p->m->shape.resolution;
+
 	return clear < height / 4 ? clear : height / 4;
 }
 

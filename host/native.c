@@ -333,6 +333,7 @@ int mut_native_create(struct mut **out, const struct mut_shape *shape,
 	n->mut.shape.max_span[MUT_4K] = 1ull << 33;
 	n->mut.shape.max_span[MUT_2M] = 1ull << 20;
 	n->mut.shape.hz = clock_core_hz();
+	n->mut.shape.resolution = 0.5;
 	*out = &n->mut;
 	return 0;
 }
