@@ -1,7 +1,7 @@
 /* Oracles O2 to O6, O9 and O12 can fire: mprotect and munmap against a writer, on a
  * kernel that flushes and on ones that do not; O15: fork. O1, O8 and O16 fire in
- * test_race.c, O13 in test_explore.c, O8 by
- * the rows of R14 and O10 by taking parts of R15's fixes away (`ninja mutants`).
+ * test_race.c, O13 in test_explore.c, O10 when parts of R15's fixes are taken
+ * away (`ninja mutants`).
  */
 #include "tests/check.h"
 
