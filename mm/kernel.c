@@ -140,6 +140,14 @@ static const struct kernel v3_13_posted = {
 	V3_13, .pending_order = ORDER_MB, .thp_check = CHECK_LOCK_CYCLE,
 };
 
+static const struct kernel v4_10 = {
+	.name = "v4.10", .commit = "ced108037c2a^", .evidence = "S",
+	.summary = "as v4.12, a huge entry under change is none for an instant",
+	ANNOUNCED(PENDING_BOOL, 33), .pending_order = ORDER_MB,
+	.thp_check = CHECK_LOCKLESS, BATCHED(DEBT_NONE),
+	WATCH(false, false, true, false), .pmd_shows_none = true,
+};
+
 static const struct kernel v4_12 = {
 	.name = "v4.12", .commit = "3ea277194daa^", .evidence = "S",
 	.summary = "reclaim batches its flushes (4.3), nobody else knows of them",
@@ -312,7 +320,7 @@ static const struct kernel v4_14_nolock = {
 const struct kernel *const kernels[] = {
 	RMAP_KERNELS SWAP_KERNELS &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
-	&v3_13_posted, &no_gather, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_19, &v5_7, &v5_8, &v5_11,
+	&v3_13_posted, &no_gather, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_19, &v5_7, &v5_8, &v5_11,
 	&v5_14,
 	&v5_19_gen0, &v6_1, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
@@ -414,6 +422,8 @@ const struct kernel_switch kernel_switches[] = {
 	     "copy-on-write under userfaultfd does not look for flushes to come"),
 	PART("cow-flush", cow_flushes, 0,
 	     "the copy goes in without a flush of the old page"),
+	PART("pmd-never-none", pmd_shows_none, 1,
+	     "a huge entry under change is none for an instant"),
 	PART("cow-count-refs", cow_counts_refs, 0,
 	     "copy-on-write asks for mappings only"),
 	PART("cow-exclusive", cow_knows_exclusive, 0,

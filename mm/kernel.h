@@ -252,6 +252,8 @@ struct kernel {
 	bool swap_move_freezes;         /* the cache's page is replaced only if
 					 * nobody has looked it up            */
 	bool migrate_wants_mapped;      /* or cached: else it refuses         */
+	bool pmd_shows_none;            /* change_huge_pmd: cleared for an
+					 * instant                            */
 	bool cow_counts_refs;           /* reuse only without references      */
 	bool cow_knows_exclusive;       /* or if the page was never shared    */
 	bool gup_read_breaks;           /* GUP for reading breaks copy-on-write,

@@ -73,8 +73,15 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 		set &= ~PTE_RW;
 	if (((old & ~clear) | set) == old)
 		return 0;
-	old = pte_modify(b->mm->root, vpn, level, p, clear, set);
-	new = (old & ~clear) | set;
+	/* Whoever looks without the lock sees none in between (R18a). */
+	if (level && kern()->pmd_shows_none) {
+		old = pte_xchg(b->mm->root, vpn, level, p, 0);
+		new = (old & ~clear) | set;
+		pte_store(b->mm->root, vpn, level, p, new);
+	} else {
+		old = pte_modify(b->mm->root, vpn, level, p, clear, set);
+		new = (old & ~clear) | set;
+	}
 	NOTE("%s[%llu] := %s, frame %llu", level ? "PMD" : "PTE",
 	     (unsigned long long)(vpn >> order),
 	     name_of(new, how), (unsigned long long)pte_pfn(new));

@@ -12,6 +12,7 @@ extern const struct race
 	race_mremap_flush,
 	race_mremap_order,
 	race_mremap_tables,
+	race_pmd_none,
 	race_reclaim_batch,
 	race_split,
 	race_swap_cache,
@@ -38,6 +39,7 @@ const struct race *const races[] = {
 	&race_mremap_tables,
 	&race_collapse,
 	&race_switch_mm,
+	&race_pmd_none,
 	NULL
 };
 
