@@ -264,8 +264,10 @@ static void cpu_main(void *arg)
 int sys_start(struct task *t)
 {
 	struct cpu *c = &the_sys->cpu[t->cpu];
-	void *stack = aligned_alloc(64, STACK_BYTES);
+	void *stack = c->fiber.stack;   /* of a task that has not begun       */
 
+	if (!stack)
+		stack = aligned_alloc(64, STACK_BYTES);
 	if (!stack)
 		return -ENOMEM;
 	c->task = t;

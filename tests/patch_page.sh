@@ -50,7 +50,7 @@ END { exit bad }
 awk '/^```c$/ { on = 1; next } /^```/ { on = 0 } on' "$page" > "$D/workloads/races/my_patch.c"
 
 flags="-std=gnu11 -D_GNU_SOURCE -I$D -Wall -Werror -O1"
-case $B in *san) flags="$flags -fsanitize=address,undefined" ;; esac
+case $B in *san) flags="$flags -fsanitize=address,undefined --param asan-stack=0" ;; esac
 objs=
 for f in mm/kernel mm/mprotect workloads/races/my_patch workloads/races/registry; do
 	o=$D/$(basename $f).o

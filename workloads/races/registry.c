@@ -33,12 +33,12 @@ const struct race *const races[] = {
 	&race_reclaim_batch,
 	&race_dontneed,
 	&race_mremap_flush,
-	&race_cow_pin,
-	&race_watch,
-	&race_free,
 	&race_mremap_tables,
-	&race_collapse,
+	&race_cow_pin,
+	&race_free,
 	&race_switch_mm,
+	&race_watch,
+	&race_collapse,
 	&race_pmd_none,
 	NULL
 };
