@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,7 +128,7 @@ int kernel_software_event(const char *name, u64 *value, struct err *e)
 /* ---- does the row move? ------------------------------------------------------- */
 
 struct spinner {
-	volatile bool has_begun, stop;
+	atomic_int has_begun, stop;
 };
 
 static void *spin(void *arg)
@@ -134,15 +136,15 @@ static void *spin(void *arg)
 	struct spinner *s = arg;
 
 	clock_pin(1, NULL);
-	s->has_begun = true;
-	while (!s->stop)
+	atomic_store(&s->has_begun, 1);
+	while (!atomic_load(&s->stop))
 		;
 	return NULL;
 }
 
 int kernel_counts_shootdowns(double *per_call, struct err *e)
 {
-	struct spinner s = { false, false };
+	struct spinner s = { 0, 0 };
 	u64 before = 0, after = 0;
 	pthread_t t;
 	char *page;
@@ -158,14 +160,14 @@ int kernel_counts_shootdowns(double *per_call, struct err *e)
 		return err_set(e, -errno, "mmap: %s", strerror(errno));
 	clock_pin(0, NULL);
 	rc = pthread_create(&t, NULL, spin, &s);
-	while (!rc && !s.has_begun)
-		;
+	while (!rc && !atomic_load(&s.has_begun))
+		sched_yield();
 	for (u32 i = 0; !rc && i < SHOOTDOWNS; i++) {
 		*(volatile char *)page = 1;
 		mprotect(page, 4096, PROT_READ);
 		mprotect(page, 4096, PROT_READ | PROT_WRITE);
 	}
-	s.stop = true;
+	atomic_store(&s.stop, 1);
 	if (!rc)
 		pthread_join(t, NULL);
 	clock_unpin();

@@ -1,6 +1,7 @@
 /* This host under test: the kernel's work, and lines between CPUs. */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@ struct other {
 	pthread_t thread;
 	u32 cpu;
 	int rc;
-	volatile bool has_begun, *stop;
+	atomic_int has_begun, *stop;
 };
 
 static void *keep_running(void *arg)
@@ -29,13 +30,13 @@ static void *keep_running(void *arg)
 	struct other *o = arg;
 
 	o->rc = clock_pin(o->cpu, NULL);
-	o->has_begun = true;
-	while (!*o->stop)
+	atomic_store(&o->has_begun, 1);
+	while (!atomic_load(o->stop))
 		;
 	return NULL;
 }
 
-static int start_others(struct other *o, u32 n, volatile bool *stop,
+static int start_others(struct other *o, u32 n, atomic_int *stop,
 			struct err *e)
 {
 	for (u32 i = 0; i < n; i++) {
@@ -44,7 +45,7 @@ static int start_others(struct other *o, u32 n, volatile bool *stop,
 		o[i] = (struct other){ .cpu = i + 1, .stop = stop };
 		rc = pthread_create(&o[i].thread, NULL, keep_running, &o[i]);
 		if (rc) {
-			*stop = true;
+			atomic_store(stop, 1);
 			while (i--)
 				pthread_join(o[i].thread, NULL);
 			return err_set(e, -rc, "pthread_create: %s",
@@ -52,7 +53,7 @@ static int start_others(struct other *o, u32 n, volatile bool *stop,
 		}
 	}
 	for (u32 i = 0; i < n; i++)
-		while (!o[i].has_begun)
+		while (!atomic_load(&o[i].has_begun))
 			usleep(100);
 	return 0;
 }
@@ -254,7 +255,7 @@ int native_work(struct mut *m, const struct mut_work *w, struct mut_sample *s,
 {
 	struct native *n = (struct native *)m;
 	struct other other[MAX_OTHERS];
-	volatile bool stop = false;
+	atomic_int stop = 0;
 	int rc = clock_pin(0, e);
 
 	if (w->others > MAX_OTHERS)
@@ -270,7 +271,7 @@ int native_work(struct mut *m, const struct mut_work *w, struct mut_sample *s,
 		rc = stream(n, w, s, e);
 	else
 		rc = on_pages(n, w, s, e);
-	stop = true;
+	atomic_store(&stop, 1);
 	for (u32 i = 0; i < w->others; i++)
 		pthread_join(other[i].thread, NULL);
 	native_unmap(n);
@@ -282,7 +283,7 @@ int native_work(struct mut *m, const struct mut_work *w, struct mut_sample *s,
 struct table {
 	_Alignas(128) volatile u32 turn;
 	_Alignas(128) u32 cpu;
-	volatile bool stop;
+	atomic_int stop;
 };
 
 static void *answer(void *arg)
@@ -290,8 +291,8 @@ static void *answer(void *arg)
 	struct table *t = arg;
 
 	if (clock_pin(t->cpu, NULL))
-		t->stop = true;
-	while (!t->stop)
+		atomic_store(&t->stop, 1);
+	while (!atomic_load(&t->stop))
 		if (__atomic_load_n(&t->turn, __ATOMIC_ACQUIRE) == 1)
 			__atomic_store_n(&t->turn, 0, __ATOMIC_RELEASE);
 	return NULL;
@@ -319,13 +320,15 @@ int native_transfer(struct mut *m, u32 a, u32 b, struct mut_sample *s,
 		t = clock_ticks();
 		for (u32 i = 0; i < HANDOVERS; i++) {
 			__atomic_store_n(&table.turn, 1, __ATOMIC_RELEASE);
-			while (__atomic_load_n(&table.turn, __ATOMIC_ACQUIRE))
+			while (__atomic_load_n(&table.turn, __ATOMIC_ACQUIRE) &&
+			       !atomic_load_explicit(&table.stop,
+						     memory_order_relaxed))
 				;
 		}
 		t = clock_ticks() - t;
 		reps_add(&r, (double)t, 2 * HANDOVERS);
 	}
-	table.stop = true;
+	atomic_store(&table.stop, 1);
 	pthread_join(thread, NULL);
 	reps_end(&r, s);
 	return 0;
