@@ -11,7 +11,7 @@
 #include "base/outfile.h"
 #include "base/progress.h"
 #include "cpu/topology.h"
-#include "emu/experiment.h"
+#include "emu/cmd.h"
 #include "emu/host_fit.h"
 #include "emu/host_profile.h"
 #include "emu/mut_emulated.h"
@@ -20,7 +20,6 @@
 #include "host/native.h"
 #include "host/papi.h"
 
-#define EXIT_CANNOT 77
 #define FIXED_STEPS 8u          /* of calib_tlb() and calib_memory()          */
 
 struct cfg {
@@ -53,19 +52,19 @@ static const struct opt opts[] = {
 	  FIELD(help, "output"), .no_echo = true },
 };
 
-static void usage(FILE *f, const struct opt_set *set)
+static void print_help(const struct opt_set *set)
 {
 	fputs("usage: tlbemu calibrate [-o FILE.ini]\n"
 	      "calibrate - measure this host, write a machine profile of it\n\n"
 	      "TLBs, walks, caches, memory, lines between CPUs, and the kernel's "
 	      "work on pages;\nas an ordinary user, by the clock, and nothing "
 	      "stays changed. docs/calibration.md\nsays how each number is found.\n\n",
-	      f);
-	opt_help(set, f);
+	      stdout);
+	opt_help(set, stdout);
 	fputs("\nexamples:\n"
 	      "  tlbemu calibrate -o here.ini\n"
 	      "  tlbemu run chase --pages 2000 --machine ./here.ini\n"
-	      "  tlbemu validate --machine ./here.ini\n", f);
+	      "  tlbemu validate --machine ./here.ini\n", stdout);
 }
 
 struct shown {
@@ -314,8 +313,9 @@ static void print_summary(const struct host_profile *p, const char *out)
 			strchr(out, '/') ? "" : "./", out);
 }
 
-static int run(const struct cfg *cfg)
+static int run(void *arg, struct opt_set *set, char **words, u32 n)
 {
+	const struct cfg *cfg = arg;
 	struct host_profile *p = calloc(1, sizeof(*p));
 	struct err e = { "" };
 	int rc = p ? calibrate(cfg, p, &e) : err_set(&e, -ENOMEM,
@@ -336,27 +336,10 @@ static int run(const struct cfg *cfg)
 int cmd_calibrate(int argc, char **argv)
 {
 	struct cfg cfg = { 0 };
-	const struct opt_bind bind = OPT_BIND(opts, &cfg);
-	struct opt_set *set;
-	struct err e;
-	int n, status;
 
-	if (opt_set_create(&set, &bind, 1)) {
-		err_set(&e, -ENOMEM, "out of memory");
-		return complain(EXIT_FAILED, &e);
-	}
-	n = opt_parse_args(set, argc - 1, argv + 1, &e);
-	if (n > 0)
-		err_set(&e, -EINVAL, "'%s': no such argument", argv[1]);
-	if (n) {
-		err_prefix(&e, -EINVAL, "calibrate: ");
-		status = complain(EXIT_USAGE, &e);
-	} else if (cfg.help) {
-		usage(stdout, set);
-		status = 0;
-	} else {
-		status = run(&cfg);
-	}
-	opt_set_free(set);
-	return status;
+	return cmd_main(&(struct cmd){
+		.name = "calibrate", .opts = opts, .nr_opts = ARRAY_LEN(opts),
+		.cfg = &cfg, .help = &cfg.help, .print_help = print_help,
+		.run = run,
+	}, argc, argv);
 }

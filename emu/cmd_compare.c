@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "emu/cmd_run.h"
+#include "emu/cmd.h"
 #include "emu/experiment.h"
 #include "emu/pool.h"
 

@@ -5,6 +5,7 @@
 
 #include "base/suggest.h"
 #include "emu/cmd_run.h"
+#include "emu/cmd.h"
 #include "emu/experiment.h"
 #include "emu/list_counters.h"
 #include "emu/race_run.h"

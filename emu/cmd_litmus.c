@@ -358,7 +358,7 @@ static int with_files(void *arg, struct opt_set *set, char **path, u32 n)
 	int status = 0;
 
 	if (!n)
-		return search_usage("litmus", "name litmus tests to explore, "
+		return complain_usage("litmus", "name litmus tests to explore, "
 				    "such as tests/litmus/SB.litmus");
 	s.test = calloc(n, sizeof(*s.test));
 	if (!s.test)
@@ -369,7 +369,7 @@ static int with_files(void *arg, struct opt_set *set, char **path, u32 n)
 
 		if (rc)
 			status = rc == -ENOMEM ? failed(rc, e.text)
-					       : search_usage("litmus", "%s",
+					       : complain_usage("litmus", "%s",
 							      e.text);
 		else
 			s.nr_tests++;
@@ -394,9 +394,10 @@ int cmd_litmus(int argc, char **argv)
 	struct litmus_cfg cfg;
 
 	memset(&cfg, 0, sizeof(cfg));
-	return search_main(&(struct search_cmd){
+	return cmd_main(&(struct cmd){
 		.name = "litmus", .opts = litmus_opts,
 		.nr_opts = ARRAY_LEN(litmus_opts), .cfg = &cfg,
-		.help = &cfg.help, .print_help = print_help, .run = with_files,
+		.help = &cfg.help, .takes_words = true,
+		.print_help = print_help, .run = with_files,
 	}, argc, argv);
 }

@@ -223,7 +223,7 @@ static int mutate(const struct mutate_cfg *cfg, const char *name)
 	if (rc || !s.result) {
 		rc = EXIT_FAILED;
 	} else if (!s.n) {
-		rc = search_usage("mutate", "%s%s%s: no race lists parts of a "
+		rc = complain_usage("mutate", "%s%s%s: no race lists parts of a "
 				  "fix there", cfg->kernel ? "--kernel=" : "'",
 				  cfg->kernel ? cfg->kernel : name,
 				  cfg->kernel ? "" : "'");
@@ -256,7 +256,7 @@ static void print_help(const struct opt_set *set)
 static int run(void *cfg, struct opt_set *set, char **arg, u32 n)
 {
 	if (n > 1)
-		return search_usage("mutate", "one race at a time, or 'all'");
+		return complain_usage("mutate", "one race at a time, or 'all'");
 	return mutate(cfg, n ? arg[0] : NULL);
 }
 
@@ -265,9 +265,10 @@ int cmd_mutate(int argc, char **argv)
 	struct mutate_cfg cfg;
 
 	memset(&cfg, 0, sizeof(cfg));
-	return search_main(&(struct search_cmd){
+	return cmd_main(&(struct cmd){
 		.name = "mutate", .opts = mutate_opts,
 		.nr_opts = ARRAY_LEN(mutate_opts), .cfg = &cfg,
-		.help = &cfg.help, .print_help = print_help, .run = run,
+		.help = &cfg.help, .takes_words = true,
+		.print_help = print_help, .run = run,
 	}, argc, argv);
 }

@@ -153,7 +153,7 @@ struct session {
 
 static int usage_error(const char *text)
 {
-	return search_usage("race", "%s", text);
+	return complain_usage("race", "%s", text);
 }
 
 static void print_help(const struct opt_set *set)
@@ -567,7 +567,7 @@ static int set_preemptions(const struct race_cfg *cfg, struct race_limits *lim)
 		return 0;
 	n = strtoul(cfg->preemptions, &end, 10);
 	if (*end || end == cfg->preemptions || n > 1000)
-		return search_usage("race", "--preemptions=%s: expected a "
+		return complain_usage("race", "--preemptions=%s: expected a "
 				    "number, 0..1000", cfg->preemptions);
 	if (cfg->mode)
 		return usage_error("--preemptions bounds a search of all "
@@ -661,10 +661,11 @@ int cmd_race(int argc, char **argv)
 	struct race_cfg cfg;
 
 	memset(&cfg, 0, sizeof(cfg));
-	return search_main(&(struct search_cmd){
+	return cmd_main(&(struct cmd){
 		.name = "race", .opts = race_opts,
 		.nr_opts = ARRAY_LEN(race_opts), .cfg = &cfg,
-		.help = &cfg.help, .print_help = print_help,
+		.help = &cfg.help, .takes_words = true,
+		.print_help = print_help,
 		.run = with_options,
 	}, argc, argv);
 }

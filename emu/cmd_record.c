@@ -10,9 +10,8 @@
 #include "base/opt.h"
 #include "base/progress.h"
 #include "base/units.h"
+#include "emu/cmd.h"
 #include "emu/record.h"
-
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CANNOT = 77 };
 
 struct cfg {
 	const char *out, *limit, *name;
@@ -41,12 +40,6 @@ static const struct opt opts[] = {
 	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = "this text",
 	  FIELD(help, "output"), .no_echo = true },
 };
-
-static int complain(int status, const struct err *e)
-{
-	fprintf(stderr, "tlbemu: %s\n", e->text);
-	return status;
-}
 
 /* "10M" accesses or "10MB" of trace. */
 static int parse_limit(const char *text, struct record_cfg *rc, struct err *e)

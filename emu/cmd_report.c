@@ -14,7 +14,7 @@
 #include "base/opt.h"
 #include "base/outfile.h"
 #include "base/units.h"
-#include "emu/experiment.h"
+#include "emu/cmd.h"
 
 #define MAX_FILE (16u << 20)
 #define MAX_COLUMNS 64

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/units.h"
+#include "emu/cmd.h"
 #include "emu/experiment.h"
 
 /* ORDER table */

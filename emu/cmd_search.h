@@ -1,12 +1,10 @@
 /* cmd_search.h - what the subcommands that explore (race, mutate, litmus) share:
- * their exit statuses, the options that bound a search, and how they complain.
+ * the options that bound a search, and how they complain of names.
  */
 #ifndef EMU_CMD_SEARCH_H
 #define EMU_CMD_SEARCH_H
 
-#include "base/opt.h"
-
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_FINISHED = 3 };
+#include "emu/cmd.h"
 
 struct search_budget {
 	u64 states;
@@ -60,22 +58,7 @@ struct search_budget {
 	  .offset = offsetof(struct cfg, m), .group = "output", \
 	  .no_echo = true }
 
-/* search_main - parse @argv (the subcommand first) by @opts into @cfg, print the
- * help, or hand what is no option to @run. Return: the exit status. */
-struct search_cmd {
-	const char *name;
-	const struct opt *opts;
-	size_t nr_opts;
-	void *cfg;
-	const bool *help;               /* in @cfg                            */
-	void (*print_help)(const struct opt_set *set);
-	int (*run)(void *cfg, struct opt_set *set, char **arg, u32 n);
-};
-int search_main(const struct search_cmd *cmd, int argc, char **argv);
-
-/* One line on stderr. Return: EXIT_USAGE. */
-int search_usage(const char *cmd, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+/* One line on stderr, with near names. Return: EXIT_USAGE. */
 int search_no_race(const char *cmd, const char *name);
 int search_no_kernel(const char *cmd, const char *name);
 

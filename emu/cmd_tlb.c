@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/units.h"
+#include "emu/cmd.h"
 #include "emu/experiment.h"
 #include "emu/tlb_designs.h"
 #include "emu/tlb_tables.h"

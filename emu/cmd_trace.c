@@ -10,7 +10,7 @@
 #include "base/progress.h"
 #include "base/suggest.h"
 #include "base/types.h"
-#include "emu/experiment.h"
+#include "emu/cmd.h"
 #include "emu/import.h"
 #include "emu/trace_cmds.h"
 #include "workloads/trace_file.h"

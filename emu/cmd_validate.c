@@ -12,6 +12,7 @@
 #include "base/opt.h"
 #include "base/progress.h"
 #include "cpu/topology.h"
+#include "emu/cmd.h"
 #include "emu/experiment.h"
 #include "emu/mut_emulated.h"
 #include "emu/version.h"
@@ -19,7 +20,6 @@
 #include "host/kernel_counts.h"
 #include "host/native.h"
 
-#define EXIT_CANNOT 77
 #define MAX_ROWS 96u
 
 /* What a row belongs to, with the band for median and 90th percentile. */
@@ -67,17 +67,17 @@ static const struct opt opts[] = {
 	  FIELD(help, "output"), .no_echo = true },
 };
 
-static void usage(FILE *f, const struct opt_set *set)
+static void print_help(const struct opt_set *set)
 {
 	fputs("usage: tlbemu validate --machine FILE.ini [-o FILE]\n"
 	      "validate - this host and its model side by side, at points that "
 	      "calibration\ndid not use; exit 1 when a summary is outside its "
-	      "band\n\n", f);
-	opt_help(set, f);
+	      "band\n\n", stdout);
+	opt_help(set, stdout);
 	fputs("\nexamples:\n"
 	      "  tlbemu calibrate -o here.ini && tlbemu validate --machine ./here.ini\n"
 	      "  tlbemu validate --machine ./here.ini -o v.csv && "
-	      "gnuplot -c plots/validate.gp v.csv v.svg\n", f);
+	      "gnuplot -c plots/validate.gp v.csv v.svg\n", stdout);
 }
 
 /* ---- the rows -------------------------------------------------------------------------- */
@@ -344,8 +344,9 @@ static int validate(const struct cfg *cfg, struct emit *em, bool *is_inside,
 	return rc;
 }
 
-static int run(const struct cfg *cfg)
+static int run(void *arg, struct opt_set *set, char **words, u32 n)
 {
+	const struct cfg *cfg = arg;
 	struct err e = { "" };
 	bool is_inside = false;
 	struct emit *em;
@@ -376,27 +377,10 @@ static int run(const struct cfg *cfg)
 int cmd_validate(int argc, char **argv)
 {
 	struct cfg cfg = { 0 };
-	const struct opt_bind bind = OPT_BIND(opts, &cfg);
-	struct opt_set *set;
-	struct err e;
-	int n, status;
 
-	if (opt_set_create(&set, &bind, 1)) {
-		err_set(&e, -ENOMEM, "out of memory");
-		return complain(EXIT_FAILED, &e);
-	}
-	n = opt_parse_args(set, argc - 1, argv + 1, &e);
-	if (n > 0)
-		err_set(&e, -EINVAL, "'%s': no such argument", argv[1]);
-	if (n) {
-		err_prefix(&e, -EINVAL, "validate: ");
-		status = complain(EXIT_USAGE, &e);
-	} else if (cfg.help) {
-		usage(stdout, set);
-		status = 0;
-	} else {
-		status = run(&cfg);
-	}
-	opt_set_free(set);
-	return status;
+	return cmd_main(&(struct cmd){
+		.name = "validate", .opts = opts, .nr_opts = ARRAY_LEN(opts),
+		.cfg = &cfg, .help = &cfg.help, .print_help = print_help,
+		.run = run,
+	}, argc, argv);
 }

@@ -7,13 +7,8 @@
 #include <string.h>
 
 #include "base/suggest.h"
+#include "emu/cmd.h"
 #include "emu/version.h"
-
-int complain(int status, const struct err *e)
-{
-	fprintf(stderr, "tlbemu: %s\n", e->text);
-	return status;
-}
 
 int exit_status_of(int rc)
 {

@@ -60,11 +60,6 @@ void experiment_meta(const struct experiment *x, struct emit *em);
 /* --dry-run: what would run, as an INI file. */
 void experiment_echo(const struct experiment *x, FILE *f);
 
-/* One line on stderr; gives @status back. */
-int complain(int status, const struct err *e);
-
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
 /* 2 for what the user typed, 1 for what the host refused. */
 int exit_status_of(int rc);
 

@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "base/progress.h"
 #include "base/units.h"
-#include "emu/experiment.h"
+#include "emu/cmd.h"
 #include "emu/trace_cmds.h"
 #include "workloads/run_clip.h"
 #include "workloads/trace_file.h"

@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/progress.h"
 #include "base/units.h"
-#include "emu/experiment.h"
+#include "emu/cmd.h"
 #include "emu/import.h"
 #include "emu/trace_cmds.h"
 #include "workloads/trace_file.h"
