@@ -100,7 +100,8 @@ static void keep(struct race_outcome *out, const struct explore_result *r,
 	}
 }
 
-/* The shortest loss on the simplest hardware that loses in the same way. */
+/* The shortest loss on the simplest hardware that loses in the same way: other
+ * oracles look away. */
 static void find_shown(const struct race *race, const struct race_row *row,
 		       const struct kernel *k, const struct race_limits *lim,
 		       struct race_outcome *out)
@@ -121,6 +122,8 @@ static void find_shown(const struct race *race, const struct race_row *row,
 		bool is_found;
 
 		simple.memory = hw[i].memory;
+		if (row->expected_oracles & oracle)
+			simple.watch = row->expected_oracles;
 		l.is_demand_only = hw[i].is_demand_only;
 		l.resume = l.save = NULL;
 		l.nr_workers = 1;
