@@ -17,14 +17,21 @@ static const size_t pool_bytes[NR_POOLS] = {
 };
 
 /* A slab without a lock: the step before it is this CPU's. */
+/* In the last word: lock and reference count, which come first, stay what a late
+ * user should find them, 0. */
+static void **link_of(enum pool pool, void *object)
+{
+	return (void **)(void *)((char *)object + pool_bytes[pool]) - 1;
+}
+
 void *pool_get(enum pool pool)
 {
-	void **head = &mms()->pool[pool], **p = *head;
+	void **head = &mms()->pool[pool], *p = *head;
 
 	touch(head, true);
 	if (p) {
-		*head = *p;
-		*p = NULL;
+		*head = *link_of(pool, p);
+		*link_of(pool, p) = NULL;
 	} else {
 		p = arena_alloc(&the_sys->arena, pool_bytes[pool]);
 	}
@@ -40,7 +47,7 @@ void pool_put(enum pool pool, void *object)
 	touch(head, true);
 	touch(object, true);
 	memset(object, 0, pool_bytes[pool]);
-	*(void **)object = *head;
+	*link_of(pool, object) = *head;
 	*head = object;
 }
 
@@ -203,7 +210,7 @@ int anon_vma_clone(struct vma *dst, struct vma *src, bool at_head)
 }
 
 /* An ancestor's whose VMAs are gone and which has one child left: a process that
- * forks and exits for ever gets no longer a chain (7a3ef208e662). */
+ * forks and exits for ever gets no longer a chain (7a3ef208e662, assumed id). */
 static struct anon_vma *reusable(const struct vma *child,
 				 const struct vma *parent)
 {

@@ -67,8 +67,11 @@ static void copy_all(struct mm *mm, u64 vpn, u64 *table, struct page *new)
 	for (u64 i = 0; i < hpage_pages(); i++) {
 		struct page *page = page_of(pte_pfn(table[i]));
 
-		if (!(table[i] & PTE_P))
+		if (!(table[i] & PTE_P)) {
+			touch(&mm->rss, true);
+			mm->rss++;
 			continue;
+		}
 		copy_page(new + i, page);
 		pte_store(mm->root, vpn + i, 0, &table[i], 0);
 		oracle_moved(page);

@@ -53,7 +53,7 @@ static void copy_entry(struct mm *dst, struct mm *src, u64 vpn, u32 level,
 	     (unsigned long long)vpn, e & PTE_MIG ? "migration entry"
 	     : e & PTE_SWAP ? "swap entry" : "copy",
 	     (unsigned long long)pte_pfn(e));
-	if (!(e & (PTE_MIG | PTE_SWAP))) {
+	if (!(e & PTE_SWAP)) {
 		touch(&dst->rss, true);
 		dst->rss += 1ull << paging_order(&the_sys->mem.paging, level);
 	}

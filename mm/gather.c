@@ -8,7 +8,8 @@ static struct gather *queue(void)
 	return &mms()->gather[this_cpu->id];
 }
 
-/* Since 4.13 whoever puts a flush off says so (56236a59556c, 0a2dd266dd6b). */
+/* Since 4.13 whoever puts a flush off says so (56236a59556c, 0a2dd266dd6b,
+ * assumed ids). */
 void gather_begin(struct mmu_gather *g, struct mm *mm)
 {
 	flush_batch_begin(&g->b, mm);
@@ -106,11 +107,15 @@ static void zap_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 	NOTE("%s[%llu] := NONE", level ? "PMD" : "PTE",
 	     (unsigned long long)(vpn >> order));
 	oracle_stale_from_now(mm, vpn, 1ull << order);
-	/* Of a migration entry, the migration finds nothing to restore. */
-	if (old & (PTE_P | PTE_NUMA))
+	if (old & (PTE_P | PTE_NUMA)) {
 		zap_present(g, vpn, order, old);
-	else if (old & PTE_SWAP)
+	} else if (old & PTE_SWAP) {
 		free_swap_and_cache(old);
+	} else if (old & PTE_MIG) {
+		/* The migration finds nothing to restore. */
+		touch(&mm->rss, true);
+		mm->rss -= 1ull << order;
+	}
 }
 
 static void zap_pmd(struct mmu_gather *g, u64 vpn, u64 *pmd)

@@ -39,6 +39,8 @@ static struct page *gup_fast(struct mm *mm, u64 vpn, u64 *pfn)
 	struct page *page = NULL;
 	u64 *pmdp = pgtable_entry(mm, vpn, PMD_LEVEL), pmd;
 
+	if (!pmdp)
+		return NULL;
 	local_irq_disable();
 	pmd = pte_load(pmdp);
 	if ((pmd & PTE_PS) && !(pmd & PTE_MIG) &&

@@ -341,8 +341,11 @@ static struct vma *copy_vma(struct vma *vma, u64 old, u64 new, u64 nr,
 	if (!v)
 		return NULL;
 	v->pgoff = pgoff;
-	if (anon_vma_clone(v, vma, false))
+	if (anon_vma_clone(v, vma, false)) {
+		unlink_anon_vmas(v);
+		vma_free(v);
 		return NULL;
+	}
 	vma_insert(vma->mm, v);
 	return v;
 }
