@@ -34,7 +34,8 @@
 	.ksm_checks_pending = (ksm), .soft_dirty_announces = (announces), \
 	.soft_dirty_flushes = (flushes), .wp_checks_pending = (wp)
 
-/* mremap: 3.7 to 4.18; 4.19; whole tables from 4.20; safely from 5.14. */
+/* mremap: from 3.7 (4.9 to 4.18: with MREMAP_FLUSH_DIRTY); 4.19; whole tables
+ * from 4.20; safely from 5.14. */
 #define MREMAP_3_7 RMAP_2_6_36, .mremap_order = MREMAP_ORDER_LOCK_NEEDED
 #define MREMAP_4_19 MREMAP_3_7, .mremap_flush = MREMAP_FLUSH_LOCKED
 #define MREMAP_5_14 MREMAP_4_19, .mremap_moves_tables = true, \
@@ -146,6 +147,7 @@ static const struct kernel v4_10 = {
 	ANNOUNCED(PENDING_BOOL, 33), .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS, BATCHED(DEBT_NONE),
 	WATCH(false, false, true, false), .pmd_shows_none = true,
+	.mremap_flush = MREMAP_FLUSH_DIRTY,
 };
 
 static const struct kernel v4_12 = {
@@ -154,6 +156,7 @@ static const struct kernel v4_12 = {
 	ANNOUNCED(PENDING_BOOL, 33), .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS, BATCHED(DEBT_NONE),
 	WATCH(false, false, true, false),
+	.mremap_flush = MREMAP_FLUSH_DIRTY,
 };
 
 static const struct kernel ksm_check = {
@@ -162,6 +165,7 @@ static const struct kernel ksm_check = {
 	.summary = "v4.12, KSM looks, but neither MADV_FREE nor clear_refs announces",
 	ANNOUNCED(PENDING_COUNT, 33), .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS, WATCH(true, false, true, false),
+	.mremap_flush = MREMAP_FLUSH_DIRTY,
 };
 
 static const struct kernel ksm_only = {
@@ -171,12 +175,14 @@ static const struct kernel ksm_only = {
 	ANNOUNCED(PENDING_COUNT, 33), .gather_announces = true,
 	.gather_checks_nested = true, .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS, WATCH(true, false, true, false),
+	.mremap_flush = MREMAP_FLUSH_DIRTY,
 };
 
 static const struct kernel v4_13 = {
 	.name = "v4.13", .commit = "16af97dc5a89", .evidence = "S",
 	.summary = "tlb_flush_pending counts changers",
 	V4_13, .pending_order = ORDER_MB, .thp_check = CHECK_LOCKLESS,
+	.mremap_flush = MREMAP_FLUSH_DIRTY,
 };
 
 static const struct kernel v4_14 = {
@@ -184,6 +190,7 @@ static const struct kernel v4_14 = {
 	.evidence = "S",
 	.summary = "no barrier: the page-table lock orders, the check is under it",
 	V4_13, .pending_order = ORDER_PTL, .thp_check = CHECK_UNDER_PTL,
+	.mremap_flush = MREMAP_FLUSH_DIRTY,
 };
 
 #define V5_X(counts_refs, ...) \
@@ -271,6 +278,15 @@ static const struct kernel no_gather = {
 	.summary = "as v4.13, but gathers neither announce nor look for others",
 	ANNOUNCED(PENDING_COUNT, 33), .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS,
+	.mremap_flush = MREMAP_FLUSH_DIRTY,
+};
+
+static const struct kernel v4_9_rc = {
+	.name = "v4.9-rc", .commit = "5d1904204c99", .evidence = "S",
+	.summary = "mremap flushes under its locks what looked dirty before it went",
+	ANNOUNCED(PENDING_BOOL, 33), .pending_order = ORDER_MB,
+	.thp_check = CHECK_LOCKLESS,
+	.mremap_flush = MREMAP_FLUSH_DIRTY_PEEKED,
 };
 
 static const struct kernel v4_19 = {
@@ -315,12 +331,13 @@ static const struct kernel v4_14_nolock = {
 	.summary = "v4.14 with a reader that takes another lock",
 	V4_13, .pending_order = ORDER_PTL, .thp_check = CHECK_UNDER_PTL,
 	.reader_without_ptl = true,
+	.mremap_flush = MREMAP_FLUSH_DIRTY,
 };
 
 const struct kernel *const kernels[] = {
 	RMAP_KERNELS SWAP_KERNELS &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
-	&v3_13_posted, &no_gather, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_19, &v5_7, &v5_8, &v5_11,
+	&v3_13_posted, &no_gather, &v4_9_rc, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_19, &v5_7, &v5_8, &v5_11,
 	&v5_14,
 	&v5_19_gen0, &v6_1, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,

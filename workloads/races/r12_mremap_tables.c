@@ -47,7 +47,8 @@ static int stage(const struct race_row *row, const struct kernel *k,
 #define O12 (O1_LOST_STORE | O2_WRITE_AFTER_FREE)
 
 static const struct race_row rows[] = {
-	ROW("R12b", "v4.14", FAIL, O12, "T", "huge"),
+	ROW("R12b", "v3.13", FAIL, O12, "T", "huge"),
+	ROW("R12b-4.9", "v4.14", PASS, 0, "D", "huge"),
 	ROW("R12b-fix", "v4.19", PASS, 0, "T", "huge"),
 	ROW("R12b-6.1", "v6.1", PASS, 0, "T", "huge"),
 	ROW("R12c-before", "v4.19", PASS, 0, "S", "table"),
@@ -55,6 +56,9 @@ static const struct race_row rows[] = {
 	{ .id = "R12c-O2", .kernel = "v5.10+tables", .memory = MEM_TSO, .changers = 1,
 	  .expected = FAIL, .expected_oracles = O2_WRITE_AFTER_FREE,
 	  .watch = O2_WRITE_AFTER_FREE, .tag = "S", .stage = "table" },
+	{ .id = "R12c-O5", .kernel = "v5.10+tables", .memory = MEM_TSO, .changers = 1,
+	  .expected = FAIL, .expected_oracles = O5_MIGENT,
+	  .watch = O5_MIGENT, .tag = "D", .stage = "table" },
 	ROW("R12c-fix", "v5.14", PASS, 0, "S", "table"),
 	ROW("R12c-old", "v5.14", PASS, 0, "D", "table-old"),
 	ROW("R12c-6.1", "v6.1", PASS, 0, "T", "table"),
