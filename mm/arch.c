@@ -3,7 +3,7 @@
  * by one.
  * Sources: Linux arch/arm64/mm/fault.c (ptep_set_access_flags), tlbflush.h
  * (MAX_DVM_OPS); arch/riscv/include/asm/pgtable.h (update_mmu_cache),
- * arch/riscv/mm/tlbflush.c (6.8: tlb_flush_all_threshold, remote fences by
+ * arch/riscv/mm/tlbflush.c (tlb_flush_all_threshold: version 6.8 assumed; remote fences by
  * interrupts or by SBI).
  */
 #include "mm/flush.h"

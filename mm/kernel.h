@@ -191,7 +191,7 @@ struct kernel {
 	bool fault_repairs;             /* a migration entry of an unlocked page
 					 * maps what it names (an idea)       */
 	bool anon_vma_reuse;            /* a child may take over an ancestor's
-					 * (7a3ef208e662)                     */
+					 * (7a3ef208e662, assumed id)         */
 	enum exec_stack exec_stack;
 	bool rmap_peeks;                /* remove_migration_pte looks at the
 					 * entry before it takes the lock     */

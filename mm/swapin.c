@@ -29,7 +29,7 @@ static struct page *read_swap_cache(u64 e, int *rc)
 }
 
 /* What was looked up without a lock, and is locked now, may have left the cache
- * (4969c1192d15), and come back for another slot (31c4a3d3a0f8). */
+ * (4969c1192d15), and come back for another slot (31c4a3d3a0f8, assumed id). */
 static bool is_still(struct page *page, u64 e)
 {
 	touch(&page->swap_slot, false);
