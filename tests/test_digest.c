@@ -4,21 +4,13 @@
 #include <errno.h>
 
 #include "cpu/timed.h"
-#include "emu/timed_point.h"
-#include "tests/check.h"
+#include "tests/point.h"
 #include "tlb/array.h"
 #include "workloads/trace_file.h"
 #include "workloads/trace_format.h"
 
-static struct err err;
 static u64 seed;
 static char dir[64];
-
-#define OK(call) do { \
-	int ret_ = (call); \
-	if (ret_) \
-		fail_msg("%s: %d: %s", #call, ret_, err.text); \
-} while (0)
 
 static const char *in_dir(const char *name)
 {
@@ -651,52 +643,6 @@ static void test_noise(void **state)
 
 /* ---- played ------------------------------------------------------------------------ */
 
-struct setup {
-	struct timed_cfg cfg;
-	void *wl_cfg;
-	struct opt_set *set;
-	struct timed_point p;
-};
-
-static void point_make(struct setup *s, const struct workload *w,
-		       const char *const *pairs)
-{
-	struct opt_bind binds[2] = {
-		{ .table = timed_opts, .nr = nr_timed_opts, .base = &s->cfg },
-		{ .table = w->params, .nr = w->nr_params },
-	};
-
-	memset(s, 0, sizeof(*s));
-	s->wl_cfg = calloc(1, w->cfg_bytes + 1);
-	binds[1].base = s->wl_cfg;
-	OK(opt_set_create(&s->set, binds, w->nr_params ? 2 : 1));
-	for (const char *const *d = w->defaults; d && d[0]; d += 2)
-		OK(opt_assign(s->set, d[0], d[1], OPT_FROM_DEFAULT, &err));
-	for (; pairs[0]; pairs += 2)
-		OK(opt_assign(s->set, pairs[0], pairs[1], OPT_FROM_CMDLINE,
-			      &err));
-	s->p = (struct timed_point){
-		.cfg = &s->cfg, .kernel = kernel_find(s->cfg.kernel),
-		.flush = flush_find(s->cfg.flush), .workload = w,
-		.workload_cfg = s->wl_cfg, .progress = PROGRESS_NEVER,
-	};
-}
-
-static void point_free(struct setup *s)
-{
-	opt_set_free(s->set);
-	free(s->wl_cfg);
-}
-
-static struct timed_result *run(const struct setup *s)
-{
-	struct timed_result *r = calloc(1, sizeof(*r));
-
-	OK(timed_point_run(&s->p, r, &err));
-	r->host_ns = 0;
-	return r;
-}
-
 static void copy_trace(const char *from, const char *to)
 {
 	struct trace_writer *w;
@@ -775,9 +721,9 @@ static void test_replay_is_same(void **state)
 		point_make(&s, workload_find("replay"), rows[i].pairs);
 		s.p.nr_files = n;
 		s.p.files = olds;
-		a = run(&s);
+		a = point_run(&s);
 		s.p.files = news;
-		b = run(&s);
+		b = point_run(&s);
 		assert_same(a, b, rows[i].files[0]);
 		assert_true(a->count.v[CTR_ACCESSES] > 50000);
 		point_free(&s);
@@ -862,7 +808,7 @@ static void test_digests_are_taken(void **state)
 		s.p.files = &path;
 		s.p.nr_files = 1;
 		nr_taken = nr_refused = 0;
-		free(run(&s));
+		free(point_run(&s));
 		printf("# %s: %llu taken, %llu refused\n", profiles[i],
 		       (unsigned long long)nr_taken,
 		       (unsigned long long)nr_refused);

@@ -4,71 +4,10 @@
 #include <errno.h>
 
 #include "cpu/timed.h"
-#include "emu/timed_point.h"
-#include "tests/check.h"
+#include "tests/point.h"
 #include "workloads/trace_file.h"
 
-static struct err err;
-
-#define OK(call) do { \
-	int ret_ = (call); \
-	if (ret_) \
-		fail_msg("%s: %d: %s", #call, ret_, err.text); \
-} while (0)
-
 /* ---- points ------------------------------------------------------------------ */
-
-struct setup {
-	struct timed_cfg cfg;
-	void *wl_cfg;
-	struct opt_set *set;
-	struct timed_point p;
-};
-
-/* A point from option text: pairs name, value, ended by NULL. */
-static void point_make(struct setup *s, const struct workload *w,
-		       const char *const *pairs)
-{
-	struct opt_bind binds[2] = {
-		{ .table = timed_opts, .nr = nr_timed_opts, .base = &s->cfg },
-		{ .table = w->params, .nr = w->nr_params },
-	};
-
-	memset(s, 0, sizeof(*s));
-	s->wl_cfg = calloc(1, w->cfg_bytes + 1);
-	binds[1].base = s->wl_cfg;
-	OK(opt_set_create(&s->set, binds, w->nr_params ? 2 : 1));
-	for (const char *const *d = w->defaults; d && d[0]; d += 2)
-		OK(opt_assign(s->set, d[0], d[1], OPT_FROM_DEFAULT, &err));
-	for (; pairs[0]; pairs += 2)
-		OK(opt_assign(s->set, pairs[0], pairs[1], OPT_FROM_CMDLINE,
-			      &err));
-	s->p = (struct timed_point){
-		.cfg = &s->cfg,
-		.kernel = kernel_find(s->cfg.kernel),
-		.flush = flush_find(s->cfg.flush),
-		.workload = w,
-		.workload_cfg = s->wl_cfg,
-		.progress = PROGRESS_NEVER,
-	};
-	assert_non_null(s->p.kernel);
-	assert_non_null(s->p.flush);
-}
-
-static void point_free(struct setup *s)
-{
-	opt_set_free(s->set);
-	free(s->wl_cfg);
-}
-
-static struct timed_result *run(const struct setup *s)
-{
-	struct timed_result *r = calloc(1, sizeof(*r));
-
-	OK(timed_point_run(&s->p, r, &err));
-	r->host_ns = 0;
-	return r;
-}
 
 static struct timed_result *run_named(const char *name,
 				      const char *const *pairs)
@@ -77,12 +16,11 @@ static struct timed_result *run_named(const char *name,
 	struct setup s;
 
 	point_make(&s, workload_find(name), pairs);
-	r = run(&s);
+	r = point_run(&s);
 	point_free(&s);
 	return r;
 }
 
-#define PAIRS(...) (const char *const[]){ __VA_ARGS__, NULL }
 
 static void assert_same(const struct timed_result *a,
 			const struct timed_result *b, bool with_runs)
@@ -168,9 +106,9 @@ static void test_lookahead_changes_nothing(void **state)
 
 		point_make(&s, workload_find(points[i].workload),
 			   points[i].pairs);
-		a = run(&s);
+		a = point_run(&s);
 		s.p.is_in_order = true;
-		b = run(&s);
+		b = point_run(&s);
 		assert_same(a, b, true);
 		point_free(&s);
 		free(a);
@@ -187,9 +125,9 @@ static void test_check_changes_nothing(void **state)
 
 		point_make(&s, workload_find(points[i].workload),
 			   points[i].pairs);
-		a = run(&s);
+		a = point_run(&s);
 		s.cfg.check = true;
-		b = run(&s);
+		b = point_run(&s);
 		b->count.v[CTR_STALE_HITS] = 0;
 		b->count.v[CTR_LOST_STORES] = 0;
 		assert_same(a, b, true);
@@ -359,9 +297,9 @@ static void test_runs_equal_accesses(void **state)
 		point_make(&s, &play, rows[i].pairs);
 		s.p.files = files + rows[i].first;
 		s.p.nr_files = rows[i].nr;
-		a = run(&s);
+		a = point_run(&s);
 		((struct play_cfg *)s.wl_cfg)->singly = true;
-		b = run(&s);
+		b = point_run(&s);
 		assert_true(b->count.v[CTR_RUNS] > a->count.v[CTR_RUNS]);
 		assert_same(a, b, false);
 		if (i >= 4)
@@ -493,7 +431,7 @@ static void test_munmap_counts(void **state)
 			point_make(&s, &unmap, PAIRS("pages", rows[i].pages,
 						     "threads", t > 1 ? "4"
 						     : "1"));
-			r = run(&s);
+			r = point_run(&s);
 			assert_int_equal(f, r->count.v[CTR_TLB_FLUSH]);
 			assert_int_equal(f * (t - 1),
 					 r->count.v[CTR_IPIS_SENT]);

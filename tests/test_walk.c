@@ -7,8 +7,7 @@
 #include "base/rng.h"
 #include "cpu/cache.h"
 #include "cpu/direct.h"
-#include "emu/timed_point.h"
-#include "tests/check.h"
+#include "tests/point.h"
 #include "tlb/psc.h"
 
 /* ---- paging-structure caches: against a list ----------------------------------- */
@@ -341,44 +340,17 @@ static void test_cache_shapes(void **state)
 
 /* ---- whole machines -------------------------------------------------------------- */
 
-static struct err err;
-
-#define OK(call) do { \
-	int ret_ = (call); \
-	if (ret_) \
-		fail_msg("%s: %d: %s", #call, ret_, err.text); \
-} while (0)
-#define PAIRS(...) (const char *const[]){ __VA_ARGS__, NULL }
-
-/* A point from option text; @in_order: no running ahead. */
+/* @in_order: no running ahead. */
 static struct timed_result *run(const struct workload *w,
 				const char *const *pairs, bool in_order)
 {
-	struct timed_result *r = calloc(1, sizeof(*r));
-	struct timed_cfg cfg = { 0 };
-	void *wl_cfg = calloc(1, w->cfg_bytes + 1);
-	const struct opt_bind binds[] = {
-		{ .table = timed_opts, .nr = nr_timed_opts, .base = &cfg },
-		{ .table = w->params, .nr = w->nr_params, .base = wl_cfg },
-	};
-	struct opt_set *set;
-	struct timed_point p;
+	struct timed_result *r;
+	struct setup s;
 
-	OK(opt_set_create(&set, binds, w->nr_params ? 2 : 1));
-	for (const char *const *d = w->defaults; d && d[0]; d += 2)
-		OK(opt_assign(set, d[0], d[1], OPT_FROM_DEFAULT, &err));
-	for (; pairs[0]; pairs += 2)
-		OK(opt_assign(set, pairs[0], pairs[1], OPT_FROM_CMDLINE, &err));
-	p = (struct timed_point){
-		.cfg = &cfg, .kernel = kernel_find(cfg.kernel),
-		.flush = flush_find(cfg.flush), .workload = w,
-		.workload_cfg = wl_cfg, .progress = PROGRESS_NEVER,
-		.is_in_order = in_order,
-	};
-	OK(timed_point_run(&p, r, &err));
-	r->host_ns = 0;
-	opt_set_free(set);
-	free(wl_cfg);
+	point_make(&s, w, pairs);
+	s.p.is_in_order = in_order;
+	r = point_run(&s);
+	point_free(&s);
 	return r;
 }
 
