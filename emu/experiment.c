@@ -116,9 +116,10 @@ static int workload_of_ini(const char *path, char **name, struct err *e)
 }
 
 static int take_args(struct experiment *x, int argc, char **argv,
-		     const char *ini, struct err *e)
+		     const struct experiment_how *how, struct err *e)
 {
 	static const char *const sections[] = { "run", NULL };
+	const char *ini = is_ini(x->word) ? x->word : NULL;
 	const char *const *d = x->workload->defaults;
 	int n, rc = 0;
 
@@ -126,7 +127,9 @@ static int take_args(struct experiment *x, int argc, char **argv,
 		rc = opt_assign(x->set, d[0], d[1], OPT_FROM_DEFAULT, e);
 	if (!rc && ini)
 		rc = opt_parse_ini(x->set, ini,
-				   &(struct opt_ini){ .sections = sections }, e);
+				   &(struct opt_ini){ .sections = sections,
+					.other = how->section,
+					.arg = how->section_arg }, e);
 	if (rc)
 		return rc;
 	n = opt_parse_args(x->set, argc - 1, argv + 1, e);
@@ -160,7 +163,7 @@ static char *workload_word(char **word, int n)
 
 /* First pass, over a copy of argv: which word is the workload? */
 static int find_workload(struct experiment *x, int argc, char **argv,
-			 const struct opt_bind *binds, char **name,
+			 const struct opt_bind binds[3], char **name,
 			 bool *is_help, struct err *e)
 {
 	char **copy = calloc((size_t)argc + 1, sizeof(*copy));
@@ -168,7 +171,7 @@ static int find_workload(struct experiment *x, int argc, char **argv,
 	int n;
 
 	*name = NULL;
-	if (!copy || opt_set_create(&set, binds, 2)) {
+	if (!copy || opt_set_create(&set, binds, 3)) {
 		free(copy);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
@@ -185,34 +188,41 @@ static int find_workload(struct experiment *x, int argc, char **argv,
 	return n < 0 ? n : 0;
 }
 
-static int bind_workload(struct experiment *x, const struct opt *more,
-			 size_t nr_more, struct err *e)
+static int bind_workload(struct experiment *x, const struct opt_bind *binds,
+			 struct err *e)
 {
 	const struct workload *wl = x->workload;
-	struct opt_bind binds[] = {
-		{ .table = timed_opts, .nr = nr_timed_opts, .base = &x->cfg },
-		{ .table = more, .nr = nr_more, .base = &x->output },
-		{ .table = wl ? wl->params : NULL,
-		  .nr = wl ? wl->nr_params : 0, },
-	};
+	struct opt_bind all[4] = { binds[0], binds[1], binds[2] };
 
 	if (wl) {
 		x->workload_cfg = calloc(1, wl->cfg_bytes);
 		if (!x->workload_cfg)
 			return err_set(e, -ENOMEM, "out of memory");
-		binds[2].base = x->workload_cfg;
+		all[3] = (struct opt_bind){ .table = wl->params,
+					    .nr = wl->nr_params,
+					    .base = x->workload_cfg };
 	}
-	if (opt_set_create(&x->set, binds, wl ? 3 : 2))
+	if (opt_set_create(&x->set, all, wl ? 4 : 3))
 		return err_set(e, -ENOMEM, "out of memory");
 	return 0;
 }
 
-int experiment_parse(struct experiment *x, int argc, char **argv,
-		     const struct opt *more, size_t nr_more, struct err *e)
+/* Options alone, of a command that can do without a workload. */
+static int take_options(struct experiment *x, int argc, char **argv,
+			struct err *e)
 {
-	const struct opt_bind binds[2] = {
+	int n = opt_parse_args(x->set, argc - 1, argv + 1, e);
+
+	return n < 0 ? err_prefix(e, n, "%s: ", x->command) : 0;
+}
+
+int experiment_parse_how(struct experiment *x, int argc, char **argv,
+			 const struct experiment_how *how, struct err *e)
+{
+	const struct opt_bind binds[3] = {
 		{ .table = timed_opts, .nr = nr_timed_opts, .base = &x->cfg },
-		{ .table = more, .nr = nr_more, .base = &x->output },
+		{ .table = how->more, .nr = how->nr_more, .base = &x->output },
+		how->own,
 	};
 	char *name = NULL;
 	bool is_help = false;
@@ -223,7 +233,7 @@ int experiment_parse(struct experiment *x, int argc, char **argv,
 	rc = find_workload(x, argc, argv, binds, &x->word, &is_help, e);
 	if (rc)
 		return err_prefix(e, rc, "%s: ", x->command);
-	if (!x->word && !is_help)
+	if (!x->word && !is_help && !how->may_lack_workload)
 		return err_set(e, -EINVAL, "%s: which workload? 'tlbemu list "
 			       "workloads' shows all", x->command);
 	if (x->word && is_ini(x->word))
@@ -232,12 +242,20 @@ int experiment_parse(struct experiment *x, int argc, char **argv,
 		rc = experiment_workload(name ? name : x->word, &x->workload, e);
 	free(name);
 	if (!rc)
-		rc = bind_workload(x, more, nr_more, e);
+		rc = bind_workload(x, binds, e);
 	if (!rc && x->workload)
-		rc = take_args(x, argc, argv, is_ini(x->word) ? x->word : NULL,
-			       e);
+		rc = take_args(x, argc, argv, how, e);
+	else if (!rc && !is_help)
+		rc = take_options(x, argc, argv, e);
 	x->output.help = is_help;
 	return rc;
+}
+
+int experiment_parse(struct experiment *x, int argc, char **argv,
+		     const struct opt *more, size_t nr_more, struct err *e)
+{
+	return experiment_parse_how(x, argc, argv, &(struct experiment_how){
+		.more = more, .nr_more = nr_more }, e);
 }
 
 void experiment_release(struct experiment *x)

@@ -41,6 +41,18 @@ int experiment_parse(struct experiment *x, int argc, char **argv,
 		     const struct opt *more, size_t nr_more, struct err *e);
 void experiment_release(struct experiment *x);
 
+/* The same for a command with options and sections of its own. */
+struct experiment_how {
+	const struct opt *more;         /* into x->output, as above           */
+	size_t nr_more;
+	struct opt_bind own;            /* into a struct of the command's     */
+	opt_section_fn *section;        /* further sections of an INI file    */
+	void *section_arg;              /* x->set is there when it is called  */
+	bool may_lack_workload;         /* then x->workload is NULL           */
+};
+int experiment_parse_how(struct experiment *x, int argc, char **argv,
+			 const struct experiment_how *how, struct err *e);
+
 /* kernel and flush strategy by name, or a text with the nearest one. */
 int experiment_kernel(const char *name, const struct kernel **out,
 		      struct err *e);

@@ -21,7 +21,8 @@ struct state {
 	const struct pool *p;
 	struct worker *w;
 	u32 nr_workers, next, running, reported, ended;
-	u8 *results;                    /* [nr_jobs] x result_bytes           */
+	u8 *results;                    /* [nr_jobs] x result_bytes; any_order:
+					 * [nr_workers]                       */
 	int *status;                    /* [nr_jobs], -1: not ended           */
 	bool *is_whole;                 /* [nr_jobs], all of the result came  */
 	int rc;
@@ -82,25 +83,41 @@ static int start(struct state *s, struct worker *w)
 	return 0;
 }
 
-static void report(struct state *s)
+static u8 *result_of(const struct state *s, const struct worker *w)
 {
+	size_t slot = s->p->any_order ? (size_t)(w - s->w) : w->job;
+
+	return s->results + slot * s->p->result_bytes;
+}
+
+static void report_job(struct state *s, u32 job, const u8 *result)
+{
+	int st = s->status[job];
+	bool is_good = s->is_whole[job] && WIFEXITED(st) &&
+		       WEXITSTATUS(st) != 125;
+
+	s->p->done(job, is_good ? result : NULL, st, s->p->arg);
+	if (st && !s->rc)
+		s->rc = WIFEXITED(st) ? WEXITSTATUS(st) : 125;
+}
+
+static void report(struct state *s, const struct worker *w)
+{
+	if (s->p->any_order) {
+		report_job(s, w->job, result_of(s, w));
+		return;
+	}
 	while (s->reported < s->p->nr_jobs && s->status[s->reported] >= 0) {
 		u32 job = s->reported++;
-		int st = s->status[job];
-		bool is_good = s->is_whole[job] && WIFEXITED(st) &&
-			       WEXITSTATUS(st) != 125;
 
-		s->p->done(job, is_good ? s->results + job * s->p->result_bytes
-					: NULL, st, s->p->arg);
-		if (st && !s->rc)
-			s->rc = WIFEXITED(st) ? WEXITSTATUS(st) : 125;
+		report_job(s, job, s->results + job * s->p->result_bytes);
 	}
 }
 
 /* Read what has come; at the end of it the worker is done. */
 static void collect(struct state *s, struct worker *w)
 {
-	u8 *to = s->results + w->job * s->p->result_bytes;
+	u8 *to = result_of(s, w);
 	ssize_t n = read(w->fd, to + w->got, s->p->result_bytes - w->got);
 
 	if (n < 0 && errno == EINTR)
@@ -121,7 +138,7 @@ static void collect(struct state *s, struct worker *w)
 	s->ended++;
 	if (s->p->progress)
 		s->p->progress(s->ended, s->p->nr_jobs, s->p->arg);
-	report(s);
+	report(s, w);
 }
 
 static void kill_all(struct state *s)
@@ -185,7 +202,8 @@ int pool_run(const struct pool *p)
 	if (s.nr_workers > 256)
 		s.nr_workers = 256;
 	s.w = calloc(s.nr_workers, sizeof(*s.w));
-	s.results = calloc(p->nr_jobs, p->result_bytes);
+	s.results = calloc(p->any_order ? s.nr_workers : p->nr_jobs,
+			   p->result_bytes);
 	s.status = malloc(p->nr_jobs * sizeof(int));
 	s.is_whole = calloc(p->nr_jobs, sizeof(bool));
 	if (!s.w || !s.results || !s.status || !s.is_whole) {

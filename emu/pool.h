@@ -3,7 +3,7 @@
  * The modelled machine is global to a process, so points of a comparison and
  * rows of a race table run in processes of their own: a crash costs one job,
  * and results do not depend on how many run at a time. Results come back in
- * job order.
+ * job order, unless any_order.
  */
 #ifndef EMU_POOL_H
 #define EMU_POOL_H
@@ -20,6 +20,9 @@ struct pool {
 	/* In the caller, as jobs end, in job order. NULL result: the worker
 	 * died; @status is its wait status. */
 	void (*done)(u32 job, const void *result, int status, void *arg);
+	/* @done comes as soon as a job ends, in whatever order: for results
+	 * that are kept at once. Memory then is for running jobs only. */
+	bool any_order;
 	void *arg;
 	/* After each job that ended, in any order; may be NULL. */
 	void (*progress)(u32 ended, u32 nr_jobs, void *arg);
