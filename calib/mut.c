@@ -30,6 +30,17 @@ static int finish(const struct mut *m, struct mut_sample *s, int rc)
 	return rc;
 }
 
+static int check_cpu(const struct mut *m, u32 cpu, struct err *e)
+{
+	if (cpu < m->shape.nr_cpus)
+		return 0;
+	if (cpu == MUT_NO_CPU)
+		return err_set(e, -ENOTSUP, "no CPU of that node may be used "
+			       "here");
+	return err_set(e, -ENOTSUP, "CPU %u of the %u that may be used here",
+		       cpu, m->shape.nr_cpus);
+}
+
 int mut_chase(struct mut *m, const struct mut_chase *c, struct mut_sample *s,
 	      struct err *e)
 {
@@ -47,6 +58,8 @@ int mut_chase(struct mut *m, const struct mut_chase *c, struct mut_sample *s,
 			       "the %llu that may be mapped here",
 			       (unsigned long long)mut_span(c),
 			       (unsigned long long)far);
+	if (check_cpu(m, c->cpu, e))
+		return -ENOTSUP;
 	return finish(m, s, m->ops->chase(m, c, s, e));
 }
 
@@ -65,5 +78,7 @@ int mut_transfer(struct mut *m, u32 a, u32 b, struct mut_sample *s,
 		 struct err *e)
 {
 	clear(s);
+	if (check_cpu(m, a, e) || check_cpu(m, b, e))
+		return -ENOTSUP;
 	return finish(m, s, m->ops->transfer(m, a, b, s, e));
 }

@@ -72,14 +72,19 @@ struct mut_sample {
 	double disturbed;       /* share of the time that others had, 0 to 1  */
 };
 
+#define MUT_MAX_CPUS 1024u
 #define MUT_MAX_NODES 64u
+#define MUT_NO_CPU 0xffffffffu
 #define MUT_NR_HOPS 5u          /* ORDER hop: cpu/machine.h                   */
 #define MUT_NR_CACHES 3u        /* ORDER cache_level: cpu/cache.h             */
 
-/* What is known before anything is measured. */
+/* What is known before anything is measured. CPUs and nodes are numbered so
+ * that neighbours are near each other, which a kernel's numbers need not be. */
 struct mut_shape {
 	u32 nr_cpus, nr_nodes;
-	u32 node_cpu[MUT_MAX_NODES];    /* a CPU of the node                  */
+	u32 os_cpu[MUT_MAX_CPUS];       /* the kernel's numbers               */
+	u32 os_node[MUT_MAX_NODES];
+	u32 node_cpu[MUT_MAX_NODES];    /* a CPU of the node, or MUT_NO_CPU   */
 	bool has_pair[MUT_NR_HOPS];
 	u32 pair[MUT_NR_HOPS][2];
 	u64 cache_bytes[MUT_NR_CACHES]; /* 0: none                            */
@@ -142,8 +147,8 @@ static inline u64 mut_offset(enum mut_page size, u64 i)
 const char *mut_op_name(enum mut_op op);
 
 /* mut_chase - as the op, after a look at the shape: -E2BIG when the machine
- * has not that much memory or address space. Events are NAN when @m ignores
- * them. */
+ * has not that much memory or address space, -ENOTSUP when it has not that CPU.
+ * Events are NAN when @m ignores them. */
 int mut_chase(struct mut *m, const struct mut_chase *c, struct mut_sample *s,
 	      struct err *e);
 int mut_work(struct mut *m, const struct mut_work *w, struct mut_sample *s,

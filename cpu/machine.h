@@ -96,6 +96,7 @@ struct machine_cpu {
 	u32 core;
 	u32 llc;
 	u32 smt;                /* rank among the CPUs of its core            */
+	u32 os_index;           /* what the kernel numbers it, if it is real  */
 };
 
 struct machine {
@@ -111,6 +112,7 @@ struct machine {
 	u32 *distance;          /* [nr_nodes * nr_nodes], SLIT: local = 10    */
 	bool is_distance_assumed;
 	u64 *node_bytes;        /* [nr_nodes] memory                          */
+	u32 *node_os_index;     /* [nr_nodes] what the kernel numbers it      */
 	bool is_memory_assumed;
 
 	u64 hz;                 /* cycles per second of every core            */

@@ -331,6 +331,7 @@ static int fill_cpus(struct machine *m, hwloc_topology_t t)
 		hwloc_obj_t o, node, pack;
 		struct machine_cpu *c = &m->cpu[i];
 
+		c->os_index = pu->os_index;
 		pack = hwloc_get_ancestor_obj_by_type(t, HWLOC_OBJ_PACKAGE, pu);
 		if (!pack)
 			pack = hwloc_get_root_obj(t);
@@ -443,8 +444,13 @@ static int fill_nodes(struct machine *m, hwloc_topology_t t,
 	m->node_bytes = calloc(m->nr_nodes, sizeof(*m->node_bytes));
 	m->distance = calloc((size_t)m->nr_nodes * m->nr_nodes,
 			     sizeof(*m->distance));
-	if (!m->node_bytes || !m->distance)
+	m->node_os_index = calloc(m->nr_nodes, sizeof(*m->node_os_index));
+	if (!m->node_bytes || !m->distance || !m->node_os_index)
 		return -ENOMEM;
+	for (u32 i = 0; i < m->nr_nodes; i++)
+		m->node_os_index[i] = is_node_per_package ? i :
+			hwloc_get_obj_by_type(t, HWLOC_OBJ_NUMANODE,
+					      i)->os_index;
 
 	for (u32 i = 0; is_memory_given && !is_node_per_package &&
 	     i < m->nr_nodes; i++) {
@@ -536,9 +542,11 @@ void topology_unload(struct machine *m)
 	free(m->cpu);
 	free(m->distance);
 	free(m->node_bytes);
+	free(m->node_os_index);
 	m->cpu = NULL;
 	m->distance = NULL;
 	m->node_bytes = NULL;
+	m->node_os_index = NULL;
 }
 
 /* --- this host, in words --------------------------------------------------- */

@@ -1,8 +1,8 @@
 /* topology.h - who sits where, from hwloc. The only user of hwloc.
  *
  * Fills the topology part of a struct machine (counts, cpu[], distance[],
- * node_bytes[], notes). CPUs are numbered by hwloc's logical index of their
- * PU, so neighbours share caches.
+ * node_bytes[], node_os_index[], notes). CPUs are numbered by hwloc's logical
+ * index of their PU, so neighbours share caches; os_index has the kernel's.
  */
 #ifndef CPU_TOPOLOGY_H
 #define CPU_TOPOLOGY_H

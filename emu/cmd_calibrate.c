@@ -95,7 +95,7 @@ static int learn_shape(struct host_profile *p, struct mut_shape *shape,
 		rc = machine_create(&m, "host", NULL, e);
 	if (rc)
 		return rc;
-	mut_shape_of(shape, m);
+	mut_shape_of(shape, m, clock_may_use);
 	for (u32 i = 0; i < NR_CACHE_LEVELS; i++)
 		shape->cache_bytes[i] = p->cache[i].bytes;
 	machine_destroy(m);

@@ -297,10 +297,14 @@ static int measure(const struct cfg *cfg, struct rows *r, struct machine *m,
 				       .max_bytes = cfg->max_bytes };
 	struct mut *host = NULL, *model = NULL;
 	struct mut_shape shape;
+	struct machine *here;
 	struct progress p;
-	int rc;
+	int rc = machine_create(&here, "host", NULL, e);
 
-	mut_shape_of(&shape, m);
+	if (rc)
+		return rc;
+	mut_shape_of(&shape, here, clock_may_use);
+	machine_destroy(here);
 	rc = mut_native_create(&host, &shape, &nc, e);
 	if (!rc)
 		rc = mut_emulated_create(&model, m, MUT_BY_HAND, e);

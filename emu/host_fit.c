@@ -70,12 +70,12 @@ static int measure(struct mut *m, const struct fit *f, double *cycles,
 	return rc;
 }
 
-/* Where the pair of the measured threads meets. */
-static enum cost cost_of_fit(const struct fit *f, const struct machine *m)
+/* Where the pair of the measured threads, CPUs 0 and 1, meets. */
+static enum cost cost_of_fit(const struct fit *f, const struct mut_shape *sh)
 {
-	if (f->cost == COST_IPI_DELIVER_LLC && m->nr_cpus > 1)
-		return (enum cost)(COST_IPI_DELIVER_SELF +
-				   machine_hop(m, 0, 1));
+	for (u32 hop = 1; f->cost == COST_IPI_DELIVER_LLC && hop < NR_HOPS; hop++)
+		if (sh->has_pair[hop] && sh->pair[hop][1] == 1)
+			return (enum cost)(COST_IPI_DELIVER_SELF + hop);
 	return f->cost;
 }
 
@@ -115,7 +115,7 @@ static void keep(struct host_profile *p, const struct machine *m,
 static int fit(struct host_profile *p, struct mut *host, struct mut *model,
 	       struct machine *m, const struct fit *f, struct err *e)
 {
-	enum cost cost = cost_of_fit(f, m);
+	enum cost cost = cost_of_fit(f, &host->shape);
 	struct stat_summary s;
 	double want, cycles;
 	int rc = measure(host, f, &want, &s, e);
@@ -127,8 +127,15 @@ static int fit(struct host_profile *p, struct mut *host, struct mut *model,
 	}
 	if (!rc)
 		rc = invert(model, m, f, cost, want, &cycles, e);
-	if (rc || isnan(cycles))
+	if (rc)
 		return rc;
+	if (isnan(cycles)) {
+		host_profile_note(p, "%s was not found: the model does not "
+				  "charge it for this; CPUs 0 and 1 of the "
+				  "model are not those that may be used here",
+				  machine_cost_name(cost));
+		return 0;
+	}
 	if (cycles < 0) {
 		host_profile_note(p, "%s would be negative (%.0f cycles): the "
 				  "model charges more for %s than this host "

@@ -159,6 +159,9 @@ static int setup_chase(struct emulated *em, struct wl *w, struct err *e)
 	u32 home = em->mut.shape.node_cpu[c->node];
 	int rc;
 
+	if (home == MUT_NO_CPU)
+		return err_set(e, -ENOTSUP, "node %u has no CPU that could "
+			       "touch its memory first", c->node);
 	w->nr_threads = home == c->cpu || em->mut.shape.nr_nodes < 2 ? 1 : 2;
 	w->cpu_of[0] = c->cpu;
 	if (w->nr_threads > 1)
@@ -441,6 +444,7 @@ static u32 cpus_for(const struct emulated *em)
 						       : em->pair[1]);
 	most = em->chase->cpu;
 	if (em->mut.shape.nr_nodes > 1 &&
+	    em->mut.shape.node_cpu[em->chase->node] != MUT_NO_CPU &&
 	    em->mut.shape.node_cpu[em->chase->node] > most)
 		most = em->mut.shape.node_cpu[em->chase->node];
 	return 1 + most;
@@ -546,17 +550,42 @@ static const struct mut_ops ops = {
 
 /* ---- creation ------------------------------------------------------------------------ */
 
-void mut_shape_of(struct mut_shape *shape, const struct machine *m)
+_Static_assert(MUT_MAX_CPUS >= MACHINE_MAX_CPUS, "os_cpu holds all");
+
+/* Those of @m that count: into @cpu, by the machine's number. */
+static u32 list_cpus(const struct machine *m, bool (*may_use)(u32 os_cpu),
+		     u32 *cpu)
 {
+	u32 n = 0;
+
+	for (u32 i = 0; i < m->nr_cpus; i++)
+		if (!may_use || may_use(m->cpu[i].os_index))
+			cpu[n++] = i;
+	return n;
+}
+
+void mut_shape_of(struct mut_shape *shape, const struct machine *m,
+		  bool (*may_use)(u32 os_cpu))
+{
+	u32 cpu[MUT_MAX_CPUS];
+
 	memset(shape, 0, sizeof(*shape));
-	shape->nr_cpus = m->nr_cpus;
+	shape->nr_cpus = list_cpus(m, may_use, cpu);
 	shape->nr_nodes = m->nr_nodes < MUT_MAX_NODES ? m->nr_nodes
 						      : MUT_MAX_NODES;
-	for (u32 i = m->nr_cpus; i-- > 0; )
-		if (m->cpu[i].node < MUT_MAX_NODES)
-			shape->node_cpu[m->cpu[i].node] = i;
-	for (u32 b = 1; b < m->nr_cpus; b++) {
-		enum hop hop = machine_hop(m, 0, b);
+	for (u32 i = 0; i < shape->nr_nodes; i++) {
+		shape->os_node[i] = m->node_os_index[i];
+		shape->node_cpu[i] = MUT_NO_CPU;
+	}
+	for (u32 i = shape->nr_cpus; i-- > 0; ) {
+		const struct machine_cpu *c = &m->cpu[cpu[i]];
+
+		shape->os_cpu[i] = c->os_index;
+		if (c->node < MUT_MAX_NODES)
+			shape->node_cpu[c->node] = i;
+	}
+	for (u32 b = 1; b < shape->nr_cpus; b++) {
+		enum hop hop = machine_hop(m, cpu[0], cpu[b]);
 
 		if (shape->has_pair[hop])
 			continue;
@@ -594,7 +623,7 @@ int mut_emulated_create(struct mut **out, const struct machine *m,
 		return err_set(e, -ENOMEM, "out of memory");
 	em->mut.ops = &ops;
 	em->m = m;
-	mut_shape_of(&em->mut.shape, m);
+	mut_shape_of(&em->mut.shape, m, NULL);
 	em->mut.shape.max_pages[MUT_4K] = 1u << 20;
 	em->mut.shape.max_pages[MUT_2M] = (m->node_bytes[0] >> 21) / 2;
 	em->mut.shape.max_span[MUT_4K] = MAX_SPAN;

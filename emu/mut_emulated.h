@@ -24,7 +24,10 @@ int mut_emulated_create(struct mut **out, const struct machine *m,
 			enum mut_reading how, struct err *e);
 void mut_emulated_destroy(struct mut *m);
 
-/* mut_shape_of - CPUs, nodes, pairs and caches of @m. */
-void mut_shape_of(struct mut_shape *shape, const struct machine *m);
+/* mut_shape_of - CPUs, nodes, pairs and caches of @m, of whose CPUs only those
+ * count that @may_use has (by the kernel's number; NULL: all). The shape numbers
+ * the others from 0 on, in the machine's order. */
+void mut_shape_of(struct mut_shape *shape, const struct machine *m,
+		  bool (*may_use)(u32 os_cpu));
 
 #endif

@@ -107,24 +107,36 @@ u32 clock_nr_cpus(void)
 	return (u32)CPU_COUNT(&allowed);
 }
 
-int clock_pin(u32 cpu, struct err *e)
+bool clock_may_use(u32 os_cpu)
+{
+	know_allowed();
+	return os_cpu < CPU_SETSIZE && CPU_ISSET(os_cpu, &allowed);
+}
+
+int clock_pin_to(u32 os_cpu, struct err *e)
 {
 	cpu_set_t one;
+
+	if (!clock_may_use(os_cpu))
+		return err_set(e, -ENOTSUP, "CPU %u may not be used here",
+			       os_cpu);
+	CPU_ZERO(&one);
+	CPU_SET(os_cpu, &one);
+	if (!sched_setaffinity(0, sizeof(one), &one))
+		return 0;
+	return err_set(e, -errno, "CPU %u: cannot be pinned to: %s", os_cpu,
+		       strerror(errno));
+}
+
+int clock_pin(u32 nth, struct err *e)
+{
 	u32 nr = 0;
 
-	know_allowed();
-	for (u32 i = 0; i < CPU_SETSIZE; i++) {
-		if (!CPU_ISSET(i, &allowed) || nr++ != cpu)
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(i, &one);
-		if (!sched_setaffinity(0, sizeof(one), &one))
-			return 0;
-		return err_set(e, -errno, "CPU %u: cannot be pinned to: %s", i,
-			       strerror(errno));
-	}
-	return err_set(e, -EINVAL, "CPU number %u of the %u that may be used",
-		       cpu, nr);
+	for (u32 i = 0; i < CPU_SETSIZE; i++)
+		if (clock_may_use(i) && nr++ == nth)
+			return clock_pin_to(i, e);
+	return err_set(e, -ENOTSUP, "CPU number %u of the %u that may be used",
+		       nth, nr);
 }
 
 void clock_unpin(void)

@@ -22,8 +22,15 @@ u64 clock_host_ns(void);
  * chains, since an interruption only makes one longer. */
 double clock_core_hz(void);
 
-/* clock_pin - this thread on CPU number @cpu of those that it may use. */
-int clock_pin(u32 cpu, struct err *e);
+/* clock_may_use - may this process run on the CPU that the kernel numbers so?
+ * As it was before the first clock_pin(). */
+bool clock_may_use(u32 os_cpu);
+
+/* clock_pin_to - this thread on that CPU; -ENOTSUP: it may not be used. */
+int clock_pin_to(u32 os_cpu, struct err *e);
+
+/* clock_pin - the same, on the @nth of those that may be used. */
+int clock_pin(u32 nth, struct err *e);
 
 /* clock_unpin - where it was before the first clock_pin(). */
 void clock_unpin(void);

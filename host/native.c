@@ -121,16 +121,30 @@ void native_unmap(struct native *n)
 	n->map = NULL;
 }
 
+int native_pin(const struct native *n, u32 cpu, struct err *e)
+{
+	return clock_pin_to(n->mut.shape.os_cpu[cpu], e);
+}
+
+#define NODE_BITS 1024u         /* that mbind is told of; Linux has no more   */
+
 static int bind_to(const struct native *n, void *p, u64 bytes, u32 node,
 		   struct err *e)
 {
-	unsigned long mask = 1ul << node % 64;
+	u32 os = n->mut.shape.os_node[node];
+	unsigned long mask[NODE_BITS / 64] = { 0 };
 
 	if (n->mut.shape.nr_nodes < 2)
 		return 0;
-	if (syscall(SYS_mbind, p, bytes, MPOL_BIND_MODE, &mask, 64ul, 0ul))
+	if (os >= NODE_BITS)
+		return err_set(e, -ENOTSUP, "memory of node %u: at most %u can "
+			       "be told apart", os, NODE_BITS);
+	mask[os / 64] = 1ul << os % 64;
+	/* The kernel takes one bit less than it is told of. */
+	if (syscall(SYS_mbind, p, bytes, MPOL_BIND_MODE, mask,
+		    (unsigned long)NODE_BITS + 1, 0ul))
 		return err_set(e, -ENOTSUP, "memory of node %u: mbind: %s",
-			       node, strerror(errno));
+			       os, strerror(errno));
 	return 0;
 }
 
@@ -277,7 +291,7 @@ static int op_chase(struct mut *m, const struct mut_chase *c,
 			       "single lines here");
 #endif
 	rng_init(&r, 1);
-	rc = clock_pin(c->cpu, e);
+	rc = native_pin(n, c->cpu, e);
 	if (!rc)
 		rc = native_map(n, c->size, bytes, &ch.base, e);
 	if (!rc)
@@ -322,8 +336,6 @@ int mut_native_create(struct mut **out, const struct mut_shape *shape,
 	if (!n->cfg.max_bytes)
 		n->cfg.max_bytes = free_bytes() / 4;
 	bytes = n->cfg.max_bytes;
-	if (n->mut.shape.nr_cpus > clock_nr_cpus())
-		n->mut.shape.nr_cpus = clock_nr_cpus();
 	/* A page of data and, when far apart, one of tables. */
 	n->mut.shape.max_pages[MUT_4K] = bytes / 8192 < 65536 ? bytes / 8192
 							       : 65536;

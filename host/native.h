@@ -19,7 +19,9 @@ struct native_cfg {
 	u64 max_bytes;          /* of memory; 0: a quarter of what is free    */
 };
 
-/* mut_native_create - @shape says what is known of CPUs, nodes and caches. */
+/* mut_native_create - @shape says what is known of CPUs, nodes and caches; of
+ * its CPUs those that this process may not use are refused when asked for
+ * (-ENOTSUP). */
 int mut_native_create(struct mut **out, const struct mut_shape *shape,
 		      const struct native_cfg *cfg, struct err *e);
 void mut_native_destroy(struct mut *m);

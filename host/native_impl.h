@@ -31,6 +31,9 @@ bool reps_go_on(struct reps *r);
 void reps_add(struct reps *r, double ticks, double per);
 void reps_end(struct reps *r, struct mut_sample *s);
 
+/* This thread on CPU @cpu of the shape. */
+int native_pin(const struct native *n, u32 cpu, struct err *e);
+
 int native_map(struct native *n, enum mut_page size, u64 bytes, char **out,
 	       struct err *e);
 void native_unmap(struct native *n);
