@@ -20,8 +20,10 @@
 
 struct other {
 	pthread_t thread;
+	const struct native *n;
 	u32 cpu;
-	int rc;
+	int rc;                         /* of pinning it                      */
+	struct err e;
 	atomic_int has_begun, *stop;
 };
 
@@ -29,33 +31,44 @@ static void *keep_running(void *arg)
 {
 	struct other *o = arg;
 
-	o->rc = clock_pin(o->cpu, NULL);
+	o->rc = native_pin(o->n, o->cpu, &o->e);
 	atomic_store(&o->has_begun, 1);
-	while (!atomic_load(o->stop))
+	while (!o->rc && !atomic_load(o->stop))
 		;
 	return NULL;
 }
 
-static int start_others(struct other *o, u32 n, atomic_int *stop,
-			struct err *e)
+static void end_others(struct other *o, u32 n, atomic_int *stop)
 {
-	for (u32 i = 0; i < n; i++) {
-		int rc;
+	atomic_store(stop, 1);
+	for (u32 i = 0; i < n; i++)
+		pthread_join(o[i].thread, NULL);
+}
 
-		o[i] = (struct other){ .cpu = i + 1, .stop = stop };
+/* All run where they should, or none is left. */
+static int start_others(const struct native *m, struct other *o, u32 n,
+			atomic_int *stop, struct err *e)
+{
+	int rc = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		o[i] = (struct other){ .n = m, .cpu = i + 1, .stop = stop };
 		rc = pthread_create(&o[i].thread, NULL, keep_running, &o[i]);
 		if (rc) {
-			atomic_store(stop, 1);
-			while (i--)
-				pthread_join(o[i].thread, NULL);
+			end_others(o, i, stop);
 			return err_set(e, -rc, "pthread_create: %s",
 				       strerror(rc));
 		}
 	}
-	for (u32 i = 0; i < n; i++)
+	for (u32 i = 0; i < n; i++) {
 		while (!atomic_load(&o[i].has_begun))
 			usleep(100);
-	return 0;
+		if (o[i].rc && !rc)
+			rc = err_set(e, o[i].rc, "%s", o[i].e.text);
+	}
+	if (rc)
+		end_others(o, n, stop);
+	return rc;
 }
 
 /* ---- one call ------------------------------------------------------------------------ */
@@ -256,13 +269,13 @@ int native_work(struct mut *m, const struct mut_work *w, struct mut_sample *s,
 	struct native *n = (struct native *)m;
 	struct other other[MAX_OTHERS];
 	atomic_int stop = 0;
-	int rc = clock_pin(0, e);
+	int rc = native_pin(n, 0, e);
 
 	if (w->others > MAX_OTHERS)
 		return err_set(e, -ENOTSUP, "more than %u other threads",
 			       MAX_OTHERS);
 	if (!rc)
-		rc = start_others(other, w->others, &stop, e);
+		rc = start_others(n, other, w->others, &stop, e);
 	if (rc)
 		return rc;
 	if (w->op == MUT_SYSCALL)
@@ -271,9 +284,7 @@ int native_work(struct mut *m, const struct mut_work *w, struct mut_sample *s,
 		rc = stream(n, w, s, e);
 	else
 		rc = on_pages(n, w, s, e);
-	atomic_store(&stop, 1);
-	for (u32 i = 0; i < w->others; i++)
-		pthread_join(other[i].thread, NULL);
+	end_others(other, w->others, &stop);
 	native_unmap(n);
 	return rc;
 }
@@ -282,17 +293,20 @@ int native_work(struct mut *m, const struct mut_work *w, struct mut_sample *s,
 
 struct table {
 	_Alignas(128) volatile u32 turn;
-	_Alignas(128) u32 cpu;
-	atomic_int stop;
+	_Alignas(128) const struct native *n;
+	u32 cpu;
+	int rc;                         /* of pinning the other thread        */
+	struct err e;
+	atomic_int has_begun, stop;
 };
 
 static void *answer(void *arg)
 {
 	struct table *t = arg;
 
-	if (clock_pin(t->cpu, NULL))
-		atomic_store(&t->stop, 1);
-	while (!atomic_load(&t->stop))
+	t->rc = native_pin(t->n, t->cpu, &t->e);
+	atomic_store(&t->has_begun, 1);
+	while (!t->rc && !atomic_load(&t->stop))
 		if (__atomic_load_n(&t->turn, __ATOMIC_ACQUIRE) == 1)
 			__atomic_store_n(&t->turn, 0, __ATOMIC_RELEASE);
 	return NULL;
@@ -302,16 +316,22 @@ int native_transfer(struct mut *m, u32 a, u32 b, struct mut_sample *s,
 		    struct err *e)
 {
 	struct native *n = (struct native *)m;
-	struct table table = { .cpu = b };
+	struct table table = { .n = n, .cpu = b };
 	pthread_t thread;
 	struct reps r;
-	int rc = clock_pin(a, e);
+	int rc = native_pin(n, a, e);
 
 	if (rc)
 		return rc;
 	rc = pthread_create(&thread, NULL, answer, &table);
 	if (rc)
 		return err_set(e, -rc, "pthread_create: %s", strerror(rc));
+	while (!atomic_load(&table.has_begun))
+		usleep(100);
+	if (table.rc) {
+		pthread_join(thread, NULL);
+		return err_set(e, table.rc, "%s", table.e.text);
+	}
 	reps_begin(&r, 4 * n->cfg.request_ns);
 	while (reps_go_on(&r)) {
 		u64 t;
@@ -320,9 +340,7 @@ int native_transfer(struct mut *m, u32 a, u32 b, struct mut_sample *s,
 		t = clock_ticks();
 		for (u32 i = 0; i < HANDOVERS; i++) {
 			__atomic_store_n(&table.turn, 1, __ATOMIC_RELEASE);
-			while (__atomic_load_n(&table.turn, __ATOMIC_ACQUIRE) &&
-			       !atomic_load_explicit(&table.stop,
-						     memory_order_relaxed))
+			while (__atomic_load_n(&table.turn, __ATOMIC_ACQUIRE))
 				;
 		}
 		t = clock_ticks() - t;

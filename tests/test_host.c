@@ -4,6 +4,7 @@
 
 #include "cpu/profile.h"
 #include "emu/host_profile.h"
+#include "emu/mut_emulated.h"
 #include "host/clock.h"
 #include "host/cpuid.h"
 #include "host/events.h"
@@ -172,11 +173,85 @@ static void test_profile_chooses(void **state)
 	free(p);
 }
 
+/* The first CPU that may be used. */
+static u32 a_cpu(void)
+{
+	u32 i = 0;
+
+	while (!clock_may_use(i))
+		i++;
+	return i;
+}
+
+/* A CPU that may not be used: nothing is measured beside it, and no thread is
+ * left. */
+static void test_native_refuses(void **state)
+{
+	const struct mut_shape shape = { .nr_cpus = 2, .nr_nodes = 1,
+					 .os_cpu = { a_cpu(), 1u << 20 } };
+	const struct native_cfg cfg = { .request_ns = 1000000 };
+	const struct mut_work w = { .op = MUT_SYSCALL, .others = 1 };
+	const struct mut_chase c = { .nr = 16, .cpu = 1 };
+	struct mut_sample s;
+	struct err e = { "" };
+	struct mut *m;
+
+	assert_int_equal(mut_native_create(&m, &shape, &cfg, &e), 0);
+	assert_int_equal(mut_transfer(m, 0, 1, &s, &e), -ENOTSUP);
+	assert_contains(e.text, "CPU 1048576 may not be used");
+	assert_int_equal(mut_transfer(m, 1, 0, &s, &e), -ENOTSUP);
+	assert_int_equal(mut_transfer(m, 0, 2, &s, &e), -ENOTSUP);
+	assert_contains(e.text, "CPU 2 of the 2");
+	e.text[0] = '\0';
+	assert_int_equal(mut_work(m, &w, &s, &e), -ENOTSUP);
+	assert_contains(e.text, "CPU 1048576 may not be used");
+	assert_int_equal(mut_chase(m, &c, &s, &e), -ENOTSUP);
+	mut_native_destroy(m);
+}
+
+static bool is_odd(u32 os_cpu)
+{
+	return os_cpu % 2;
+}
+
+/* A kernel that numbers packages in turn and hyperthreads last: the pairs are
+ * where the tree says, whatever their numbers. */
+static void test_interleaved_numbers(void **state)
+{
+	static const char spec[] = "pack:2 [numa(indexes=1,0)] l3:1 core:2 "
+		"pu:2(indexes=0,4,2,6,1,5,3,7)";
+	static const u32 os[] = { 0, 4, 2, 6, 1, 5, 3, 7 };
+	struct mut_shape s;
+	struct machine *m;
+	struct err e = { "" };
+
+	if (machine_create(&m, spec, NULL, &e))
+		fail_msg("%s", e.text);
+	mut_shape_of(&s, m, NULL);
+	assert_int_equal(s.nr_cpus, 8);
+	assert_memory_equal(s.os_cpu, os, sizeof(os));
+	assert_int_equal(s.os_cpu[s.pair[HOP_SMT][1]], 4);
+	assert_int_equal(s.os_cpu[s.pair[HOP_LLC][1]], 2);
+	assert_int_equal(s.os_cpu[s.pair[HOP_REMOTE][1]], 1);
+	assert_int_equal(s.os_node[0], 1);
+	assert_int_equal(s.os_node[1], 0);
+	assert_int_equal(s.os_cpu[s.node_cpu[1]], 1);
+	/* The second package only: no pair reaches beyond it. */
+	mut_shape_of(&s, m, is_odd);
+	assert_int_equal(s.nr_cpus, 4);
+	assert_int_equal(s.os_cpu[0], 1);
+	assert_int_equal(s.os_cpu[s.pair[HOP_SMT][1]], 5);
+	assert_false(s.has_pair[HOP_REMOTE]);
+	assert_int_equal(s.node_cpu[0], MUT_NO_CPU);
+	machine_destroy(m);
+}
+
 /* This host under test, at points so small that it can always do them: no time
  * is asserted, but that there is one. */
 static void test_native(void **state)
 {
-	const struct mut_shape shape = { .nr_cpus = 1, .nr_nodes = 1 };
+	const struct mut_shape shape = { .nr_cpus = 1, .nr_nodes = 1,
+					 .os_cpu = { a_cpu() } };
 	const struct native_cfg cfg = { .request_ns = 1000000 };
 	const struct mut_chase c = { .nr = 16 };
 	struct mut_sample s;
@@ -202,6 +277,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_kernel_files),
 	cmocka_unit_test(test_profile_of_nothing),
 	cmocka_unit_test(test_profile_chooses),
+	cmocka_unit_test(test_native_refuses),
+	cmocka_unit_test(test_interleaved_numbers),
 	cmocka_unit_test(test_native),
 };
 
