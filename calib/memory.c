@@ -2,6 +2,7 @@
 #include "calib/memory.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,12 +55,18 @@ static u64 footprint(const struct mut_shape *sh, u32 level)
 }
 
 /* Where 4K pages are all there is, level 2 of the TLB adds to every access. */
-static double tlb_share(const struct mut_chase *c, const struct calib_tlb *tlb)
+static void less_tlb(struct calib_latency *out, const struct mut_chase *c,
+		     const struct calib_tlb *tlb)
 {
 	const struct calib_level *l = tlb->level[c->size];
+	double half = out->spread * out->cycles;
 
-	return l[0].is_found && mut_pages(c) > l[0].entries * 2
-		? l[1].hit_cycles : 0;
+	if (!out->is_found || !l[0].is_found ||
+	    mut_pages(c) <= l[0].entries * 2 || !l[1].hit_cycles)
+		return;
+	half += l[1].spread * fabs(l[1].hit_cycles);
+	out->cycles -= l[1].hit_cycles;
+	out->spread = stat_share(half, out->cycles);
 }
 
 static int caches(struct mut *m, const struct calib_tlb *tlb,
@@ -80,7 +87,7 @@ static int caches(struct mut *m, const struct calib_tlb *tlb,
 		rc = keep(mut_chase(m, &c, &s, e), &s, &out->cache[i], e);
 		if (rc)
 			return rc;
-		out->cache[i].cycles -= tlb_share(&c, tlb);
+		less_tlb(&out->cache[i], &c, tlb);
 	}
 	return 0;
 }

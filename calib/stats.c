@@ -52,9 +52,21 @@ struct stat_summary stat_summarise(double *v, u32 n)
 	return s;
 }
 
+double stat_half(const struct stat_summary *s)
+{
+	return (s->hi - s->lo) / 2;
+}
+
+double stat_share(double half, double value)
+{
+	if (!half)
+		return 0;
+	return value ? half / fabs(value) : INFINITY;
+}
+
 double stat_spread(const struct stat_summary *s)
 {
-	return s->median ? (s->hi - s->lo) / 2 / fabs(s->median) : 0;
+	return s->median ? stat_half(s) / fabs(s->median) : 0;
 }
 
 void stat_line(const double *x, const double *y, u32 n, double *a, double *b)

@@ -29,6 +29,11 @@ double stat_median(double *v, u32 n);   /* sorts @v */
 /* Half the interval's width as a share of the median; 0 for one value. */
 double stat_spread(const struct stat_summary *s);
 
+/* The same in the values' unit, and as a share of @value, which was made from
+ * them: of a difference both halves count and the difference is the value. */
+double stat_half(const struct stat_summary *s);
+double stat_share(double half, double value);
+
 /* stat_quantile - @q in 0..1 of sorted @v, nearest rank. */
 double stat_quantile(const double *sorted, u32 n, double q);
 

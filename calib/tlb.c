@@ -44,7 +44,7 @@ static double event_of(const struct probe *p, const struct mut_sample *s)
 }
 
 /* As many lines in as few pages: what data cost. */
-static int data_cycles(struct probe *p, u64 lines, double *out)
+static int data_cycles(struct probe *p, u64 lines, struct stat_summary *out)
 {
 	struct mut_chase c = { .size = p->size };
 	struct mut_sample s;
@@ -54,23 +54,24 @@ static int data_cycles(struct probe *p, u64 lines, double *out)
 	c.nr = (lines + most - 1) / most;
 	c.lines = (u32)(lines / c.nr);
 	rc = mut_chase(p->m, &c, &s, p->e);
-	*out = s.cycles.low;
+	*out = s.cycles;
 	return rc;
 }
 
 static int cycles_of(struct probe *p, const struct mut_chase *c, double *out,
 		     double *spread)
 {
+	struct stat_summary data;
 	struct mut_sample s;
-	double data;
 	int rc = mut_chase(p->m, c, &s, p->e);
 
 	if (rc)
 		return rc;
 	rc = data_cycles(p, mut_pages(c) * mut_or_1(c->orders), &data);
-	*out = s.cycles.low - data;
+	*out = s.cycles.low - data.low;
 	if (spread)
-		*spread = stat_spread(&s.cycles);
+		*spread = stat_share(stat_half(&s.cycles) + stat_half(&data),
+				     *out);
 	return rc;
 }
 
@@ -329,19 +330,14 @@ static void whole_sets(struct calib_level *l)
 {
 	u64 best = 0;
 
-	if (!l->ways || l->ways == l->entries || l->misses_at < l->entries + 2)
+	if (!l->ways || l->ways == l->entries || l->misses_at < l->fits_at + 2)
 		return;
 	for (u64 n = (l->entries + l->ways - 1) / l->ways * l->ways;
 	     n < l->misses_at; n += l->ways)
 		if (!best || zeros_of(n / l->ways) > zeros_of(best / l->ways))
 			best = n;
-	if (!best)
-		return;
-	snprintf(l->note, sizeof(l->note), "between %llu and %llu; as whole "
-		 "sets", (unsigned long long)l->entries,
-		 (unsigned long long)l->misses_at);
-	l->entries = best;
-	l->misses_at = best + 1;
+	if (best)
+		l->entries = best;
 }
 
 /* Few ways are the rule, and quick to ask for; many pages in as many tables are
@@ -371,6 +367,7 @@ static int find_ways(struct probe *p, struct calib_level *l)
 			return rc;
 	}
 	p->is_coarse = false;
+	l->ways_seen = l->ways;
 	/* By the clock, a few conflicts elsewhere look like the last ways. */
 	if (!p->by_events && l->ways > l->entries / 4 * 3)
 		l->ways = l->entries;
@@ -396,7 +393,8 @@ static int find_hit(struct probe *p, const struct calib_level *l1,
 		if (!rc && s.ev[MUT_L1_MISS] > NO_MISS)
 			l2->hit_cycles = (s.cycles.median - base) /
 				s.ev[MUT_L1_MISS];
-		l2->spread = stat_spread(&s.cycles);
+		l2->spread = stat_share(stat_half(&s.cycles),
+					s.cycles.median - base);
 		return rc;
 	}
 	return cycles_of(p, &c, &l2->hit_cycles, &l2->spread);
@@ -569,6 +567,7 @@ static int find_level(struct probe *p, struct calib_level *l)
 
 	if (rc || !l->is_found)
 		return rc;
+	l->fits_at = l->entries;
 	return find_ways(p, l);
 }
 
@@ -588,8 +587,14 @@ static int find_size(struct probe *p, calib_progress *progress, void *arg)
 		if (!l[p->level].is_found)
 			break;
 	}
+	if (!rc && !l[0].is_found)
+		snprintf(l[1].note, sizeof(l[1].note), "level 1 was not found");
 	if (!rc && l[0].is_found)
 		rc = find_hit(p, &l[0], &l[1]);
+	if (rc == -E2BIG && l[0].is_found) {
+		snprintf(l[1].note, sizeof(l[1].note), "%.150s", p->e->text);
+		rc = 0;
+	}
 	return rc;
 }
 
@@ -612,7 +617,10 @@ int calib_tlb(struct mut *m, struct calib_tlb *out, calib_progress *progress,
 		rc = find_walk(&p, out->level[MUT_4K][1].entries);
 		if (!rc)
 			rc = p.by_events ? pde_by_events(&p) : pde_by_clock(&p);
-		if (rc)
+		if (rc == -E2BIG)
+			snprintf(out->walk.note, sizeof(out->walk.note),
+				 "%.150s", p.e->text);
+		else if (rc)
 			return rc;
 	}
 	p.size = MUT_2M;

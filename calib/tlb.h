@@ -21,11 +21,14 @@
 
 struct calib_level {
 	bool is_found;
-	u64 entries;            /* the most that fit                          */
+	u64 entries;            /* the most that fit; where the clock left an
+				 * interval, whole sets within it             */
+	u64 fits_at;            /* the most seen to fit                       */
 	u64 misses_at;          /* the fewest seen not to fit                 */
 	u64 ways;               /* == entries: full; 0: not found             */
+	u64 ways_seen;          /* by the clock, over 3/4 of all count as all */
 	double hit_cycles;      /* level 2: on top of level 1's               */
-	double spread;          /* of the cycles, see stat_spread()           */
+	double spread;          /* of hit_cycles, see stat_share()            */
 	char note[160];         /* why not, or what is odd; ""                */
 };
 

@@ -132,11 +132,11 @@ static void put_cost(struct host_profile *p, enum cost cost, double cycles,
 		     double spread, const char *what)
 {
 	bool is_ns = !strcmp(machine_cost_unit(cost), "ns");
+	char how[64];
 
 	p->cost[cost].value = is_ns ? cycles / p->hz * 1e9 : cycles;
-	snprintf(p->cost[cost].source, sizeof(p->cost[cost].source),
-		 "clock: +- %.1f %%%s; %s", 100 * spread,
-		 spread > UNSTABLE ? ", unstable" : "", what);
+	snprintf(p->cost[cost].source, sizeof(p->cost[cost].source), "%s; %s",
+		 host_profile_spread(spread, how, sizeof(how)), what);
 }
 
 static void put_memory(struct host_profile *p, u32 nr_nodes)
@@ -278,15 +278,13 @@ static int calibrate(const struct cfg *cfg, struct host_profile *p,
 	return rc;
 }
 
-static int save(const char *path, const struct host_profile *p, struct err *e)
+static void print_cycles(const char *what, double cycles, const char *note)
 {
-	struct outfile o;
-	int rc = outfile_open(&o, path ? path : "-", e);
-
-	if (rc)
-		return rc;
-	host_profile_write(p, o.f);
-	return outfile_commit(&o, e);
+	if (cycles > 0)
+		fprintf(stderr, "%s: %.1f cycles\n", what, cycles);
+	else
+		fprintf(stderr, "%s: not found%s%s\n", what, *note ? ", " : "",
+			note);
 }
 
 /* What people want to know first, to stderr: stdout may be the profile. */
@@ -304,9 +302,12 @@ static void print_summary(const struct host_profile *p, const char *out)
 				(unsigned long long)a.entries,
 				a.entries_source);
 		}
-	fprintf(stderr, "level 2 hit +%.1f cycles, walk +%.1f; memory %.0f "
-		"cycles\n", p->tlb.level[0][1].hit_cycles, p->tlb.walk.cycles,
-		p->memory.dram[0][0].cycles);
+	print_cycles("level 2 hit", p->tlb.level[0][1].hit_cycles,
+		     p->tlb.level[0][1].note);
+	print_cycles("walk", p->tlb.walk.is_found ? p->tlb.walk.cycles : 0,
+		     p->tlb.walk.note);
+	print_cycles("memory", p->memory.dram[0][0].cycles,
+		     p->memory.dram[0][0].note);
 	fputs(p->notes, stderr);
 	if (out)
 		fprintf(stderr, "%s: try 'tlbemu validate --machine %s%s'\n", out,
@@ -318,11 +319,21 @@ static int run(void *arg, struct opt_set *set, char **words, u32 n)
 	const struct cfg *cfg = arg;
 	struct host_profile *p = calloc(1, sizeof(*p));
 	struct err e = { "" };
-	int rc = p ? calibrate(cfg, p, &e) : err_set(&e, -ENOMEM,
-						      "out of memory");
+	struct outfile o;
+	int rc = p ? 0 : err_set(&e, -ENOMEM, "out of memory");
 
+	/* What cannot be written is known before a minute of measuring. */
 	if (!rc)
-		rc = save(cfg->out, p, &e);
+		rc = outfile_open(&o, cfg->out ? cfg->out : "-", &e);
+	if (!rc) {
+		rc = calibrate(cfg, p, &e);
+		if (rc) {
+			outfile_discard(&o);
+		} else {
+			host_profile_write(p, o.f);
+			rc = outfile_commit(&o, &e);
+		}
+	}
 	if (!rc)
 		print_summary(p, cfg->out);
 	free(p);

@@ -51,22 +51,26 @@ u32 host_fit_steps(void)
 	return ARRAY_LEN(fits);
 }
 
-/* Cycles; *@spread of the first. */
-static int measure(struct mut *m, const struct fit *f, double *cycles,
-		   struct stat_summary *first, struct err *e)
+/* Cycles of work - less; half the intervals of both together. */
+struct span {
+	double cycles, half;
+	u32 n;
+};
+
+static int measure(struct mut *m, const struct fit *f, struct span *out,
+		   struct err *e)
 {
 	struct mut_sample s;
 	int rc = mut_work(m, &f->work, &s, e);
 
 	if (rc)
 		return rc;
-	*cycles = s.cycles.low;
-	if (first)
-		*first = s.cycles;
-	if (f->has_less) {
-		rc = mut_work(m, &f->less, &s, e);
-		*cycles -= s.cycles.low;
-	}
+	*out = (struct span){ s.cycles.low, stat_half(&s.cycles), s.cycles.n };
+	if (!f->has_less)
+		return 0;
+	rc = mut_work(m, &f->less, &s, e);
+	out->cycles -= s.cycles.low;
+	out->half += stat_half(&s.cycles);
 	return rc;
 }
 
@@ -79,46 +83,59 @@ static enum cost cost_of_fit(const struct fit *f, const struct mut_shape *sh)
 	return f->cost;
 }
 
-/* Cycles of @cost with which the model needs @want; NAN: it has no part. */
+/* Cycles of @cost with which the model takes @want, and their half interval;
+ * NAN: it has no part. */
 static int invert(struct mut *model, struct machine *m, const struct fit *f,
-		  enum cost cost, double want, double *out, struct err *e)
+		  enum cost cost, const struct span *want, struct span *out,
+		  struct err *e)
 {
 	u64 now = m->cost[cost];
-	double with, without;
-	int rc = measure(model, f, &without, NULL, e);
+	struct span with, without;
+	double slope;
+	int rc = measure(model, f, &without, e);
 
 	if (rc)
 		return rc;
 	m->cost[cost] = now + PROBE;
-	rc = measure(model, f, &with, NULL, e);
+	rc = measure(model, f, &with, e);
 	m->cost[cost] = now;
 	if (rc)
 		return rc;
-	*out = with > without ? (double)now + (want - without) /
-		((with - without) / PROBE) : NAN;
+	slope = (with.cycles - without.cycles) / PROBE;
+	*out = (struct span){ .cycles = NAN, .n = want->n };
+	if (slope <= 0)
+		return 0;
+	out->cycles = (double)now + (want->cycles - without.cycles) / slope;
+	out->half = want->half / slope;
 	return 0;
 }
 
-static void keep(struct host_profile *p, const struct machine *m,
-		 enum cost cost, const struct fit *f,
-		 const struct stat_summary *s, double cycles)
+void host_fit_keep(struct host_profile *p, const struct machine *m,
+		   enum cost cost, double cycles, double half, u32 n,
+		   const char *what)
 {
 	struct found_cost *c = &p->cost[cost];
 	bool is_ns = !strcmp(machine_cost_unit(cost), "ns");
+	double possible = cycles < 0 ? 0 : cycles > MAX_CYCLES ? MAX_CYCLES
+							       : cycles;
 	char how[80];
 
-	c->value = is_ns ? cycles / (double)m->hz * 1e9 : cycles;
-	host_profile_source(s, how, sizeof(how));
-	snprintf(c->source, sizeof(c->source), "%s; %s", how, f->what);
+	c->value = is_ns ? possible / (double)m->hz * 1e9 : possible;
+	if (cycles == possible)
+		host_profile_source(n, stat_share(half, cycles), how,
+				    sizeof(how));
+	else
+		snprintf(how, sizeof(how), "assumed: %.0f cycles would come out, "
+			 "impossible", cycles);
+	snprintf(c->source, sizeof(c->source), "%s; %s", how, what);
 }
 
 static int fit(struct host_profile *p, struct mut *host, struct mut *model,
 	       struct machine *m, const struct fit *f, struct err *e)
 {
 	enum cost cost = cost_of_fit(f, &host->shape);
-	struct stat_summary s;
-	double want, cycles;
-	int rc = measure(host, f, &want, &s, e);
+	struct span want, found;
+	int rc = measure(host, f, &want, e);
 
 	if (rc == -ENOTSUP || rc == -E2BIG) {
 		host_profile_note(p, "%s was not measured: %.150s",
@@ -126,26 +143,24 @@ static int fit(struct host_profile *p, struct mut *host, struct mut *model,
 		return 0;
 	}
 	if (!rc)
-		rc = invert(model, m, f, cost, want, &cycles, e);
+		rc = invert(model, m, f, cost, &want, &found, e);
 	if (rc)
 		return rc;
-	if (isnan(cycles)) {
+	if (isnan(found.cycles)) {
 		host_profile_note(p, "%s was not found: the model does not "
 				  "charge it for this; CPUs 0 and 1 of the "
 				  "model are not those that may be used here",
 				  machine_cost_name(cost));
 		return 0;
 	}
-	if (cycles < 0) {
+	if (found.cycles < 0)
 		host_profile_note(p, "%s would be negative (%.0f cycles): the "
 				  "model charges more for %s than this host "
-				  "takes", machine_cost_name(cost), cycles,
-				  mut_op_name(f->work.op));
-		cycles = 0;
-	}
-	cycles = cycles < MAX_CYCLES ? cycles : MAX_CYCLES;
-	m->cost[cost] = (u64)(cycles + 0.5);
-	keep(p, m, cost, f, &s, cycles);
+				  "takes", machine_cost_name(cost),
+				  found.cycles, mut_op_name(f->work.op));
+	host_fit_keep(p, m, cost, found.cycles, found.half, found.n, f->what);
+	m->cost[cost] = found.cycles < 0 ? 0 : found.cycles > MAX_CYCLES ?
+		(u64)MAX_CYCLES : (u64)(found.cycles + 0.5);
 	return 0;
 }
 
@@ -163,6 +178,11 @@ static int ceiling(struct host_profile *p, struct mut *host, struct err *e)
 		struct mut_sample s;
 		int rc = mut_work(host, &w, &s, e);
 
+		if (rc == -E2BIG) {
+			host_profile_note(p, "no ceiling of single-page flushes "
+					  "was looked for: %.150s", e->text);
+			return 0;
+		}
 		if (rc)
 			return rc;
 		if (i && 1 - s.cycles.low / before > best) {

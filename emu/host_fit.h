@@ -14,6 +14,13 @@
 int host_fit(struct host_profile *p, struct mut *host, struct machine *m,
 	     calib_progress *progress, void *arg, struct err *e);
 
+/* host_fit_keep - @cycles (+- @half, of @n repetitions) of @m become the cost in
+ * @p, by the clock; what no cost can be becomes the nearest that one can, and
+ * is assumed. */
+void host_fit_keep(struct host_profile *p, const struct machine *m,
+		   enum cost cost, double cycles, double half, u32 n,
+		   const char *what);
+
 /* How many times host_fit() calls @progress. */
 u32 host_fit_steps(void);
 

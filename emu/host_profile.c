@@ -1,6 +1,7 @@
 /* A profile of this host as text. */
 #include "emu/host_profile.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -22,13 +23,23 @@ void host_profile_note(struct host_profile *p, const char *fmt, ...)
 		strcpy(p->notes + n, "\n");
 }
 
-const char *host_profile_source(const struct stat_summary *s, char *buf,
-				size_t size)
+const char *host_profile_spread(double spread, char *buf, size_t size)
 {
-	double spread = stat_spread(s);
+	if (!(spread < 10))
+		snprintf(buf, size, "clock: less than its noise, unstable");
+	else
+		snprintf(buf, size, "clock: +- %.1f %%%s", 100 * spread,
+			 spread > UNSTABLE ? ", unstable" : "");
+	return buf;
+}
 
-	snprintf(buf, size, "clock: fastest tenth of %u, +- %.1f %%%s", s->n,
-		 100 * spread, spread > UNSTABLE ? ", unstable" : "");
+const char *host_profile_source(u32 n, double spread, char *buf, size_t size)
+{
+	char how[64];
+
+	host_profile_spread(spread, how, sizeof(how));
+	snprintf(buf, size, "clock: fastest tenth of %u,%s", n,
+		 how + strlen("clock:"));
 	return buf;
 }
 
@@ -67,14 +78,6 @@ static void put_u64(FILE *f, const char *key, u64 value, const char *source)
 	put(f, key, text, source);
 }
 
-static const char *how(const struct host_profile *p, double spread, char *buf,
-		       size_t size)
-{
-	snprintf(buf, size, "%s: +- %.1f %%%s", p->tlb.by_events ? "papi"
-		 : "clock", 100 * spread, spread > UNSTABLE ? ", unstable" : "");
-	return buf;
-}
-
 /* ---- which array --------------------------------------------------------------------- */
 
 static bool is_within(double a, double b, double share)
@@ -82,39 +85,75 @@ static bool is_within(double a, double b, double share)
 	return a > b ? a - b <= share * b : b - a <= share * b;
 }
 
+static const char *reason(const struct calib_level *l)
+{
+	return *l->note ? l->note : "calibration did not come to it";
+}
+
+/* What was seen, and what was made of it. */
+static void measured_entries(const struct host_profile *p,
+			     const struct calib_level *l,
+			     const struct cpuid_tlb *told,
+			     struct chosen_array *c)
+{
+	char made[48] = "";
+
+	c->entries = l->entries;
+	if (l->fits_at != l->entries)
+		snprintf(made, sizeof(made), "; rounded to whole sets of %llu",
+			 (unsigned long long)l->ways);
+	snprintf(c->entries_source, sizeof(c->entries_source), "%s: %llu pages "
+		 "fit, %llu do not%s%s", p->tlb.by_events ? "papi" : "clock",
+		 (unsigned long long)l->fits_at,
+		 (unsigned long long)l->misses_at, made,
+		 !told ? "" : told->entries == l->entries ? ", as CPUID says" :
+		 "; CPUID says otherwise");
+}
+
+/* CPUID hides the unit of its sizes of level 2. */
+static bool is_guess(const struct host_profile *p, const struct cpuid_tlb *told)
+{
+	return told->level == 2 && p->cpuid.guesses_unit;
+}
+
+static void told_entries(const struct host_profile *p,
+			 const struct calib_level *l,
+			 const struct cpuid_tlb *told, struct chosen_array *c)
+{
+	char why[160];
+
+	c->entries = told->entries;
+	if (l->is_found)
+		snprintf(why, sizeof(why), "the clock's step at %llu is near",
+			 (unsigned long long)l->fits_at);
+	else
+		snprintf(why, sizeof(why), "not measured, %.120s", reason(l));
+	if (is_guess(p, told))
+		snprintf(c->entries_source, sizeof(c->entries_source),
+			 "assumed: CPUID's field, if it counts in units of 32, "
+			 "which this hypervisor hides; %s", why);
+	else
+		snprintf(c->entries_source, sizeof(c->entries_source),
+			 "cpuid: %s", why);
+}
+
 static void choose_entries(const struct host_profile *p,
 			   const struct calib_level *l,
 			   const struct cpuid_tlb *told, struct chosen_array *c)
 {
-	const char *by = p->tlb.by_events ? "papi" : "clock";
+	bool is_same = l->is_found && told && told->entries == l->entries;
 
-	if (l->is_found && told && told->entries != l->entries)
+	if (l->is_found && told && !is_same)
 		snprintf(c->disagreement, sizeof(c->disagreement), "measured "
-			 "%llu entries, CPUID says %u",
-			 (unsigned long long)l->entries, told->entries);
-	if (l->is_found && (!told || p->tlb.by_events ||
+			 "%llu entries, CPUID says %u%s",
+			 (unsigned long long)l->fits_at, told->entries,
+			 is_guess(p, told) ? " (if in units of 32)" : "");
+	if (l->is_found && (!told || is_same || p->tlb.by_events ||
 			    !is_within((double)l->entries, told->entries,
-				       SMEARED) ||
-			    told->entries == l->entries)) {
-		c->entries = l->entries;
-		snprintf(c->entries_source, sizeof(c->entries_source), "%s: %llu "
-			 "pages fit, %llu do not%s%s", by,
-			 (unsigned long long)l->entries,
-			 (unsigned long long)l->misses_at,
-			 told && told->entries == l->entries ? ", as CPUID says"
-			 : told ? "; CPUID says otherwise" : "", "");
-		return;
-	}
-	if (told) {
-		c->entries = told->entries;
-		if (l->is_found)
-			snprintf(c->entries_source, sizeof(c->entries_source),
-				 "cpuid: the clock's step at %llu is near",
-				 (unsigned long long)l->entries);
-		else
-			snprintf(c->entries_source, sizeof(c->entries_source),
-				 "cpuid: not measured, %.120s", l->note);
-	}
+				       SMEARED)))
+		measured_entries(p, l, told, c);
+	else if (told)
+		told_entries(p, l, told, c);
 }
 
 static void choose_ways(const struct host_profile *p,
@@ -124,13 +163,18 @@ static void choose_ways(const struct host_profile *p,
 	const char *by = p->tlb.by_events ? "papi" : "clock";
 	u64 ways = told ? told->ways == CPUID_FULL ? c->entries : told->ways : 0;
 	bool is_full = l->ways && l->ways == l->entries;
+	char made[64] = "";
 
 	if (l->is_found && (is_full || (l->ways > 1 &&
 					c->entries % l->ways == 0))) {
 		c->ways = is_full ? c->entries : l->ways;
+		if (l->ways_seen && l->ways_seen != l->ways)
+			snprintf(made, sizeof(made), ", %llu seen, taken as "
+				 "full", (unsigned long long)l->ways_seen);
 		snprintf(c->ways_source, sizeof(c->ways_source), "%s: pages of "
-			 "one set%s", by, c->ways == ways ? ", as CPUID says"
-			 : ways ? "; CPUID's field says otherwise" : "");
+			 "one set%s%s", by, made, c->ways == ways ?
+			 ", as CPUID says" :
+			 ways ? "; CPUID's field says otherwise" : "");
 		return;
 	}
 	if (ways && c->entries % ways == 0) {
@@ -228,10 +272,11 @@ static void write_array(const struct host_profile *p, u32 level, u32 size,
 			 is_there ? of->hit_cycles : 8);
 		put(f, "hit_cycles", text, !is_there ?
 		    "assumed: not found" : of == l ?
-		    how(p, of->spread, source, sizeof(source)) :
+		    host_profile_spread(of->spread, source,
+					sizeof(source)) :
 		    "assumed: as for 4K pages");
 	}
-	put(f, "source", "published: the shape that calibration asks for", "");
+	put(f, "source", "assumed: the shape that calibration asks for", "");
 }
 
 static void write_walks(const struct host_profile *p, FILE *f)
@@ -252,13 +297,41 @@ static void write_walks(const struct host_profile *p, FILE *f)
 	put(f, "count", "1", "assumed: a chase has one walk at a time");
 }
 
+/* A level is no faster than the one before and no slower than memory; what the
+ * clock says against that is not believed. Return: the one before for the next. */
+static double choose_cache(const struct host_profile *p, u32 level,
+			   double before, char *source, size_t size)
+{
+	static const double usual[NR_CACHE_LEVELS] = { 4, 14, 50 };
+	const struct calib_latency *l = &p->memory.cache[level];
+	const struct calib_latency *memory = &p->memory.dram[0][0];
+	double top = memory->is_found && memory->cycles > before ?
+		memory->cycles : INFINITY;
+	double v = usual[level] > before ? usual[level] : before + 1;
+
+	if (l->is_found && l->cycles >= before && l->cycles <= top) {
+		host_profile_spread(l->spread, source, size);
+		return l->cycles;
+	}
+	v = v < top ? v : (before + top) / 2;
+	if (l->is_found)
+		snprintf(source, size, "assumed: the clock says %.1f, which is "
+			 "%s", l->cycles, l->cycles < before ?
+			 "faster than the level before" :
+			 "slower than memory");
+	else
+		snprintf(source, size, "assumed: not measured, %.120s",
+			 *l->note ? l->note : "calibration did not come to it");
+	return v;
+}
+
 static void write_caches(const struct host_profile *p, FILE *f)
 {
 	static const char *const names[] = { "l1d", "l2", "llc" };
-	char source[64], text[24], size[UNITS_MAX_TEXT];
+	char source[200], text[24], size[UNITS_MAX_TEXT];
+	double latency = 1;
 
 	for (u32 i = 0; i < NR_CACHE_LEVELS; i++) {
-		const struct calib_latency *l = &p->memory.cache[i];
 		const struct cache_geometry *g = &p->cache[i];
 
 		if (!g->bytes)
@@ -268,11 +341,9 @@ static void write_caches(const struct host_profile *p, FILE *f)
 		    "hwloc");
 		put_u64(f, "ways", g->nr_ways ? g->nr_ways : 16,
 			g->nr_ways ? "hwloc" : "assumed: hwloc does not know");
-		snprintf(text, sizeof(text), "%.0f",
-			 l->is_found ? l->cycles : 4.0 + 12 * i * i);
-		put(f, "latency", text, l->is_found ?
-		    how(p, l->spread, source, sizeof(source)) :
-		    "assumed: not measured");
+		latency = choose_cache(p, i, latency, source, sizeof(source));
+		snprintf(text, sizeof(text), "%.0f", latency);
+		put(f, "latency", text, source);
 	}
 }
 

@@ -2,7 +2,8 @@
  *
  * Every value names its source: "clock" (the tenth percentile of N repetitions,
  * since interruptions only add; with half the 95 % interval of their median in
- * percent, "unstable" from 10 % on), "papi" (counted events), "hwloc", "cpuid",
+ * percent, of a difference those of both in percent of what is written;
+ * "unstable" from 10 % on), "papi" (counted events), "hwloc", "cpuid",
  * or "assumed" and why.
  */
 #ifndef EMU_HOST_PROFILE_H
@@ -43,14 +44,15 @@ void host_profile_write(const struct host_profile *p, FILE *f);
 void host_profile_note(struct host_profile *p, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* "clock: fastest tenth of 9, +- 3 %", to @buf. */
-const char *host_profile_source(const struct stat_summary *s, char *buf,
-				size_t size);
+/* "clock: +- 3 %" and "clock: fastest tenth of 9, +- 3 %", to @buf; @spread as
+ * stat_share() has it. */
+const char *host_profile_spread(double spread, char *buf, size_t size);
+const char *host_profile_source(u32 n, double spread, char *buf, size_t size);
 
 /* The array that the profile will have for data of @size at @level, and why. */
 struct chosen_array {
 	u64 entries, ways;
-	char entries_source[200], ways_source[200];
+	char entries_source[256], ways_source[200];
 	char disagreement[200];         /* ""                                 */
 };
 void host_profile_choose(const struct host_profile *p, u32 level, u32 size,

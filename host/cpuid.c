@@ -56,31 +56,31 @@ static void amd_l1(struct cpuid_info *info, u32 reg, u8 sizes)
 }
 
 /* L2TlbSizeX32. Some hypervisors hide the bit and not the sizes it is about: a
- * second level hardly larger than the first is in units of 32, too. */
-static bool is_scaled(const struct cpuid_info *info, u32 top, cpuid_fn *fn,
-		      void *arg)
+ * second level hardly larger than the first is in units of 32, too, we guess. */
+static u32 scale_of(struct cpuid_info *info, u32 top, cpuid_fn *fn, void *arg)
 {
 	u32 r[4];
 
 	if (top < 0x80000006)
-		return false;
+		return 1;
 	if (top >= 0x80000021) {
 		fn(arg, 0x80000021, 0, r);
 		if (r[EAX] >> 14 & 1)
-			return true;
+			return 32;
 	}
 	fn(arg, 0x80000006, 0, r);
-	return info->family >= 0x1a && (r[EBX] >> 16 & 0xfff) < 512;
+	info->guesses_unit = info->family >= 0x1a &&
+		(r[EBX] >> 16 & 0xfff) < 512;
+	return info->guesses_unit ? 32 : 1;
 }
 
 static void decode_amd(struct cpuid_info *info, cpuid_fn *fn, void *arg)
 {
-	u32 r[4], top, scale = 1;
+	u32 r[4], top, scale;
 
 	fn(arg, 0x80000000, 0, r);
 	top = r[EAX];
-	if (is_scaled(info, top, fn, arg))
-		scale = 32;
+	scale = scale_of(info, top, fn, arg);
 	if (top >= 0x80000006) {
 		fn(arg, 0x80000005, 0, r);
 		amd_l1(info, r[EBX], 1);

@@ -31,6 +31,7 @@ struct cpuid_info {
 	u32 invlpgb_pages;      /* 0: no INVLPGB                              */
 	struct cpuid_tlb tlb[CPUID_MAX_TLBS];
 	u32 nr_tlbs;
+	bool guesses_unit;      /* of level 2's sizes: the bit is hidden      */
 };
 
 /* cpuid_read - false: not an x86. */

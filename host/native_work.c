@@ -12,7 +12,7 @@
 #include "host/native_impl.h"
 
 #define MAX_OTHERS 64u
-#define STREAM_BYTES (64u << 20)        /* beyond most last-level caches      */
+#define STREAM_BYTES (64ull << 20)      /* beyond most last-level caches      */
 #define HANDOVERS 200u
 #define EMPTY_READS 64u
 
@@ -196,33 +196,53 @@ static int calls(struct native *n, const struct mut_work *w,
 
 /* ---- streams, system calls ---------------------------------------------------------- */
 
+/* Half of it is copied to the other half; as much as --memory leaves. */
+static int stream_bytes(const struct native *n, u64 least, u64 *out,
+			struct err *e)
+{
+	u64 bytes = n->cfg.max_bytes < STREAM_BYTES ? n->cfg.max_bytes
+						    : STREAM_BYTES;
+
+	*out = bytes / least * least;
+	if (*out)
+		return 0;
+	return err_set(e, -E2BIG, "a stream of %llu bytes is more than the "
+		       "%llu that may be used here",
+		       (unsigned long long)least,
+		       (unsigned long long)n->cfg.max_bytes);
+}
+
+static void stream_once(enum mut_op op, char *buf, u64 bytes, u64 at, u64 n)
+{
+	if (op == MUT_ZERO)
+		memset(buf + at, 0, n);
+	else
+		memcpy(buf + at, buf + (at + bytes / 2) % bytes, n);
+	__asm__ volatile("" ::: "memory");
+}
+
 static int stream(struct native *n, const struct mut_work *w,
 		  struct mut_sample *s, struct err *e)
 {
-	u64 page = mut_page_bytes(w->size), at = 0, batch;
+	u64 page = mut_page_bytes(w->size), at = 0, bytes;
+	u64 batch = w->size == MUT_2M ? 1 : 64;
 	char *buf;
 	struct reps r;
-	int rc = native_map(n, w->size, STREAM_BYTES, &buf, e);
+	int rc = stream_bytes(n, 2 * batch * page, &bytes, e);
 
+	if (!rc)
+		rc = native_map(n, w->size, bytes, &buf, e);
 	if (rc)
 		return rc;
-	memset(buf, 1, STREAM_BYTES);
-	batch = w->size == MUT_2M ? 1 : 64;
+	memset(buf, 1, bytes);
 	reps_begin(&r, n->cfg.request_ns);
 	while (reps_go_on(&r)) {
 		u64 t;
 
-		if (at + 2 * batch * page > STREAM_BYTES)
-			at = 0;
 		r.hz = clock_core_hz();
 		t = clock_ticks();
-		for (u64 i = 0; i < batch; i++, at += page)
-			if (w->op == MUT_ZERO)
-				memset(buf + at, 0, page);
-			else
-				memcpy(buf + at, buf + (at + STREAM_BYTES / 2) %
-				       STREAM_BYTES, page);
-		__asm__ volatile("" ::: "memory");
+		for (u64 i = 0; i < batch; i++, at = (at + page) % bytes)
+			stream_once(w->op, buf, bytes, at, page);
 		t = clock_ticks() - t;
 		reps_add(&r, (double)t, (double)batch);
 	}
@@ -255,6 +275,11 @@ static int on_pages(struct native *n, const struct mut_work *w,
 	int rc;
 
 	p.bytes = p.pages * mut_page_bytes(w->size);
+	if (p.bytes > n->cfg.max_bytes)
+		return err_set(e, -E2BIG, "%llu bytes are more than the %llu "
+			       "that may be used here",
+			       (unsigned long long)p.bytes,
+			       (unsigned long long)n->cfg.max_bytes);
 	/* A gap, so that nothing is merged. */
 	rc = native_map(n, w->size, 2 * p.bytes + (4u << 20), &p.at, e);
 	if (rc)

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "cpu/profile.h"
+#include "emu/host_fit.h"
 #include "emu/host_profile.h"
 #include "emu/mut_emulated.h"
 #include "host/clock.h"
@@ -50,6 +51,7 @@ static void test_cpuid_zen5(void **state)
 	assert_true(cpuid_find(&info, 2, 0, &t));
 	assert_int_equal(t.entries, 4096);
 	assert_int_equal(t.ways, 8);
+	assert_true(info.guesses_unit);
 	assert_int_equal(host_pmu_of(info.vendor, info.family, info.model,
 				     &prefix), PMU_ZEN);
 	assert_string_equal(prefix, "amd64_fam1ah_zen5");
@@ -122,17 +124,114 @@ static struct host_profile *blank(void)
 	return p;
 }
 
-/* Nothing could be measured: all is assumed, and the profile loads. */
+static const struct machine_value *value_of(const struct profile *q,
+					    const char *key)
+{
+	for (u32 i = 0; i < q->nr_values; i++)
+		if (!strcmp(q->value[i].key, key))
+			return &q->value[i];
+	fail_msg("the profile has no %s", key);
+	return NULL;
+}
+
+/* Nothing could be measured: all is assumed and says why, and the profile
+ * loads. */
 static void test_profile_of_nothing(void **state)
 {
+	static const char *const keys[] = {
+		"tlb.l1d_4k.entries", "tlb.l1d_2m.entries", "tlb.l2d_4k.entries",
+		"tlb.l2d_2m.entries", "tlb.l1d_4k.ways", "tlb.l2d_4k.hit_cycles",
+		"psc.pde", "walker.count", "cache.l1d.latency",
+		"cache.l2.latency", "cache.llc.latency", "syscall", "walk_load",
+		"dram_local_ns",
+	};
 	struct host_profile *p = blank();
-	struct profile *q = reread(p);
+	struct profile *q;
 
-	for (u32 i = 0; i < q->nr_values; i++)
-		if (q->value[i].part == PART_TLB &&
-		    strstr(q->value[i].key, "entries"))
-			assert_true(machine_is_assumed(q->value[i].source));
+	for (u32 i = 0; i < NR_CACHE_LEVELS; i++)
+		p->cache[i] = (struct cache_geometry){ .bytes = 32768u << 4 * i,
+						       .nr_ways = 8 };
+	q = reread(p);
+	for (u32 i = 0; i < ARRAY_LEN(keys); i++) {
+		const char *source = value_of(q, keys[i])->source;
+
+		if (!machine_is_assumed(source) || strlen(source) < 15)
+			fail_msg("%s: %s", keys[i], source);
+	}
 	profile_free(q);
+	free(p);
+}
+
+/* Numbers that the clock got wrong are not handed on as measured: a cache that
+ * is slower than memory or faster than the one before, a level 2 whose unit
+ * CPUID hides, a cost below nothing, a difference within its noise. */
+static void test_profile_doubts(void **state)
+{
+	struct host_profile *p = blank();
+	struct machine *m;
+	struct err e = { "" };
+	struct profile *q;
+
+	for (u32 i = 0; i < NR_CACHE_LEVELS; i++) {
+		p->cache[i] = (struct cache_geometry){ .bytes = 32768u << 4 * i,
+						       .nr_ways = 8 };
+		p->memory.cache[i].is_found = true;
+	}
+	p->memory.cache[0].cycles = 4;
+	p->memory.cache[1].cycles = 3.2;
+	p->memory.cache[2].cycles = 412;
+	p->memory.cache[2].spread = 0.01;
+	p->memory.dram[0][0] = (struct calib_latency){ .is_found = true,
+						       .cycles = 295 };
+	p->cpuid.tlb[0] = (struct cpuid_tlb){ 2, true, false, 1, 4096, 8 };
+	p->cpuid.nr_tlbs = 1;
+	p->cpuid.guesses_unit = true;
+	if (machine_create(&m, "zen5-turin", NULL, &e))
+		fail_msg("%s", e.text);
+	host_fit_keep(p, m, COST_PTE_OP, -12, 1, 9, "mprotect");
+	host_fit_keep(p, m, COST_INVLPG, 100, 30, 9, "mprotect");
+	host_fit_keep(p, m, COST_SYSCALL, 1, 40, 9, "getppid");
+	q = reread(p);
+	assert_contains(value_of(q, "cache.l2.latency")->source,
+			"assumed: the clock says 3.2, which is faster");
+	assert_contains(value_of(q, "cache.llc.latency")->source,
+			"assumed: the clock says 412.0, which is slower");
+	assert_true(q->cache[CACHE_LLC].hit_cycles < 295);
+	assert_contains(value_of(q, "tlb.l2d_4k.entries")->source,
+			"assumed: CPUID's field, if it counts in units of 32");
+	assert_contains(value_of(q, "tlb.l2d_4k.entries")->source,
+			"not measured, calibration did not come to it");
+	assert_contains(value_of(q, "pte_op")->source,
+			"assumed: -12 cycles would come out");
+	assert_true(q->cost[COST_PTE_OP] == 0);
+	assert_contains(value_of(q, "invlpg")->source,
+			"clock: fastest tenth of 9, +- 30.0 %, unstable");
+	assert_contains(value_of(q, "syscall")->source,
+			"less than its noise, unstable");
+	machine_destroy(m);
+	profile_free(q);
+	free(p);
+}
+
+/* What was rounded says what was seen. */
+static void test_profile_rounds(void **state)
+{
+	struct host_profile *p = blank();
+	struct chosen_array a;
+
+	p->tlb.level[0][1] = (struct calib_level){ .is_found = true,
+		.entries = 1536, .fits_at = 1529, .misses_at = 1544,
+		.ways = 6, .ways_seen = 6 };
+	host_profile_choose(p, 2, 0, &a);
+	assert_int_equal(a.entries, 1536);
+	assert_string_equal(a.entries_source, "clock: 1529 pages fit, 1544 do "
+			    "not; rounded to whole sets of 6");
+	p->tlb.level[0][0] = (struct calib_level){ .is_found = true,
+		.entries = 64, .fits_at = 64, .misses_at = 65, .ways = 64,
+		.ways_seen = 60 };
+	host_profile_choose(p, 1, 0, &a);
+	assert_string_equal(a.ways_source, "clock: pages of one set, 60 seen, "
+			    "taken as full");
 	free(p);
 }
 
@@ -148,9 +247,10 @@ static void test_profile_chooses(void **state)
 	p->cpuid.tlb[1] = (struct cpuid_tlb){ 2, true, false, 1, 4096, 8 };
 	p->cpuid.nr_tlbs = 2;
 	p->tlb.level[0][0] = (struct calib_level){ .is_found = true,
-		.entries = 92, .misses_at = 93, .ways = 92 };
+		.entries = 92, .fits_at = 92, .misses_at = 93, .ways = 92 };
 	p->tlb.level[0][1] = (struct calib_level){ .is_found = true,
-		.entries = 2048, .misses_at = 2049, .ways = 16,
+		.entries = 2048, .fits_at = 2048, .misses_at = 2049,
+		.ways = 16,
 		.hit_cycles = 6.9, .spread = 0.5 };
 	host_profile_choose(p, 1, 0, &a);
 	assert_int_equal(a.entries, 96);
@@ -246,6 +346,29 @@ static void test_interleaved_numbers(void **state)
 	machine_destroy(m);
 }
 
+/* No more memory than it may have, and a reason where that is too little. */
+static void test_native_memory(void **state)
+{
+	const struct mut_shape shape = { .nr_cpus = 1, .nr_nodes = 1,
+					 .os_cpu = { a_cpu() } };
+	const struct native_cfg cfg = { .request_ns = 1000000,
+					.max_bytes = 1 << 20 };
+	struct mut_work w = { .op = MUT_COPY, .size = MUT_2M };
+	struct mut_sample s;
+	struct err e = { "" };
+	struct mut *m;
+
+	assert_int_equal(mut_native_create(&m, &shape, &cfg, &e), 0);
+	assert_int_equal(mut_work(m, &w, &s, &e), -E2BIG);
+	assert_contains(e.text, "a stream of 4194304 bytes is more than the "
+			"1048576 that may be used here");
+	w = (struct mut_work){ .op = MUT_MUNMAP, .pages = 257 };
+	assert_int_equal(mut_work(m, &w, &s, &e), -E2BIG);
+	w = (struct mut_work){ .op = MUT_ZERO, .size = MUT_4K };
+	assert_int_equal(mut_work(m, &w, &s, &e), 0);
+	mut_native_destroy(m);
+}
+
 /* This host under test, at points so small that it can always do them: no time
  * is asserted, but that there is one. */
 static void test_native(void **state)
@@ -276,9 +399,12 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_cpuid_leaf2),
 	cmocka_unit_test(test_kernel_files),
 	cmocka_unit_test(test_profile_of_nothing),
+	cmocka_unit_test(test_profile_doubts),
+	cmocka_unit_test(test_profile_rounds),
 	cmocka_unit_test(test_profile_chooses),
 	cmocka_unit_test(test_native_refuses),
 	cmocka_unit_test(test_interleaved_numbers),
+	cmocka_unit_test(test_native_memory),
 	cmocka_unit_test(test_native),
 };
 
