@@ -149,6 +149,31 @@ static int list_kernels(struct emit *em, const char *name, struct err *e)
 
 /* ---- flush strategies ---------------------------------------------------------------- */
 
+/* "all", "none", "all but a, b", "a, b". */
+static void legal_text(flush_ops_set legal, char *out, size_t size)
+{
+	u32 n = (u32)__builtin_popcount(legal & FLUSH_ALL_OPS);
+	bool is_but = n > NR_FLUSH_OPS / 2;
+	size_t at;
+
+	at = (size_t)snprintf(out, size, "%s", n == NR_FLUSH_OPS ? "all" :
+			      !n ? "none" : is_but ? "all but " : "");
+	for (u32 op = 0, shown = 0; op < NR_FLUSH_OPS && at < size; op++)
+		if (!!(legal & FLUSH_BIT(op)) != is_but)
+			at += (size_t)snprintf(out + at, size - at, "%s%s",
+					       shown++ ? ", " : "",
+					       flush_op_names[op]);
+}
+
+static void flush_row(struct emit *em, const struct flush_ops *f)
+{
+	char legal[512];
+
+	legal_text(f->legal, legal, sizeof(legal));
+	ROW(em, f->name, f->summary, f->defers, legal,
+	    f->needs ? f->needs : "-", f->source);
+}
+
 static int list_flush(struct emit *em, const char *name, struct err *e)
 {
 	const struct flush_ops *f = NULL;
@@ -156,13 +181,17 @@ static int list_flush(struct emit *em, const char *name, struct err *e)
 
 	if (rc)
 		return rc;
-	BEGIN(em, "flush", "name", "summary", "defers", "source");
+	BEGIN(em, "flush", "name", "summary", "defers", "legal_for", "needs",
+	      "source");
 	for (u32 i = 0; flush_strategies[i]; i++)
 		if (!f || f == flush_strategies[i])
-			ROW(em, flush_strategies[i]->name,
-			    flush_strategies[i]->summary,
-			    flush_strategies[i]->defers,
-			    flush_strategies[i]->source);
+			flush_row(em, flush_strategies[i]);
+	if (!f)
+		return 0;
+	BEGIN(em, "operations", "operation", "legal", "what_for");
+	for (u32 op = 0; op < NR_FLUSH_OPS; op++)
+		ROW(em, flush_op_names[op], f->legal & FLUSH_BIT(op) ? "yes"
+		    : "no", flush_op_help[op]);
 	return 0;
 }
 
@@ -246,7 +275,8 @@ static const struct thing things[] = {
 	  list_machines },
 	{ "kernels", "kernel versions and patches; with NAME its switches",
 	  list_kernels },
-	{ "flush", "flush strategies", list_flush },
+	{ "flush", "flush strategies; with NAME the operations that it is legal for",
+	  list_flush },
 	{ "workloads", "workloads; with NAME its options", list_workloads },
 	{ "races", "races; with NAME its story and rows", list_races },
 	{ "counters", "what is counted, and what of it this host counts, too",

@@ -56,7 +56,7 @@ void flush_tlb_upgraded(struct mm *mm, u64 vpn)
 	if (is_stale_entry_gone())
 		return;
 	if (the_sys->m->arch == ARCH_ARM)
-		flush_tlb_page(mm, vpn);
+		flush_tlb_page(mm, vpn, FLUSH_PROTECT_UP);
 	else
 		local_flush_tlb_page(vpn);
 }

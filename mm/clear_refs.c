@@ -65,7 +65,7 @@ void clear_refs(struct mm *mm)
 		clear_range(v);
 	}
 	if (kern()->soft_dirty_flushes)
-		flush_tlb_mm(mm);
+		flush_tlb_mm(mm, FLUSH_SOFT_DIRTY);
 	if (kern()->soft_dirty_announces)
 		clear_tlb_flush_pending(mm);
 	oracle_tracked(mm);

@@ -116,7 +116,7 @@ static int collapse_locked(struct vma *vma, u64 vpn, u64 *pmdp,
 	pmd = pte_xchg(vma->mm->root, vpn, PMD_LEVEL, pmdp, 0);
 	NOTE("PMD[%llu] := NONE", (unsigned long long)(vpn >> hpage_order()));
 	oracle_stale_from_now(vma->mm, vpn, hpage_pages());
-	flush_tlb_huge(vma->mm, vpn);
+	flush_tlb_huge(vma->mm, vpn, FLUSH_COLLAPSE);
 	spin_unlock(pl);
 	if (kern()->collapse_syncs)
 		sync_with_gup_fast();

@@ -64,9 +64,9 @@ static void install_copy(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 	oracle_stale_from_now(mm, vpn, 1ull << order);
 	if (kern()->cow_flushes) {
 		if (level)
-			flush_tlb_huge(mm, vpn);
+			flush_tlb_huge(mm, vpn, FLUSH_COW);
 		else
-			flush_tlb_page(mm, vpn);
+			flush_tlb_page(mm, vpn, FLUSH_COW);
 	}
 	pte_store(mm->root, vpn, level, p,
 		  pte_make(pfn_of(new), PTE_P | PTE_RW | PTE_US | PTE_A |
@@ -108,7 +108,7 @@ int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p)
 	 * may write to @old until then (6ce64428d620). */
 	if ((vma->flags & VM_UFFD_WP) && kern()->wp_checks_pending &&
 	    mm_tlb_flush_pending(mm))
-		flush_tlb_page(mm, vpn);
+		flush_tlb_page(mm, vpn, FLUSH_DEBT);
 	old = page_of(pte_pfn(e));
 	if (reuse(mm, vpn, level, p, old)) {
 		spin_unlock(ptl);

@@ -10,6 +10,7 @@
 #define MM_FLUSH_H
 
 #include "base/err.h"
+#include "mm/flush_op.h"
 #include "mm/mm.h"
 
 /* What one flush asks of a CPU. In the arena: responders read it. */
@@ -21,7 +22,8 @@ struct flush_req {
 	u8 order;               /* stride, log2 pages                         */
 	u8 is_full;
 	u8 freed_tables;        /* page tables go: lazy CPUs, too             */
-	u8 zero[5];
+	u8 op;                  /* enum flush_op                              */
+	u8 zero[4];
 };
 
 /* One change of a range under way; lives on the changer's stack. */
@@ -31,6 +33,7 @@ struct flush_batch {
 	u32 order;              /* smallest stride of these                   */
 	u64 nr_changed;         /* pages                                      */
 	bool freed_tables;      /* tables were unhooked, too                  */
+	enum flush_op op;       /* what for                                   */
 };
 
 struct flush_ops {
@@ -38,6 +41,9 @@ struct flush_ops {
 	const char *summary;
 	const char *source;
 	const char *defers;     /* what other CPUs may still do, until when   */
+	const char *needs;      /* hardware or host; NULL: interrupts         */
+	/* For which operations it claims to be correct; `tlbemu matrix` asks. */
+	flush_ops_set legal;
 	/* Under the page-table lock, after the entry at @vpn changed. */
 	void (*changed)(struct flush_batch *b, u64 vpn, u32 order);
 	/* The lock is about to be dropped. */
@@ -60,7 +66,7 @@ struct flush_ops {
 extern const struct flush_ops *const flush_strategies[];
 const struct flush_ops *flush_find(const char *name);
 
-void flush_batch_begin(struct flush_batch *b, struct mm *mm);
+void flush_batch_begin(struct flush_batch *b, struct mm *mm, enum flush_op op);
 /* Note that the entry of @level for @vpn named a table that is to be freed. */
 void flush_batch_freed(struct flush_batch *b, u64 vpn, u32 level);
 /* Note a change without flushing: what most strategies' changed() does. */
@@ -74,7 +80,7 @@ void flush_batch_flush(struct flush_batch *b, bool is_full);
  * loaded up to date. */
 void flush_tlb_batch(const u64 *mask);
 void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
-		   bool freed_tables);
+		   bool freed_tables, enum flush_op op);
 void flush_by_ipi(struct flush_req *r);
 
 #endif

@@ -196,7 +196,7 @@ struct mm *dup_mm(struct mm *old)
 		new->brk = old->brk;
 		rc = copy_vmas(new, old);
 		if (kern()->fork_flushes)
-			flush_tlb_mm(old);
+			flush_tlb_mm(old, FLUSH_FORK);
 		oracle_forked(new, old);
 		up_write(&old->mmap_lock);
 	}
@@ -217,7 +217,7 @@ void exit_mmap(struct mm *mm)
 	struct vma *v, *next;
 
 	touch(mm, true);
-	gather_begin(&g, mm);
+	gather_begin(&g, mm, FLUSH_EXIT);
 	g.is_full_mm = true;
 	for (v = mm->first; v; v = v->next)
 		zap_range(&g, v->start, v->end);

@@ -10,9 +10,9 @@ static struct gather *queue(void)
 
 /* Since 4.13 whoever puts a flush off says so (56236a59556c, 0a2dd266dd6b,
  * assumed ids). */
-void gather_begin(struct mmu_gather *g, struct mm *mm)
+void gather_begin(struct mmu_gather *g, struct mm *mm, enum flush_op op)
 {
-	flush_batch_begin(&g->b, mm);
+	flush_batch_begin(&g->b, mm, op);
 	g->is_full_mm = false;
 	g->has_tables = false;
 	if (kern()->gather_announces)
@@ -54,8 +54,8 @@ void gather_end(struct mmu_gather *g)
 
 	if (kern()->gather_checks_nested && mm_tlb_flush_nested(mm)) {
 		NOTE("another gather is open: flush all");
-		flush_batch_begin(&g->b, mm);
-		flush_tlb_mm(mm);
+		flush_batch_begin(&g->b, mm, g->b.op);
+		flush_tlb_mm(mm, FLUSH_DEBT);
 	}
 	gather_flush(g);
 	if (kern()->gather_announces)

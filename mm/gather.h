@@ -17,7 +17,7 @@ struct mmu_gather {
 	bool has_tables;        /* in the queue                               */
 };
 
-void gather_begin(struct mmu_gather *g, struct mm *mm);
+void gather_begin(struct mmu_gather *g, struct mm *mm, enum flush_op op);
 void gather_end(struct mmu_gather *g);
 /* Clear all entries of [start, end). */
 void zap_range(struct mmu_gather *g, u64 start, u64 end);
@@ -30,7 +30,7 @@ void free_pgtables(struct mmu_gather *g, u64 start, u64 end, u64 floor,
  * pages only age). The huge entry at @vpn stops being valid, and is flushed.
  * Return: what it was. */
 void age_range(struct mmu_gather *g, u64 start, u64 end, bool is_pageout);
-u64 invalidate_huge(struct mm *mm, u64 vpn, u64 *pmd);
+u64 invalidate_huge(struct mm *mm, u64 vpn, u64 *pmd, enum flush_op op);
 /* table_free.c: some kernels free a table before the gather's flush. Return:
  * done. What the others wait for after it. */
 bool table_free_at_once(struct mmu_gather *g, u64 pfn);

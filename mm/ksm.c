@@ -28,7 +28,7 @@ static u64 write_protect_page(struct mm *mm, u64 vpn, u64 *p, struct page *page)
 	} else if (may_be_written(mm, e)) {
 		/* Cleared first, so that nobody can take a reference after the
 		 * count. The caller has one. */
-		old = ptep_clear_flush(mm, vpn, 0, p, 0);
+		old = ptep_clear_flush(mm, vpn, 0, p, 0, FLUSH_KSM);
 		touch(&page->swap_slot, false);
 		e = 0;
 		if (READ_ONCE(page->refcount) ==
@@ -78,7 +78,7 @@ static int replace_page(struct mm *mm, u64 vpn, u64 *p, u64 e,
 		get_page(kpage);
 		touch_flags(kpage, true);
 		kpage->mapcount++;
-		ptep_clear_flush(mm, vpn, 0, p, 0);
+		ptep_clear_flush(mm, vpn, 0, p, 0, FLUSH_KSM);
 		pte_store(mm->root, vpn, 0, p,
 			  pte_make(pfn_of(kpage), e & ~PTE_PFN_MASK));
 		NOTE("PTE[%llu] := frame %llu, shared", (unsigned long long)vpn,

@@ -25,7 +25,7 @@ static void free_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 	page = page_of(pte_pfn(e));
 	if (e & (PTE_A | PTE_D)) {
 		if (level && kern()->free_invalidates_huge) {
-			e = invalidate_huge(mm, vpn, p);
+			e = invalidate_huge(mm, vpn, p, FLUSH_FREE);
 			pte_store(mm->root, vpn, level, p,
 				  e & ~(PTE_A | PTE_D));
 		} else {
@@ -109,13 +109,13 @@ static void advise(struct mm *mm, u64 start, u64 end, enum madvice advice)
 	struct mmu_gather g;
 
 	if (advice == MADV_COLD || advice == MADV_PAGEOUT) {
-		gather_begin(&g, mm);
+		gather_begin(&g, mm, FLUSH_OLD_CLEAR);
 		age_range(&g, start, end, advice == MADV_PAGEOUT);
 		gather_end(&g);
 		return;
 	}
 	oracle_discard_begin(mm, start, end);
-	gather_begin(&g, mm);
+	gather_begin(&g, mm, is_zap ? FLUSH_DONTNEED : FLUSH_FREE);
 	if (is_zap)
 		zap_range(&g, start, end);
 	else

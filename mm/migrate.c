@@ -32,14 +32,14 @@ static void check_before_copy(struct mm *mm, u64 vpn)
 	case CHECK_LOCK_CYCLE:
 		spin_lock(ptl);
 		if (mm_tlb_flush_pending(mm))
-			flush_tlb_huge(mm, vpn);
+			flush_tlb_huge(mm, vpn, FLUSH_DEBT);
 		spin_unlock(ptl);
 		return;
 	default:
 		return;
 	}
 	if (mm_tlb_flush_pending(mm))
-		flush_tlb_huge(mm, vpn);
+		flush_tlb_huge(mm, vpn, FLUSH_DEBT);
 }
 
 /* The references that the page may have: its mapping's and the isolator's. */
@@ -60,7 +60,7 @@ static bool install_new_pmd(struct mm *mm, struct vma *vma, u64 *pmdp, u64 pmd,
 	if (kern()->thp_install_flushes) {
 		pte_xchg(mm->root, vpn, PMD_LEVEL, pmdp, 0);
 		oracle_stale_from_now(mm, vpn, hpage_pages());
-		flush_tlb_huge(mm, vpn);
+		flush_tlb_huge(mm, vpn, FLUSH_MIGRATE);
 	}
 	pte_store(mm->root, vpn, PMD_LEVEL, pmdp, entry);
 	NOTE("PMD[%llu] := frame %llu", (unsigned long long)(vpn >> hpage_order()),
@@ -68,7 +68,7 @@ static bool install_new_pmd(struct mm *mm, struct vma *vma, u64 *pmdp, u64 pmd,
 	if (kern()->thp_recheck_count_after &&
 	    READ_ONCE(page->refcount) != EXPECTED_COUNT) {
 		pte_store(mm->root, vpn, PMD_LEVEL, pmdp, pmd);
-		flush_tlb_huge(mm, vpn);
+		flush_tlb_huge(mm, vpn, FLUSH_MIGRATE);
 		new->mapcount = 0;
 		return false;
 	}
@@ -141,7 +141,7 @@ bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
 	}
 	spin_unlock(ptl);
 	if (kern()->thp_check == CHECK_AFTER_INSTALL && mm_tlb_flush_pending(mm))
-		flush_tlb_huge(mm, vpn);
+		flush_tlb_huge(mm, vpn, FLUSH_DEBT);
 	touch(new, true);
 	new->is_lru = 1;
 	unlock_page(page);

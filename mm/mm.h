@@ -12,6 +12,7 @@
 #define MM_MM_H
 
 #include "cpu/step.h"
+#include "mm/flush_op.h"
 #include "mm/kernel.h"
 
 struct flush_ops;
@@ -459,10 +460,11 @@ void read_pinned(struct mm *mm, u64 vpn, struct page *page, u64 then);
 void write_pinned(struct mm *mm, u64 vpn, struct page *page, u64 value);
 
 /* ---- flushing (tlb.c) ---- */
-void flush_tlb_range(struct mm *mm, u64 start, u64 end, u32 order);
-void flush_tlb_huge(struct mm *mm, u64 vpn);
-void flush_tlb_page(struct mm *mm, u64 vpn);
-void flush_tlb_mm(struct mm *mm);
+void flush_tlb_range(struct mm *mm, u64 start, u64 end, u32 order,
+		     enum flush_op op);
+void flush_tlb_huge(struct mm *mm, u64 vpn, enum flush_op op);
+void flush_tlb_page(struct mm *mm, u64 vpn, enum flush_op op);
+void flush_tlb_mm(struct mm *mm, enum flush_op op);
 bool mm_has_other_cpus(struct mm *mm);
 /* Protection changes announce their late flush. */
 void set_tlb_flush_pending(struct mm *mm);
@@ -470,6 +472,7 @@ void clear_tlb_flush_pending(struct mm *mm);
 bool mm_tlb_flush_pending(struct mm *mm);
 bool mm_tlb_flush_nested(struct mm *mm);
 bool pte_accessible(struct mm *mm, u64 pte);
-u64 ptep_clear_flush(struct mm *mm, u64 vpn, u32 level, u64 *pte, u64 new_pte);
+u64 ptep_clear_flush(struct mm *mm, u64 vpn, u32 level, u64 *pte, u64 new_pte,
+		     enum flush_op op);
 
 #endif

@@ -93,6 +93,16 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 	return 1ull << order;
 }
 
+/* Rights of one VMA: what it gives it takes from none of its entries. */
+static enum flush_op op_of(u32 vm_flags, enum cp_how how)
+{
+	if (how == CP_NUMA)
+		return FLUSH_NUMA_HINT;
+	if (how != CP_RIGHTS)
+		return FLUSH_UFFD_WP;
+	return vm_flags & VM_WRITE ? FLUSH_PROTECT_UP : FLUSH_PROTECT_DOWN;
+}
+
 u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
 		      enum cp_how how)
 {
@@ -100,7 +110,7 @@ u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
 	struct flush_batch b;
 	u64 pages = 0;
 
-	flush_batch_begin(&b, mm);
+	flush_batch_begin(&b, mm, op_of(vm_flags, how));
 	set_tlb_flush_pending(mm);
 	for (u64 vpn = start, next; vpn < end; vpn = next) {
 		u64 *pmd = pgtable_entry(mm, vpn, PMD_LEVEL), old;

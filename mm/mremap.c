@@ -61,7 +61,8 @@ static void must_flush(struct move *m, u64 vpn, u64 nr_pages)
 static void flush_old(struct move *m)
 {
 	if (m->flush_from < m->flush_end && kern()->mremap_flushes)
-		flush_tlb_range(m->mm, m->flush_from, m->flush_end, 0);
+		flush_tlb_range(m->mm, m->flush_from, m->flush_end, 0,
+				FLUSH_MREMAP);
 	m->flush_from = UINT64_MAX;
 	m->flush_end = 0;
 }
@@ -197,7 +198,8 @@ static void move_table(struct move *m, u64 from, u64 to, u32 level)
 	     "PMD", (unsigned long long)(from >> order),
 	     (unsigned long long)(to >> order));
 	if (kern()->mremap_flushes)
-		flush_tlb_range(m->mm, from, from + (1ull << order), 0);
+		flush_tlb_range(m->mm, from, from + (1ull << order), 0,
+				FLUSH_MREMAP);
 	unlock_two(ol, nl);
 	rmap_unlock(m);
 	m->need_rmap_locks = had_locks;

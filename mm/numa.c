@@ -161,7 +161,7 @@ static void clear_pmd_numa_unlocked(struct mm *mm, u64 vpn, u64 *pmdp, u64 pmd,
 static void numa_check_pending(struct mm *mm, u64 vpn)
 {
 	if (mm_tlb_flush_pending(mm))
-		flush_tlb_huge(mm, vpn);
+		flush_tlb_huge(mm, vpn, FLUSH_DEBT);
 }
 
 /* Since 5.14: the page is isolated by generic migration, the entry stays NUMA

@@ -47,7 +47,7 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 		if (pte_accessible(mm, old))
 			set_tlb_ubc_flush_pending(mm, vpn, old & PTE_D);
 	} else {
-		old = ptep_clear_flush(mm, vpn, 0, p, 0);
+		old = ptep_clear_flush(mm, vpn, 0, p, 0, FLUSH_RECLAIM);
 	}
 	touch_flags(page, true);
 	if (old & PTE_D)

@@ -201,9 +201,9 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 		     (unsigned long long)(vpn >> hpage_order()));
 		oracle_stale_from_now(mm, vpn, hpage_pages());
 		if (kern()->pmd_migration_flushes)
-			flush_tlb_huge(mm, vpn);
+			flush_tlb_huge(mm, vpn, FLUSH_MIGRATE);
 	} else {
-		ptep_clear_flush(mm, vpn, 0, p, mig);
+		ptep_clear_flush(mm, vpn, 0, p, mig, FLUSH_MIGRATE);
 		NOTE("PTE[%llu] := migration entry", (unsigned long long)vpn);
 	}
 	touch(&page->mapcount, true);

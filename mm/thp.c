@@ -40,7 +40,7 @@ void split_pmd_to(struct mm *mm, u64 vpn, u64 *pmdp, u32 table)
 
 	old = pte_modify(mm->root, vpn, PMD_LEVEL, pmdp, PTE_P, PTE_NUMA);
 	oracle_stale_from_now(mm, vpn, n);
-	flush_tlb_huge(mm, vpn);
+	flush_tlb_huge(mm, vpn, FLUSH_SPLIT);
 	/* Bits that hardware set until just now are in @old. */
 	for (u64 i = 0; i < n; i++) {
 		touch(&pte[i], true);

@@ -24,7 +24,7 @@ static void mark_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 	pte_modify(vma->mm->root, vpn, level, p, 0, PTE_SPLITTING);
 	NOTE("PMD[%llu] := splitting", (unsigned long long)(vpn >> hpage_order()));
 	/* What GUP-fast relies on; translations stay as they were. */
-	flush_tlb_huge(vma->mm, vpn);
+	flush_tlb_huge(vma->mm, vpn, FLUSH_SPLIT);
 	s->marked++;
 }
 

@@ -224,7 +224,7 @@ void flush_by_ipi(struct flush_req *r)
 }
 
 void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
-		   bool freed_tables)
+		   bool freed_tables, enum flush_op op)
 {
 	const struct flush_ops *f = mms()->flush;
 	u32 ceiling = f && f->ceiling ? f->ceiling : arch_flush_ceiling();
@@ -240,6 +240,7 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
 	r->order = (u8)order;
 	r->is_full = is_full || n > ceiling;
 	r->freed_tables = freed_tables;
+	r->op = (u8)op;
 	if (kern()->has_tlb_gen)
 		/* A full barrier: entries changed before it, masks read after;
 		 * pairs with switch_mm. */
@@ -265,34 +266,37 @@ void flush_tlb_batch(const u64 *mask)
 	r->end = UINT64_MAX;
 	r->new_gen = TLB_GENERATION_INVALID;
 	r->is_full = 1;
+	r->op = FLUSH_RECLAIM;
 	flush_cpus(r, mask);
 	cat_leave(cat);
 }
 
 /* Generic code counts in 4K pages, whatever is mapped: a huge page is above
  * the ceiling, and flushed by flushing everything. */
-void flush_tlb_range(struct mm *mm, u64 start, u64 end, u32 order)
+void flush_tlb_range(struct mm *mm, u64 start, u64 end, u32 order,
+		     enum flush_op op)
 {
 	NOTE("flush_tlb_range [%llu, %llu)", (unsigned long long)start,
 	     (unsigned long long)end);
-	flush_tlb_req(mm, start, end, order, false, kern()->range_flush_frees);
+	flush_tlb_req(mm, start, end, order, false, kern()->range_flush_frees,
+		      op);
 }
 
-void flush_tlb_huge(struct mm *mm, u64 vpn)
+void flush_tlb_huge(struct mm *mm, u64 vpn, enum flush_op op)
 {
-	flush_tlb_range(mm, vpn, vpn + hpage_pages(), 0);
+	flush_tlb_range(mm, vpn, vpn + hpage_pages(), 0, op);
 }
 
-void flush_tlb_page(struct mm *mm, u64 vpn)
+void flush_tlb_page(struct mm *mm, u64 vpn, enum flush_op op)
 {
 	NOTE("flush_tlb_page %llu", (unsigned long long)vpn);
-	flush_tlb_req(mm, vpn, vpn + 1, 0, false, false);
+	flush_tlb_req(mm, vpn, vpn + 1, 0, false, false, op);
 }
 
-void flush_tlb_mm(struct mm *mm)
+void flush_tlb_mm(struct mm *mm, enum flush_op op)
 {
 	NOTE("flush_tlb_mm");
-	flush_tlb_req(mm, 0, UINT64_MAX, 0, true, true);
+	flush_tlb_req(mm, 0, UINT64_MAX, 0, true, true, op);
 }
 
 /* ---- a flush is still to come -------------------------------------------------- */
@@ -359,7 +363,8 @@ bool pte_accessible(struct mm *mm, u64 pte)
 	return mm_tlb_flush_pending(mm);
 }
 
-u64 ptep_clear_flush(struct mm *mm, u64 vpn, u32 level, u64 *pte, u64 new_pte)
+u64 ptep_clear_flush(struct mm *mm, u64 vpn, u32 level, u64 *pte, u64 new_pte,
+		     enum flush_op op)
 {
 	u32 order = paging_order(&the_sys->mem.paging, level);
 	u64 old = pte_xchg(mm->root, vpn, level, pte, new_pte);
@@ -367,9 +372,9 @@ u64 ptep_clear_flush(struct mm *mm, u64 vpn, u32 level, u64 *pte, u64 new_pte)
 	oracle_stale_from_now(mm, vpn, 1ull << order);
 	if (kern()->migrate_flushes && pte_accessible(mm, old)) {
 		if (level)
-			flush_tlb_huge(mm, vpn);
+			flush_tlb_huge(mm, vpn, op);
 		else
-			flush_tlb_page(mm, vpn);
+			flush_tlb_page(mm, vpn, op);
 	}
 	return old;
 }

@@ -54,7 +54,7 @@ static void pay_count(struct mm *mm)
 	if (kern()->debt_waits_only)
 		cpu_broadcast_sync();
 	else
-		flush_tlb_mm(mm);
+		flush_tlb_mm(mm, FLUSH_DEBT);
 	/* What was announced meanwhile stays owed. */
 	(void)cmpxchg_ok(&mm->tlb_flush_batched, seen,
 			 pending | pending << FLUSHED_SHIFT);
@@ -65,7 +65,7 @@ static void pay_bool(struct mm *mm)
 	if (!READ_ONCE(mm->tlb_flush_batched))
 		return;
 	NOTE("reclaim's flush is still to come");
-	flush_tlb_mm(mm);
+	flush_tlb_mm(mm, FLUSH_DEBT);
 	WRITE_ONCE(mm->tlb_flush_batched, 0);
 	NOTE("tlb_flush_batched := 0");
 }

@@ -208,7 +208,7 @@ int munmap_locked(struct mm *mm, u64 start, u64 end)
 	for (v = mm->first; v && v->end <= start; v = v->next)
 		floor = v->end;
 	oracle_discard_begin(mm, start, end);
-	gather_begin(&g, mm);
+	gather_begin(&g, mm, FLUSH_MUNMAP);
 	for (v = gone; v; v = v->next)
 		zap_range(&g, v->start, v->end);
 	for (v = gone; v; v = v->next)

@@ -18,6 +18,7 @@ const struct flush_ops flush_deferred = {
 	.summary = "one flush at the end of the range, after the locks",
 	.source = "Linux change_protection_range, task_numa_work",
 	.defers = "old rights stay usable until the end of the range",
+	.legal = FLUSH_ALL_OPS,
 	.changed = flush_batch_add,
 	.unlock = nothing,
 	.finish = finish,

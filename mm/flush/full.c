@@ -13,6 +13,7 @@ const struct flush_ops flush_full = {
 	.summary = "one full flush per page table under its lock",
 	.source = "Linux flush_tlb_mm_range above the ceiling",
 	.defers = "nothing",
+	.legal = FLUSH_ALL_OPS,
 	.changed = flush_batch_add,
 	.unlock = flush,
 	.finish = flush,

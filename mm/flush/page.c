@@ -24,6 +24,7 @@ const struct flush_ops flush_page = {
 	.summary = "a synchronous flush for every page, under its lock",
 	.source = "Linux ptep_clear_flush",
 	.defers = "nothing",
+	.legal = FLUSH_ALL_OPS,
 	.changed = changed,
 	.unlock = nothing,
 	.finish = finish,

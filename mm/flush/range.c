@@ -13,6 +13,7 @@ const struct flush_ops flush_range = {
 	.summary = "one flush per page table under its lock, ceiling 33",
 	.source = "Linux flush_tlb_range; rule: flush before dropping the PTL",
 	.defers = "nothing",
+	.legal = FLUSH_ALL_OPS,
 	.changed = flush_batch_add,
 	.unlock = flush,
 	.finish = flush,

@@ -19,10 +19,11 @@ const struct flush_ops *flush_find(const char *name)
 	return NULL;
 }
 
-void flush_batch_begin(struct flush_batch *b, struct mm *mm)
+void flush_batch_begin(struct flush_batch *b, struct mm *mm, enum flush_op op)
 {
 	memset(b, 0, sizeof(*b));
 	b->mm = mm;
+	b->op = op;
 	b->start = UINT64_MAX;
 	b->order = UINT32_MAX;
 }
@@ -66,6 +67,6 @@ void flush_batch_flush(struct flush_batch *b, bool is_full)
 		return;
 	if (kern()->protect_flushes)
 		flush_tlb_req(b->mm, b->start, b->end, b->order, is_full,
-			      b->freed_tables);
-	flush_batch_begin(b, b->mm);
+			      b->freed_tables, b->op);
+	flush_batch_begin(b, b->mm, b->op);
 }

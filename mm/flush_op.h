@@ -1,0 +1,24 @@
+/* flush_op.h - what a flush is for. A strategy may treat operations differently,
+ * and says for which of them it is legal. Table: flush_op.def.
+ */
+#ifndef MM_FLUSH_OP_H
+#define MM_FLUSH_OP_H
+
+#include "base/types.h"
+
+enum flush_op {
+#define FLUSH_OP(id, name, help) FLUSH_##id,
+#include "mm/flush_op.def"
+#undef FLUSH_OP
+	NR_FLUSH_OPS
+};
+
+/* A bit for each. */
+typedef u32 flush_ops_set;
+#define FLUSH_BIT(op) (1u << (op))
+#define FLUSH_ALL_OPS (FLUSH_BIT(NR_FLUSH_OPS) - 1)
+
+extern const char *const flush_op_names[];      /* [NR_FLUSH_OPS], then NULL  */
+extern const char *const flush_op_help[];
+
+#endif
