@@ -237,10 +237,12 @@ static inline u64 *family(struct cpu *c, enum tlb_use use)
 
 /* One walk, for the current access. Return: true with c->walked in the TLBs,
  * false for a fault. */
-static bool walk_now(struct cpu *c, u64 vpn, enum tlb_use use, struct pending *p)
+static bool walk_now(struct cpu *c, u64 vpn, enum tlb_use use, struct pending *p,
+		     bool is_assist)
 {
 	enum cycle_cat cat = cat_enter(CYC_WALK);
 	u64 cycles, from, done, *count = family(c, use);
+	u64 before = c->cycles[CYC_WALK];
 	bool ok;
 
 	count[CTR_WALK_BEGUN_LOAD]++;
@@ -249,6 +251,9 @@ static bool walk_now(struct cpu *c, u64 vpn, enum tlb_use use, struct pending *p
 	from = p->done > c->now ? p->done : c->now;
 	done = core_walker(c->core, from, cycles);
 	cpu_delay(c, p, done - from, CYC_WALK);
+	PROBE(.what = PROBE_WALK, .vpn = vpn, .flag = is_assist,
+	      .n = c->cycles[CYC_WALK] - before,
+	      .entry = ok ? &c->walked : NULL);
 	cat_leave(cat);
 	if (unlikely(!ok)) {
 		if (unlikely(c->walked.flags & TLB_FAULTS))
@@ -290,7 +295,7 @@ static int translate_slow(u64 vpn, enum tlb_use use, struct tlb_entry **out,
 			return 0;
 		if (!found || may_use(*out, is_write) == USE_ASSIST) {
 			COUNT(DIRTY_ASSISTS, found);
-			if (walk_now(c, vpn, use, p)) {
+			if (walk_now(c, vpn, use, p, found)) {
 				*out = &c->walked;
 				return 0;
 			}

@@ -16,6 +16,7 @@
 struct bcast {
 	u64 at;                 /* arrival, cycles                            */
 	const struct inval_op *op;
+	struct cpu *from;
 	u64 vpn, nr_pages;
 	u16 asid;
 	u8 order;
@@ -34,8 +35,12 @@ u64 cpu_broadcast_lookahead(const struct machine *m)
 
 static void perform(struct cpu *c, const struct bcast *b)
 {
+	struct cpu *serving = c->serving;
+
+	c->serving = b->from;
 	for (u64 i = 0; i < b->nr_pages; i++)
 		cpu_invalidate_on(c, b->op, b->asid, b->vpn + (i << b->order));
+	c->serving = serving;
 }
 
 static void take_until(struct cpu *c, u64 now)
@@ -85,7 +90,7 @@ static void send_all(const struct inval_op *op, u16 asid, u64 vpn, u64 nr_pages,
 		     u32 order)
 {
 	struct cpu *me = this_cpu;
-	struct bcast b = { .op = op, .asid = asid, .vpn = vpn,
+	struct bcast b = { .op = op, .from = me, .asid = asid, .vpn = vpn,
 			   .nr_pages = nr_pages, .order = (u8)order };
 
 	assert(the_sys->has_broadcasts);

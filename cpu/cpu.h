@@ -23,6 +23,7 @@
 #include "cpu/fiber.h"
 #include "cpu/machine.h"
 #include "cpu/memory.h"
+#include "cpu/probe.h"
 #include "cpu/storebuf.h"
 #include "tlb/array.h"
 #include "tlb/envelope.h"
@@ -109,6 +110,7 @@ struct cpu {
 	struct pending *pending;        /* [mlp] in no order                  */
 	u32 nr_pending, mlp;
 	void *sched;            /* timed.c's own                              */
+	struct cpu *serving;    /* whose request it carries out, or NULL      */
 	struct counters count;
 };
 
@@ -198,6 +200,7 @@ struct sys {
 	bool has_broadcasts;    /* timed: somebody may use them               */
 	u64 end_cycles;         /* timed: programs stop here, 0 = never       */
 	bool cost_used[NR_COSTS];       /* the result depends on these        */
+	struct probe *probe;    /* timed: those who watch, or NULL            */
 	void *os_state;         /* mm/'s                                      */
 };
 
@@ -249,16 +252,20 @@ static inline void charge(u64 cycles)
 	this_cpu->cycles[this_cpu->cat] += cycles;
 }
 
-static inline enum cycle_cat cat_enter(enum cycle_cat cat)
+/* What follows is booked on @cat; where the caller is, timelines show. */
+#define cat_enter(cat) cat_enter_in(cat, __func__)
+static inline enum cycle_cat cat_enter_in(enum cycle_cat cat, const char *where)
 {
 	enum cycle_cat old = this_cpu->cat;
 
 	this_cpu->cat = cat;
+	PROBE(.what = PROBE_ENTER, .cat = cat, .name = where);
 	return old;
 }
 
 static inline void cat_leave(enum cycle_cat old)
 {
+	PROBE(.what = PROBE_LEAVE, .cat = old);
 	this_cpu->cat = old;
 }
 

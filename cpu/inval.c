@@ -71,6 +71,8 @@ u32 cpu_invalidate_on(struct cpu *c, const struct inval_op *op, u16 asid,
 		touch(s->env, true);
 		return envelope_perform(s->env, op, asid, vpn);
 	}
+	if (unlikely(the_sys->probe != NULL) && op != &page_fault)
+		probe_drops(c, op, asid, vpn);
 	if (unlikely(the_sys->bbm != NULL))
 		note_for_bbm(c, op, asid, vpn);
 	if (c->core->psc)
@@ -98,6 +100,9 @@ void cpu_load_cr3(u32 root, u16 pcid, bool flush)
 			cpu_flush_pcid();
 		return;
 	}
+	if (unlikely(the_sys->probe != NULL) && flush)
+		probe_drops(this_cpu, the_sys->local_op[ARCH_DROP_ASID], pcid,
+			    0);
 	tlb_array_load_cr3(this_cpu->tlb, pcid, !flush);
 	if (!flush)
 		return;

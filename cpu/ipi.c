@@ -86,6 +86,7 @@ u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
 			     cost_of(COST_ICR_WRITE));
 		s->acks_left++;
 		n++;
+		PROBE(.what = PROBE_IPI, .other = &the_sys->cpu[i]);
 		post(&the_sys->cpu[i], 0);
 	}
 	if (n)
@@ -119,11 +120,15 @@ static void take_one(struct cpu *c)
 	struct cpu *from = unqueue(c, the_sys->drv.choose(c->s->nr_ipis), &what);
 
 	observe(from->id);
+	c->serving = from;
+	PROBE(.what = PROBE_SERVE, .other = from);
 	if (what)
 		the_sys->os.posted(what);
 	else
 		from->ctx.call_fn(from->ctx.call_arg);
 	ack(from);
+	PROBE(.what = PROBE_SERVED, .other = from);
+	c->serving = NULL;
 }
 
 void cpu_take_irqs(void)
@@ -134,6 +139,7 @@ void cpu_take_irqs(void)
 	enum cycle_cat cat = cat_enter(CYC_RESPOND);
 	bool glide = c->ctx.glide;
 
+	PROBE(.what = PROBE_IRQ);
 	charge(cost_of(COST_IRQ_ENTRY));
 	COUNT(IRQS, 1);
 	s->irq_off++;
@@ -160,6 +166,7 @@ void cpu_take_irqs(void)
 	c->irq_at = c->ipi_at && s->nr_ipis ? c->ipi_at[0] : UINT64_MAX;
 	s->irq_off--;
 	charge(cost_of(COST_IRQ_EXIT));
+	PROBE(.what = PROBE_IRQ_END);
 	cat_leave(cat);
 	c->ctx.in_irq--;
 	c->ctx.glide = glide;

@@ -389,6 +389,7 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 			dequeue(sc);
 		sc->is_waiting = false;
 		c->cycles[cat] += c->now - from;
+		PROBE(.what = PROBE_WAITED, .cat = cat, .from = from);
 		catch_up(c);
 	}
 	from = line_cost(c, obj, true);

@@ -12,11 +12,16 @@
 #include "base/units.h"
 #include "emu/cmd.h"
 #include "emu/experiment.h"
+#include "emu/explain.h"
 
 /* ORDER table */
-enum { TABLE_COUNTERS, TABLE_CYCLES, TABLE_CPUS, TABLE_WINDOW };
+enum {
+	TABLE_COUNTERS, TABLE_CYCLES, TABLE_CPUS, TABLE_WINDOW, TABLE_EXPLAIN,
+	TABLE_EXPLAIN_FLUSHES, TABLE_EXPLAIN_CPUS, TABLE_EXPLAIN_DEAREST
+};
 static const char *const table_names[] = {
-	"counters", "cycles", "cpus", "window", NULL
+	"counters", "cycles", "cpus", "window", "explain", "explain-flushes",
+	"explain-cpus", "explain-dearest", NULL
 };
 
 static const struct opt run_opts[] = {
@@ -27,6 +32,11 @@ static const struct opt run_opts[] = {
 	{ .name = "table", .kind = OPT_ENUM, .def = "counters",
 	  .names = table_names, .help = "the table that a .csv shows",
 	  .offset = offsetof(struct output_cfg, table), .group = "output",
+	  .no_echo = true },
+	{ .name = "explain", .kind = OPT_BOOL,
+	  .help = "every cycle by what the CPU was to flushes, page walks by "
+		  "why, what each flush cost whom, and what dominates",
+	  .offset = offsetof(struct output_cfg, explain), .group = "output",
 	  .no_echo = true },
 	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
 	  .names = progress_modes, .help = "progress on stderr",
@@ -50,6 +60,7 @@ static const char examples[] =
 	"  tlbemu run mprotect-storm --threads 8 --pages 40\n"
 	"  tlbemu run numa-migrate --machine 'pack:4 core:2 pu:1' --kernel v3.12 --check\n"
 	"  tlbemu run replay sort.tlbt ls.tlbt --as processes -o replay.csv\n"
+	"  tlbemu run tlb_flush2 --threads 8 --explain\n"
 	"  tlbemu run numa-migrate --dry-run > m.ini; tlbemu run m.ini --seed 2\n"
 	"exit status: 0 done, 1 ran and --check found lost stores or writes after\n"
 	"free, or output could not be written, 2 usage or bad input\n";
@@ -215,7 +226,7 @@ static void metas(struct emit *em, const struct timed_result *r)
 }
 
 static void report(const struct experiment *x, const struct timed_result *r,
-		   struct emit *em)
+		   const struct explain *why, struct emit *em)
 {
 	char title[512];
 
@@ -230,6 +241,8 @@ static void report(const struct experiment *x, const struct timed_result *r,
 		cpus_table(em, r);
 	if (r->is_checked)
 		window_table(em, r);
+	if (why)
+		explain_report(why, r, em);
 	summary(em, x, r);
 }
 
@@ -241,9 +254,16 @@ static bool is_lossy(const struct timed_result *r)
 				 r->count.v[CTR_WRITE_AFTER_FREE]);
 }
 
+static int out_of_memory(struct err *e)
+{
+	err_set(e, -ENOMEM, "out of memory");
+	return complain(EXIT_FAILED, e);
+}
+
 /* The output is opened first: what cannot be written is told before the work. */
 static int run_point(const struct experiment *x, const struct timed_point *p,
-		     struct timed_result *r, struct err *e)
+		     struct timed_result *r, const struct explain *why,
+		     struct err *e)
 {
 	struct emit *em;
 	int rc = emit_create(&em, &(struct emit_cfg){
@@ -253,14 +273,45 @@ static int run_point(const struct experiment *x, const struct timed_point *p,
 	if (rc)
 		return complain(rc == -EINVAL ? EXIT_USAGE : EXIT_FAILED, e);
 	rc = timed_point_run(p, r, e);
-	if (rc) {
+	if (rc || (why && explain_is_broken(why))) {
 		emit_discard(em);
-		return complain(exit_status_of(rc), e);
+		return rc ? complain(exit_status_of(rc), e) : out_of_memory(e);
 	}
-	report(x, r, em);
+	report(x, r, why, em);
 	if (emit_close(em, e))
 		return complain(EXIT_FAILED, e);
 	return is_lossy(r) ? EXIT_FAILED : 0;
+}
+
+/* A table that this run does not make. */
+static int check_table(const struct experiment *x, struct err *e)
+{
+	int t = x->output.table;
+
+	if (t == TABLE_WINDOW && !x->cfg.check)
+		return err_set(e, -EINVAL, "--table=window: only --check counts "
+			       "it");
+	if (t >= TABLE_EXPLAIN && !x->output.explain)
+		return err_set(e, -EINVAL, "--table=%s: only --explain makes it",
+			       table_names[t]);
+	return 0;
+}
+
+static int run_watched(const struct experiment *x, struct timed_point *p,
+		       struct timed_result *r, struct err *e)
+{
+	struct explain *why = NULL;
+	int status;
+
+	if (x->output.explain) {
+		why = explain_create(MACHINE_MAX_CPUS);
+		if (!why)
+			return out_of_memory(e);
+		p->probe = explain_probe(why);
+	}
+	status = run_point(x, p, r, why, e);
+	explain_destroy(why);
+	return status;
 }
 
 static int run(const struct experiment *x, struct err *e)
@@ -273,20 +324,16 @@ static int run(const struct experiment *x, struct err *e)
 	if (experiment_kernel(x->cfg.kernel, &p.kernel, e) ||
 	    experiment_flush(x->cfg.flush, &p.flush, e))
 		return complain(EXIT_USAGE, e);
-	if (x->output.table == TABLE_WINDOW && !x->cfg.check) {
-		err_set(e, -EINVAL, "--table=window: only --check counts it");
+	if (check_table(x, e))
 		return complain(EXIT_USAGE, e);
-	}
 	if (x->output.dry_run) {
 		experiment_echo(x, stdout);
 		return 0;
 	}
 	r = calloc(1, sizeof(*r));
-	if (!r) {
-		err_set(e, -ENOMEM, "out of memory");
-		return complain(EXIT_FAILED, e);
-	}
-	status = run_point(x, &p, r, e);
+	if (!r)
+		return out_of_memory(e);
+	status = run_watched(x, &p, r, e);
 	free(r);
 	return status;
 }

@@ -217,6 +217,7 @@ static int boot(const struct timed_point *p, const struct machine *m,
 	}
 	if (p->is_in_order)
 		timed_set_lookahead(0);
+	(*out)->probe = p->probe;
 	for (u32 i = 0; i < (*out)->nr_cpus; i++)
 		tlb_array_seed((*out)->cpu[i].tlb, cfg->seed + i);
 	return 0;
@@ -267,6 +268,7 @@ static void start_clocks(struct sys *sys)
 	}
 	memset(sys->cost_used, 0, sizeof(sys->cost_used));
 	this_cpu = &sys->cpu[0];
+	PROBE(.what = PROBE_START);
 }
 
 static void hide(struct timed_result *r, enum counter c)

@@ -51,6 +51,7 @@ struct timed_point {
 	u32 nr_files;
 	int progress;           /* enum progress_mode                         */
 	bool is_in_order;       /* tests: no running ahead                    */
+	struct probe *probe;    /* a list of those who watch, or NULL         */
 };
 
 struct timed_result {

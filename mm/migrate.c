@@ -121,6 +121,7 @@ bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
 	put_page(page);         /* isolation holds one of its own */
 	check_before_copy(mm, vpn);
 
+	PROBE_SPAN_BEGIN("migrate_misplaced_transhuge_page");
 	copy_page(new, page);
 
 	spin_lock(ptl);
@@ -129,6 +130,7 @@ bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
 		ok = READ_ONCE(page->refcount) == EXPECTED_COUNT;
 	if (ok)
 		ok = install_new_pmd(mm, vma, pmdp, pmd, vpn, page, new);
+	PROBE_SPAN_END("migrate_misplaced_transhuge_page");
 	if (!ok) {
 		oracle_move_aborted(page);
 		give_pmd_back(mm, pmdp, pmd, vpn);
@@ -227,8 +229,10 @@ bool migrate_page(struct page *page, u32 node)
 		new = alloc_page(node, order);
 	if (new && cached)
 		(void)trylock_page(new);
+	PROBE_SPAN_BEGIN("migrate_page");
 	if (new)
 		ok = move_to(page, new, av || !cached);
+	PROBE_SPAN_END("migrate_page");
 	if (av)
 		put_anon_vma(av);
 	touch_flags(new ? new : page, true);

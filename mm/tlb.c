@@ -241,6 +241,8 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
 	r->is_full = is_full || n > ceiling;
 	r->freed_tables = freed_tables;
 	r->op = (u8)op;
+	PROBE(.what = PROBE_FLUSH, .vpn = start,
+	      .n = end == UINT64_MAX ? 0 : end - start, .flag = r->is_full);
 	if (kern()->has_tlb_gen)
 		/* A full barrier: entries changed before it, masks read after;
 		 * pairs with switch_mm. */
@@ -253,6 +255,7 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
 	else
 		flush_by_ipi(r);
 	oracle_flush_end(mm, start, end);
+	PROBE(.what = PROBE_FLUSH_END);
 	cat_leave(cat);
 }
 
@@ -267,7 +270,9 @@ void flush_tlb_batch(const u64 *mask)
 	r->new_gen = TLB_GENERATION_INVALID;
 	r->is_full = 1;
 	r->op = FLUSH_RECLAIM;
+	PROBE(.what = PROBE_FLUSH, .flag = true);
 	flush_cpus(r, mask);
+	PROBE(.what = PROBE_FLUSH_END);
 	cat_leave(cat);
 }
 

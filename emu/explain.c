@@ -1,0 +1,446 @@
+#include "emu/explain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What is known of one translation on one CPU. flush: the row of the flush that
+ * dropped it, or NO_ROW. */
+struct record {
+	u64 page;               /* vpn >> order, order in the low bits; 0: free */
+	u32 space;              /* cpu << 16 | pcid                           */
+	u32 root;
+	u32 flush;
+	u16 by;                 /* cpu of that flush                          */
+	u8 kind;
+	u8 is_dropped : 1, is_named : 1;
+};
+
+#define NO_ROW UINT32_MAX
+#define NO_CPU UINT16_MAX
+
+/* A CPU's flush under way, and its interrupt. */
+struct under_way {
+	u64 vpn, pages;
+	u64 own;                /* flush and wait_ack when it began           */
+	u64 respond, served;    /* respond when the interrupt, the request ...*/
+	u32 row;
+	enum explain_kind kind;
+	bool is_on, has_served;
+	/* The first request of this interrupt: entry and exit are its. */
+	u32 first_row;
+	u16 first_by;
+	enum explain_kind first_kind;
+	u64 of_requests;
+};
+
+struct explain {
+	struct probe p;
+	u32 nr_cpus;
+	struct explain_cpu *cpu;
+	struct under_way *now;
+	struct explain_bill kind[NR_EXPLAIN_KINDS];
+	struct explain_flush *flush;
+	u32 nr_flushes, room_flushes;
+	struct record *record;
+	u64 nr_records, room_records;   /* a power of two                     */
+	bool is_broken, has_started;
+};
+
+/* ---- translations ------------------------------------------------------------- */
+
+static u64 slot_of(u64 page, u32 space, u64 room)
+{
+	u64 x = (page ^ (u64)space << 40) * 0x9e3779b97f4a7c15ull;
+
+	x ^= x >> 29;
+	return (x * 0xbf58476d1ce4e5b9ull >> 20) & (room - 1);
+}
+
+static struct record *find(struct record *r, u64 room, u64 page, u32 space)
+{
+	u64 at = slot_of(page, space, room);
+
+	while (r[at].page && (r[at].page != page || r[at].space != space))
+		at = (at + 1) & (room - 1);
+	return &r[at];
+}
+
+static bool grow(struct explain *x)
+{
+	u64 room = 2 * x->room_records;
+	struct record *more = calloc(room, sizeof(*more));
+
+	if (!more) {
+		x->is_broken = true;
+		return false;
+	}
+	for (u64 i = 0; i < x->room_records; i++) {
+		const struct record *r = &x->record[i];
+
+		if (r->page)
+			*find(more, room, r->page, r->space) = *r;
+	}
+	free(x->record);
+	x->record = more;
+	x->room_records = room;
+	return true;
+}
+
+/* The record of a translation, a new one with root 0; NULL: no memory. */
+static struct record *record_of(struct explain *x, const struct cpu *c, u16 pcid,
+				u64 vpn, u8 order)
+{
+	u64 page = (vpn >> order) << 6 | (order + 1u);
+	u32 space = c->id << 16 | pcid;
+	struct record *r = find(x->record, x->room_records, page, space);
+
+	if (r->page)
+		return r;
+	if (x->nr_records >= x->room_records / 2) {
+		if (!grow(x))
+			return NULL;
+		r = find(x->record, x->room_records, page, space);
+	}
+	x->nr_records++;
+	*r = (struct record){ .page = page, .space = space };
+	return r;
+}
+
+/* ---- whose bill ----------------------------------------------------------------- */
+
+/* The flush that @c is working for: its own, or that of who asked. */
+static const struct under_way *cause(const struct explain *x,
+				     const struct cpu *c,
+				     const struct cpu *asked)
+{
+	const struct under_way *w = &x->now[(asked ? asked : c)->id];
+
+	return w->is_on ? w : NULL;
+}
+
+/* Each of the bills that a flush's costs go to. */
+struct bills {
+	struct explain_bill *b[3];
+	u32 nr;
+};
+
+static struct bills bills_of(struct explain *x, enum explain_kind kind, u16 by,
+			     u32 row)
+{
+	struct bills s = { .b = { &x->kind[kind] }, .nr = 1 };
+
+	if (by != NO_CPU)
+		s.b[s.nr++] = &x->cpu[by].bill;
+	if (row != NO_ROW)
+		s.b[s.nr++] = &x->flush[row].bill;
+	return s;
+}
+
+#define ADD(s, field, n) do { \
+	for (u32 i_ = 0; i_ < (s).nr; i_++) \
+		(s).b[i_]->field += (n); \
+} while (0)
+
+/* ---- events --------------------------------------------------------------------- */
+
+static u32 add_row(struct explain *x, const struct explain_flush *f)
+{
+	if (x->nr_flushes == EXPLAIN_MAX_FLUSHES)
+		return NO_ROW;
+	if (x->nr_flushes == x->room_flushes) {
+		u32 room = x->room_flushes ? 2 * x->room_flushes : 1024;
+		struct explain_flush *more =
+			realloc(x->flush, room * sizeof(*more));
+
+		if (!more)
+			return NO_ROW;
+		x->flush = more;
+		x->room_flushes = room;
+	}
+	x->flush[x->nr_flushes] = *f;
+	return x->nr_flushes++;
+}
+
+static u64 own_cycles(const struct cpu *c)
+{
+	return c->cycles[CYC_FLUSH] + c->cycles[CYC_WAIT_ACK];
+}
+
+static void flush_begins(struct explain *x, const struct probe_event *e)
+{
+	struct under_way *w = &x->now[e->cpu->id];
+	struct bills s;
+
+	w->is_on = true;
+	w->vpn = e->vpn;
+	w->pages = e->n;
+	w->own = own_cycles(e->cpu);
+	w->kind = !e->n ? FLUSH_WHOLE : e->flag ? FLUSH_CEILING : FLUSH_RANGED;
+	w->row = add_row(x, &(struct explain_flush){
+		.at = e->cpu->now, .vpn = e->vpn, .pages = e->n,
+		.cpu = e->cpu->id, .kind = w->kind });
+	s = bills_of(x, w->kind, (u16)e->cpu->id, w->row);
+	ADD(s, flushes, 1);
+	x->cpu[e->cpu->id].flushes++;
+}
+
+static void flush_ends(struct explain *x, const struct probe_event *e)
+{
+	struct under_way *w = &x->now[e->cpu->id];
+	struct bills s = bills_of(x, w->kind, (u16)e->cpu->id, w->row);
+
+	ADD(s, own_cycles, own_cycles(e->cpu) - w->own);
+	w->is_on = false;
+}
+
+static void ipi_goes(struct explain *x, const struct probe_event *e)
+{
+	const struct under_way *w = cause(x, e->cpu, NULL);
+	struct bills s = w ? bills_of(x, w->kind, (u16)e->cpu->id, w->row)
+			   : bills_of(x, FLUSH_NONE, NO_CPU, NO_ROW);
+
+	ADD(s, ipis, 1);
+}
+
+static void irq_begins(struct explain *x, const struct probe_event *e)
+{
+	struct under_way *w = &x->now[e->cpu->id];
+
+	w->respond = e->cpu->cycles[CYC_RESPOND];
+	w->has_served = false;
+	w->of_requests = 0;
+}
+
+static void serves(struct explain *x, const struct probe_event *e)
+{
+	struct under_way *w = &x->now[e->cpu->id];
+	const struct under_way *of = cause(x, e->cpu, e->other);
+	struct bills s;
+
+	w->served = e->cpu->cycles[CYC_RESPOND];
+	if (w->has_served)
+		return;
+	w->has_served = true;
+	w->first_kind = of ? of->kind : FLUSH_NONE;
+	w->first_by = of ? (u16)e->other->id : NO_CPU;
+	w->first_row = of ? of->row : NO_ROW;
+	s = bills_of(x, w->first_kind, w->first_by, w->first_row);
+	ADD(s, interrupts, 1);
+}
+
+/* Told right after the answer: its initiator has not gone on yet. */
+static void served(struct explain *x, const struct probe_event *e)
+{
+	struct under_way *w = &x->now[e->cpu->id];
+	const struct under_way *of = &x->now[e->other->id];
+	u64 n = e->cpu->cycles[CYC_RESPOND] - w->served;
+	struct bills s = of->is_on
+		? bills_of(x, of->kind, (u16)e->other->id, of->row)
+		: bills_of(x, FLUSH_NONE, NO_CPU, NO_ROW);
+
+	ADD(s, served, 1);
+	ADD(s, stolen_cycles, n);
+	w->of_requests += n;
+	x->cpu[e->cpu->id].served += of->is_on;
+}
+
+/* Entry and exit. */
+static void irq_ends(struct explain *x, const struct probe_event *e)
+{
+	struct under_way *w = &x->now[e->cpu->id];
+	struct bills s = w->has_served
+		? bills_of(x, w->first_kind, w->first_by, w->first_row)
+		: bills_of(x, FLUSH_NONE, NO_CPU, NO_ROW);
+
+	ADD(s, stolen_cycles, e->cpu->cycles[CYC_RESPOND] - w->respond -
+	    w->of_requests);
+}
+
+static void drop_one(struct explain *x, const struct probe_event *e, u64 vpn,
+		     u8 order)
+{
+	const struct under_way *w = cause(x, e->cpu, e->other);
+	struct record *r = record_of(x, e->cpu, e->entry->pcid, vpn, order);
+
+	if (!r)
+		return;
+	r->is_dropped = true;
+	r->flush = w ? w->row : NO_ROW;
+	r->by = w ? (u16)(e->other ? e->other : e->cpu)->id : NO_CPU;
+	r->kind = (u8)(w ? w->kind : FLUSH_NONE);
+	r->is_named = w && (!w->pages || (vpn < w->vpn + w->pages &&
+					  w->vpn < vpn + (1ull << order)));
+}
+
+/* An array may keep a block of pages as one entry: each of them went. */
+static void dropped(struct explain *x, const struct probe_event *e)
+{
+	const struct under_way *w = cause(x, e->cpu, e->other);
+	struct bills s = w
+		? bills_of(x, w->kind, (u16)(e->other ? e->other : e->cpu)->id,
+			   w->row)
+		: bills_of(x, FLUSH_NONE, NO_CPU, NO_ROW);
+	u8 leaf = tlb_entry_leaf(e->entry);
+	u64 nr = leaf ? 1 : 1ull << e->entry->order;
+	u64 vpn = e->entry->vpn & ~tlb_order_mask(leaf);
+
+	ADD(s, dropped, 1);
+	for (u64 i = 0; i < nr; i++)
+		drop_one(x, e, vpn + i, leaf);
+}
+
+static enum explain_walk class_of(const struct probe_event *e,
+				  const struct record *r)
+{
+	if (e->flag)
+		return WALK_DIRTY;
+	/* Root 0: dropped, and never walked for since set-up. */
+	if (r->is_dropped && (!r->root || r->root == e->cpu->s->root))
+		return r->kind == FLUSH_NONE || r->is_named ? WALK_REFILL
+							   : WALK_COLLATERAL;
+	return r->root == e->cpu->s->root ? WALK_CAPACITY : WALK_FIRST;
+}
+
+static void walked(struct explain *x, const struct probe_event *e)
+{
+	struct explain_cpu *c = &x->cpu[e->cpu->id];
+	enum explain_walk class = WALK_FAULT;
+	struct record *r;
+
+	if (e->entry) {
+		r = record_of(x, e->cpu, e->cpu->s->pcid, e->vpn,
+			      tlb_entry_leaf(e->entry));
+		if (!r)
+			return;
+		class = class_of(e, r);
+		if (class == WALK_REFILL || class == WALK_COLLATERAL) {
+			struct bills s = bills_of(x, (enum explain_kind)r->kind,
+						  r->by, r->flush);
+
+			ADD(s, refill_walks, 1);
+			ADD(s, refill_cycles, e->n);
+			if (r->by == e->cpu->id)
+				ADD(s, own_refill_cycles, e->n);
+		}
+		r->is_dropped = false;
+		r->root = e->cpu->s->root;
+	}
+	c->walks[class]++;
+	c->walk_cycles[class] += e->n;
+}
+
+/* What set-up translated is known; what it cost is not of this run. */
+static void start(struct explain *x)
+{
+	memset(x->cpu, 0, x->nr_cpus * sizeof(*x->cpu));
+	memset(x->now, 0, x->nr_cpus * sizeof(*x->now));
+	memset(x->kind, 0, sizeof(x->kind));
+	x->nr_flushes = 0;
+	for (u64 i = 0; i < x->room_records; i++)
+		x->record[i].flush = NO_ROW;
+}
+
+static void on_event(struct probe *p, const struct probe_event *e)
+{
+	struct explain *x = (struct explain *)p;
+
+	switch (e->what) {
+	case PROBE_START:
+		start(x);
+		break;
+	case PROBE_FLUSH:
+		flush_begins(x, e);
+		break;
+	case PROBE_FLUSH_END:
+		flush_ends(x, e);
+		break;
+	case PROBE_IPI:
+		ipi_goes(x, e);
+		break;
+	case PROBE_IRQ:
+		irq_begins(x, e);
+		break;
+	case PROBE_SERVE:
+		serves(x, e);
+		break;
+	case PROBE_SERVED:
+		served(x, e);
+		break;
+	case PROBE_IRQ_END:
+		irq_ends(x, e);
+		break;
+	case PROBE_DROP:
+		dropped(x, e);
+		break;
+	case PROBE_WALK:
+		walked(x, e);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- the object ------------------------------------------------------------------ */
+
+struct explain *explain_create(u32 nr_cpus)
+{
+	struct explain *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return NULL;
+	x->p.event = on_event;
+	x->nr_cpus = nr_cpus;
+	x->room_records = 1u << 12;
+	x->cpu = calloc(nr_cpus, sizeof(*x->cpu));
+	x->now = calloc(nr_cpus, sizeof(*x->now));
+	x->record = calloc(x->room_records, sizeof(*x->record));
+	if (x->cpu && x->now && x->record)
+		return x;
+	explain_destroy(x);
+	return NULL;
+}
+
+void explain_destroy(struct explain *x)
+{
+	if (!x)
+		return;
+	free(x->cpu);
+	free(x->now);
+	free(x->flush);
+	free(x->record);
+	free(x);
+}
+
+struct probe *explain_probe(struct explain *x)
+{
+	return &x->p;
+}
+
+bool explain_is_broken(const struct explain *x)
+{
+	return x->is_broken;
+}
+
+const struct explain_cpu *explain_of_cpu(const struct explain *x, u32 cpu)
+{
+	return &x->cpu[cpu];
+}
+
+const struct explain_bill *explain_of_kind(const struct explain *x,
+					   enum explain_kind kind)
+{
+	return &x->kind[kind];
+}
+
+const struct explain_flush *explain_flushes(const struct explain *x, u32 *nr)
+{
+	*nr = x->nr_flushes;
+	return x->flush;
+}
+
+enum explain_role explain_role(const struct explain *x, u32 cpu)
+{
+	if (x->cpu[cpu].flushes)
+		return ROLE_INITIATOR;
+	return x->cpu[cpu].served ? ROLE_RESPONDER : ROLE_BYSTANDER;
+}
