@@ -13,6 +13,7 @@
 #include "emu/cmd.h"
 #include "emu/experiment.h"
 #include "emu/explain.h"
+#include "emu/timeline.h"
 
 /* ORDER table */
 enum {
@@ -38,6 +39,17 @@ static const struct opt run_opts[] = {
 		  "why, what each flush cost whom, and what dominates",
 	  .offset = offsetof(struct output_cfg, explain), .group = "output",
 	  .no_echo = true },
+	{ .name = "timeline", .kind = OPT_STRING, .metavar = "FILE",
+	  .help = "write what each CPU did when, as Chrome trace events for "
+		  "ui.perfetto.dev",
+	  .offset = offsetof(struct output_cfg, timeline), .group = "output",
+	  .no_echo = true },
+	{ .name = "timeline-events", .kind = OPT_U64, .def = "100000",
+	  .min = 1, .max = 1u << 30,
+	  .help = "after so many events nothing more is kept (about 130 bytes "
+		  "each); the file says what was dropped",
+	  .offset = offsetof(struct output_cfg, timeline_events),
+	  .group = "output", .no_echo = true },
 	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
 	  .names = progress_modes, .help = "progress on stderr",
 	  .offset = offsetof(struct output_cfg, progress), .group = "output",
@@ -60,7 +72,7 @@ static const char examples[] =
 	"  tlbemu run mprotect-storm --threads 8 --pages 40\n"
 	"  tlbemu run numa-migrate --machine 'pack:4 core:2 pu:1' --kernel v3.12 --check\n"
 	"  tlbemu run replay sort.tlbt ls.tlbt --as processes -o replay.csv\n"
-	"  tlbemu run tlb_flush2 --threads 8 --explain\n"
+	"  tlbemu run tlb_flush2 --threads 8 --explain --timeline storm.json\n"
 	"  tlbemu run numa-migrate --dry-run > m.ini; tlbemu run m.ini --seed 2\n"
 	"exit status: 0 done, 1 ran and --check found lost stores or writes after\n"
 	"free, or output could not be written, 2 usage or bad input\n";
@@ -225,8 +237,26 @@ static void metas(struct emit *em, const struct timed_result *r)
 			      r->window.max_cycles);
 }
 
+/* Those who look on; NULL where nobody asked. */
+struct watchers {
+	struct explain *why;
+	struct timeline *tl;
+};
+
+static void say_timeline(struct emit *em, const struct experiment *x,
+			 const struct timeline *tl)
+{
+	char kept[UNITS_MAX_TEXT], dropped[UNITS_MAX_TEXT];
+
+	emit_note(em, "%11s timeline %s: %s events, %s dropped%s", "",
+		  x->output.timeline,
+		  units_format_grouped(timeline_kept(tl), kept),
+		  units_format_grouped(timeline_dropped(tl), dropped),
+		  timeline_dropped(tl) ? " after them (--timeline-events)" : "");
+}
+
 static void report(const struct experiment *x, const struct timed_result *r,
-		   const struct explain *why, struct emit *em)
+		   const struct watchers *w, struct emit *em)
 {
 	char title[512];
 
@@ -241,9 +271,11 @@ static void report(const struct experiment *x, const struct timed_result *r,
 		cpus_table(em, r);
 	if (r->is_checked)
 		window_table(em, r);
-	if (why)
-		explain_report(why, r, em);
+	if (w->why)
+		explain_report(w->why, r, em);
 	summary(em, x, r);
+	if (w->tl)
+		say_timeline(em, x, w->tl);
 }
 
 /* ---- the command ------------------------------------------------------------------ */
@@ -260,10 +292,21 @@ static int out_of_memory(struct err *e)
 	return complain(EXIT_FAILED, e);
 }
 
-/* The output is opened first: what cannot be written is told before the work. */
+static int write_timeline(const struct experiment *x, struct watchers *w,
+			  const struct timed_result *r, struct err *e)
+{
+	struct timeline *tl = w->tl;
+
+	w->tl = NULL;
+	return !tl ? 0 : timeline_commit(tl, &(struct timeline_about){
+		.r = r, .workload = x->workload->name, .kernel = x->cfg.kernel,
+		.flush = x->cfg.flush, .seed = x->cfg.seed }, e);
+}
+
+/* The outputs are opened first: what cannot be written is told before the
+ * work. */
 static int run_point(const struct experiment *x, const struct timed_point *p,
-		     struct timed_result *r, const struct explain *why,
-		     struct err *e)
+		     struct timed_result *r, struct watchers *w, struct err *e)
 {
 	struct emit *em;
 	int rc = emit_create(&em, &(struct emit_cfg){
@@ -273,12 +316,15 @@ static int run_point(const struct experiment *x, const struct timed_point *p,
 	if (rc)
 		return complain(rc == -EINVAL ? EXIT_USAGE : EXIT_FAILED, e);
 	rc = timed_point_run(p, r, e);
-	if (rc || (why && explain_is_broken(why))) {
+	if (rc || (w->why && explain_is_broken(w->why))) {
 		emit_discard(em);
 		return rc ? complain(exit_status_of(rc), e) : out_of_memory(e);
 	}
-	report(x, r, why, em);
-	if (emit_close(em, e))
+	report(x, r, w, em);
+	rc = emit_close(em, e);
+	if (!rc)
+		rc = write_timeline(x, w, r, e);
+	if (rc)
 		return complain(EXIT_FAILED, e);
 	return is_lossy(r) ? EXIT_FAILED : 0;
 }
@@ -297,20 +343,35 @@ static int check_table(const struct experiment *x, struct err *e)
 	return 0;
 }
 
+static void watch(struct timed_point *p, struct probe *by)
+{
+	by->next = p->probe;
+	p->probe = by;
+}
+
 static int run_watched(const struct experiment *x, struct timed_point *p,
 		       struct timed_result *r, struct err *e)
 {
-	struct explain *why = NULL;
+	struct watchers w = { NULL, NULL };
 	int status;
 
+	if (x->output.timeline &&
+	    timeline_create(&w.tl, x->output.timeline,
+			    x->output.timeline_events, e))
+		return complain(EXIT_FAILED, e);
+	if (w.tl)
+		watch(p, timeline_probe(w.tl));
 	if (x->output.explain) {
-		why = explain_create(MACHINE_MAX_CPUS);
-		if (!why)
+		w.why = explain_create(MACHINE_MAX_CPUS);
+		if (!w.why) {
+			timeline_discard(w.tl);
 			return out_of_memory(e);
-		p->probe = explain_probe(why);
+		}
+		watch(p, explain_probe(w.why));
 	}
-	status = run_point(x, p, r, why, e);
-	explain_destroy(why);
+	status = run_point(x, p, r, &w, e);
+	explain_destroy(w.why);
+	timeline_discard(w.tl);
 	return status;
 }
 

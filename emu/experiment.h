@@ -17,6 +17,8 @@ struct output_cfg {
 	const char *out;
 	int table;              /* run only: which one CSV shows */
 	bool explain;           /* run only */
+	const char *timeline;   /* run only */
+	u64 timeline_events;    /* run only */
 	const char *kernels;    /* compare only */
 	u32 jobs;               /* compare only */
 	int progress;

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "base/outfile.h"
+#include "emu/chrome_trace.h"
 
-#define MOVE_US 10
+/* Moves have no length: one every 10 us. */
+#define MOVE_PS (10 * CHROME_PS_PER_US)
 
 /* Interrupts under way, to pair arrivals with sends. */
 struct flows {
@@ -15,45 +17,25 @@ struct flows {
 	u32 next_id;
 };
 
-static void add(json_t *events, json_t *e)
-{
-	json_array_append_new(events, e);
-}
-
-static void name_tracks(json_t *events, const json_t *run)
+static void name_tracks(struct chrome *t, const json_t *run)
 {
 	json_t *c;
 	size_t i;
 
-	add(events, json_pack("{s:s,s:s,s:i,s:i,s:{s:s}}", "name",
-			      "process_name", "ph", "M", "pid", 1, "tid", 0,
-			      "args", "name", "tlbemu race"));
 	json_array_foreach(json_object_get(run, "cpus"), i, c) {
 		char name[80];
 		int id = (int)json_integer_value(json_object_get(c, "id"));
 
 		snprintf(name, sizeof(name), "CPU %d: %s", id,
 			 json_string_value(json_object_get(c, "name")));
-		add(events, json_pack("{s:s,s:s,s:i,s:i,s:{s:s}}", "name",
-				      "thread_name", "ph", "M", "pid", 1, "tid",
-				      id, "args", "name", name));
-		add(events, json_pack("{s:s,s:s,s:i,s:i,s:{s:i}}", "name",
-				      "thread_sort_index", "ph", "M", "pid", 1,
-				      "tid", id, "args", "sort_index", id));
+		chrome_track(t, (u32)id, name);
 	}
 }
 
-static void flow(json_t *events, const char *phase, u32 id, int tid, u32 at)
+static void flow(struct chrome *t, bool is_end, u32 id, u32 cpu, u32 at)
 {
-	json_t *e = json_pack("{s:s,s:s,s:s,s:i,s:i,s:i,s:f}", "name",
-			      "interrupt", "cat", "ipi", "ph", phase, "id",
-			      (int)id, "pid", 1, "tid", tid, "ts",
-			      (double)at * MOVE_US + 4);
-
-	/* The arrow ends at the slice around it, not at the next one. */
-	if (*phase == 'f')
-		json_object_set_new(e, "bp", json_string("e"));
-	add(events, e);
+	chrome_arrow(t, cpu, "interrupt", is_end, id,
+		     at * MOVE_PS + 4 * CHROME_PS_PER_US);
 }
 
 /* Requests that wait for the @i-th CPU, by who sent them. */
@@ -74,7 +56,7 @@ static void count_pending(const json_t *step, size_t i,
 	}
 }
 
-static void flows_of(json_t *events, struct flows *f, const json_t *run,
+static void flows_of(struct chrome *t, struct flows *f, const json_t *run,
 		     const json_t *step, u32 at)
 {
 	json_t *cpus = json_object_get(run, "cpus"), *c;
@@ -82,79 +64,73 @@ static void flows_of(json_t *events, struct flows *f, const json_t *run,
 
 	json_array_foreach(cpus, i, c) {
 		u32 n[EXPLORE_MAX_CPUS];
-		int to = (int)json_integer_value(json_object_get(c, "id"));
+		u32 to = (u32)json_integer_value(json_object_get(c, "id"));
 
 		count_pending(step, i, n);
 		for (u32 from = 0; from < EXPLORE_MAX_CPUS; from++) {
 			u32 *was = &f->pending[to][from];
 
 			if (n[from] > *was)
-				flow(events, "s", f->id[to][from] = ++f->next_id,
-				     (int)from, at);
+				flow(t, false, f->id[to][from] = ++f->next_id,
+				     from, at);
 			else if (n[from] < *was)
-				flow(events, "f", f->id[to][from], to, at);
+				flow(t, true, f->id[to][from], to, at);
 			*was = n[from];
 		}
 	}
 }
 
-static void add_step(json_t *events, const json_t *step, u32 at)
+static void add_step(struct chrome *t, const json_t *step, u32 at)
 {
 	json_t *notes = json_object_get(step, "notes"),
 	       *lost = json_object_get(step, "lost");
 	const char *name = json_array_size(notes)
 		? json_string_value(json_array_get(notes, 0))
 		: json_string_value(json_object_get(step, "kind"));
-	int tid = (int)json_integer_value(json_object_get(step, "cpu"));
+	u32 cpu = (u32)json_integer_value(json_object_get(step, "cpu"));
 
-	add(events, json_pack("{s:s,s:s,s:s,s:i,s:i,s:f,s:f,s:{s:O,s:i}}",
-			      "name", name, "cat", lost ? "lost" : "move", "ph",
-			      "X", "pid", 1, "tid", tid, "ts",
-			      (double)at * MOVE_US, "dur", MOVE_US - 1.0,
-			      "args", "notes", notes, "move", (int)at - 1));
+	chrome_slice(t, cpu, name, lost ? "lost" : "move", at * MOVE_PS,
+		     (at + 1) * MOVE_PS - CHROME_PS_PER_US,
+		     json_pack("{s:O,s:i}", "notes", notes, "move",
+			       (int)at - 1));
 	if (lost)
-		add(events, json_pack("{s:s,s:s,s:s,s:i,s:i,s:f,s:s}", "name",
-				      "this store is lost", "cat", "lost", "ph",
-				      "i", "pid", 1, "tid", tid, "ts",
-				      (double)at * MOVE_US + 2, "s", "g"));
+		chrome_mark(t, cpu, "this store is lost", "lost",
+			    at * MOVE_PS + 2 * CHROME_PS_PER_US);
 }
 
-static json_t *trace(const json_t *run, const struct race_show *s)
+static void write_trace(FILE *out, const json_t *run, const struct race_show *s)
 {
-	json_t *events = json_array(), *step;
+	struct chrome t;
 	struct flows f;
+	json_t *step;
 	size_t at;
 
 	memset(&f, 0, sizeof(f));
-	name_tracks(events, run);
+	chrome_begin(&t, out, "tlbemu race");
+	name_tracks(&t, run);
 	json_array_foreach(json_object_get(run, "steps"), at, step) {
 		if (at)
-			add_step(events, step, (u32)at);
-		flows_of(events, &f, run, step, (u32)at);
+			add_step(&t, step, (u32)at);
+		flows_of(&t, &f, run, step, (u32)at);
 	}
-	return json_pack("{s:o,s:s,s:{s:s,s:s,s:s,s:s,s:s}}", "traceEvents",
-			 events, "displayTimeUnit", "ns", "otherData", "race",
-			 s->race->name, "row", s->row->id, "kernel", s->k->name,
-			 "oracle", s->o->oracle, "text", s->o->text);
+	chrome_end(&t, json_pack("{s:s,s:s,s:s,s:s,s:s}", "race", s->race->name,
+				 "row", s->row->id, "kernel", s->k->name,
+				 "oracle", s->o->oracle, "text", s->o->text));
 }
 
 int race_timeline(const struct race_show *s, const char *path, struct err *e)
 {
 	struct outfile out;
-	json_t *run, *t;
+	json_t *run;
 	int rc = race_record(&run, s->race, s->row, s->k, s->lim, s->o, false);
 
 	if (rc)
 		return err_set(e, rc, "%s: %s", path, strerror(-rc));
-	t = trace(run, s);
-	json_decref(run);
-	rc = t ? outfile_open(&out, path, e) : err_set(e, -ENOMEM,
-						       "out of memory");
+	rc = outfile_open(&out, path, e);
 	if (!rc) {
-		json_dumpf(t, out.f, JSON_COMPACT | JSON_ENSURE_ASCII);
-		fputc('\n', out.f);
+		write_trace(out.f, run, s);
 		rc = outfile_commit(&out, e);
 	}
-	json_decref(t);
+	json_decref(run);
 	return rc;
 }
