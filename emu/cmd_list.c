@@ -257,10 +257,11 @@ static int list_races(struct emit *em, const char *name, struct err *e)
 			    races[i]->summary);
 		return 0;
 	}
-	if (race_find(name)) {
-		race_rows(em, race_find(name));
+	for (u32 i = 0; races[i]; i++)
+		if (race_is(races[i], name))
+			race_rows(em, races[i]);
+	if (race_find(name))
 		return 0;
-	}
 	for (u32 i = 0; races[i] && i < 31; i++)
 		names[i] = races[i]->name;
 	suggest_text(name, names, hint, sizeof(hint));

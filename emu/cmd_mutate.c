@@ -212,12 +212,12 @@ static int mutate(const struct mutate_cfg *cfg, const char *name)
 	};
 	int rc = 0;
 
-	if (name && strcmp(name, "all") && !race_find(name))
+	if (name && !race_find(name))
 		return search_no_race("mutate", name);
 	if (cfg->kernel && !kernel_find(cfg->kernel))
 		return search_no_kernel("mutate", cfg->kernel);
 	for (u32 i = 0; races[i] && !rc; i++)
-		if (!name || !strcmp(name, "all") || race_find(name) == races[i])
+		if (!name || race_is(races[i], name))
 			rc = collect(&s, races[i], cfg->kernel);
 	s.result = calloc(s.n ? s.n : 1, sizeof(*s.result));
 	if (rc || !s.result) {

@@ -243,18 +243,11 @@ static int no_such_fixed(const struct race *race, const char *id)
 
 static int choose(struct session *s, const char *name)
 {
-	if (!strcmp(name, "all")) {
-		for (u32 i = 0; races[i]; i++)
-			if (add_race(s, races[i]))
-				return EXIT_FAILED;
-	} else {
-		const struct race *race = race_find(name);
-
-		if (!race)
-			return search_no_race("race", name);
-		if (add_race(s, race))
+	if (!race_find(name))
+		return search_no_race("race", name);
+	for (u32 i = 0; races[i]; i++)
+		if (race_is(races[i], name) && add_race(s, races[i]))
 			return EXIT_FAILED;
-	}
 	if (s->nr_jobs && s->cfg->fixed &&
 	    !race_fixed_row(s->job[0].race, s->job[0].row_in_table,
 			    s->cfg->fixed))

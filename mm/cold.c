@@ -6,17 +6,6 @@
 
 #define MAX_TABLE 512
 
-/* pmdp_invalidate: nobody uses the huge page while bits of its entry change, so
- * none is lost, which costs a flush of everything. */
-u64 invalidate_huge(struct mm *mm, u64 vpn, u64 *pmd, enum flush_op op)
-{
-	u64 old = pte_modify(mm->root, vpn, PMD_LEVEL, pmd, PTE_P, PTE_NUMA);
-
-	oracle_stale_from_now(mm, vpn, hpage_pages());
-	flush_tlb_huge(mm, vpn, op);
-	return old;
-}
-
 static void make_old(struct mmu_gather *g, u64 vpn, u32 level, u64 *p, u64 e)
 {
 	struct mm *mm = g->b.mm;
@@ -24,7 +13,7 @@ static void make_old(struct mmu_gather *g, u64 vpn, u32 level, u64 *p, u64 e)
 	if (!(e & PTE_A))
 		return;
 	if (level) {
-		e = invalidate_huge(mm, vpn, p, FLUSH_OLD_CLEAR);
+		e = pmdp_invalidate(mm, vpn, p, FLUSH_OLD_CLEAR);
 		pte_store(mm->root, vpn, level, p, e & ~PTE_A);
 	} else {
 		pte_modify(mm->root, vpn, level, p, PTE_A, 0);

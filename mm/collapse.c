@@ -97,6 +97,7 @@ static void map_huge(struct vma *vma, u64 vpn, u64 *pmdp, struct page *new)
 	NOTE("PMD[%llu] := huge page, frame %llu",
 	     (unsigned long long)(vpn >> hpage_order()),
 	     (unsigned long long)pfn_of(new));
+	oracle_one_size(vma->mm, vpn, pmdp, PMD_LEVEL);
 }
 
 /* mmap_lock and the anon_vma lock keep faults and walks out; what is left are

@@ -29,7 +29,10 @@ static u64 share_entry(struct mm *mm, u64 vpn, u32 level, u64 *p)
 	if (!(e & (PTE_P | PTE_NUMA)))
 		return 0;
 	if (e & PTE_RW) {
-		e = pte_modify(mm->root, vpn, level, p, PTE_RW, 0);
+		e = pte_modify(mm->root, vpn, level, p, PTE_RW |
+			       (kern()->fork_forgets_dirty ? PTE_D : 0), 0);
+		if (kern()->fork_forgets_dirty)
+			e &= ~PTE_D;
 		oracle_stale_from_now(mm, vpn, 1ull << paging_order(
 				      &the_sys->mem.paging, level));
 	}

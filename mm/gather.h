@@ -30,7 +30,6 @@ void free_pgtables(struct mmu_gather *g, u64 start, u64 end, u64 floor,
  * pages only age). The huge entry at @vpn stops being valid, and is flushed.
  * Return: what it was. */
 void age_range(struct mmu_gather *g, u64 start, u64 end, bool is_pageout);
-u64 invalidate_huge(struct mm *mm, u64 vpn, u64 *pmd, enum flush_op op);
 /* table_free.c: some kernels free a table before the gather's flush. Return:
  * done. What the others wait for after it. */
 bool table_free_at_once(struct mmu_gather *g, u64 pfn);

@@ -221,6 +221,20 @@ static const struct kernel v5_11 = {
 	V5_X(true, WATCH(true, true, false, false)),
 };
 
+static const struct kernel v4_15 = {
+	.name = "v4.15", .commit = "d52605d7cb30^", .evidence = "S",
+	.summary = "as v4.14, pmdp_invalidate reads the entry, then stores it",
+	V4_13, .pending_order = ORDER_PTL, .thp_check = CHECK_UNDER_PTL,
+	.mremap_flush = MREMAP_FLUSH_DIRTY, .pmd_invalidate_peeks = true,
+};
+
+static const struct kernel v5_5 = {
+	.name = "v5.5", .commit = "616b8371539a (until Feb 2020)",
+	.evidence = "S",
+	.summary = "a huge migration entry is made of what was read first (the rest as v5.14)",
+	V5_X(false, WATCH(true, true, true, false)), .pmd_migrate_peeks = true,
+};
+
 static const struct kernel v5_14 = {
 	.name = "v5.14", .commit = "c5b5a3dd2c1f", .evidence = "S",
 	.summary = "THP NUMA migration through migration entries",
@@ -252,6 +266,18 @@ static const struct kernel v5_19_gen0 = {
 	.name = "v5.19+gen-0", .commit = "aa44284960d5", .evidence = "S",
 	.summary = "as v6.1, a batch is skipped as generation 0 (8f1d56f64f8d^)",
 	WITH_GEN(false),
+};
+
+static const struct kernel v6_1_mixed = {
+	.name = "v6.1+mixed-sizes", .commit = "v6.1 (variant)", .evidence = "T",
+	.summary = "as v6.1, a table replaces a huge page at once, flushed then",
+	V6_1, .split_mixes_sizes = true,
+};
+
+static const struct kernel v6_1_loongarch = {
+	.name = "v6.1-loongarch", .commit = "018e9828eb52^", .evidence = "S",
+	.summary = "as v6.1, making an entry read-only loses its D bit",
+	V6_1, .fork_forgets_dirty = true,
 };
 
 static const struct kernel v6_14 = {
@@ -337,9 +363,9 @@ static const struct kernel v4_14_nolock = {
 const struct kernel *const kernels[] = {
 	RMAP_KERNELS SWAP_KERNELS &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
-	&v3_13_posted, &no_gather, &v4_9_rc, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_19, &v5_7, &v5_8, &v5_11,
+	&v3_13_posted, &no_gather, &v4_9_rc, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_15, &v4_19, &v5_5, &v5_7, &v5_8, &v5_11,
 	&v5_14,
-	&v5_19_gen0, &v6_1, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
+	&v5_19_gen0, &v6_1, &v6_1_mixed, &v6_1_loongarch, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
 	SWITCH_KERNELS NULL
 };
@@ -439,6 +465,14 @@ const struct kernel_switch kernel_switches[] = {
 	     "copy-on-write under userfaultfd does not look for flushes to come"),
 	PART("cow-flush", cow_flushes, 0,
 	     "the copy goes in without a flush of the old page"),
+	PART("pmd-invalidate-xchg", pmd_invalidate_peeks, 1,
+	     "pmdp_invalidate reads the entry, then stores it"),
+	PART("pmd-migrate-xchg", pmd_migrate_peeks, 1,
+	     "a migration entry is made of what was read before"),
+	PART("split-invalid-first", split_mixes_sizes, 1,
+	     "a huge page is replaced by a table before its flush"),
+	PART("wrprotect-keeps-dirty", fork_forgets_dirty, 1,
+	     "fork takes D with the right to write"),
 	PART("pmd-never-none", pmd_shows_none, 1,
 	     "a huge entry under change is none for an instant"),
 	PART("cow-count-refs", cow_counts_refs, 0,

@@ -254,6 +254,14 @@ struct kernel {
 	bool migrate_wants_mapped;      /* or cached: else it refuses         */
 	bool pmd_shows_none;            /* change_huge_pmd: cleared for an
 					 * instant                            */
+	bool pmd_invalidate_peeks;      /* pmdp_invalidate reads, then stores:
+					 * until d52605d7cb30                 */
+	bool pmd_migrate_peeks;         /* a migration entry is made of what was
+					 * read before the exchange           */
+	bool split_mixes_sizes;         /* a table replaces a huge page at once,
+					 * the flush comes then (a model variant) */
+	bool fork_forgets_dirty;        /* what makes an entry read-only takes
+					 * its D, too (018e9828eb52^)         */
 	bool cow_counts_refs;           /* reuse only without references      */
 	bool cow_knows_exclusive;       /* or if the page was never shared    */
 	bool gup_read_breaks;           /* GUP for reading breaks copy-on-write,

@@ -25,7 +25,7 @@ static void free_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 	page = page_of(pte_pfn(e));
 	if (e & (PTE_A | PTE_D)) {
 		if (level && kern()->free_invalidates_huge) {
-			e = invalidate_huge(mm, vpn, p, FLUSH_FREE);
+			e = pmdp_invalidate(mm, vpn, p, FLUSH_FREE);
 			pte_store(mm->root, vpn, level, p,
 				  e & ~(PTE_A | PTE_D));
 		} else {

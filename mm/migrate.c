@@ -180,6 +180,8 @@ static bool move_mapping(struct page *page, struct page *new)
 	touch_flags(page, false);
 	touch_flags(new, true);
 	new->is_shared = page->is_shared;
+	new->is_lazyfree = page->is_lazyfree;
+	new->is_dirty |= page->is_dirty;
 	return true;
 }
 

@@ -349,6 +349,10 @@ void wait_split_huge_page(struct page *page);
 /* Parts of it (thp.c): the page alone; one mapping, under its lock. */
 void split_page(struct page *head);
 void split_pmd_to(struct mm *mm, u64 vpn, u64 *pmdp, u32 table);
+/* Nobody uses the huge page from here on, and no bit that hardware set until
+ * then is lost: under the PMD's lock; flushes, for @op. Return: what the entry
+ * was. */
+u64 pmdp_invalidate(struct mm *mm, u64 vpn, u64 *pmdp, enum flush_op op);
 
 /* khugepaged (collapse.c): the small pages at @vpn, aligned, become a huge one.
  * Return: 0; -EINVAL (not in one VMA), -ENOMEM; -EAGAIN, -EBUSY: nothing there, or

@@ -14,7 +14,7 @@ static const struct {
 	{ O3_STALE_READ, "O3" }, { O4_PERM, "O4" }, { O5_MIGENT, "O5" },
 	{ O6_COUNT, "O6" }, { O8_PTPAGE, "O8" }, { O9_FLUSH_DONE, "O9" },
 	{ O10_TLBGEN, "O10" }, { O12_DIRTY_LOSS, "O12" },
-	{ O13_DEADLOCK, "O13" }, { O14_LIVELOCK, "O14" },
+	{ O11_MIXED_SIZE, "O11" }, { O13_DEADLOCK, "O13" }, { O14_LIVELOCK, "O14" },
 	{ O15_COW_LEAK, "O15" }, { O16_PIN, "O16" },
 };
 

@@ -2,7 +2,7 @@
  *
  * O1 lost store, O2 write after free, O3 stale read, O4 permission, O5
  * migration entry, O6 count, O8 page-table page, O9 flush done, O10 tlb_gen,
- * O12 dirty loss, O15 COW leak, O16 pin; definitions in docs/oracles.md. What
+ * O11 mixed size, O12 dirty loss, O15 COW leak, O16 pin; definitions in docs/oracles.md. What
  * is known of frames is in oracle.c, of TLBs in oracle_tlb.c, what must be in
  * pages in truth.c. In
  * explored runs a violation ends the execution; in timed runs under --check it
@@ -32,6 +32,7 @@ enum oracle {
 	O14_LIVELOCK = 1 << 11,         /* fired by the explorer, as O13      */
 	O8_PTPAGE = 1 << 12,
 	O10_TLBGEN = 1 << 13,
+	O11_MIXED_SIZE = 1 << 14,
 };
 
 bool oracle_is_on(enum oracle o);
@@ -72,6 +73,9 @@ void oracle_object_used(u32 refcount, const char *what);
 void oracle_table(struct page *p);
 void oracle_table_freed(u64 pfn);
 void oracle_walks(u64 pfn);
+/* Explored: *@pmdp was just stored to, and maps @vpn by @level now: no CPU may
+ * hold the other size. */
+void oracle_one_size(struct mm *mm, u64 vpn, const u64 *pmdp, u32 level);
 /* A flush of [start, end) became generation @gen of @mm. @cpu noted that it
  * has caught up, or loaded another address space. */
 void oracle_flush_gen(struct mm *mm, u64 start, u64 end, u64 gen);

@@ -110,6 +110,43 @@ static void check_tables(u32 cpu)
 			     cpu, (unsigned long long)s->env->e[i].pfn);
 }
 
+/* ---- O11: sizes --------------------------------------------------------------------- */
+
+static bool holds_other_size(const struct cpu_state *s, u64 vpn, u32 order)
+{
+	const struct envelope *env = s->env;
+
+	touch(env, false);
+	for (u32 i = 0; i < env->n; i++)
+		if (env->e[i].pcid == s->pcid &&
+		    !(env->e[i].flags & TLB_TABLE) &&
+		    env->e[i].order != order &&
+		    overlaps(&env->e[i], vpn, vpn + hpage_pages()))
+			return true;
+	return false;
+}
+
+void oracle_one_size(struct mm *mm, u64 vpn, const u64 *pmdp, u32 level)
+{
+	u32 order = paging_order(&the_sys->mem.paging, level);
+	/* In memory: the store may be under way, and until it is visible the
+	 * other size is filled. */
+	bool is_filled = (*pmdp & PTE_P) && pmd_is_huge(*pmdp) != !!level;
+
+	for (u32 c = 0; the_sys->is_explored && c < the_sys->nr_cpus; c++) {
+		const struct cpu_state *s = the_sys->cpu[c].s;
+
+		touch(&s->root, false);
+		if (s->root != mm->root)
+			continue;
+		if (is_filled || holds_other_size(s, vpn, order))
+			FIRE(O11_MIXED_SIZE, "CPU %u may hold page %llu as %s, and load it as %s",
+			     c, (unsigned long long)vpn,
+			     level ? "small ones" : "a huge one",
+			     level ? "a huge one" : "small ones");
+	}
+}
+
 void oracle_tlb_gen(u32 cpu)
 {
 	const struct tlb_state *t = tlb_state_of(cpu);

@@ -39,7 +39,9 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 	struct mm *mm = vma->mm;
 	u64 old = pte_load(p);
 
-	if (!rmap_maps(old, page))
+	/* A page offered by MADV_FREE was found dirty by an earlier mapping: it
+	 * stays, and has no slot. */
+	if (!rmap_maps(old, page) || (!page->is_lazyfree && !page->swap_slot))
 		return;
 	if (should_defer_flush(mm)) {
 		old = pte_xchg(mm->root, vpn, 0, p, 0);

@@ -181,6 +181,24 @@ bool rmap_maps(u64 e, const struct page *page)
 	       pte_pfn(e) == pfn_of(page);
 }
 
+/* set_pmd_migration_entry: pmdp_invalidate and the entry after it in one, flushed
+ * whatever it was. @seen: the entry as it was read first. */
+static void migrate_huge_entry(struct page *page, struct mm *mm, u64 vpn,
+			       u64 *p, u64 seen, u64 mig)
+{
+	u64 old = pte_xchg(mm->root, vpn, PMD_LEVEL, p, mig);
+
+	NOTE("PMD[%llu] := migration entry",
+	     (unsigned long long)(vpn >> hpage_order()));
+	oracle_stale_from_now(mm, vpn, hpage_pages());
+	if (kern()->pmd_migration_flushes)
+		flush_tlb_huge(mm, vpn, FLUSH_MIGRATE);
+	if (!((kern()->pmd_migrate_peeks ? seen : old) & PTE_D))
+		return;
+	touch_flags(page, true);
+	page->is_dirty = 1;
+}
+
 static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 		      u64 *p, void *arg)
 {
@@ -195,13 +213,7 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 		       (e & PTE_RW ? PTE_MIG_W : 0) |
 		       (e & (PTE_NX | PTE_SOFTWARE)));
 	if (level) {
-		/* pmdp_invalidate: exchanged, and flushed whatever it was. */
-		pte_xchg(mm->root, vpn, level, p, mig);
-		NOTE("PMD[%llu] := migration entry",
-		     (unsigned long long)(vpn >> hpage_order()));
-		oracle_stale_from_now(mm, vpn, hpage_pages());
-		if (kern()->pmd_migration_flushes)
-			flush_tlb_huge(mm, vpn, FLUSH_MIGRATE);
+		migrate_huge_entry(page, mm, vpn, p, e, mig);
 	} else {
 		ptep_clear_flush(mm, vpn, 0, p, mig, FLUSH_MIGRATE);
 		NOTE("PTE[%llu] := migration entry", (unsigned long long)vpn);
@@ -237,8 +249,9 @@ bool remove_migration_pte(struct page *old, struct vma *vma, u64 vpn,
 
 	if (!is_migration_entry_of(e, old))
 		return false;
-	flags = PTE_US | PTE_A | PTE_D | (e & (PTE_NX | PTE_SOFTWARE)) |
-		(level ? PTE_PS : 0) |
+	/* Of a huge page the page knows whether it is dirty. */
+	flags = PTE_US | PTE_A | (e & (PTE_NX | PTE_SOFTWARE)) |
+		(level ? PTE_PS : PTE_D) |
 		(e & PTE_MIG_W ? PTE_RW : 0);
 	flags |= vma->flags & (VM_READ | VM_WRITE) ? PTE_P : PTE_NUMA;
 	atomic_inc(&new->refcount);

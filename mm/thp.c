@@ -28,9 +28,28 @@ void split_page(struct page *head)
 		p->mapcount = mappings;
 		p->is_lru = 1;
 		p->is_lazyfree = head->is_lazyfree;
+		p->is_dirty = head->is_dirty;
 		p->is_shared = head->is_shared;
 		p->order = 0;
 	}
+}
+
+u64 pmdp_invalidate(struct mm *mm, u64 vpn, u64 *pmdp, enum flush_op op)
+{
+	u64 old;
+
+	if (kern()->pmd_invalidate_peeks) {
+		old = pte_load(pmdp);
+		pte_store(mm->root, vpn, PMD_LEVEL, pmdp,
+			  (old & ~PTE_P) | PTE_NUMA);
+	} else {
+		old = pte_modify(mm->root, vpn, PMD_LEVEL, pmdp, PTE_P,
+				 PTE_NUMA);
+	}
+	NOTE("PMD[%llu] := invalid", (unsigned long long)(vpn >> hpage_order()));
+	oracle_stale_from_now(mm, vpn, hpage_pages());
+	flush_tlb_huge(mm, vpn, op);
+	return old;
 }
 
 /* Invalid, flush, table: a CPU must never find both sizes (R18e). */
@@ -38,9 +57,8 @@ void split_pmd_to(struct mm *mm, u64 vpn, u64 *pmdp, u32 table)
 {
 	u64 *pte = the_sys->mem.table[table], n = hpage_pages(), old;
 
-	old = pte_modify(mm->root, vpn, PMD_LEVEL, pmdp, PTE_P, PTE_NUMA);
-	oracle_stale_from_now(mm, vpn, n);
-	flush_tlb_huge(mm, vpn, FLUSH_SPLIT);
+	old = kern()->split_mixes_sizes ? pte_load(pmdp)
+					: pmdp_invalidate(mm, vpn, pmdp, FLUSH_SPLIT);
 	/* Bits that hardware set until just now are in @old. */
 	for (u64 i = 0; i < n; i++) {
 		touch(&pte[i], true);
@@ -51,6 +69,9 @@ void split_pmd_to(struct mm *mm, u64 vpn, u64 *pmdp, u32 table)
 		  pte_make(table, PTE_P | PTE_RW | PTE_US | PTE_A));
 	NOTE("PMD[%llu] := table, huge page split",
 	     (unsigned long long)(vpn >> hpage_order()));
+	oracle_one_size(mm, vpn, pmdp, 0);
+	if (kern()->split_mixes_sizes)
+		flush_tlb_huge(mm, vpn, FLUSH_SPLIT);
 }
 
 /* The page goes first: by the time the table is there, its pages are small. */

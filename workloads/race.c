@@ -129,7 +129,9 @@ struct mm *race_space(u64 start, u64 nr_pages, u32 flags)
 
 u64 race_pfn(struct mm *mm, u64 vpn)
 {
-	return pte_pfn(*pgtable_entry(mm, vpn, 0));
+	u64 *pmd = pgtable_entry(mm, vpn, PMD_LEVEL);
+
+	return pte_pfn(pmd_is_huge(*pmd) ? *pmd : *pgtable_entry(mm, vpn, 0));
 }
 
 void race_clean(struct mm *mm, u64 vpn)

@@ -61,6 +61,8 @@ struct race {
 
 extern const struct race *const races[];        /* NULL ends                  */
 const struct race *race_find(const char *name);
+/* @name is @race's name, its id (an id may stand for several) or "all". */
+bool race_is(const struct race *race, const char *name);
 
 /* race_open - the_sys, staged: ready to be explored.
  * Return: 0, -ENOMEM, -EINVAL. */
@@ -85,7 +87,7 @@ int race_task(u32 cpu, const char *name, struct mm *mm,
 int race_touch(u32 cpu, u64 vpn, u64 value);
 /* An address space of one VMA, its pages touched by nobody. NULL: no memory. */
 struct mm *race_space(u64 start, u64 nr_pages, u32 flags);
-/* @mm's 4K page at @vpn: its frame. */
+/* @mm's page at @vpn: its frame, of a huge one the first. */
 u64 race_pfn(struct mm *mm, u64 vpn);
 /* Nobody has stored to it since it was saved: D is clear. */
 void race_clean(struct mm *mm, u64 vpn);

@@ -5,6 +5,7 @@
 extern const struct race
 	race_collapse,
 	race_cow_pin,
+	race_dirty_bit,
 	race_dontneed,
 	race_exec_stack,
 	race_fork_migration,
@@ -40,13 +41,20 @@ const struct race *const races[] = {
 	&race_watch,
 	&race_collapse,
 	&race_pmd_none,
+	&race_dirty_bit,
 	NULL
 };
+
+bool race_is(const struct race *race, const char *name)
+{
+	return !strcmp(race->name, name) || !strcmp(race->id, name) ||
+	       !strcmp(name, "all");
+}
 
 const struct race *race_find(const char *name)
 {
 	for (u32 i = 0; races[i]; i++)
-		if (!strcmp(races[i]->name, name) || !strcmp(races[i]->id, name))
+		if (race_is(races[i], name))
 			return races[i];
 	return NULL;
 }
