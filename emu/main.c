@@ -12,6 +12,7 @@
 #include "emu/cmd_record.h"
 #include "emu/cmd_report.h"
 #include "emu/cmd_run.h"
+#include "emu/cmd_sweep.h"
 #include "emu/cmd_tlb.h"
 #include "emu/cmd_trace.h"
 #include "emu/version.h"
@@ -37,6 +38,9 @@ static const struct command commands[] = {
 	{ "compare", "WORKLOAD --flush all|A,B",
 	  "the same workload under several flush strategies or kernels",
 	  cmd_compare },
+	{ "sweep", "FILE.ini --db FILE.db",
+	  "every point of a grid of settings, into a database; may be stopped",
+	  cmd_sweep },
 	{ "list", "machines|kernels|flush|workloads|races|counters [NAME]",
 	  "what can be named, and every number of a machine with its source",
 	  cmd_list },

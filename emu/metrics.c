@@ -1,0 +1,95 @@
+#include "emu/metrics.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ORDER the enum */
+static const struct {
+	const char *name, *unit;
+	bool is_whole;
+} own_metrics[NR_OWN_METRICS] = {
+	{ "elapsed", "ms", false },     /* until the last thread was done     */
+	{ "per_unit", "ns", false },    /* elapsed, by what the workload did  */
+	{ "per_access", "ns", false },  /* elapsed of a thread, by an access  */
+	{ "busy", "cycles", true },
+	{ "overhead", "cycles", true }, /* what balancing and faults cost     */
+	{ "locality", "%", false },     /* hint faults on the page's own node */
+	{ "per_flush", "cycles", false },
+	{ "done", NULL, true },
+	{ "threads", NULL, true },
+	{ "assumed_numbers_used", NULL, true },
+};
+
+struct metric_info metric_info(u32 i)
+{
+	struct metric_info m = { .is_whole = true, .unit = "cycles" };
+
+	if (i < NR_OWN_METRICS) {
+		snprintf(m.name, sizeof(m.name), "%s", own_metrics[i].name);
+		m.unit = own_metrics[i].unit;
+		m.is_whole = own_metrics[i].is_whole;
+	} else if (i < METRIC_COUNTERS) {
+		snprintf(m.name, sizeof(m.name), "cycles_%s",
+			 cycle_cat_names[i - METRIC_CYCLES]);
+	} else {
+		snprintf(m.name, sizeof(m.name), "%s",
+			 counter_info[i - METRIC_COUNTERS].name);
+		m.unit = counter_info[i - METRIC_COUNTERS].unit;
+	}
+	return m;
+}
+
+u32 metric_find(const char *name)
+{
+	u32 i = 0;
+
+	while (i < NR_METRICS && strcmp(metric_info(i).name, name))
+		i++;
+	return i;
+}
+
+/* Scanning, faults, copying and the flushes of all these: cycles in which no
+ * CPU did what the program wanted. Walks are the hardware's. */
+static u64 overhead_cycles(const struct timed_result *r)
+{
+	static const enum cycle_cat cats[] = {
+		CYC_FAULT, CYC_SCAN, CYC_COPY, CYC_FLUSH, CYC_WAIT_ACK,
+		CYC_RESPOND, CYC_LOCK_WAIT,
+	};
+	u64 n = 0;
+
+	for (u32 i = 0; i < ARRAY_LEN(cats); i++)
+		n += r->cycles[cats[i]];
+	return n;
+}
+
+static double ratio(double a, u64 b)
+{
+	return b ? a / (double)b : NAN;
+}
+
+void metrics_of(const struct timed_result *r, struct metrics *m)
+{
+	const u64 *c = r->count.v;
+	double *v = m->v;
+
+	v[METRIC_ELAPSED] = timed_cycles_to_ms(r, r->elapsed_cycles);
+	v[METRIC_PER_UNIT] = ratio(v[METRIC_ELAPSED] * 1e6, r->done);
+	v[METRIC_PER_ACCESS] = ratio(v[METRIC_ELAPSED] * 1e6 * r->nr_threads,
+				     c[CTR_ACCESSES]);
+	v[METRIC_BUSY] = (double)timed_busy_cycles(r);
+	v[METRIC_OVERHEAD] = (double)overhead_cycles(r);
+	v[METRIC_LOCALITY] = ratio(100.0 * (double)c[CTR_NUMA_HINT_FAULTS_LOCAL],
+				   c[CTR_NUMA_HINT_FAULTS]);
+	v[METRIC_PER_FLUSH] = timed_flush_cycles(r);
+	v[METRIC_DONE] = (double)r->done;
+	v[METRIC_THREADS] = r->nr_threads;
+	v[METRIC_ASSUMED] = r->nr_assumed_used;
+	for (u32 i = 0; i < NR_CYCLE_CATS; i++)
+		v[METRIC_CYCLES + i] = (double)r->cycles[i];
+	for (u32 i = 0; i < NR_COUNTERS; i++)
+		v[METRIC_COUNTERS + i] =
+			counter_mask_has(&r->modelled, (enum counter)i)
+			? (double)c[i] : NAN;
+}
