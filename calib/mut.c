@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 
 const char *mut_op_name(enum mut_op op)
 {
@@ -11,6 +12,7 @@ const char *mut_op_name(enum mut_op op)
 		[MUT_ZERO] = "zero", [MUT_COPY] = "copy",
 		[MUT_MPROTECT] = "mprotect", [MUT_MUNMAP] = "munmap",
 		[MUT_DONTNEED] = "dontneed", [MUT_MREMAP] = "mremap",
+		[MUT_FORK] = "fork",
 	};
 
 	return names[op];
@@ -81,4 +83,42 @@ int mut_transfer(struct mut *m, u32 a, u32 b, struct mut_sample *s,
 	if (check_cpu(m, a, e) || check_cpu(m, b, e))
 		return -ENOTSUP;
 	return finish(m, s, m->ops->transfer(m, a, b, s, e));
+}
+
+int mut_program(struct mut *m, const struct mut_program *p,
+		struct mut_sample *s, struct err *e)
+{
+	clear(s);
+	if (p->bytes >> 12 > m->shape.max_pages[MUT_4K])
+		return err_set(e, -E2BIG, "an arena of %llu bytes is more than "
+			       "may be used here", (unsigned long long)p->bytes);
+	return finish(m, s, m->ops->program(m, p, s, e));
+}
+
+int mut_stream(struct mut *m, u32 a, u32 b, struct mut_sample *s,
+	       struct err *e)
+{
+	clear(s);
+	if (check_cpu(m, m->shape.node_cpu[a], e))
+		return -ENOTSUP;
+	return finish(m, s, m->ops->stream(m, a, b, s, e));
+}
+
+int mut_trace(const struct mut_program *p, u64 nr, u64 *seed,
+	      struct mut_visits *v, struct err *e)
+{
+	char *arena = aligned_alloc(4096, p->bytes);
+
+	*v = (struct mut_visits){ .room = nr * MUT_MOST_LOADS };
+	v->offset = malloc(v->room * sizeof(u64));
+	if (arena && v->offset) {
+		p->build(arena, p->bytes);
+		*seed = p->run(arena, p->bytes, nr, *seed, v);
+	}
+	free(arena);
+	if (arena && v->offset)
+		return 0;
+	free(v->offset);
+	v->offset = NULL;
+	return err_set(e, -ENOMEM, "out of memory");
 }

@@ -26,6 +26,7 @@ enum mut_event {
 	MUT_WALK_CYCLES,
 	MUT_WALK_LOADS,         /* page-table entries these loaded            */
 	MUT_COPY_CYCLES,        /* copying and zeroing pages, in the kernel   */
+	MUT_SHOOTDOWNS,         /* interrupts to other CPUs for flushes       */
 	NR_MUT_EVENTS
 };
 
@@ -55,7 +56,9 @@ enum mut_op {
 				 * it dirty again are not timed               */
 	MUT_MUNMAP,             /* of touched pages                           */
 	MUT_DONTNEED,           /* of touched pages                           */
-	MUT_MREMAP,             /* move and back, halved                      */
+	MUT_MREMAP,             /* move; back is not timed                    */
+	MUT_FORK,               /* with so many touched pages; the child ends
+				 * at once, its end is not timed              */
 	NR_MUT_OPS
 };
 
@@ -66,6 +69,27 @@ struct mut_work {
 	u32 others;             /* threads of the process that run meanwhile  */
 };
 
+/* A small program with an arena of its own, of 4K pages: cycles are per load.
+ * calib/programs.h has some. */
+#define MUT_MOST_LOADS 64u      /* of one round                               */
+
+struct mut_visits {
+	u64 *offset;            /* each load's, as it is made                 */
+	u64 n, room;
+};
+
+struct mut_program {
+	const char *name, *what;
+	u64 bytes;
+	/* The arena's first contents; the same for the same @bytes. */
+	void (*build)(char *arena, u64 bytes);
+	/* @nr rounds of its work from @seed on, each of whose loads needs the
+	 * one before. @visits, unless NULL, gets them. Return: what it found,
+	 * which the next seed may be. */
+	u64 (*run)(const char *arena, u64 bytes, u64 nr, u64 seed,
+		   struct mut_visits *visits);
+};
+
 struct mut_sample {
 	struct stat_summary cycles;
 	double ev[NR_MUT_EVENTS];
@@ -74,6 +98,7 @@ struct mut_sample {
 
 #define MUT_MAX_CPUS 1024u
 #define MUT_MAX_NODES 64u
+#define MUT_MAX_OTHERS 64u      /* threads beside one that works              */
 #define MUT_NO_CPU 0xffffffffu
 #define MUT_NR_HOPS 5u          /* ORDER hop: cpu/machine.h                   */
 #define MUT_NR_CACHES 3u        /* ORDER cache_level: cpu/cache.h             */
@@ -105,6 +130,11 @@ struct mut_ops {
 	/* One modified line from CPU @a to CPU @b, one way. */
 	int (*transfer)(struct mut *m, u32 a, u32 b, struct mut_sample *s,
 			struct err *e);
+	int (*program)(struct mut *m, const struct mut_program *p,
+		       struct mut_sample *s, struct err *e);
+	/* One core of node @a reads node @b's memory in turn: cycles a line. */
+	int (*stream)(struct mut *m, u32 a, u32 b, struct mut_sample *s,
+		      struct err *e);
 };
 
 /* Embedded first in each implementation. */
@@ -155,5 +185,14 @@ int mut_work(struct mut *m, const struct mut_work *w, struct mut_sample *s,
 	     struct err *e);
 int mut_transfer(struct mut *m, u32 a, u32 b, struct mut_sample *s,
 		 struct err *e);
+int mut_program(struct mut *m, const struct mut_program *p,
+		struct mut_sample *s, struct err *e);
+int mut_stream(struct mut *m, u32 a, u32 b, struct mut_sample *s,
+	       struct err *e);
+
+/* mut_trace - the loads of @nr rounds of @p on a freshly built arena, to
+ * @v->offset, which is to be freed; *@seed goes on. -ENOMEM. */
+int mut_trace(const struct mut_program *p, u64 nr, u64 *seed,
+	      struct mut_visits *v, struct err *e);
 
 #endif

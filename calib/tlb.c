@@ -12,6 +12,7 @@
 #define MAX_ENTRIES (1u << 16)
 #define NO_MISS 1e-7            /* per access                                 */
 #define MIN_STEP 1.5            /* cycles; lower steps are no TLB's           */
+#define GRID_BEGIN 8.0
 #define GRID_RATIO 1.12
 #define MAX_GRID 96u
 #define MOST_L1 1024.0          /* pages, by the clock                        */
@@ -43,6 +44,17 @@ static double event_of(const struct probe *p, const struct mut_sample *s)
 	return s->ev[p->level ? MUT_WALKS : MUT_L1_MISS];
 }
 
+/* In the end even those few pages are too many for level 1: its share of what
+ * they cost, in random order, by as many as do not fit. */
+static double share_of_tlb(const struct probe *p, u64 pages)
+{
+	double fit = (double)p->out->level[p->size][0].entries;
+
+	if (!p->level || (double)pages <= fit)
+		return 0;
+	return p->hit * (1 - fit / (double)pages);
+}
+
 /* As many lines in as few pages: what data cost. */
 static int data_cycles(struct probe *p, u64 lines, struct stat_summary *out)
 {
@@ -55,6 +67,7 @@ static int data_cycles(struct probe *p, u64 lines, struct stat_summary *out)
 	c.lines = (u32)(lines / c.nr);
 	rc = mut_chase(p->m, &c, &s, p->e);
 	*out = s.cycles;
+	out->low -= share_of_tlb(p, c.nr);
 	return rc;
 }
 
@@ -178,14 +191,41 @@ static double min_rise(const struct probe *p)
 	return hit > MIN_STEP ? hit : MIN_STEP;
 }
 
-/* Pages from @from on, GRID_RATIO apart, to well beyond the largest there are,
- * or until there is no more memory. */
+/* The first point of the grid that is at least @pages: one grid for all
+ * machines, so that others can keep off it. */
+static double grid_from(double pages)
+{
+	double at = GRID_BEGIN;
+
+	while (floor(at) < pages)
+		at *= GRID_RATIO;
+	return at;
+}
+
+/* The last that is at most @pages, or the first. */
+static double grid_below(double pages)
+{
+	double at = GRID_BEGIN;
+
+	while (floor(at * GRID_RATIO) <= pages)
+		at *= GRID_RATIO;
+	return at;
+}
+
+bool calib_tlb_on_grid(u64 pages)
+{
+	return floor(grid_from((double)pages)) == (double)pages;
+}
+
+/* From the grid's first point from @from on to well beyond the largest TLBs
+ * there are, or until there is no more memory. */
 static int measure_grid(struct probe *p, double from, double *x, double *y,
 			u32 *n)
 {
 	double most = p->level ? MOST_L2 : MOST_L1;
 
-	for (double at = from; at <= most && *n < MAX_GRID; at *= GRID_RATIO) {
+	for (double at = grid_from(from); at <= most && *n < MAX_GRID;
+	     at *= GRID_RATIO) {
 		struct mut_chase c = neighbours(p, (u64)at, 1);
 		int rc;
 
@@ -245,8 +285,8 @@ static int entries_by_clock(struct probe *p, struct calib_level *l)
 	int rc, nr;
 
 	rc = measure_grid(p, p->level ? 1.5 *
-			  (double)p->out->level[p->size][0].entries : 8,
-			  x, y, &n);
+			  (double)p->out->level[p->size][0].entries
+			  : GRID_BEGIN, x, y, &n);
 	if (rc)
 		return rc;
 	nr = n > 1 ? steps_find(y, n, &cfg, step, 8) : 0;
@@ -387,7 +427,10 @@ static int find_hit(struct probe *p, const struct calib_level *l1,
 	double base = p->out->base_cycles[p->size];
 	int rc;
 
-	c = neighbours(p, nr < most ? nr : most, 1);
+	nr = nr < most ? nr : most;
+	if (!p->by_events)
+		nr = (u64)grid_below((double)nr);
+	c = neighbours(p, nr, 1);
 	if (p->by_events) {
 		rc = mut_chase(p->m, &c, &s, p->e);
 		if (!rc && s.ev[MUT_L1_MISS] > NO_MISS)
@@ -408,6 +451,7 @@ static int find_walk(struct probe *p, u64 reach)
 	int rc;
 
 	if (!p->by_events) {
+		c.nr = (u64)grid_from((double)c.nr);
 		rc = cycles_of(p, &c, &w->cycles, &w->spread);
 		w->is_found = !rc;
 		w->load_cycles = w->cycles;

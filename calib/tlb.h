@@ -54,4 +54,9 @@ typedef void calib_progress(void *arg, const char *what);
 int calib_tlb(struct mut *m, struct calib_tlb *out, calib_progress *progress,
 	      void *arg, struct err *e);
 
+/* calib_tlb_on_grid - does calibration by the clock measure chases through
+ * @pages neighbours, whatever the machine? Besides, it searches one interval of
+ * the grid for each step that it finds. */
+bool calib_tlb_on_grid(u64 pages);
+
 #endif

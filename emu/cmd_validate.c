@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/emit.h"
 #include "base/opt.h"
@@ -15,25 +14,15 @@
 #include "emu/cmd.h"
 #include "emu/experiment.h"
 #include "emu/mut_emulated.h"
+#include "emu/validate_rows.h"
 #include "emu/version.h"
 #include "host/clock.h"
 #include "host/kernel_counts.h"
 #include "host/native.h"
 
-#define MAX_ROWS 96u
-
-/* What a row belongs to, with the band for median and 90th percentile. */
-enum suite { CHASES, ALONE, TOGETHER, NR_SUITES };
-static const struct {
-	const char *name, *what;
-	double median, p90;             /* percent; 0: none                   */
-} suites[NR_SUITES] = {
-	{ "chase", "chases through pages", 10, 25 },
-	{ "alone", "mprotect, munmap, madvise, mremap alone", 20, 0 },
-	{ "together", "the same beside running threads", 30, 0 },
-};
-static const char *const suite_names[] = { "all", "chase", "alone", "together",
-					   NULL };
+static const char *const suite_names[] = { "chase", "program", "alone",
+					   "together", "all", NULL };
+_Static_assert(ARRAY_LEN(suite_names) == NR_SUITES + 2, "ORDER suite, all");
 
 struct cfg {
 	const char *machine, *out;
@@ -72,103 +61,12 @@ static void print_help(const struct opt_set *set)
 	fputs("usage: tlbemu validate --machine FILE.ini [-o FILE]\n"
 	      "validate - this host and its model side by side, at points that "
 	      "calibration\ndid not use; exit 1 when a summary is outside its "
-	      "band\n\n", stdout);
+	      "band or nothing of it could\nbe measured\n\n", stdout);
 	opt_help(set, stdout);
 	fputs("\nexamples:\n"
 	      "  tlbemu calibrate -o here.ini && tlbemu validate --machine ./here.ini\n"
 	      "  tlbemu validate --machine ./here.ini -o v.csv && "
 	      "gnuplot -c plots/validate.gp v.csv v.svg\n", stdout);
-}
-
-/* ---- the rows -------------------------------------------------------------------------- */
-
-struct row {
-	enum suite suite;
-	char what[32];
-	struct mut_chase chase;
-	struct mut_work work;
-	bool is_chase;
-	double native, lo, hi, emulated, error;
-	char note[160];                 /* why there is none                  */
-};
-
-struct rows {
-	struct row row[MAX_ROWS];
-	u32 n;
-};
-
-static void add_chase(struct rows *r, enum mut_page size, u64 pages, u64 stride)
-{
-	struct row *row = &r->row[r->n++];
-
-	*row = (struct row){ .suite = CHASES, .is_chase = true,
-			     .chase = { .size = size, .nr = pages,
-					.stride = stride, .has_data = true } };
-	snprintf(row->what, sizeof(row->what), "chase %s stride %u",
-		 size == MUT_2M ? "2m" : "4k", (u32)stride);
-}
-
-static void add_work(struct rows *r, enum mut_op op, u64 pages, u32 others)
-{
-	struct row *row = &r->row[r->n++];
-
-	*row = (struct row){ .suite = others ? TOGETHER : ALONE,
-			     .work = { .op = op, .pages = pages,
-				       .others = others } };
-	snprintf(row->what, sizeof(row->what), "%s", mut_op_name(op));
-}
-
-/* None of these is a point of calibration: its pages are 8 * 1.12^k and powers
- * of two, its calls have 4, 16, 32, 64 and 256 pages. */
-static void list_rows(struct rows *r, int suite, u32 nr_cpus)
-{
-	static const u64 pages[] = { 11, 27, 53, 77, 91, 113, 163, 269, 419,
-				     701, 1009, 1451, 1777, 2333, 3001 };
-	static const u64 strided[] = { 37, 83, 149, 331, 599 };
-	static const u64 large[] = { 5, 19, 43, 71, 117 };
-	static const u64 calls[] = { 2, 7, 13, 22, 45, 110 };
-	static const enum mut_op op[] = { MUT_MPROTECT, MUT_MUNMAP,
-					  MUT_DONTNEED, MUT_MREMAP };
-
-	for (size_t i = 0; suite < 2 && i < ARRAY_LEN(pages); i++)
-		add_chase(r, MUT_4K, pages[i], 1);
-	for (size_t i = 0; suite < 2 && i < ARRAY_LEN(strided); i++)
-		add_chase(r, MUT_4K, strided[i], 3);
-	for (size_t i = 0; suite < 2 && i < ARRAY_LEN(large); i++)
-		add_chase(r, MUT_2M, large[i], 1);
-	for (u32 others = 0; others < nr_cpus && others < 4; others++)
-		for (size_t o = 0; o < ARRAY_LEN(op); o++)
-			for (size_t i = 0; i < ARRAY_LEN(calls); i++)
-				if ((!suite || suite == (others ? 3 : 2)) &&
-				    r->n < MAX_ROWS)
-					add_work(r, op[o], calls[i], others);
-}
-
-static int sample(struct mut *m, const struct row *row, struct mut_sample *s,
-		  struct err *e)
-{
-	return row->is_chase ? mut_chase(m, &row->chase, s, e)
-			     : mut_work(m, &row->work, s, e);
-}
-
-static int fill(struct row *row, struct mut *host, struct mut *model,
-		struct err *e)
-{
-	struct mut_sample s;
-	int rc = sample(host, row, &s, e);
-
-	row->native = s.cycles.low;
-	row->lo = s.cycles.lo;
-	row->hi = s.cycles.hi;
-	if (!rc)
-		rc = sample(model, row, &s, e);
-	row->emulated = s.cycles.median;
-	row->error = 100 * (row->emulated - row->native) / row->native;
-	if (!rc)
-		return 0;
-	row->error = NAN;
-	snprintf(row->note, sizeof(row->note), "%.150s", e->text);
-	return rc == -ENOTSUP || rc == -E2BIG ? 0 : rc;
 }
 
 /* ---- output ------------------------------------------------------------------------------ */
@@ -188,10 +86,10 @@ static const struct emit_col cols[] = {
 
 static void put_row(struct emit *em, const struct row *r)
 {
-	emit_str(em, suites[r->suite].name);
+	emit_str(em, validate_suites[r->suite].name);
 	emit_str(em, r->what);
-	emit_u64(em, r->is_chase ? r->chase.nr : r->work.pages);
-	emit_u64(em, r->is_chase ? 1 : 1 + r->work.others);
+	emit_u64(em, row_pages(r));
+	emit_u64(em, row_threads(r));
 	emit_double(em, r->native);
 	emit_double(em, r->lo);
 	emit_double(em, r->hi);
@@ -211,53 +109,137 @@ static const struct emit_col sum_cols[] = {
 	{ .name = "verdict", .type = EMIT_STRING },
 };
 
-/* Return: is it inside its band? */
-static bool put_summary(struct emit *em, const struct rows *r, enum suite suite)
-{
-	double v[MAX_ROWS], median, p90;
-	char band[64];
-	bool is_inside;
-	u32 n = 0;
+struct errors {
+	double *v;              /* amounts, sorted                            */
+	u32 n;
+};
 
-	for (u32 i = 0; i < r->n; i++)
-		if (r->row[i].suite == suite && !isnan(r->row[i].error))
-			v[n++] = fabs(r->row[i].error);
-	if (!n)
-		return true;
-	median = stat_median(v, n);             /* sorts */
-	p90 = stat_quantile(v, n, 0.9);
-	is_inside = median <= suites[suite].median &&
-		(!suites[suite].p90 || p90 <= suites[suite].p90);
-	if (suites[suite].p90)
-		snprintf(band, sizeof(band), "%.0f %%, %.0f %%",
-			 suites[suite].median, suites[suite].p90);
+static void band_text(const struct suite_info *k, char *buf, size_t size)
+{
+	if (k->p90)
+		snprintf(buf, size, "%.0f %%, %.0f %%", k->median, k->p90);
 	else
-		snprintf(band, sizeof(band), "%.0f %%", suites[suite].median);
-	emit_str(em, suites[suite].what);
-	emit_u64(em, n);
+		snprintf(buf, size, "%.0f %%", k->median);
+}
+
+/* Return: is it inside its band? What was not measured is not. */
+static bool put_summary(struct emit *em, const struct suite_info *k,
+			const struct errors *v)
+{
+	double median = stat_median(v->v, v->n);        /* sorts */
+	double p90 = stat_quantile(v->v, v->n, 0.9);
+	bool is_inside = v->n && median <= k->median &&
+		(!k->p90 || p90 <= k->p90);
+	char band[64];
+
+	band_text(k, band, sizeof(band));
+	emit_str(em, k->what);
+	emit_u64(em, v->n);
 	emit_double(em, median);
 	emit_double(em, p90);
-	emit_double(em, v[n - 1]);
+	emit_double(em, v->n ? v->v[v->n - 1] : NAN);
 	emit_str(em, band);
-	emit_str(em, is_inside ? "inside" : "OUTSIDE");
+	emit_str(em, !v->n ? "NOT MEASURED" : is_inside ? "inside" : "OUTSIDE");
 	emit_row(em);
 	return is_inside;
 }
 
-static void note_shootdowns(struct emit *em)
+static bool put_suite(struct emit *em, const struct rows *r, enum suite suite,
+		      double *tmp)
 {
-	double per_call;
-	struct err e;
+	struct errors v = { .v = tmp };
+	bool is_asked = false;
 
+	for (u32 i = 0; i < r->n; i++) {
+		if (r->row[i].suite != suite)
+			continue;
+		is_asked = true;
+		if (!isnan(r->row[i].error))
+			v.v[v.n++] = fabs(r->row[i].error);
+	}
+	return !is_asked || put_summary(em, &validate_suites[suite], &v);
+}
+
+/* ---- interrupts for flushes ------------------------------------------------------------ */
+
+static const struct emit_col count_cols[] = {
+	{ .name = "what", .type = EMIT_STRING },
+	{ .name = "pages", .type = EMIT_U64 },
+	{ .name = "threads", .type = EMIT_U64 },
+	{ .name = "native", .unit = "a call", .type = EMIT_DOUBLE,
+	  .decimals = 2 },
+	{ .name = "emulated", .unit = "a call", .type = EMIT_DOUBLE,
+	  .decimals = 2 },
+};
+
+static bool put_summary_of_counts(struct emit *em, const struct errors *v)
+{
+	double median = stat_median(v->v, v->n), worst = v->v[v->n - 1];
+
+	emit_note(em, " of %u rows the median differs by %.1f %%, the worst by "
+		  "%.1f %%; %s the band of 5 %%", v->n, median, worst,
+		  worst <= 5 ? "inside" : "OUTSIDE");
+	return worst <= 5;
+}
+
+/* The kernel's count against the model's. Where the row never moves there is
+ * nothing to hold the model against, and the reason is said. */
+static bool put_shootdowns(struct emit *em, const struct rows *r, double *tmp)
+{
+	struct errors v = { .v = tmp };
+	bool has_moved = false;
+	double per_call;
+	struct err e = { "" };
+
+	emit_table(em, &(struct emit_table){
+		.name = "shootdowns", .title = " interrupts to other CPUs for "
+		"flushes; native: row TLB of /proc/interrupts",
+		.cols = count_cols, .nr_cols = ARRAY_LEN(count_cols) });
+	for (u32 i = 0; i < r->n; i++) {
+		const struct row *row = &r->row[i];
+		const double *n = row->shootdowns;
+
+		if (row->suite != TOGETHER || isnan(n[1]) || row->has_less)
+			continue;
+		emit_str(em, row->what);
+		emit_u64(em, row_pages(row));
+		emit_u64(em, row_threads(row));
+		emit_double(em, n[0]);
+		emit_double(em, n[1]);
+		emit_row(em);
+		has_moved |= n[0] > 0;
+		if (!isnan(n[0]))
+			v.v[v.n++] = 100 * fabs(n[1] - n[0]) /
+				(n[0] > n[1] ? n[0] : n[1] > 0 ? n[1] : 1);
+	}
+	if (has_moved)
+		return put_summary_of_counts(em, &v);
 	if (kernel_counts_shootdowns(&per_call, &e))
-		emit_note(em, " shootdowns cannot be compared: %s", e.text);
-	else
-		emit_note(em, " shootdowns per flush beside one other thread: "
-			  "native %.3f, modelled 1", per_call);
+		emit_note(em, " they cannot be compared here: %s", e.text);
+	return true;
+}
+
+static bool is_asked(const struct rows *r, enum suite suite)
+{
+	for (u32 i = 0; i < r->n; i++)
+		if (r->row[i].suite == suite)
+			return true;
+	return false;
+}
+
+static void put_notes(struct emit *em, const struct rows *r)
+{
+	for (u32 k = 0; k < r->n; k++)
+		if (*r->row[k].note)
+			emit_note(em, " %s, %llu pages, %u threads: %s",
+				  r->row[k].what,
+				  (unsigned long long)row_pages(&r->row[k]),
+				  row_threads(&r->row[k]), r->row[k].note);
 }
 
 static bool put_all(struct emit *em, const struct cfg *cfg,
-		    const struct rows *r, const struct interference *i)
+		    const struct rows *r, const struct interference *i,
+		    double *tmp)
 {
 	char text[256];
 	bool is_inside = true;
@@ -270,13 +252,9 @@ static bool put_all(struct emit *em, const struct cfg *cfg,
 		.cols = cols, .nr_cols = ARRAY_LEN(cols) });
 	for (u32 k = 0; k < r->n; k++)
 		put_row(em, &r->row[k]);
-	for (u32 k = 0; k < r->n; k++)
-		if (*r->row[k].note)
-			emit_note(em, " %s, %llu pages: %s", r->row[k].what,
-				  (unsigned long long)(r->row[k].is_chase
-				  ? r->row[k].chase.nr : r->row[k].work.pages),
-				  r->row[k].note);
-	note_shootdowns(em);
+	put_notes(em, r);
+	if (is_asked(r, TOGETHER))
+		is_inside = put_shootdowns(em, r, tmp);
 	if (*interference_text(i, text, sizeof(text)))
 		emit_note(em, " meanwhile: %s", text);
 	emit_note(em, " summary of the errors, as amounts");
@@ -284,7 +262,7 @@ static bool put_all(struct emit *em, const struct cfg *cfg,
 		.name = "summary", .cols = sum_cols,
 		.nr_cols = ARRAY_LEN(sum_cols) });
 	for (u32 k = 0; k < NR_SUITES; k++)
-		is_inside &= put_summary(em, r, (enum suite)k);
+		is_inside &= put_suite(em, r, (enum suite)k, tmp);
 	return is_inside;
 }
 
@@ -309,12 +287,17 @@ static int measure(const struct cfg *cfg, struct rows *r, struct machine *m,
 	if (!rc)
 		rc = mut_emulated_create(&model, m, MUT_BY_HAND, e);
 	if (!rc)
-		list_rows(r, cfg->suite, host->shape.nr_cpus < m->nr_cpus
-			  ? host->shape.nr_cpus : m->nr_cpus);
+		rc = rows_list(r, (u32)cfg->suite,
+			       host->shape.nr_cpus < m->nr_cpus
+			       ? host->shape.nr_cpus : m->nr_cpus, e);
+	if (!rc && !r->n)
+		rc = err_set(e, -ENOTSUP, "nothing can run beside others on "
+			     "%u CPU%s", host->shape.nr_cpus,
+			     host->shape.nr_cpus == 1 ? "" : "s");
 	progress_start(&p, (enum progress_mode)cfg->progress, "validate",
 		       "rows", r->n);
 	for (u32 i = 0; i < r->n && !rc; i++) {
-		rc = fill(&r->row[i], host, model, e);
+		rc = row_measure(&r->row[i], host, model, e);
 		progress_to(&p, i + 1);
 	}
 	progress_end(&p);
@@ -327,24 +310,27 @@ static int validate(const struct cfg *cfg, struct emit *em, bool *is_inside,
 		    struct err *e)
 {
 	struct disturbance before, after;
-	struct rows *r = calloc(1, sizeof(*r));
+	struct rows r = { .n = 0 };
 	struct interference i;
 	struct machine *m;
-	int rc = r ? machine_create(&m, cfg->machine, NULL, e)
-		   : err_set(e, -ENOMEM, "out of memory");
+	double *tmp = NULL;
+	int rc = machine_create(&m, cfg->machine, NULL, e);
 
-	if (rc) {
-		free(r);
+	if (rc)
 		return rc;
-	}
 	disturbance_now(&before);
-	rc = measure(cfg, r, m, e);
+	rc = measure(cfg, &r, m, e);
 	disturbance_now(&after);
 	interference_between(&before, &after, &i);
+	if (!rc) {
+		tmp = malloc(r.n * sizeof(*tmp));
+		rc = tmp ? 0 : err_set(e, -ENOMEM, "out of memory");
+	}
 	if (!rc)
-		*is_inside = put_all(em, cfg, r, &i);
+		*is_inside = put_all(em, cfg, &r, &i, tmp);
 	machine_destroy(m);
-	free(r);
+	rows_free(&r);
+	free(tmp);
 	return rc;
 }
 

@@ -46,6 +46,21 @@ static const struct fit fits[] = {
 	       "against alone", MPROTECT, 64, 64, 1),
 };
 
+/* Where a ceiling of single-page flushes is looked for. */
+static const u64 ceiling_pages[] = { 24, 28, 31, 32, 33, 34, 35, 36, 40, 48 };
+
+bool host_fit_uses(u64 pages)
+{
+	for (size_t i = 0; i < ARRAY_LEN(fits); i++)
+		if (fits[i].work.pages == pages ||
+		    (fits[i].has_less && fits[i].less.pages == pages))
+			return true;
+	for (size_t i = 0; i < ARRAY_LEN(ceiling_pages); i++)
+		if (ceiling_pages[i] == pages)
+			return true;
+	return false;
+}
+
 u32 host_fit_steps(void)
 {
 	return ARRAY_LEN(fits);
@@ -168,13 +183,12 @@ static int fit(struct host_profile *p, struct mut *host, struct mut *model,
  * makes the call cheaper. */
 static int ceiling(struct host_profile *p, struct mut *host, struct err *e)
 {
-	static const u64 pages[] = { 24, 28, 31, 32, 33, 34, 35, 36, 40, 48 };
 	double best = 0.05, before = 0;
 	u64 at = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(ceiling_pages); i++) {
 		const struct mut_work w = { .op = MUT_MPROTECT,
-					    .pages = pages[i] };
+					    .pages = ceiling_pages[i] };
 		struct mut_sample s;
 		int rc = mut_work(host, &w, &s, e);
 
@@ -187,7 +201,7 @@ static int ceiling(struct host_profile *p, struct mut *host, struct err *e)
 			return rc;
 		if (i && 1 - s.cycles.low / before > best) {
 			best = 1 - s.cycles.low / before;
-			at = pages[i - 1];
+			at = ceiling_pages[i - 1];
 		}
 		before = s.cycles.low;
 	}

@@ -21,6 +21,9 @@ void host_fit_keep(struct host_profile *p, const struct machine *m,
 		   enum cost cost, double cycles, double half, u32 n,
 		   const char *what);
 
+/* host_fit_uses - does host_fit() measure calls of so many pages? */
+bool host_fit_uses(u64 pages);
+
 /* How many times host_fit() calls @progress. */
 u32 host_fit_steps(void);
 

@@ -298,7 +298,7 @@ static void write_walks(const struct host_profile *p, FILE *f)
 }
 
 /* A level is no faster than the one before and no slower than memory; what the
- * clock says against that is not believed. Return: the one before for the next. */
+ * clock says against that becomes the nearest that can be, and is assumed. */
 static double choose_cache(const struct host_profile *p, u32 level,
 			   double before, char *source, size_t size)
 {
@@ -307,22 +307,20 @@ static double choose_cache(const struct host_profile *p, u32 level,
 	const struct calib_latency *memory = &p->memory.dram[0][0];
 	double top = memory->is_found && memory->cycles > before ?
 		memory->cycles : INFINITY;
-	double v = usual[level] > before ? usual[level] : before + 1;
+	double v = l->is_found ? l->cycles : usual[level];
 
-	if (l->is_found && l->cycles >= before && l->cycles <= top) {
-		host_profile_spread(l->spread, source, size);
-		return l->cycles;
-	}
-	v = v < top ? v : (before + top) / 2;
-	if (l->is_found)
-		snprintf(source, size, "assumed: the clock says %.1f, which is "
-			 "%s", l->cycles, l->cycles < before ?
-			 "faster than the level before" :
-			 "slower than memory");
-	else
+	if (!l->is_found)
 		snprintf(source, size, "assumed: not measured, %.120s",
 			 *l->note ? l->note : "calibration did not come to it");
-	return v;
+	else if (v < before)
+		snprintf(source, size, "assumed: as the level before; the clock "
+			 "says %.1f, which is faster", v);
+	else if (v > top)
+		snprintf(source, size, "assumed: as memory; the clock says %.1f, "
+			 "which is slower", v);
+	else
+		host_profile_spread(l->spread, source, size);
+	return v < before ? before : v > top ? top : v;
 }
 
 static void write_caches(const struct host_profile *p, FILE *f)

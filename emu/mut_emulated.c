@@ -16,6 +16,7 @@
 #define ROUNDS 3u               /* of each order, measured                    */
 #define ITERATIONS 8u           /* of an operation                            */
 #define HANDOVERS 64u
+#define TRACED 1000u            /* rounds of a program                        */
 #define MAX_SPAN (1ull << 34)   /* 4K pages                                   */
 
 /* Which events answer which question. The walk's and first level's are of
@@ -27,8 +28,8 @@ static const u32 read_events[] = {
 enum { EV_CYCLES, EV_L1_MISS, EV_WALKS, EV_WALK_CYCLES, EV_WALK_LOADS,
        EV_COPY, NR_EVS = ARRAY_LEN(read_events) };
 
-/* What the program on the machine does: one of three. */
-enum kind { A_CHASE, A_WORK, A_TRANSFER };
+/* What the program on the machine does: one of four. */
+enum kind { A_CHASE, A_WORK, A_TRANSFER, A_PROGRAM };
 
 struct emulated {
 	struct mut mut;
@@ -40,11 +41,13 @@ struct emulated {
 	const struct mut_chase *chase;
 	const struct mut_work *work;
 	u32 pair[2];
+	const struct mut_program *program;
+	struct mut_visits visits;       /* twice TRACED rounds                */
 	struct err e;                   /* of reading                         */
 	int rc;
 
 	/* of the run */
-	struct mm *mm;
+	struct mm *mm, *child;
 	u64 vpn, other;                 /* where the pages are                */
 	u64 *va;                        /* [nr_va] as visited, one order      */
 	u64 nr_va;
@@ -53,6 +56,7 @@ struct emulated {
 	bool is_over;
 	s64 ev[NR_EVS];
 	double cycles, count;           /* the sample: cycles / count         */
+	s64 ipis;                       /* of those calls                     */
 };
 
 /* ---- reading its counters ------------------------------------------------------ */
@@ -283,6 +287,11 @@ static void call(struct emulated *em, u64 pages)
 	case MUT_MREMAP:
 		do_mremap(em->mm, em->vpn, n, em->other, n);
 		break;
+	case MUT_FORK:
+		em->child = dup_mm(em->mm);
+		if (!em->child)
+			em->rc = err_set(&em->e, -ENOMEM, "out of memory");
+		break;
 	default:
 		break;
 	}
@@ -301,6 +310,8 @@ static void undo(struct emulated *em, u64 pages)
 		do_mmap_fixed(em->mm, em->vpn, n, flags);
 	else if (em->work->op == MUT_MREMAP)
 		do_mremap(em->mm, em->other, n, em->vpn, n);
+	else if (em->work->op == MUT_FORK && em->child)
+		exit_mmap(em->child);
 	if (em->work->op != MUT_SYSCALL)
 		store_to_pages(em, em->vpn, pages);
 }
@@ -314,12 +325,14 @@ static void work(struct emulated *em)
 		touch_first(em);
 		return;
 	}
-	for (u32 i = 0; i < ITERATIONS + 2; i++) {
+	for (u32 i = 0; i < ITERATIONS + 2 && !em->rc; i++) {
+		s64 ipis = sde_value(CTR_IPIS_SENT);
 		u64 from = this_cpu->now;
 
 		call(em, pages);
 		/* The first ones allocate what later ones find. */
 		if (i >= 2) {
+			em->ipis += sde_value(CTR_IPIS_SENT) - ipis;
 			em->cycles += (double)(this_cpu->now - from);
 			em->count++;
 		}
@@ -379,6 +392,46 @@ static void hand_over(struct emulated *em, u32 me)
 	em->count = 2.0 * (HANDOVERS - 4);
 }
 
+/* ---- a program's trace ------------------------------------------------------------- */
+
+/* Every line once, as the one that built the arena left them; then what the
+ * program did before, as it is measured in the middle of its life. */
+static int setup_program(struct emulated *em, struct wl *w, struct err *e)
+{
+	u64 pages = em->program->bytes >> PAGE_SHIFT;
+	int rc;
+
+	w->nr_threads = 1;
+	if (wl_start(w, 0, em->mm, e))
+		return -ENOMEM;
+	em->vpn = wl_map(em->mm, pages, VM_READ | VM_WRITE);
+	if (!em->vpn)
+		return err_set(e, -ENOMEM, "out of memory");
+	rc = wl_populate(w, 0, em->vpn, pages, e);
+	for (u64 i = 0; i < em->visits.n; i++)
+		em->visits.offset[i] += em->vpn << PAGE_SHIFT;
+	this_cpu = &the_sys->cpu[0];
+	for (u64 at = 0; at < em->program->bytes && !rc; at += LINE) {
+		u64 va = (em->vpn << PAGE_SHIFT) + at;
+
+		run(&va, 1, RUN_READ);
+	}
+	if (!rc)
+		run(em->visits.offset, em->visits.n / 2, RUN_READ);
+	return rc;
+}
+
+static void run_program(struct emulated *em)
+{
+	u64 n = em->visits.n / 2;
+
+	start(em);
+	run(em->visits.offset + n, n, RUN_READ);
+	stop(em);
+	em->cycles = (double)em->ev[EV_CYCLES];
+	em->count = (double)n;
+}
+
 /* ---- one request, one run ---------------------------------------------------------- */
 
 static struct emulated *current_request;
@@ -395,6 +448,7 @@ static int setup(struct wl *w, struct err *e)
 	case A_CHASE: return setup_chase(em, w, e);
 	case A_WORK: return setup_work(em, w, e);
 	case A_TRANSFER: return setup_transfer(em, w, e);
+	case A_PROGRAM: return setup_program(em, w, e);
 	}
 	return -EINVAL;
 }
@@ -405,6 +459,8 @@ static void body(struct wl *w, u32 thread)
 
 	if (em->kind == A_TRANSFER) {
 		hand_over(em, thread);
+	} else if (em->kind == A_PROGRAM) {
+		run_program(em);
 	} else if (em->kind == A_CHASE && !thread) {
 		chase(em);
 	} else if (em->kind == A_WORK && thread) {
@@ -439,6 +495,8 @@ static u32 cpus_for(const struct emulated *em)
 
 	if (em->kind == A_WORK)
 		return 1 + em->work->others;
+	if (em->kind == A_PROGRAM)
+		return 1;
 	if (em->kind == A_TRANSFER)
 		return 1 + (em->pair[0] > em->pair[1] ? em->pair[0]
 						       : em->pair[1]);
@@ -463,8 +521,8 @@ static const struct flush_ops *flush_named(const char *name)
 
 static int request(struct emulated *em, struct mut_sample *s, struct err *e)
 {
-	bool has_data = em->kind == A_CHASE &&
-		(em->chase->has_data || em->chase->is_cold);
+	bool has_data = em->kind == A_PROGRAM || (em->kind == A_CHASE &&
+		(em->chase->has_data || em->chase->is_cold));
 	const struct timed_cfg cfg = {
 		.cpus = cpus_for(em), .placement = PLACE_PACK, .levels = 4,
 		.mlp = 1, .psc = true, .thp = true, .seed = 1,
@@ -481,7 +539,8 @@ static int request(struct emulated *em, struct mut_sample *s, struct err *e)
 	int rc;
 
 	em->rc = 0;
-	em->mm = NULL;
+	em->mm = em->child = NULL;
+	em->ipis = 0;
 	em->va = NULL;
 	em->is_over = false;
 	em->cycles = em->count = 0;
@@ -499,7 +558,7 @@ static int request(struct emulated *em, struct mut_sample *s, struct err *e)
 	s->cycles = (struct stat_summary){ .n = 1 };
 	s->cycles.median = em->cycles / em->count + more;
 	s->cycles.lo = s->cycles.hi = s->cycles.low = s->cycles.median;
-	if (em->kind == A_CHASE) {
+	if (em->kind == A_CHASE || em->kind == A_PROGRAM) {
 		s->ev[MUT_L1_MISS] = (double)em->ev[EV_L1_MISS] / em->count;
 		s->ev[MUT_WALKS] = (double)em->ev[EV_WALKS] / em->count;
 		s->ev[MUT_WALK_CYCLES] =
@@ -508,6 +567,7 @@ static int request(struct emulated *em, struct mut_sample *s, struct err *e)
 			(double)em->ev[EV_WALK_LOADS] / em->count;
 	} else if (em->kind == A_WORK) {
 		s->ev[MUT_COPY_CYCLES] = (double)em->ev[EV_COPY] / em->count;
+		s->ev[MUT_SHOOTDOWNS] = (double)em->ipis / em->count;
 	}
 	return 0;
 }
@@ -543,9 +603,32 @@ static int op_transfer(struct mut *m, u32 a, u32 b, struct mut_sample *s,
 	return request(em, s, e);
 }
 
+static int op_program(struct mut *m, const struct mut_program *p,
+		      struct mut_sample *s, struct err *e)
+{
+	struct emulated *em = (struct emulated *)m;
+	u64 seed = 1;
+	int rc = mut_trace(p, 2 * TRACED, &seed, &em->visits, e);
+
+	if (rc)
+		return rc;
+	em->kind = A_PROGRAM;
+	em->program = p;
+	rc = request(em, s, e);
+	free(em->visits.offset);
+	return rc;
+}
+
+static int op_stream(struct mut *m, u32 a, u32 b, struct mut_sample *s,
+		     struct err *e)
+{
+	return err_set(e, -ENOTSUP, "this machine's memory has no bandwidth that "
+		       "a chase could find");
+}
+
 static const struct mut_ops ops = {
 	.name = "emulated", .chase = op_chase, .work = op_work,
-	.transfer = op_transfer,
+	.transfer = op_transfer, .program = op_program, .stream = op_stream,
 };
 
 /* ---- creation ------------------------------------------------------------------------ */

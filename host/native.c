@@ -128,8 +128,8 @@ int native_pin(const struct native *n, u32 cpu, struct err *e)
 
 #define NODE_BITS 1024u         /* that mbind is told of; Linux has no more   */
 
-static int bind_to(const struct native *n, void *p, u64 bytes, u32 node,
-		   struct err *e)
+int native_bind(const struct native *n, void *p, u64 bytes, u32 node,
+		struct err *e)
 {
 	u32 os = n->mut.shape.os_node[node];
 	unsigned long mask[NODE_BITS / 64] = { 0 };
@@ -295,7 +295,7 @@ static int op_chase(struct mut *m, const struct mut_chase *c,
 	if (!rc)
 		rc = native_map(n, c->size, bytes, &ch.base, e);
 	if (!rc)
-		rc = bind_to(n, ch.base, bytes, c->node, e);
+		rc = native_bind(n, ch.base, bytes, c->node, e);
 	if (!rc && (populate(c, ch.base, &r) || list_lines(c, &ch, &r)))
 		rc = err_set(e, -ENOMEM, "out of memory");
 	if (!rc)
@@ -311,7 +311,8 @@ static int op_chase(struct mut *m, const struct mut_chase *c,
 
 static const struct mut_ops ops = {
 	.name = "native", .chase = op_chase, .work = native_work,
-	.transfer = native_transfer,
+	.transfer = native_transfer, .program = native_program,
+	.stream = native_stream,
 };
 
 int mut_native_create(struct mut **out, const struct mut_shape *shape,

@@ -42,5 +42,13 @@ int native_work(struct mut *m, const struct mut_work *w, struct mut_sample *s,
 		struct err *e);
 int native_transfer(struct mut *m, u32 a, u32 b, struct mut_sample *s,
 		    struct err *e);
+int native_program(struct mut *m, const struct mut_program *p,
+		   struct mut_sample *s, struct err *e);
+int native_stream(struct mut *m, u32 a, u32 b, struct mut_sample *s,
+		  struct err *e);
+
+/* Memory of [@p, @p + @bytes) comes from @node of the shape. */
+int native_bind(const struct native *n, void *p, u64 bytes, u32 node,
+		struct err *e);
 
 #endif

@@ -1,17 +1,20 @@
 /* This host under test: the kernel's work, and lines between CPUs. */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "host/kernel_counts.h"
 #include "host/native_impl.h"
 
-#define MAX_OTHERS 64u
 #define STREAM_BYTES (64ull << 20)      /* beyond most last-level caches      */
 #define HANDOVERS 200u
 #define EMPTY_READS 64u
@@ -93,14 +96,27 @@ static u64 empty_ticks(void)
 	return best;
 }
 
-/* Where the pages are, and where mremap moves them. */
+/* Where the pages are, and where mremap moves them; who was forked. */
 struct place {
 	char *at, *to;
+	pid_t child;
 	enum mut_page size;
 	u64 pages, bytes;
 };
 
-static int call(enum mut_op op, const struct place *p)
+/* The child waits for its end, which is not timed, see undo(). */
+static int fork_once(struct place *p)
+{
+	p->child = fork();
+	if (!p->child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	return p->child < 0 ? -1 : 0;
+}
+
+static int call(enum mut_op op, struct place *p)
 {
 	switch (op) {
 	case MUT_MPROTECT:
@@ -116,6 +132,8 @@ static int call(enum mut_op op, const struct place *p)
 	case MUT_FAULT:
 		touch(p->at, p->size, p->pages);
 		return 0;
+	case MUT_FORK:
+		return fork_once(p);
 	default:
 		return 0;
 	}
@@ -132,7 +150,7 @@ static void map_again(const struct place *p)
 }
 
 /* All as before the call. */
-static void undo(enum mut_op op, const struct place *p)
+static void undo(enum mut_op op, struct place *p)
 {
 	switch (op) {
 	case MUT_MPROTECT:
@@ -146,6 +164,13 @@ static void undo(enum mut_op op, const struct place *p)
 		if (mremap(p->to, p->bytes, p->bytes,
 			   MREMAP_MAYMOVE | MREMAP_FIXED, p->at) == MAP_FAILED)
 			map_again(p);
+		break;
+	case MUT_FORK:
+		if (p->child > 0) {
+			kill(p->child, SIGKILL);
+			waitpid(p->child, NULL, 0);
+		}
+		p->child = 0;
 		break;
 	default:
 		break;
@@ -165,8 +190,36 @@ static int by_ticks(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+#define COUNTED 16u
+
+/* The kernel's own count of interrupts for flushes, a call; NAN: it has none.
+ * Other programs' are in it, too. */
+static int count_shootdowns(const struct mut_work *w, struct place *p,
+			    struct mut_sample *s, struct err *e)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < COUNTED; i++) {
+		u64 before, after;
+		int rc;
+
+		if (kernel_interrupts("TLB", &before, NULL))
+			return 0;
+		rc = call(w->op, p);
+		if (kernel_interrupts("TLB", &after, NULL))
+			return 0;
+		undo(w->op, p);
+		if (rc)
+			return err_set(e, -errno, "%s: %s",
+				       mut_op_name(w->op), strerror(errno));
+		sum += after - before;
+	}
+	s->ev[MUT_SHOOTDOWNS] = (double)sum / COUNTED;
+	return 0;
+}
+
 static int calls(struct native *n, const struct mut_work *w,
-		 const struct place *p, struct mut_sample *s, struct err *e)
+		 struct place *p, struct mut_sample *s, struct err *e)
 {
 	double per = w->op == MUT_FAULT ? (double)p->pages : 1;
 	struct reps r;
@@ -191,7 +244,7 @@ static int calls(struct native *n, const struct mut_work *w,
 		reps_add(&r, (double)(t[CALLS / 2 - 1] + t[CALLS / 2]) / 2, per);
 	}
 	reps_end(&r, s);
-	return 0;
+	return w->others ? count_shootdowns(w, p, s, e) : 0;
 }
 
 /* ---- streams, system calls ---------------------------------------------------------- */
@@ -292,13 +345,13 @@ int native_work(struct mut *m, const struct mut_work *w, struct mut_sample *s,
 		struct err *e)
 {
 	struct native *n = (struct native *)m;
-	struct other other[MAX_OTHERS];
+	struct other other[MUT_MAX_OTHERS];
 	atomic_int stop = 0;
 	int rc = native_pin(n, 0, e);
 
-	if (w->others > MAX_OTHERS)
+	if (w->others > MUT_MAX_OTHERS)
 		return err_set(e, -ENOTSUP, "more than %u other threads",
-			       MAX_OTHERS);
+			       MUT_MAX_OTHERS);
 	if (!rc)
 		rc = start_others(n, other, w->others, &stop, e);
 	if (rc)

@@ -5,9 +5,11 @@
 #include <math.h>
 
 #include "calib/memory.h"
+#include "calib/programs.h"
 #include "calib/tlb.h"
 #include "cpu/profile.h"
 #include "emu/mut_emulated.h"
+#include "emu/validate_rows.h"
 #include "host/papi.h"
 #include "tests/check.h"
 
@@ -182,20 +184,93 @@ static void test_loop_through_papi(void **state)
 	free(all);
 }
 
+/* What validation holds out is not what this calibration measured, either: its
+ * chases written down on their way to the machine. */
+static struct {
+	int (*chase)(struct mut *m, const struct mut_chase *c,
+		     struct mut_sample *s, struct err *e);
+	u64 nr[4096];
+	enum mut_page size[4096];
+	u32 n;
+} seen;
+
+static int write_down(struct mut *m, const struct mut_chase *c,
+		      struct mut_sample *s, struct err *e)
+{
+	if (mut_or_1(c->stride) == 1 && mut_or_1(c->group) == 1 && !c->lines &&
+	    seen.n < ARRAY_LEN(seen.nr)) {
+		seen.size[seen.n] = c->size;
+		seen.nr[seen.n++] = c->nr;
+	}
+	return seen.chase(m, c, s, e);
+}
+
+static void compare_seen(void)
+{
+	struct rows r;
+	struct err e = { "" };
+
+	assert_in_range(seen.n, 50, ARRAY_LEN(seen.nr) - 1);
+	assert_int_equal(rows_list(&r, CHASES, 1, &e), 0);
+	for (u32 i = 0; i < r.n; i++)
+		for (u32 k = 0; k < seen.n; k++)
+			if (r.row[i].chase.stride == 1 &&
+			    r.row[i].chase.size == seen.size[k] &&
+			    r.row[i].chase.nr == seen.nr[k])
+				fail_msg("%llu pages are measured by both",
+					 (unsigned long long)seen.nr[k]);
+	rows_free(&r);
+}
+
 /* The clock alone finds the same places, level 2 as whole sets. */
 __attribute__((unused)) static void test_loop_by_clock(void **state)
 {
 	struct loop loop, *l = &loop;
+	struct mut_ops ops;
 	struct calib_tlb t;
 	struct err e = { "" };
 
 	open_loop(l, "haswell-ep", MUT_BY_HAND);
 	l->mut->ignores_events = true;
+	ops = *l->mut->ops;
+	seen.chase = ops.chase;
+	ops.chase = write_down;
+	l->mut->ops = &ops;
 	if (calib_tlb(l->mut, &t, NULL, NULL, &e))
 		fail_msg("%s", e.text);
 	assert_false(t.by_events);
 	compare_tlbs(l, &t);
 	NEAR(t.walk.cycles, l->m->cost[COST_WALK_LOAD], "walk");
+	compare_seen();
+	close_loop(l);
+}
+
+/* A program whose arena the first level holds waits for it, load by load; and
+ * one flush is one interrupt for each other thread. */
+static void test_programs_and_shootdowns(void **state)
+{
+	struct loop loop, *l = &loop;
+	struct mut_work w = { .op = MUT_MPROTECT, .pages = 3 };
+	struct mut_sample s;
+	struct err e = { "" };
+
+	open_loop(l, "haswell-ep", MUT_BY_HAND);
+	for (u32 i = 0; i < nr_programs; i++) {
+		if (programs[i].bytes != PROGRAM_SMALL)
+			continue;
+		if (mut_program(l->mut, &programs[i], &s, &e))
+			fail_msg("%s", e.text);
+		NEAR(s.cycles.median, l->m->cache[CACHE_L1D].hit_cycles,
+		     programs[i].what);
+	}
+	for (w.others = 0; w.others < 4; w.others++) {
+		assert_int_equal(mut_work(l->mut, &w, &s, &e), 0);
+		assert_true(s.ev[MUT_SHOOTDOWNS] == w.others);
+	}
+	w = (struct mut_work){ .op = MUT_FORK, .pages = 40 };
+	assert_int_equal(mut_work(l->mut, &w, &s, &e), 0);
+	assert_true(s.cycles.median > 0);
+	assert_int_equal(mut_stream(l->mut, 0, 0, &s, &e), -ENOTSUP);
 	close_loop(l);
 }
 
@@ -244,6 +319,7 @@ static const struct CMUnitTest tests[] = {
 #ifndef __SANITIZE_ADDRESS__
 	cmocka_unit_test(test_loop_by_clock),
 #endif
+	cmocka_unit_test(test_programs_and_shootdowns),
 	cmocka_unit_test(test_papi_reads_what_is),
 	cmocka_unit_test(test_refusals),
 };

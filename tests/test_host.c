@@ -1,11 +1,14 @@
 /* test_host.c - what is read of this host, on made-up registers and files; the
  * profile that calibration writes, whatever it found. */
 #include <errno.h>
+#include <math.h>
 
+#include "calib/programs.h"
 #include "cpu/profile.h"
 #include "emu/host_fit.h"
 #include "emu/host_profile.h"
 #include "emu/mut_emulated.h"
+#include "emu/validate_rows.h"
 #include "host/clock.h"
 #include "host/cpuid.h"
 #include "host/events.h"
@@ -193,10 +196,11 @@ static void test_profile_doubts(void **state)
 	host_fit_keep(p, m, COST_SYSCALL, 1, 40, 9, "getppid");
 	q = reread(p);
 	assert_contains(value_of(q, "cache.l2.latency")->source,
-			"assumed: the clock says 3.2, which is faster");
+			"assumed: as the level before; the clock says 3.2");
 	assert_contains(value_of(q, "cache.llc.latency")->source,
-			"assumed: the clock says 412.0, which is slower");
-	assert_true(q->cache[CACHE_LLC].hit_cycles < 295);
+			"assumed: as memory; the clock says 412.0");
+	assert_int_equal(q->cache[CACHE_L2].hit_cycles, 4);
+	assert_int_equal(q->cache[CACHE_LLC].hit_cycles, 295);
 	assert_contains(value_of(q, "tlb.l2d_4k.entries")->source,
 			"assumed: CPUID's field, if it counts in units of 32");
 	assert_contains(value_of(q, "tlb.l2d_4k.entries")->source,
@@ -384,6 +388,8 @@ static void test_native(void **state)
 	assert_int_equal(mut_native_create(&m, &shape, &cfg, &e), 0);
 	assert_int_equal(mut_chase(m, &c, &s, &e), 0);
 	assert_true(s.cycles.low > 0 && s.cycles.n >= 9);
+	assert_int_equal(mut_program(m, &programs[0], &s, &e), 0);
+	assert_true(s.cycles.low > 0 && s.cycles.n >= 9);
 	for (u32 op = 0; op < NR_MUT_OPS; op++) {
 		const struct mut_work w = { .op = (enum mut_op)op, .pages = 2 };
 
@@ -394,7 +400,144 @@ static void test_native(void **state)
 	mut_native_destroy(m);
 }
 
+/* ---- validation ------------------------------------------------------------------ */
+
+/* Held-out means held out: no row is a point of calibration, on no machine. */
+static void test_rows_are_held_out(void **state)
+{
+	struct rows r;
+	struct err e = { "" };
+
+	assert_int_equal(rows_list(&r, NR_SUITES, 8, &e), 0);
+	assert_true(calib_tlb_on_grid(8) && calib_tlb_on_grid(27) &&
+		    calib_tlb_on_grid(15874) && !calib_tlb_on_grid(9));
+	assert_true(host_fit_uses(64) && host_fit_uses(33));
+	for (u32 i = 0; i < r.n; i++) {
+		const struct row *row = &r.row[i];
+
+		if (row->kind == ROW_CHASE && row->chase.stride == 1 &&
+		    calib_tlb_on_grid(row->chase.nr))
+			fail_msg("%s, %llu pages: calibration uses it",
+				 row->what, (unsigned long long)row->chase.nr);
+		if (row->kind == ROW_WORK && host_fit_uses(row->work.pages))
+			fail_msg("%s, %llu pages: calibration uses it",
+				 row->what,
+				 (unsigned long long)row->work.pages);
+	}
+	rows_free(&r);
+}
+
+/* Beside 1, 2, 3 and 7 others on 8 CPUs, beside none on one; no row is lost
+ * where there are many. */
+static void test_rows_of_threads(void **state)
+{
+	static const u32 others[] = { 1, 2, 3, 7 };
+	struct rows r;
+	struct err e = { "" };
+	u32 per, n = 0;
+
+	assert_int_equal(rows_list(&r, ALONE, 8, &e), 0);
+	per = r.n;
+	rows_free(&r);
+	assert_int_equal(rows_list(&r, TOGETHER, 8, &e), 0);
+	assert_int_equal(r.n, per * ARRAY_LEN(others));
+	for (u32 i = 0; i < r.n; i++)
+		n += r.row[i].work.others == others[i / per];
+	assert_int_equal(n, r.n);
+	rows_free(&r);
+	assert_int_equal(rows_list(&r, TOGETHER, 6, &e), 0);
+	assert_int_equal(r.row[r.n - 1].work.others, 5);
+	rows_free(&r);
+	assert_int_equal(rows_list(&r, TOGETHER, 1, &e), 0);
+	assert_int_equal(r.n, 0);
+	rows_free(&r);
+}
+
+/* A machine that says what it is told to. */
+struct said {
+	struct mut mut;
+	int rc;
+	double cycles[2];       /* of 1 page, of more                         */
+};
+
+static int say(struct mut *m, const struct mut_work *w, struct mut_sample *s,
+	       struct err *e)
+{
+	struct said *said = (struct said *)m;
+	double v = said->cycles[w->pages > 1];
+
+	if (said->rc)
+		return err_set(e, said->rc, "not today");
+	s->cycles = (struct stat_summary){ .median = v, .low = v, .lo = v,
+					   .hi = v, .n = 1 };
+	return 0;
+}
+
+/* What was not measured is no number, and says who refused; a difference below
+ * nothing has no error. */
+static void test_row_refused(void **state)
+{
+	static const struct mut_ops ops = { .work = say };
+	struct said host = { { .ops = &ops, .shape = { .nr_cpus = 2 } },
+			     -ENOTSUP, { 100, 130 } };
+	struct said model = { { .ops = &ops, .shape = { .nr_cpus = 2 } },
+			      0, { 100, 160 } };
+	struct row row = { .kind = ROW_WORK, .work = { .pages = 9 },
+			   .native = NAN, .emulated = NAN, .error = NAN };
+	struct err e = { "" };
+
+	assert_int_equal(row_measure(&row, &host.mut, &model.mut, &e), 0);
+	assert_true(isnan(row.native) && isnan(row.error));
+	assert_string_equal(row.note, "this host: not today");
+	host.rc = -EIO;
+	assert_int_equal(row_measure(&row, &host.mut, &model.mut, &e), -EIO);
+	host.rc = 0;
+	model.rc = -E2BIG;
+	assert_int_equal(row_measure(&row, &host.mut, &model.mut, &e), 0);
+	assert_true(row.native == 130 && isnan(row.emulated) &&
+		    isnan(row.error));
+	assert_string_equal(row.note, "the model: not today");
+	model.rc = 0;
+	row.less = (struct mut_work){ .pages = 1 };
+	row.has_less = true;
+	assert_int_equal(row_measure(&row, &host.mut, &model.mut, &e), 0);
+	assert_true(row.native == 30 && row.emulated == 60 && row.error == 100);
+	host.cycles[0] = 200;
+	row.error = NAN;
+	assert_int_equal(row_measure(&row, &host.mut, &model.mut, &e), 0);
+	assert_true(isnan(row.error));
+	assert_contains(row.note, "within its noise");
+}
+
+/* A program is the same program when its loads are written down: it finds the
+ * same, in as many loads a round, all of them in its arena. */
+static void test_programs(void **state)
+{
+	for (u32 i = 0; i < nr_programs; i++) {
+		const struct mut_program *p = &programs[i];
+		struct mut_visits v;
+		struct err e = { "" };
+		u64 seed = 7, n;
+		char *arena = aligned_alloc(4096, p->bytes);
+
+		p->build(arena, p->bytes);
+		n = p->run(arena, p->bytes, 100, 7, NULL);
+		free(arena);
+		assert_int_equal(mut_trace(p, 100, &seed, &v, &e), 0);
+		assert_true(seed == n);
+		assert_int_equal(v.n % 100, 0);
+		assert_in_range(v.n / 100, 5, MUT_MOST_LOADS);
+		for (u64 k = 0; k < v.n; k++)
+			assert_true(v.offset[k] + 8 <= p->bytes);
+		free(v.offset);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_rows_are_held_out),
+	cmocka_unit_test(test_rows_of_threads),
+	cmocka_unit_test(test_row_refused),
+	cmocka_unit_test(test_programs),
 	cmocka_unit_test(test_cpuid_zen5),
 	cmocka_unit_test(test_cpuid_leaf2),
 	cmocka_unit_test(test_kernel_files),
