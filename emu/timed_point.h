@@ -32,7 +32,7 @@ struct timed_cfg {
 	u32 levels, mlp;
 	bool psc, tce;
 	u64 seed;
-	u64 scan_bytes, scan_period_ns;
+	u64 scan_bytes, scan_period_ns, tick_ns;
 	bool thp;
 	int frames;             /* enum frame_order                           */
 	bool check;

@@ -2,6 +2,7 @@
  * the page. Reads next to do_wp_page() in mm/memory.c. */
 #include <errno.h>
 
+#include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/swap.h"
@@ -60,7 +61,8 @@ static void install_copy(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 	new->mapcount = 1;
 	new->index = vma->pgoff + (vpn - vma->start);
 	new->anon_vma = vma->anon_vma;
-	pte_xchg(mm->root, vpn, level, p, 0);
+	flush_revoked(mm, vpn, level,
+		      pte_xchg(mm->root, vpn, level, p, 0));
 	oracle_stale_from_now(mm, vpn, 1ull << order);
 	if (kern()->cow_flushes) {
 		if (level)

@@ -63,6 +63,7 @@ static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
 		pte_store(mm->root, vpn, level, p,
 			  pte_make(pfn_of(page), prot_of(vma, is_write) |
 				   (level ? PTE_PS : 0)));
+		flush_mapped(mm, vpn, level, p);
 	}
 	spin_unlock(ptl);
 	if (!is_mine)

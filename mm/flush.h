@@ -60,6 +60,44 @@ struct flush_ops {
 	/* Timed: does @m have the hardware? false: @e says what is missing.
 	 * NULL: any machine has. Explored runs ask for no machine. */
 	bool (*can_run)(const struct machine *m, struct err *e);
+
+	/* What strategies that put flushes off need besides; NULL: nothing. */
+
+	/* State in the arena, as mms()->flush_state. Return: 0, -ENOMEM. */
+	int (*boot)(struct sys *sys);
+	/* The scheduler's timer ticks on this CPU, in user mode. It is about to
+	 * leave the address space that it has loaded, or to idle. */
+	void (*tick)(void);
+	void (*leave)(void);
+	/* Instead of finish(), where no page tables go, of FLUSH_MUNMAP: the @n
+	 * pages of @pfn were unmapped. true: they, and the addresses, are the
+	 * strategy's until flush_let_go(). */
+	bool (*keep)(struct flush_batch *b, const u32 *pfn, u32 n);
+	/* [start, end) of @mm, once unmapped, is about to be mapped again, or
+	 * @mm to end. mmap_lock is held for writing. */
+	void (*claim)(struct mm *mm, u64 start, u64 end);
+	/* @p is free now, and p->index the strategy's word while it is; no step.
+	 * false: nothing is put off. It is about to be given out again: no lock
+	 * is held but mmap's, a page's or an anon_vma's. */
+	bool (*freed)(struct page *p);
+	void (*given_out)(struct page *p);
+	/* Instead of a flush, under the page-table lock: the entry @old for @vpn
+	 * of @mm, present until now, no longer maps a page that migrates or is
+	 * reclaimed (@op). true: the flush is put off. */
+	bool (*unmapped)(struct mm *mm, u64 vpn, u64 old, enum flush_op op);
+	/* An entry that may be written through is about to be in @mm: under no
+	 * page-table lock, mmap_lock is held. */
+	void (*writable)(struct mm *mm, u64 vpn);
+	/* A fault found that the entry allows the access. */
+	void (*spurious)(struct mm *mm, u64 vpn);
+	/* Under the page-table lock, a fault here made or changed the entry. */
+	void (*mapped)(struct mm *mm, u64 vpn, u32 level, u64 *p);
+	/* Under the page-table lock, before changed() or a flush of its own: the
+	 * entry that was @old lost rights. */
+	void (*revoked)(struct mm *mm, u64 vpn, u32 level, u64 old);
+	/* Of @to, the other CPUs that @r is to interrupt, take away those that
+	 * cannot hold what it names. */
+	void (*narrow)(const struct flush_req *r, u64 *to);
 };
 
 /* NULL-terminated registry. */
@@ -74,6 +112,41 @@ void flush_batch_add(struct flush_batch *b, u64 vpn, u32 order);
 /* Flush what was noted, if anything, and forget it. */
 void flush_batch_flush(struct flush_batch *b, bool is_full);
 
+/* flush_let_go - all CPUs have dropped what a keep() took: the pages are freed,
+ * and [start, end) of @mm no longer may be used. */
+void flush_let_go(struct mm *mm, u64 start, u64 end, const u32 *pfn, u32 n);
+static inline void flush_mapped(struct mm *mm, u64 vpn, u32 level, u64 *p)
+{
+	if (mms()->flush && mms()->flush->mapped)
+		mms()->flush->mapped(mm, vpn, level, p);
+}
+
+static inline void flush_revoked(struct mm *mm, u64 vpn, u32 level, u64 old)
+{
+	if (mms()->flush && mms()->flush->revoked)
+		mms()->flush->revoked(mm, vpn, level, old);
+}
+
+static inline bool flush_is_put_off(struct mm *mm, u64 vpn, u64 old,
+				    enum flush_op op)
+{
+	return mms()->flush && mms()->flush->unmapped &&
+	       mms()->flush->unmapped(mm, vpn, old, op);
+}
+
+static inline void flush_writable(struct mm *mm, u64 vpn)
+{
+	if (mms()->flush && mms()->flush->writable)
+		mms()->flush->writable(mm, vpn);
+}
+
+/* Where the pages of [start, end) are the strategy's in the meantime. */
+static inline void flush_claim(struct mm *mm, u64 start, u64 end)
+{
+	if (mms()->flush && mms()->flush->claim)
+		mms()->flush->claim(mm, start, end);
+}
+
 /* tlb.c */
 #define TLB_GENERATION_INVALID 0
 /* arch_tlbbatch_flush: each CPU of @mask brings the address space that it has
@@ -82,5 +155,11 @@ void flush_tlb_batch(const u64 *mask);
 void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
 		   bool freed_tables, enum flush_op op);
 void flush_by_ipi(struct flush_req *r);
+/* flush_tlb_later - what @b noted is flushed here; others are to carry *@r out by
+ * flush_here(), some time. It has its generation. *@r is in the arena, and so is
+ * @to: a bit per CPU that must. */
+void flush_tlb_later(const struct flush_batch *b, struct flush_req *r, u64 *to);
+/* This CPU carries *@r out, if it is not covered by later ones yet. */
+void flush_here(struct flush_req *r);
 
 #endif

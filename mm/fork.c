@@ -220,6 +220,7 @@ void exit_mmap(struct mm *mm)
 	struct vma *v, *next;
 
 	touch(mm, true);
+	flush_claim(mm, 0, UINT64_MAX);
 	gather_begin(&g, mm, FLUSH_EXIT);
 	g.is_full_mm = true;
 	for (v = mm->first; v; v = v->next)

@@ -15,19 +15,49 @@ void gather_begin(struct mmu_gather *g, struct mm *mm, enum flush_op op)
 	flush_batch_begin(&g->b, mm, op);
 	g->is_full_mm = false;
 	g->has_tables = false;
+	g->kept_start = g->kept_end = 0;
 	if (kern()->gather_announces)
 		set_tlb_flush_pending(mm);
+}
+
+static void free_pages(const u32 *pfn, u32 n)
+{
+	for (u32 i = 0; i < n; i++) {
+		free_swap_cache(page_of(pfn[i]));
+		put_page(page_of(pfn[i]));
+	}
 }
 
 static void free_queued(void)
 {
 	struct gather *q = queue();
 
-	for (u32 i = 0; i < q->n; i++) {
-		free_swap_cache(page_of(q->pfn[i]));
-		put_page(page_of(q->pfn[i]));
-	}
+	free_pages(q->pfn, q->n);
 	q->n = 0;
+}
+
+void flush_let_go(struct mm *mm, u64 start, u64 end, const u32 *pfn, u32 n)
+{
+	oracle_discard_end(mm, start, end, true);
+	oracle_rights(mm, start, end, 0);
+	free_pages(pfn, n);
+}
+
+/* One time at most for a gather. */
+static bool is_kept(struct mmu_gather *g)
+{
+	const struct flush_ops *f = mms()->flush;
+	struct gather *q = queue();
+
+	if (!f->keep || g->b.op != FLUSH_MUNMAP || g->has_tables || !g->b.nr_changed ||
+	    g->kept_end || !f->keep(&g->b, q->pfn, q->n))
+		return false;
+	g->kept_start = g->b.start;
+	g->kept_end = g->b.end;
+	NOTE("pages and addresses are kept");
+	q->n = 0;
+	flush_batch_begin(&g->b, g->b.mm, g->b.op);
+	return true;
 }
 
 /* Unhooked by now; flush, then free. */
@@ -37,6 +67,8 @@ static void gather_flush(struct mmu_gather *g)
 		g->b.start = 0;
 		g->b.end = UINT64_MAX;
 	}
+	if (is_kept(g))
+		return;
 	if (kern()->gather_frees_early)
 		free_queued();
 	mms()->flush->finish(&g->b);
@@ -68,8 +100,10 @@ static void zap_present(struct mmu_gather *g, u64 vpn, u32 order, u64 old)
 	struct page *page = page_of(pte_pfn(old));
 	struct gather *q = queue();
 
-	if (pte_accessible(mm, old))
+	if (pte_accessible(mm, old)) {
+		flush_revoked(mm, vpn, order ? PMD_LEVEL : 0, old);
 		mms()->flush->changed(&g->b, vpn, order);
+	}
 	touch(&page->mapcount, true);
 	page->mapcount--;
 	touch(&mm->rss, true);

@@ -15,6 +15,7 @@ struct mmu_gather {
 	struct flush_batch b;
 	bool is_full_mm;        /* exit: everything goes, one flush of all    */
 	bool has_tables;        /* in the queue                               */
+	u64 kept_start, kept_end;       /* the strategy's; equal: nothing     */
 };
 
 void gather_begin(struct mmu_gather *g, struct mm *mm, enum flush_op op);

@@ -34,6 +34,7 @@ static void free_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 		NOTE("%s[%llu] := clean", level ? "PMD" : "PTE",
 		     (unsigned long long)(vpn >> order));
 		oracle_stale_from_now(mm, vpn, 1ull << order);
+		flush_revoked(mm, vpn, level, e);
 		mms()->flush->changed(&g->b, vpn, order);
 	}
 	touch(&page->mapcount, true);

@@ -9,11 +9,24 @@
 #include "mm/switch.h"
 #include "mm/truth.h"
 
+void timer_tick(void)
+{
+	u64 obs = obs_save();
+
+	if (mms()->flush && mms()->flush->tick)
+		mms()->flush->tick();
+	obs_restore(obs);
+}
+
 static void user_tick(void)
 {
 	struct thread *t = current();
 	u64 due;
 
+	if (mms()->tick_cycles && this_cpu->now >= t->tick_stamp) {
+		t->tick_stamp = this_cpu->now + mms()->tick_cycles;
+		timer_tick();
+	}
 	if (!mms()->scan_period_cycles || this_cpu->now < t->scan_stamp)
 		return;
 	t->scan_stamp = this_cpu->now + mms()->scan_period_cycles;
@@ -120,6 +133,8 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 	s->scan_pages = cfg->scan_bytes >> PAGE_SHIFT;
 	s->scan_period_cycles = machine_ns_to_cycles(sys->m,
 						     cfg->scan_period_ns);
+	if (cfg->flush && cfg->flush->tick)
+		s->tick_cycles = machine_ns_to_cycles(sys->m, cfg->tick_ns);
 	rc = boot_memory(s, sys);
 	if (!rc)
 		rc = boot_percpu(s, sys, cfg->truth_pages);
@@ -132,6 +147,8 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 	sys->os.user_tick = user_tick;
 	if (!rc)
 		rc = oracle_boot(sys, cfg);
+	if (!rc && s->flush && s->flush->boot)
+		rc = s->flush->boot(sys);
 	return rc;
 }
 

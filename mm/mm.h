@@ -101,7 +101,7 @@ struct mm {
 	u32 tlb_flush_pending;
 	u32 numa_tlb_lazy;
 	u32 tlb_flush_batched;  /* reclaim unmapped and has not flushed yet   */
-	u32 zero;
+	u32 nr_kept;            /* ranges that a flush strategy keeps         */
 	u64 cpumask[MM_CPUMASK_WORDS];
 
 	u64 numa_scan_offset;   /* vpn                                        */
@@ -120,6 +120,7 @@ struct thread {
 	struct task task;
 	struct mm *mm;
 	u64 scan_stamp;         /* cycles: when the scanner is next due       */
+	u64 tick_stamp;         /* cycles: the same of the scheduler          */
 	u64 arg;
 };
 
@@ -174,6 +175,7 @@ struct gather {
 struct mm_state {
 	const struct kernel *k;
 	const struct flush_ops *flush;
+	void *flush_state;      /* its own, in the arena                      */
 	struct page *page;      /* [nr_frames]                                */
 	struct node_mem *node;  /* [nr_nodes]                                 */
 	struct flush_req *req;  /* [nr_cpus] the flush a CPU has under way    */
@@ -195,6 +197,7 @@ struct mm_state {
 	/* NUMA scanner */
 	u64 scan_pages;
 	u64 scan_period_cycles;
+	u64 tick_cycles;
 	u32 next_ctx_id;
 	struct mm *first_mm;
 	void **pool;            /* [NR_POOLS] free objects, see vma.c         */
@@ -242,6 +245,7 @@ struct mm_config {
 	const struct flush_ops *flush;
 	u64 scan_bytes;                 /* NUMA scan size                     */
 	u64 scan_period_ns;             /* 0: the program's ticks do not scan */
+	u64 tick_ns;                    /* of the scheduler; 0: none          */
 	u32 oracles;                    /* 0: all                             */
 	bool thp_enabled;
 	bool aligns_frames;             /* runs.c; timed                      */
@@ -334,6 +338,9 @@ void kthread_use_mm(struct mm *mm);
 /* Sleep while *@word is @value: its CPU idles, lazily. Whoever stores to *@word
  * (WRITE_ONCE) wakes it. */
 void thread_sleep(const u32 *word, u32 value);
+/* The scheduler's timer, on this CPU: what strategies do then. Timed programs
+ * come here by themselves. */
+void timer_tick(void);
 
 /* A huge page that [.., @vpn) and [@vpn, ..) share is split in 4K pages.
  * mmap_lock is held. Return: 0; -ENOMEM, -EBUSY (mapped elsewhere, too). */

@@ -88,8 +88,10 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 	if (how == CP_NUMA)
 		COUNT(NUMA_HUGE_PTE_UPDATES, !!level);
 	oracle_stale_from_now(b->mm, vpn, 1ull << order);
-	if (needs_flush(old, new, level))
+	if (needs_flush(old, new, level)) {
+		flush_revoked(b->mm, vpn, level, old);
 		mms()->flush->changed(b, vpn, order);
+	}
 	return 1ull << order;
 }
 

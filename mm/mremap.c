@@ -399,6 +399,7 @@ static int move_vma(struct vma *vma, u64 old, u64 new, u64 old_pages,
 	u64 moved;
 	int rc;
 
+	flush_claim(mm, new, new + new_pages);
 	dst = copy_vma(vma, old, new, new_pages, &is_merged);
 	if (!dst)
 		return -ENOMEM;

@@ -1,4 +1,5 @@
 /* Frames: per-node free lists of 4K and huge blocks, references, locks. */
+#include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 
@@ -80,6 +81,8 @@ struct page *alloc_page_for(u32 node, u32 order, u64 vpn)
 	observe(p ? pfn_of(p) : 0);
 	if (!p)
 		return NULL;
+	if (mms()->flush && mms()->flush->given_out)
+		mms()->flush->given_out(p);
 	touch(p, true);
 	p->is_free = 0;
 	p->order = (u8)order & 63;
@@ -110,10 +113,11 @@ void free_page_to(struct page *p)
 	p->is_lru = 0;
 	NOTE("free %s, frame %llu", p->order ? "huge page" : "page",
 	     (unsigned long long)pfn_of(p));
-	oracle_free(p);
+	p->index = 0;
+	if (!mms()->flush || !mms()->flush->freed || !mms()->flush->freed(p))
+		oracle_free(p);
 	p->is_free = 1;
 	p->anon_vma = NULL;
-	p->index = 0;
 	if (p->order) {
 		p->next = n->free_huge;
 		n->free_huge = (u32)pfn_of(p);

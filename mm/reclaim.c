@@ -46,7 +46,8 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 	if (should_defer_flush(mm)) {
 		old = pte_xchg(mm->root, vpn, 0, p, 0);
 		oracle_stale_from_now(mm, vpn, 1);
-		if (pte_accessible(mm, old))
+		if (pte_accessible(mm, old) &&
+		    !flush_is_put_off(mm, vpn, old, FLUSH_RECLAIM))
 			set_tlb_ubc_flush_pending(mm, vpn, old & PTE_D);
 	} else {
 		old = ptep_clear_flush(mm, vpn, 0, p, 0, FLUSH_RECLAIM);

@@ -245,6 +245,13 @@ static void switch_irqs_off(struct mm *next)
 		come_back(next);
 }
 
+/* What was put off until now. */
+static void before_leaving(void)
+{
+	if (mms()->flush && mms()->flush->leave)
+		mms()->flush->leave();
+}
+
 void switch_mm(struct mm *next)
 {
 	struct thread *t = current();
@@ -253,6 +260,7 @@ void switch_mm(struct mm *next)
 	charge(cost_of(COST_CONTEXT_SWITCH));
 	COUNT(CONTEXT_SWITCHES, 1);
 	local_irq_disable();
+	before_leaving();
 	set_active_mm(next);
 	switch_irqs_off(next);
 	touch(&t->mm, true);
@@ -293,6 +301,7 @@ void enter_lazy_tlb(void)
 	charge(cost_of(COST_CONTEXT_SWITCH));
 	COUNT(CONTEXT_SWITCHES, 1);
 	smp_mb();
+	before_leaving();
 	touch(&t->mm, true);
 	t->mm = NULL;
 	if (my_loaded_mm())

@@ -171,6 +171,8 @@ static bool targets(const struct flush_req *r, const u64 *mask, u64 *to)
 			if (!must_tell(r, 64 * w + bit))
 				to[w] &= ~(1ull << bit);
 		}
+	if (mms()->flush && mms()->flush->narrow)
+		mms()->flush->narrow(r, to);
 	return others;
 }
 
@@ -223,17 +225,24 @@ void flush_by_ipi(struct flush_req *r)
 	flush_cpus(r, r->mm->cpumask);
 }
 
-void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
-		   bool freed_tables, enum flush_op op)
+void flush_here(struct flush_req *r)
+{
+	enum cycle_cat cat = cat_enter(CYC_FLUSH);
+
+	flush_func(r);
+	cat_leave(cat);
+}
+
+/* What is asked for, and its generation: entries were changed before, masks are
+ * read after. */
+static void begin_req(struct flush_req *r, struct mm *mm, u64 start, u64 end,
+		      u32 order, bool is_full, bool freed_tables,
+		      enum flush_op op)
 {
 	const struct flush_ops *f = mms()->flush;
 	u32 ceiling = f && f->ceiling ? f->ceiling : arch_flush_ceiling();
-	struct flush_req *r = my_req();
-	enum cycle_cat cat = cat_enter(CYC_FLUSH);
 	u64 n = (end - start) >> order;
 
-	COUNT(TLB_FLUSH, 1);
-	oracle_flush_begin(mm, start, end);
 	r->mm = mm;
 	r->start = start;
 	r->end = end;
@@ -244,12 +253,42 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
 	PROBE(.what = PROBE_FLUSH, .vpn = start,
 	      .n = end == UINT64_MAX ? 0 : end - start, .flag = r->is_full);
 	if (kern()->has_tlb_gen)
-		/* A full barrier: entries changed before it, masks read after;
-		 * pairs with switch_mm. */
+		/* A full barrier; pairs with switch_mm. */
 		r->new_gen = atomic_add_return(&mm->tlb_gen, 1);
 	else if (!kern()->flush_is_unordered && !(f && f->shoot))
 		smp_mb();       /* .shoot has its own */
 	oracle_flush_gen(mm, start, end, r->new_gen);
+}
+
+void flush_tlb_later(const struct flush_batch *b, struct flush_req *r, u64 *to)
+{
+	u64 *mine = &mms()->targets[this_cpu->id * WORDS];
+	enum cycle_cat cat = cat_enter(CYC_FLUSH);
+
+	COUNT(TLB_FLUSH, 1);
+	begin_req(r, b->mm, b->start, b->end, b->order, false, false, b->op);
+	(void)targets(r, b->mm->cpumask, mine);
+	if (is_in(b->mm->cpumask, this_cpu->id))
+		flush_func(r);
+	/* All at once: who finds its bit there takes it away. */
+	step(to, true, cost_of(COST_PTE_SCAN));
+	touch(mine, true);
+	memcpy(to, mine, WORDS * sizeof(*to));
+	memset(mine, 0, WORDS * sizeof(*mine));
+	PROBE(.what = PROBE_FLUSH_END);
+	cat_leave(cat);
+}
+
+void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
+		   bool freed_tables, enum flush_op op)
+{
+	const struct flush_ops *f = mms()->flush;
+	struct flush_req *r = my_req();
+	enum cycle_cat cat = cat_enter(CYC_FLUSH);
+
+	COUNT(TLB_FLUSH, 1);
+	oracle_flush_begin(mm, start, end);
+	begin_req(r, mm, start, end, order, is_full, freed_tables, op);
 	if (f && f->shoot)
 		f->shoot(r);
 	else
@@ -375,7 +414,10 @@ u64 ptep_clear_flush(struct mm *mm, u64 vpn, u32 level, u64 *pte, u64 new_pte,
 	u64 old = pte_xchg(mm->root, vpn, level, pte, new_pte);
 
 	oracle_stale_from_now(mm, vpn, 1ull << order);
-	if (kern()->migrate_flushes && pte_accessible(mm, old)) {
+	if (!kern()->migrate_flushes || !pte_accessible(mm, old))
+		return old;
+	flush_revoked(mm, vpn, level, old);
+	if (!flush_is_put_off(mm, vpn, old, op)) {
 		if (level)
 			flush_tlb_huge(mm, vpn, op);
 		else

@@ -183,6 +183,12 @@ u64 do_mmap(struct mm *mm, u64 nr_pages, u32 flags)
 	return v ? start : 0;
 }
 
+static void unmapped(struct mm *mm, u64 start, u64 end)
+{
+	oracle_discard_end(mm, start, end, true);
+	oracle_rights(mm, start, end, 0);
+}
+
 /* Order: no VMA, so that no fault comes; entries; flush; pages. */
 int munmap_locked(struct mm *mm, u64 start, u64 end)
 {
@@ -215,8 +221,9 @@ int munmap_locked(struct mm *mm, u64 start, u64 end)
 		unlink_anon_vmas(v);
 	free_pgtables(&g, start, end, floor, ceiling);
 	gather_end(&g);
-	oracle_discard_end(mm, start, end, true);
-	oracle_rights(mm, start, end, 0);
+	unmapped(mm, start, g.kept_end ? g.kept_start : end);
+	if (g.kept_end)
+		unmapped(mm, g.kept_end, end);
 	while (gone) {
 		v = gone;
 		gone = v->next;
@@ -233,6 +240,7 @@ int do_mmap_fixed(struct mm *mm, u64 start, u64 nr_pages, u32 flags)
 
 	down_write(&mm->mmap_lock);
 	rc = munmap_locked(mm, start, start + nr_pages);
+	flush_claim(mm, start, start + nr_pages);
 	if (!rc && !vma_add(mm, start, nr_pages, flags))
 		rc = -ENOMEM;
 	up_write(&mm->mmap_lock);
@@ -243,13 +251,15 @@ int do_mmap_fixed(struct mm *mm, u64 start, u64 nr_pages, u32 flags)
 int do_munmap(struct mm *mm, u64 start, u64 nr_pages)
 {
 	enum cycle_cat cat = cat_enter(CYC_KERNEL);
-	u64 obs = syscall_enter();
+	u64 from = this_cpu->now, obs = syscall_enter();
 	int rc = -EINVAL;
 
 	down_write(&mm->mmap_lock);
 	if (nr_pages)
 		rc = munmap_locked(mm, start, start + nr_pages);
 	up_write(&mm->mmap_lock);
+	COUNT(MUNMAP_CALLS, 1);
+	COUNT(MUNMAP_CYCLES, this_cpu->now - from);
 	cat_leave(cat);
 	return syscall_leave(obs, rc);
 }
@@ -262,6 +272,7 @@ static int grow_heap(struct mm *mm, u64 end)
 		return -ENOMEM;
 	if (mm->brk > mm->start_brk)
 		v = find_vma(mm, mm->brk - 1);
+	flush_claim(mm, mm->brk, end);
 	if (v && v->end == mm->brk && v->flags == (VM_READ | VM_WRITE))
 		vma_adjust(v, v->start, end, v->pgoff);
 	else if (!vma_add(mm, mm->brk, end - mm->brk, VM_READ | VM_WRITE))

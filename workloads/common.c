@@ -15,7 +15,7 @@ static void task(struct task *t)
 int wl_start(struct wl *w, u32 i, struct mm *mm, struct err *e)
 {
 	struct wl_thread *th = &w->thread[i];
-	u64 period = mms()->scan_period_cycles;
+	u64 period = mms()->scan_period_cycles, tick = mms()->tick_cycles;
 
 	th->w = w;
 	th->index = i;
@@ -25,6 +25,7 @@ int wl_start(struct wl *w, u32 i, struct mm *mm, struct err *e)
 	th->t.mm = mm;
 	/* Threads' ticks do not coincide. */
 	th->t.scan_stamp = period + period * i / the_sys->nr_cpus;
+	th->t.tick_stamp = tick + tick * i / the_sys->nr_cpus;
 	if (sys_start(&th->t.task))
 		return err_set(e, -ENOMEM, "out of memory");
 	mm_load(mm, th->t.task.cpu);

@@ -6,13 +6,14 @@ extern const struct workload workload_fork_compact, workload_mremap_compact;
 extern const struct workload workload_numa_migrate, workload_mprotect_storm,
 	workload_replay, workload_chase, workload_tlb_flush2,
 	workload_page_fault1, workload_mmap1, workload_malloc1,
-	workload_malloc2, workload_brk1;
+	workload_malloc2, workload_brk1, workload_munmap_micro;
 
 const struct workload *const workloads[] = {
 	&workload_numa_migrate, &workload_mprotect_storm,
 	&workload_fork_compact, &workload_mremap_compact, &workload_replay,
 	&workload_chase, &workload_tlb_flush2, &workload_page_fault1,
 	&workload_mmap1, &workload_malloc1, &workload_malloc2, &workload_brk1,
+	&workload_munmap_micro,
 	NULL
 };
 

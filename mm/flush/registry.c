@@ -3,12 +3,12 @@
 #include "mm/flush.h"
 
 extern const struct flush_ops flush_deferred, flush_range, flush_page,
-	flush_full, flush_tlbi, flush_invlpgb;
+	flush_full, flush_tlbi, flush_invlpgb, flush_latr, flush_latr_early;
 
 /* The order of `tlbemu list flush`; the first is what Linux does. */
 const struct flush_ops *const flush_strategies[] = {
 	&flush_deferred, &flush_range, &flush_page, &flush_full,
-	&flush_tlbi, &flush_invlpgb, NULL
+	&flush_tlbi, &flush_invlpgb, &flush_latr, &flush_latr_early, NULL
 };
 
 const struct flush_ops *flush_find(const char *name)

@@ -14,6 +14,7 @@ extern const struct race
 	race_mremap_order,
 	race_mremap_tables,
 	race_pmd_none,
+	race_put_off,
 	race_reclaim_batch,
 	race_split,
 	race_swap_cache,
@@ -42,6 +43,7 @@ const struct race *const races[] = {
 	&race_collapse,
 	&race_pmd_none,
 	&race_dirty_bit,
+	&race_put_off,
 	NULL
 };
 

@@ -1,0 +1,157 @@
+/* R19: flush strategies that put a flush off. Frames and addresses that others
+ * may still reach must have no new owner, and what a call promises must be true
+ * when it returns. */
+#include <errno.h>
+#include <string.h>
+
+#include "mm/oracle.h"
+#include "workloads/race.h"
+
+enum { CHANGER = 0, USER = 1 };
+
+#define PAGE 2          /* under the second page table, with the next one     */
+
+static void store(u64 vpn, u64 v)
+{
+	cpu_access(vpn, 0, true, &v);
+}
+
+static void load(u64 vpn)
+{
+	u64 v;
+
+	cpu_access(vpn, 0, false, &v);
+}
+
+/* ---- the one who takes pages away ------------------------------------------------ */
+
+/* A frame that came free is the next page's. */
+static void munmap_and_touch(struct task *t)
+{
+	do_munmap(current()->mm, PAGE, 1);
+	timer_tick();
+	store(PAGE + 1, RACE_STORED);
+}
+
+static void munmap_and_map(struct task *t)
+{
+	do_mmap_fixed(current()->mm, PAGE, 1, VM_READ | VM_WRITE);
+}
+
+static void protect(struct task *t)
+{
+	do_mprotect(current()->mm, PAGE, 1, VM_READ);
+}
+
+static void discard(struct task *t)
+{
+	do_madvise(current()->mm, PAGE, 1, MADV_DONTNEED);
+}
+
+/* ---- the one who uses them ----------------------------------------------------------- */
+
+static void store_tick_store(struct task *t)
+{
+	store(PAGE, 21);
+	timer_tick();
+	store(PAGE, 22);
+}
+
+static void store_leave_store(struct task *t)
+{
+	struct mm *mm = current()->mm;
+
+	store(PAGE, 21);
+	enter_lazy_tlb();
+	switch_mm(mm);
+	store(PAGE, 22);
+}
+
+static void load_tick_load(struct task *t)
+{
+	load(PAGE);
+	timer_tick();
+	load(PAGE);
+}
+
+static const struct {
+	const char *stage;
+	void (*change)(struct task *t);
+	void (*use)(struct task *t);
+	const char *changer, *user;
+} how[] = {
+	{ "munmap", munmap_and_touch, store_tick_store,
+	  "A munmap, tick, store", "B store, tick, store" },
+	{ "munmap-leave", munmap_and_touch, store_leave_store,
+	  "A munmap, tick, store", "B store, idle, store" },
+	{ "mmap", munmap_and_map, load_tick_load, "A mmap over it",
+	  "B load, tick, load" },
+	{ "mprotect", protect, store_tick_store, "A mprotect",
+	  "B store, tick, store" },
+	{ "dontneed", discard, load_tick_load, "A MADV_DONTNEED",
+	  "B load, tick, load" },
+};
+
+static int stage(const struct race_row *row, const struct kernel *k,
+		 struct sys *sys)
+{
+	struct mm *mm = race_space(PAGE, 2, VM_READ | VM_WRITE);
+	size_t i = 0;
+	int rc;
+
+	if (!mm)
+		return -ENOMEM;
+	while (strcmp(how[i].stage, row->stage))
+		i++;
+	rc = race_task(USER, how[i].user, mm, how[i].use, 0);
+	if (!rc)
+		rc = race_touch(USER, PAGE, 1);
+	if (!rc)
+		rc = race_task(CHANGER, how[i].changer, mm, how[i].change, 0);
+	return rc;
+}
+
+#define ROW(i, f, e, o, tag_, stage_) \
+	{ .id = i, .kernel = "v6.1", .flush = f, .memory = MEM_TSO, \
+	  .changers = 1, .expected = e, .expected_oracles = o, .watch = o, \
+	  .tag = tag_, \
+	  .stage = stage_ }
+#define PASS(i, f, stage_) ROW(i, f, VERDICT_PASS, 0, "D", stage_)
+#define FAIL(i, f, o, tag_, stage_) ROW(i, f, VERDICT_FAIL, o, tag_, stage_)
+
+#define REUSED (O1_LOST_STORE | O2_WRITE_AFTER_FREE | O3_STALE_READ)
+
+static const struct race_row rows[] = {
+	PASS("now", "deferred", "munmap"),
+	PASS("latr", "latr", "munmap"),
+	PASS("latr-leave", "latr", "munmap-leave"),
+	PASS("latr-mmap", "latr", "mmap"),
+	PASS("latr-mprotect", "latr", "mprotect"),
+	PASS("latr-dontneed", "latr", "dontneed"),
+	FAIL("latr-early", "latr-early", REUSED, "S", "munmap"),
+	FAIL("latr-early-mmap", "latr-early", REUSED, "S", "mmap"),
+};
+
+extern const struct race race_put_off;
+const struct race race_put_off = {
+	.name = "put-off",
+	.id = "R19",
+	.summary = "a flush is put off: frames, addresses and promises while it is",
+	.story =
+"LATR's munmap does not interrupt anybody: it writes down what others still have\n"
+"to drop, and they do at their next tick or switch. Until all have, they may use\n"
+"the page, and so neither its frame nor its address may have a new owner. In the\n"
+"published code the frame is freed at once unless told otherwise: a store through\n"
+"an old entry then goes to whoever has the frame next. Calls whose effect programs\n"
+"see when they return (mprotect, MADV_DONTNEED) cannot be put off.",
+	.bounds = "2 CPUs, one call and one access by one, two accesses with a tick "
+		  "or a switch between them by the other; fills, evictions, "
+		  "interrupt and store delays unbounded",
+	.rows = rows,
+	.nr_rows = ARRAY_LEN(rows),
+	.nr_cpus = 2,
+	.stage = stage,
+	.paging = { .levels = 2, .bits = 1 },
+	.frames_per_node = 8,
+	.has_switches = true,
+};
