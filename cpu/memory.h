@@ -11,8 +11,8 @@
  * +----+--------+----------+----+----+---+-----+----+---+-+---+----+----+---+
  * Bits 8..11 mean this only while P = 0 (bit 8 is G, global, while P = 1): NUM (PROT_NONE, the bit that marks a
  * NUMA hint), SWP (pfn is a slot of the swap device), MIG (migration entry), MW
- * (it was writable). Two of the bits that software may use, present or not: SD,
- * soft-dirty (58), and UWP, write-protected by userfaultfd (57).
+ * (it was writable). Bits that software may use, present or not: SD, soft-dirty
+ * (58), UWP, write-protected by userfaultfd (57), and special (56).
  */
 #ifndef CPU_MEMORY_H
 #define CPU_MEMORY_H
@@ -33,6 +33,8 @@
 #define PTE_MIG_W (1ull << 11)
 /* A huge page about to be split (thp_split.c); hardware ignores it. */
 #define PTE_SPLITTING (1ull << 59)
+/* Of a frame that is nobody's page: a driver's, the zero page. */
+#define PTE_SPECIAL (1ull << 56)
 #define PTE_UFFD_WP (1ull << 57)
 #define PTE_SOFT_DIRTY (1ull << 58)
 #define PTE_SOFTWARE (PTE_UFFD_WP | PTE_SOFT_DIRTY)

@@ -132,7 +132,7 @@ void put_anon_vma(struct anon_vma *av)
 struct anon_vma *page_get_anon_vma(struct page *page)
 {
 	touch(&page->mapcount, false);
-	if (!page->mapcount || !page->anon_vma)
+	if (page->is_file || !page->mapcount || !page->anon_vma)
 		return NULL;
 	get_anon_vma(page->anon_vma);
 	return page->anon_vma;

@@ -19,8 +19,8 @@ static bool is_mine(struct page *page)
 	touch(&page->swap_slot, false);
 	touch_flags(page, false);
 	observe(page->swap_slot | (u64)page->is_ksm << 32 |
-		(u64)page->is_shared << 33);
-	if (page->is_ksm)
+		(u64)page->is_shared << 33 | (u64)page->is_file << 34);
+	if (page->is_ksm || page->is_file)
 		return false;
 	if (kern()->cow_knows_exclusive && !page->is_shared)
 		return true;
@@ -61,6 +61,10 @@ static void install_copy(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 	new->mapcount = 1;
 	new->index = vma->pgoff + (vpn - vma->start);
 	new->anon_vma = vma->anon_vma;
+	if (vma->file) {
+		touch(&vma->has_anon, true);
+		vma->has_anon = 1;
+	}
 	flush_revoked(mm, vpn, level,
 		      pte_xchg(mm->root, vpn, level, p, 0));
 	oracle_stale_from_now(mm, vpn, 1ull << order);

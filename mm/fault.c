@@ -1,6 +1,7 @@
 /* Page faults: first touch (4K or huge), spurious, NUMA hints, migration. */
 #include <errno.h>
 
+#include "mm/file.h"
 #include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
@@ -31,7 +32,7 @@ static bool huge_fits(const struct vma *vma, u64 vpn)
 {
 	u64 head = vpn & ~(hpage_pages() - 1);
 
-	return mms()->thp_enabled && (vma->flags & VM_HUGE) &&
+	return mms()->thp_enabled && (vma->flags & VM_HUGE) && !vma->file &&
 	       head >= vma->start && head + hpage_pages() <= vma->end;
 }
 
@@ -120,7 +121,8 @@ static int do_present(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 	/* UFFD_FEATURE_SIGBUS: the program hears of it at once. */
 	if (!(vma->flags & VM_WRITE) || (e & PTE_UFFD_WP))
 		return -EFAULT;
-	return do_wp_page(mm, vma, vpn, level, p);
+	return vma_is_shared(vma) ? wp_page_shared(mm, vma, vpn, p)
+				  : do_wp_page(mm, vma, vpn, level, p);
 }
 
 static int fault_at(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p,
@@ -138,6 +140,8 @@ static int fault_at(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p,
 		return migration_entry_wait(mm, vma, vpn, level, p);
 	if (e & PTE_SWAP)
 		return do_swap_page(mm, vma, vpn, p, e, is_write);
+	if (vma->file)
+		return do_file_fault(mm, vma, vpn, is_write);
 	return do_anonymous_page(mm, vma, vpn, level, is_write);
 }
 

@@ -2,6 +2,7 @@
  * dup_mmap() and copy_page_range(). */
 #include <errno.h>
 
+#include "mm/file.h"
 #include "mm/gather.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
@@ -28,7 +29,7 @@ static u64 share_entry(struct mm *mm, u64 vpn, u32 level, u64 *p)
 	}
 	if (!(e & (PTE_P | PTE_NUMA)))
 		return 0;
-	if (e & PTE_RW) {
+	if ((e & PTE_RW) && !(e & PTE_SPECIAL)) {
 		e = pte_modify(mm->root, vpn, level, p, PTE_RW |
 			       (kern()->fork_forgets_dirty ? PTE_D : 0), 0);
 		if (kern()->fork_forgets_dirty)
@@ -36,6 +37,8 @@ static u64 share_entry(struct mm *mm, u64 vpn, u32 level, u64 *p)
 		oracle_stale_from_now(mm, vpn, 1ull << paging_order(
 				      &the_sys->mem.paging, level));
 	}
+	if (e & PTE_SPECIAL)
+		return e & ~PTE_A;
 	page = page_of(pte_pfn(e));
 	get_page(page);
 	touch(&page->mapcount, true);
@@ -56,7 +59,7 @@ static void copy_entry(struct mm *dst, struct mm *src, u64 vpn, u32 level,
 	     (unsigned long long)vpn, e & PTE_MIG ? "migration entry"
 	     : e & PTE_SWAP ? "swap entry" : "copy",
 	     (unsigned long long)pte_pfn(e));
-	if (!(e & PTE_SWAP)) {
+	if (!(e & (PTE_SWAP | PTE_SPECIAL))) {
 		touch(&dst->rss, true);
 		dst->rss += 1ull << paging_order(&the_sys->mem.paging, level);
 	}
@@ -163,6 +166,12 @@ static int copy_page_range(struct vma *dst, struct vma *src)
 
 /* ---- address spaces ------------------------------------------------------------------ */
 
+/* What a fault finds again in the file is not copied. */
+static bool needs_copy(const struct vma *v)
+{
+	return !v->file || v->has_anon || (v->file->flags & FILE_DEVICE);
+}
+
 static int copy_vmas(struct mm *new, struct mm *old)
 {
 	int rc = 0;
@@ -173,9 +182,12 @@ static int copy_vmas(struct mm *new, struct mm *old)
 		if (!n)
 			return -ENOMEM;
 		n->pgoff = v->pgoff;
+		n->has_anon = v->has_anon;
 		rc = anon_vma_fork(n, v);
 		vma_insert(new, n);
-		if (!rc)
+		if (v->file)
+			vma_link_file(n, v->file);
+		if (!rc && needs_copy(v))
 			rc = copy_page_range(n, v);
 	}
 	return rc;
@@ -227,6 +239,7 @@ void exit_mmap(struct mm *mm)
 		zap_range(&g, v->start, v->end);
 	for (v = mm->first; v; v = next) {
 		next = v->next;
+		vma_unlink_file(v);
 		unlink_anon_vmas(v);
 		vma_free(v);
 	}

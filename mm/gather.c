@@ -1,3 +1,4 @@
+#include "mm/file.h"
 #include "mm/gather.h"
 #include "mm/oracle.h"
 #include "mm/reclaim.h"
@@ -16,8 +17,48 @@ void gather_begin(struct mmu_gather *g, struct mm *mm, enum flush_op op)
 	g->is_full_mm = false;
 	g->has_tables = false;
 	g->kept_start = g->kept_end = 0;
+	g->spares_anon = g->must_flush = g->has_rmaps = false;
 	if (kern()->gather_announces)
 		set_tlb_flush_pending(mm);
+}
+
+/* In the queue: the page is still to be taken off the count of its mappings. */
+#define DELAYED_RMAP (1u << 31)
+/* 8 on the stack and one batch: more is not gathered while some are delayed
+ * (tlb_next_batch()). */
+#define DELAYED_RMAP_MAX (8 + 510)
+
+static u32 capacity(const struct mmu_gather *g)
+{
+	u32 n = queue()->capacity;
+
+	return g->has_rmaps && n > DELAYED_RMAP_MAX ? DELAYED_RMAP_MAX : n;
+}
+
+/* The flush is over, the page-table lock still held (5df397dec7c4): who asks
+ * whether the page is mapped is told so until now. */
+static void drop_delayed_rmaps(struct mmu_gather *g)
+{
+	struct gather *q = queue();
+
+	for (u32 i = 0; i < q->n && g->has_rmaps; i++) {
+		struct page *page = page_of(q->pfn[i] & ~DELAYED_RMAP);
+
+		if (!(q->pfn[i] & DELAYED_RMAP))
+			continue;
+		q->pfn[i] &= ~DELAYED_RMAP;
+		step(&page->mapcount, true, cost_of(COST_LOCK));
+		page->mapcount--;
+	}
+	g->has_rmaps = false;
+}
+
+/* Under the page-table lock: stores through what was there until now are over,
+ * before somebody finds it gone. */
+static void flush_under_lock(struct mmu_gather *g)
+{
+	mms()->flush->finish(&g->b);
+	drop_delayed_rmaps(g);
 }
 
 static void free_pages(const u32 *pfn, u32 n)
@@ -94,6 +135,21 @@ void gather_end(struct mmu_gather *g)
 		clear_tlb_flush_pending(mm);
 }
 
+/* The page must be known to be dirty before write-back can find it unmapped, and
+ * nobody may store to it after that (1cf35d47712d). Return: it goes on counting
+ * as mapped. */
+static bool zap_dirty_file(struct mmu_gather *g, struct page *page, u64 old)
+{
+	if (!(old & PTE_D))
+		return false;
+	set_page_dirty(page);
+	if (!kern()->zap_flushes_dirty)
+		return false;
+	g->must_flush = true;
+	g->has_rmaps |= kern()->zap_delays_rmap;
+	return kern()->zap_delays_rmap;
+}
+
 static void zap_present(struct mmu_gather *g, u64 vpn, u32 order, u64 old)
 {
 	struct mm *mm = g->b.mm;
@@ -104,12 +160,17 @@ static void zap_present(struct mmu_gather *g, u64 vpn, u32 order, u64 old)
 		flush_revoked(mm, vpn, order ? PMD_LEVEL : 0, old);
 		mms()->flush->changed(&g->b, vpn, order);
 	}
-	touch(&page->mapcount, true);
-	page->mapcount--;
 	touch(&mm->rss, true);
 	mm->rss -= 1ull << page->order;
 	touch(q, true);
-	q->pfn[q->n++] = (u32)pte_pfn(old);
+	q->pfn[q->n] = (u32)pte_pfn(old);
+	if (!page->is_file || !zap_dirty_file(g, page, old)) {
+		touch(&page->mapcount, true);
+		page->mapcount--;
+	} else {
+		q->pfn[q->n] |= DELAYED_RMAP;
+	}
+	q->n++;
 }
 
 void gather_table(struct mmu_gather *g, u64 pfn, u64 vpn, u32 level)
@@ -126,13 +187,20 @@ void gather_table(struct mmu_gather *g, u64 pfn, u64 vpn, u32 level)
 		gather_flush(g);
 }
 
+/* A private mapping's own: truncation of a part of the file leaves it. */
+static bool is_anon(u64 e)
+{
+	return (e & PTE_SWAP) || (!(e & PTE_SPECIAL) &&
+				  !page_of(pte_pfn(e))->is_file);
+}
+
 static void zap_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 {
 	u32 order = paging_order(&the_sys->mem.paging, level);
 	struct mm *mm = g->b.mm;
 	u64 old = pte_load(p);
 
-	if (!old)
+	if (!old || (g->spares_anon && is_anon(old)))
 		return;
 	if (kern()->zap_is_plain)
 		pte_store(mm->root, vpn, level, p, 0);
@@ -141,7 +209,12 @@ static void zap_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 	NOTE("%s[%llu] := NONE", level ? "PMD" : "PTE",
 	     (unsigned long long)(vpn >> order));
 	oracle_stale_from_now(mm, vpn, 1ull << order);
-	if (old & (PTE_P | PTE_NUMA)) {
+	if (old & PTE_SPECIAL) {
+		if (pte_accessible(mm, old)) {
+			flush_revoked(mm, vpn, level, old);
+			mms()->flush->changed(&g->b, vpn, order);
+		}
+	} else if (old & (PTE_P | PTE_NUMA)) {
 		zap_present(g, vpn, order, old);
 	} else if (old & PTE_SWAP) {
 		free_swap_and_cache(old);
@@ -173,11 +246,16 @@ static void zap_ptes(struct mmu_gather *g, u64 vpn, u64 end)
 
 		spin_lock(ptl);
 		flush_tlb_batched_pending(g->b.mm);
-		for (; vpn < end && q->n < q->capacity; vpn++)
+		for (; vpn < end && q->n < capacity(g); vpn++)
 			zap_entry(g, vpn, 0, pgtable_entry(g->b.mm, vpn, 0));
+		if (g->must_flush)
+			flush_under_lock(g);
 		mms()->flush->unlock(&g->b);
 		spin_unlock(ptl);
-		if (q->n == q->capacity) {
+		if (g->must_flush) {
+			g->must_flush = false;
+			gather_flush(g);
+		} else if (q->n == q->capacity) {
 			/* 2b047252d087^: the page that filled it is left out. */
 			if (kern()->gather_range_short && g->b.nr_changed)
 				g->b.end--;

@@ -16,6 +16,9 @@ struct mmu_gather {
 	bool is_full_mm;        /* exit: everything goes, one flush of all    */
 	bool has_tables;        /* in the queue                               */
 	u64 kept_start, kept_end;       /* the strategy's; equal: nothing     */
+	bool spares_anon;       /* only the file's own pages go               */
+	bool must_flush;        /* before the page-table lock is dropped      */
+	bool has_rmaps;         /* queued pages still count as mapped         */
 };
 
 void gather_begin(struct mmu_gather *g, struct mm *mm, enum flush_op op);

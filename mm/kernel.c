@@ -34,6 +34,10 @@
 	.ksm_checks_pending = (ksm), .soft_dirty_announces = (announces), \
 	.soft_dirty_flushes = (flushes), .wp_checks_pending = (wp)
 
+/* Mappings of files, from 3.15; from 6.2. */
+#define FILES_3_15 .zap_flushes_dirty = true, .fault_around = true
+#define FILES_6_2 .zap_delays_rmap = true
+
 /* mremap: from 3.7 (4.9 to 4.18: with MREMAP_FLUSH_DIRTY); 4.19; whole tables
  * from 4.20; safely from 5.14. */
 #define MREMAP_3_7 RMAP_2_6_36, .mremap_order = MREMAP_ORDER_LOCK_NEEDED
@@ -56,7 +60,8 @@
 	PRIVATE(true, true, true, ceiling), .pending = (kind), \
 	.pte_accessible_pending = true
 #define V3_13 ANNOUNCED(PENDING_BOOL, 8)
-#define V4_13 ANNOUNCED(PENDING_COUNT, 33), .gather_announces = true, \
+#define ANNOUNCED_3_15(kind) ANNOUNCED(kind, 33), FILES_3_15
+#define V4_13 ANNOUNCED_3_15(PENDING_COUNT), .gather_announces = true, \
 	.gather_checks_nested = true, \
 	.anon_vma_reuse = true, BATCHED(DEBT_BOOL), \
 	WATCH(true, true, true, false)
@@ -144,7 +149,7 @@ static const struct kernel v3_13_posted = {
 static const struct kernel v4_10 = {
 	.name = "v4.10", .commit = "ced108037c2a^", .evidence = "S",
 	.summary = "as v4.12, a huge entry under change is none for an instant",
-	ANNOUNCED(PENDING_BOOL, 33), .pending_order = ORDER_MB,
+	ANNOUNCED_3_15(PENDING_BOOL), .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS, BATCHED(DEBT_NONE),
 	WATCH(false, false, true, false), .pmd_shows_none = true,
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
@@ -153,7 +158,7 @@ static const struct kernel v4_10 = {
 static const struct kernel v4_12 = {
 	.name = "v4.12", .commit = "3ea277194daa^", .evidence = "S",
 	.summary = "reclaim batches its flushes (4.3), nobody else knows of them",
-	ANNOUNCED(PENDING_BOOL, 33), .pending_order = ORDER_MB,
+	ANNOUNCED_3_15(PENDING_BOOL), .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS, BATCHED(DEBT_NONE),
 	WATCH(false, false, true, false),
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
@@ -163,7 +168,7 @@ static const struct kernel ksm_check = {
 	.name = "v4.12+ksm", .commit = "b3a81d0841a9 (check only)",
 	.evidence = "S",
 	.summary = "v4.12, KSM looks, but neither MADV_FREE nor clear_refs announces",
-	ANNOUNCED(PENDING_COUNT, 33), .pending_order = ORDER_MB,
+	ANNOUNCED_3_15(PENDING_COUNT), .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS, WATCH(true, false, true, false),
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
 };
@@ -172,7 +177,7 @@ static const struct kernel ksm_only = {
 	.name = "v4.13-rc+ksm", .commit = "b3a81d0841a9 (one half)",
 	.evidence = "D",
 	.summary = "v4.13, clear_refs does not say that its flush is still to come",
-	ANNOUNCED(PENDING_COUNT, 33), .gather_announces = true,
+	ANNOUNCED_3_15(PENDING_COUNT), .gather_announces = true,
 	.gather_checks_nested = true, .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS, WATCH(true, false, true, false),
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
@@ -194,7 +199,7 @@ static const struct kernel v4_14 = {
 };
 
 #define V5_X(counts_refs, ...) \
-	SOUND, MREMAP_5_14, .gather_announces = true, .anon_vma_reuse = true, \
+	SOUND, MREMAP_5_14, FILES_3_15, .gather_announces = true, .anon_vma_reuse = true, \
 	.gather_checks_nested = true, .numa_clear_holds_page_lock = true, \
 	.pending = PENDING_COUNT, .pending_order = ORDER_PTL, \
 	.pte_accessible_pending = true, .gup_fast_sees_numa = true, \
@@ -283,26 +288,26 @@ static const struct kernel v6_1_loongarch = {
 static const struct kernel v6_14 = {
 	.name = "v6.14", .commit = "383c4613c67c", .evidence = "S",
 	.summary = "as v6.1, madvise pays the batch debt after retaking the lock",
-	V6_1, .debt_after_relock = true,
+	V6_1, FILES_6_2, .debt_after_relock = true,
 };
 
 static const struct kernel v6_6_arm64 = {
 	.name = "v6.6-arm64", .commit = "4b634918384c^", .evidence = "S",
 	.summary = "batches by TLBI, the debt is paid by a DSB",
-	V5_14, BATCHED(DEBT_COUNT), .batch_broadcasts = true,
+	V5_14, FILES_6_2, BATCHED(DEBT_COUNT), .batch_broadcasts = true,
 	.debt_waits_only = true,
 };
 
 static const struct kernel v6_16_arm64 = {
 	.name = "v6.16-arm64", .commit = "4b634918384c", .evidence = "S",
 	.summary = "the same, the debt is paid by a flush",
-	V5_14, BATCHED(DEBT_COUNT), .batch_broadcasts = true,
+	V5_14, FILES_6_2, BATCHED(DEBT_COUNT), .batch_broadcasts = true,
 };
 
 static const struct kernel no_gather = {
 	.name = "v4.13-rc+no-gather", .commit = "99baac21e458^", .evidence = "S",
 	.summary = "as v4.13, but gathers neither announce nor look for others",
-	ANNOUNCED(PENDING_COUNT, 33), .pending_order = ORDER_MB,
+	ANNOUNCED_3_15(PENDING_COUNT), .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS,
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
 };
@@ -310,7 +315,7 @@ static const struct kernel no_gather = {
 static const struct kernel v4_9_rc = {
 	.name = "v4.9-rc", .commit = "5d1904204c99", .evidence = "S",
 	.summary = "mremap flushes under its locks what looked dirty before it went",
-	ANNOUNCED(PENDING_BOOL, 33), .pending_order = ORDER_MB,
+	ANNOUNCED_3_15(PENDING_BOOL), .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS,
 	.mremap_flush = MREMAP_FLUSH_DIRTY_PEEKED,
 };
@@ -525,6 +530,10 @@ const struct kernel_switch kernel_switches[] = {
 	     "the ASID to be flushed is read before the entry is visible"),
 	PART("flush-before-free", gather_frees_early, 1,
 	     "pages and tables are freed before the flush"),
+	PART("zap-dirty-flush", zap_flushes_dirty, 0,
+	     "munmap of what was stored to in a file flushes after its locks"),
+	PART("zap-delay-rmap", zap_delays_rmap, 0,
+	     "the page counts as unmapped before the flush"),
 	PART("table-flush", table_free, TABLE_FREE_NO_BATCH,
 	     "a table that cannot be listed is freed before the flush"),
 	PART("table-rcu", table_free, TABLE_FREE_GATHERED,

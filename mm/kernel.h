@@ -172,6 +172,13 @@ struct kernel {
 	bool gather_range_short;        /* a full gather flushes all but the
 					 * entry that filled it               */
 	enum table_free table_free;
+	bool zap_flushes_dirty; /* munmap of what was stored to through a file
+				 * mapping flushes under the page-table lock
+				 * (1cf35d47712d)                             */
+	bool zap_delays_rmap;   /* and only then is the page unmapped
+				 * (5df397dec7c4)                             */
+	bool fault_around;      /* a read fault on a file maps what is in memory
+				 * next to it (8c6e50b0290c)                  */
 	bool gather_announces;          /* mmu_gather counts as a changer     */
 	bool gather_checks_nested;      /* and with two open flushes all      */
 	bool fork_links_at_head;        /* the child's VMA is walked first    */

@@ -20,7 +20,7 @@ static void free_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 		NOTE("PTE[%llu] := NONE", (unsigned long long)vpn);
 		free_swap_and_cache(e);
 	}
-	if (!(e & PTE_P))
+	if (!(e & PTE_P) || (e & PTE_SPECIAL))
 		return;
 	page = page_of(pte_pfn(e));
 	if (e & (PTE_A | PTE_D)) {
@@ -47,7 +47,7 @@ static void split_large(struct mm *mm, struct spinlock *ptl, u64 e)
 {
 	struct page *page = page_of(pte_pfn(e));
 
-	if (!(e & PTE_P))
+	if (!(e & PTE_P) || (e & PTE_SPECIAL))
 		return;
 	touch_flags(page, false);
 	observe(page->is_large);
@@ -125,6 +125,16 @@ static void advise(struct mm *mm, u64 start, u64 end, enum madvice advice)
 	oracle_discard_end(mm, start, end, is_zap);
 }
 
+/* What MADV_FREE lets go can be had from nowhere. */
+static bool has_file(struct mm *mm, u64 start, u64 end)
+{
+	for (struct vma *v = find_vma_above(mm, start); v && v->start < end;
+	     v = v->next)
+		if (v->file)
+			return true;
+	return false;
+}
+
 int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice)
 {
 	enum cycle_cat cat = cat_enter(CYC_KERNEL);
@@ -136,6 +146,8 @@ int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice)
 	rc = split_huge_pmd_at(mm, start);
 	if (!rc)
 		rc = split_huge_pmd_at(mm, end);
+	if (!rc && advice == MADV_FREE && has_file(mm, start, end))
+		rc = -EINVAL;
 	for (struct vma *v = find_vma_above(mm, start); v && v->start < end && !rc;
 	     v = v->next)
 		advise(mm, v->start > start ? v->start : start,

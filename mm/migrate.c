@@ -1,5 +1,6 @@
 /* Moving pages: the private THP NUMA migration (3.8 to 5.13), and migration
  * through entries (4K always; huge pages since 5.14 here). */
+#include "mm/file.h"
 #include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
@@ -155,8 +156,14 @@ bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
 
 /* ---- through migration entries ------------------------------------------------------ */
 
+/* In the swap cache, or a file's. */
 static bool is_cached(struct page *page)
 {
+	if (page->is_file) {
+		touch(&page->mapping, false);
+		observe(page->mapping != NULL);
+		return page->mapping;
+	}
 	touch(&page->swap_slot, false);
 	observe(page->swap_slot);
 	return page->swap_slot;
@@ -167,6 +174,8 @@ static bool is_cached(struct page *page)
  * (GUP, another fault). */
 static bool move_mapping(struct page *page, struct page *new)
 {
+	if (page->is_file)
+		return page->mapping && replace_in_page_cache(page, new);
 	if (page->swap_slot) {
 		if (!replace_in_swap_cache(page, new))
 			return false;
@@ -208,6 +217,10 @@ static bool move_to(struct page *page, struct page *new, bool is_mapped)
 		remove_migration_ptes(page, new, entries);
 	else
 		oracle_moved(page);
+	if (page->is_file) {
+		touch(&page->mapping, true);
+		page->mapping = NULL;
+	}
 	return true;
 }
 
@@ -233,7 +246,8 @@ bool migrate_page(struct page *page, u32 node)
 		(void)trylock_page(new);
 	PROBE_SPAN_BEGIN("migrate_page");
 	if (new)
-		ok = move_to(page, new, av || !cached);
+		ok = move_to(page, new, page->is_file ? READ_ONCE(page->mapcount)
+						      : av || !cached);
 	PROBE_SPAN_END("migrate_page");
 	if (av)
 		put_anon_vma(av);

@@ -2,8 +2,8 @@
  * that programs and scenarios call. It reads next to the kernel's own; names
  * and locking rules are the kernel's (see docs/model.md for what is left out).
  *
- * Lock order, outermost first: mmap_lock, page lock, anon_vma lock, page-table
- * lock, allocator.
+ * Lock order, outermost first: mmap_lock, page lock, a file's list of mappings
+ * (file.h), anon_vma lock, page-table lock, a file's cache, allocator.
  *
  * Units:  addresses are vpn (4 KiB pages), ranges half-open.
  * Errors: 0 or negative errno.
@@ -16,6 +16,7 @@
 #include "mm/kernel.h"
 
 struct flush_ops;
+struct address_space;
 
 /* One per 4 KiB frame, as vmemmap. Of a huge page only the first is used. */
 struct page {
@@ -31,6 +32,7 @@ struct page {
 	u8 is_large : 1;        /* part of a larger one that entries map      */
 	u8 is_ksm : 1;          /* whoever writes gets a copy                 */
 	u8 is_shared : 1;       /* maybe; 0: PageAnonExclusive                */
+	u8 is_file : 1;         /* of a file, not anonymous: ->mapping        */
 	union {
 		u32 next;       /* free: next pfn on the list                 */
 		u32 last_cpupid;        /* used: CPU + 1 of the last hint fault */
@@ -39,8 +41,12 @@ struct page {
 		struct spinlock ptl;    /* of a page-table page               */
 		u32 swap_slot;  /* in the swap cache: slot + 1                */
 	};
-	u64 index;              /* of an anonymous page, see vma_address()    */
-	struct anon_vma *anon_vma;
+	u64 index;              /* see vma_address()                          */
+	union {
+		struct anon_vma *anon_vma;
+		struct address_space *mapping;  /* is_file; NULL: truncated or
+				 * reclaimed                                  */
+	};
 };
 
 enum {
@@ -50,6 +56,7 @@ enum {
 	VM_TRACKED = 64,        /* soft-dirty bits were cleared: stores must
 				 * fault to set them                          */
 	VM_UFFD_WP = 128,       /* userfaultfd write-protects pages of it     */
+	VM_SHARED = 256,        /* of a file: stores go to the file           */
 };
 
 /* An address range of one mm. Its pages' index is relative: page index @pgoff
@@ -64,6 +71,10 @@ struct vma {
 	struct vma *next;       /* by address                                 */
 	struct anon_vma_chain *chain;   /* all anon_vmas its pages may have,
 					 * oldest first                       */
+	struct address_space *file;     /* NULL: anonymous                    */
+	struct vma *next_mapping;       /* of the file, in walking order      */
+	u32 has_anon;           /* of a file, private: some page was copied   */
+	u32 zero;
 };
 
 /* Everybody who may map pages that were first touched under one VMA: itself,
@@ -186,10 +197,13 @@ struct mm_state {
 	struct gather *gather;  /* [nr_cpus]                                  */
 	struct page_run *run;   /* [nr_cpus] mm_config.aligns_frames, or NULL */
 	struct swap *swap;      /* NULL: no device (swap.h)                   */
+	struct address_space *first_file;       /* all there are (file.h)     */
 	struct tlb_batch *batch;        /* [nr_cpus], see reclaim.h           */
 	u64 frames_per_node;
 	struct ghost *ghost;    /* [nr_frames] when checked                   */
 	u64 truth_pages;        /* of each mm->truth                          */
+	struct truth *file_truth;       /* ghost of every page of every file  */
+	u32 nr_file_truth;
 	u32 oracles;            /* bit per oracle that may fire               */
 	u64 *stale_since;       /* timed, checked: [vpn] cycles + 1           */
 	u64 stale_pages;
@@ -301,6 +315,7 @@ int do_brk(struct mm *mm, u64 end);
 
 
 /* MADV_PAGEOUT: after swapon() (swap.h). */
+/* MADV_FREE of a file: -EINVAL, nothing is done. */
 enum madvice { MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT };
 int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice);
 

@@ -1,6 +1,7 @@
 /* Changing rights of a range: mprotect() and the NUMA scanner share it. */
 #include <errno.h>
 
+#include "mm/file.h"
 #include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
@@ -39,6 +40,18 @@ static bool needs_flush(u64 old, u64 new, u32 level)
 	       pte_pfn(old) != pte_pfn(new);
 }
 
+/* Of a file stores to a private mapping are copies, and those to what is on disk
+ * are heard of. */
+static bool file_must_fault(const struct page *page, u64 pte, u32 vm_flags)
+{
+	if (!(vm_flags & VM_SHARED))
+		return true;
+	if ((vm_flags & VM_TRACKED) && !(pte & PTE_SOFT_DIRTY))
+		return true;
+	return !(pte & PTE_SPECIAL) && !(pte & PTE_D) &&
+	       (page->mapping->flags & FILE_DISK);
+}
+
 /* A page that somebody else maps, too, is written to only after a fault; and so
  * is one that somebody wants to hear of. */
 static bool must_fault(u64 pte, u32 vm_flags)
@@ -46,6 +59,8 @@ static bool must_fault(u64 pte, u32 vm_flags)
 	const struct page *page = page_of(pte_pfn(pte));
 
 	touch(&page->mapcount, false);
+	if ((pte & PTE_SPECIAL) || page->is_file)
+		return file_must_fault(page, pte, vm_flags);
 	return page->mapcount > 1 || page->is_ksm || (pte & PTE_UFFD_WP) ||
 	       ((vm_flags & VM_TRACKED) && !(pte & PTE_SOFT_DIRTY));
 }
@@ -67,6 +82,8 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 	    (level && !pmd_is_huge(old)))
 		return 0;
 	if (how != CP_RIGHTS && !(old & PTE_P))
+		return 0;
+	if (how == CP_NUMA && (old & PTE_SPECIAL))
 		return 0;
 	entry_change(vm_flags, how, &clear, &set);
 	if ((set & PTE_RW) && must_fault(old, vm_flags))

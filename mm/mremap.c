@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "mm/file.h"
 #include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
@@ -38,14 +39,18 @@ static void unlock_two(struct spinlock *a, struct spinlock *b)
 
 static void rmap_lock(const struct move *m)
 {
-	if (m->need_rmap_locks)
-		anon_vma_lock(m->vma->anon_vma);
+	if (!m->need_rmap_locks)
+		return;
+	i_mmap_lock_write(m->vma);
+	anon_vma_lock(m->vma->anon_vma);
 }
 
 static void rmap_unlock(const struct move *m)
 {
-	if (m->need_rmap_locks)
-		anon_vma_unlock(m->vma->anon_vma);
+	if (!m->need_rmap_locks)
+		return;
+	anon_vma_unlock(m->vma->anon_vma);
+	i_mmap_unlock_write(m->vma);
 }
 
 /* ---- when the old address is flushed ----------------------------------------------- */
@@ -313,6 +318,7 @@ static bool can_merge(const struct vma *a, const struct vma *b, u64 pgoff,
 		      u64 at, u32 flags)
 {
 	return a && a->anon_vma == b->anon_vma && a->flags == flags &&
+	       a->file == b->file &&
 	       a->pgoff + (at - a->start) == pgoff;
 }
 
@@ -348,7 +354,10 @@ static struct vma *copy_vma(struct vma *vma, u64 old, u64 new, u64 nr,
 		vma_free(v);
 		return NULL;
 	}
+	v->has_anon = vma->has_anon;
 	vma_insert(vma->mm, v);
+	if (vma->file)
+		vma_link_file(v, vma->file);
 	return v;
 }
 
@@ -404,6 +413,8 @@ static int move_vma(struct vma *vma, u64 old, u64 new, u64 old_pages,
 	if (!dst)
 		return -ENOMEM;
 	oracle_move_begin(mm, new, new_pages, vma->flags);
+	if (vma->file)
+		oracle_mapped_file(dst);
 	order_before(&m, dst, is_merged);
 	moved = move_range(&m, old, new, old_pages);
 	rc = m.error;

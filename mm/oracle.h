@@ -94,6 +94,12 @@ void oracle_discard_end(struct mm *mm, u64 start, u64 end, bool is_zero);
 /* MADV_FREE has dealt with these entries: stores that come after the return of
  * any call that found them so are to stay. */
 void oracle_may_drop(struct mm *mm, u64 vpn, u64 nr_pages);
+/* The VMA, fresh, maps pages of its file (truth_file.c). */
+void oracle_mapped_file(const struct vma *v);
+/* The file ends at page @first: begun, or returned. Reclaim drops @page, which
+ * the disk is to give back. */
+void oracle_truncate(struct address_space *f, u64 first, bool is_over);
+void oracle_file_dropped(struct page *page);
 /* mremap: it begins; entries change their place; nothing is left at @from. */
 void oracle_move_begin(struct mm *mm, u64 new, u64 nr_pages, u32 vm_flags);
 void oracle_pages_move(struct mm *mm, u64 from, u64 to, u64 nr_pages);

@@ -91,6 +91,7 @@ struct page *alloc_page_for(u32 node, u32 order, u64 vpn)
 	p->is_large = 0;
 	p->is_ksm = 0;
 	p->is_shared = 0;
+	p->is_file = 0;
 	p->swap_slot = 0;
 	p->node = (u8)node;
 	p->refcount = 1;
@@ -117,6 +118,7 @@ void free_page_to(struct page *p)
 	if (!mms()->flush || !mms()->flush->freed || !mms()->flush->freed(p))
 		oracle_free(p);
 	p->is_free = 1;
+	p->is_file = 0;
 	p->anon_vma = NULL;
 	if (p->order) {
 		p->next = n->free_huge;

@@ -1,3 +1,4 @@
+#include "mm/file.h"
 #include "mm/flush.h"
 #include "mm/oracle.h"
 #include "mm/reclaim.h"
@@ -41,7 +42,8 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 
 	/* A page offered by MADV_FREE was found dirty by an earlier mapping: it
 	 * stays, and has no slot. */
-	if (!rmap_maps(old, page) || (!page->is_lazyfree && !page->swap_slot))
+	if (!rmap_maps(old, page) ||
+	    (!page->is_file && !page->is_lazyfree && !page->swap_slot))
 		return;
 	if (should_defer_flush(mm)) {
 		old = pte_xchg(mm->root, vpn, 0, p, 0);
@@ -53,9 +55,11 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 		old = ptep_clear_flush(mm, vpn, 0, p, 0, FLUSH_RECLAIM);
 	}
 	touch_flags(page, true);
-	if (old & PTE_D)
+	if ((old & PTE_D) && page->is_file)
+		set_page_dirty(page);
+	else if (old & PTE_D)
 		page->is_dirty = 1;
-	if (!replace_entry(page, vma, vpn, p, old))
+	if (!page->is_file && !replace_entry(page, vma, vpn, p, old))
 		return;
 	touch(&page->mapcount, true);
 	page->mapcount--;
@@ -67,8 +71,14 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 /* Unmapped by somebody else meanwhile, the page's list may go away. */
 static void walk_mapped(struct page *page, rmap_visit *visit, void *arg)
 {
-	struct anon_vma *av = page_get_anon_vma(page);
+	struct anon_vma *av;
 
+	if (page->is_file) {
+		if (READ_ONCE(page->mapcount))
+			rmap_walk(page, visit, arg);
+		return;
+	}
+	av = page_get_anon_vma(page);
 	if (!av)
 		return;
 	rmap_walk(page, visit, arg);
@@ -90,10 +100,32 @@ static bool drop_lazyfree(struct page *page)
 	return !page->is_dirty;
 }
 
+/* The same of a file's page: the disk has it, or is given it now. */
+static bool shrink_file(struct page *page)
+{
+	touch(&page->mapping, false);
+	observe(page->mapping != NULL);
+	if (!page->mapping)
+		return false;
+	walk_mapped(page, unmap_one, NULL);
+	if (READ_ONCE(page->mapcount) || !(page->mapping->flags & FILE_DISK))
+		return false;
+	touch_flags(page, false);
+	observe(page->is_dirty);
+	if (page->is_dirty) {
+		try_to_unmap_flush_dirty();
+		write_page(page);
+	}
+	return remove_mapping(page);
+}
+
 /* Locked and isolated. Return: it can be freed after the flush. */
 static bool shrink_locked(struct page *page)
 {
 	bool is_dirty;
+
+	if (page->is_file)
+		return shrink_file(page);
 
 	touch_flags(page, false);
 	touch(&page->swap_slot, false);
@@ -172,7 +204,8 @@ static bool is_candidate(struct page *page)
 {
 	u32 young = 0;
 
-	if (!page->is_lru || page->is_free || page->order || !page->mapcount)
+	if (!page->is_lru || page->is_free || page->order ||
+	    (!page->mapcount && !page->is_file))
 		return false;
 	COUNT(PGSCAN, 1);
 	walk_mapped(page, clear_young, &young);
@@ -197,4 +230,20 @@ u32 try_to_free_pages(u32 node, u32 nr)
 		}
 	}
 	return freed + reclaim_frames(batch, n);
+}
+
+struct page *alloc_page_or_reclaim(void)
+{
+	u32 nr_nodes = the_sys->m->nr_nodes, node = this_cpu->node;
+	struct page *page = alloc_page(node, 0);
+
+	for (u32 n = 0; !page && n < nr_nodes; n++)
+		page = alloc_page(n, 0);
+	for (u32 n = 0; !page && n < nr_nodes && mms()->batch; n++) {
+		u32 at = (node + n) % nr_nodes;
+
+		if (try_to_free_pages(at, RECLAIM_BATCH))
+			page = alloc_page(at, 0);
+	}
+	return page;
 }

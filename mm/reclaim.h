@@ -33,6 +33,10 @@ u32 reclaim_frames(const u64 *pfn, u32 n);
  * @nr are free or all have been looked at twice. Return: pages freed. */
 u32 try_to_free_pages(u32 node, u32 nr);
 
+/* A 4K page wherever there is one, reclaimed if need be, after swapon(). NULL: none.
+ * The caller holds no page-table lock, no list of mappings. */
+struct page *alloc_page_or_reclaim(void);
+
 /* ---- batch of flushes (tlb_batch.c) ---- */
 int batch_boot(void);
 /* Under the page-table lock, after an entry of @mm was cleared. Pairs with

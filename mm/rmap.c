@@ -1,5 +1,6 @@
 /* Walking an anon_vma: each VMA that may map the page, its entry under its
  * page-table lock. */
+#include "mm/file.h"
 #include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
@@ -146,13 +147,33 @@ static void forget(u64 obs, const u32 *count)
 		observe(*count);
 }
 
+/* Everybody who maps the file there. The page is locked, or else taken off the
+ * LRU, so that it stays where it is. */
+static void walk_file(struct walk *w)
+{
+	struct address_space *f = w->page->mapping;
+
+	touch(&w->page->mapping, false);
+	if (!f)
+		return;
+	down_read(&f->i_mmap_rwsem);
+	touch(&f->i_mmap, false);
+	for (struct vma *v = f->i_mmap; v; v = v->next_mapping)
+		visit_vma(w, v);
+	up_read(&f->i_mmap_rwsem);
+}
+
 static void walk(struct walk *w)
 {
 	u64 obs = obs_save();
 
 	charge(cost_of(COST_RMAP_WALK));
-	w->av = w->page->anon_vma;
 	w->level = w->page->order ? PMD_LEVEL : 0;
+	if (w->page->is_file) {
+		walk_file(w);
+		return;
+	}
+	w->av = w->page->anon_vma;
 	while (w->av && !walk_once(w)) {
 		forget(obs, w->count);
 		NOTE("another anon_vma's lock is taken: from the beginning");
@@ -218,6 +239,9 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 		ptep_clear_flush(mm, vpn, 0, p, mig, FLUSH_MIGRATE);
 		NOTE("PTE[%llu] := migration entry", (unsigned long long)vpn);
 	}
+	/* From here on only the page says so. */
+	if (page->is_file && (e & PTE_D))
+		set_page_dirty(page);
 	touch(&page->mapcount, true);
 	page->mapcount--;
 	atomic_dec(&page->refcount);
@@ -249,9 +273,9 @@ bool remove_migration_pte(struct page *old, struct vma *vma, u64 vpn,
 
 	if (!is_migration_entry_of(e, old))
 		return false;
-	/* Of a huge page the page knows whether it is dirty. */
+	/* Of a huge page, and of a file's, the page knows whether it is dirty. */
 	flags = PTE_US | PTE_A | (e & (PTE_NX | PTE_SOFTWARE)) |
-		(level ? PTE_PS : PTE_D) |
+		(level ? PTE_PS : 0) | (level || old->is_file ? 0 : PTE_D) |
 		(e & PTE_MIG_W ? PTE_RW : 0);
 	flags |= vma->flags & (VM_READ | VM_WRITE) ? PTE_P : PTE_NUMA;
 	atomic_inc(&new->refcount);

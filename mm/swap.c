@@ -288,8 +288,7 @@ static u64 *slot_lines(u32 i)
 	return &mms()->swap->line[i * the_sys->mem.lines_per_frame];
 }
 
-/* Line by line where contents are modelled; elsewhere for its time. */
-static void transfer(struct page *page, u64 *to, const u64 *from, u64 cycles)
+void io_transfer(struct page *page, u64 *to, const u64 *from, u64 cycles)
 {
 	if (!the_sys->is_explored)
 		step(page, true, cycles);
@@ -307,7 +306,7 @@ void swap_writepage(struct page *page)
 	u32 i = page->swap_slot - 1;
 
 	COUNT(PSWPOUT, 1);
-	transfer(page, slot_lines(i),
+	io_transfer(page, slot_lines(i),
 		 &the_sys->mem.line[pfn * the_sys->mem.lines_per_frame],
 		 cost_of(COST_SWAP_WRITE));
 	NOTE("write frame %llu to slot %u", (unsigned long long)pfn, i);
@@ -319,7 +318,7 @@ void swap_readpage(struct page *page, u64 entry)
 	u64 pfn = pfn_of(page);
 
 	COUNT(PSWPIN, 1);
-	transfer(page, &the_sys->mem.line[pfn * the_sys->mem.lines_per_frame],
+	io_transfer(page, &the_sys->mem.line[pfn * the_sys->mem.lines_per_frame],
 		 slot_lines(i), cost_of(COST_SWAP_READ));
 	NOTE("read slot %u into frame %llu", i, (unsigned long long)pfn);
 }

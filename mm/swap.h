@@ -65,6 +65,10 @@ struct page *lookup_swap_cache(u64 entry);
 void swap_writepage(struct page *page);
 void swap_readpage(struct page *page, u64 entry);
 
+/* What a device does between a page and its own words: line by line where contents
+ * are modelled, elsewhere for its time. */
+void io_transfer(struct page *page, u64 *to, const u64 *from, u64 cycles);
+
 /* For those who check: the first word that would be read. */
 u64 swap_contents(u64 entry);
 

@@ -28,7 +28,8 @@ static struct truth *home(struct mm *mm, struct truth *t, bool is_write)
 {
 	while (t->moved_to)
 		t = at(mm, t->moved_to - 1, is_write);
-	return t;
+	return t && t->file_page && !t->is_private
+		? truth_of_file(t, is_write) : t;
 }
 
 void truth_set(struct mm *mm, u64 vpn, u64 value)
@@ -52,6 +53,7 @@ void truth_store(struct mm *mm, u64 vpn, u64 value)
 		     (unsigned long long)vpn);
 	t = home(mm, t, true);
 	t->value = value;
+	t->is_own = t->is_private;
 	t->is_untold = t->is_tracked;
 	t->may_be_zero = t->in_flight || t->is_passed;
 	t->is_discarded = 0;
@@ -69,6 +71,17 @@ static bool is_of_another(const struct mm *mm, u64 vpn, u64 value)
 	return false;
 }
 
+/* What is there once all stores through the mapping are thrown away. */
+static u64 base_of(const struct truth *t)
+{
+	return t->is_private ? truth_of_file(t, false)->value : 0;
+}
+
+static u64 wanted(const struct truth *t)
+{
+	return t->is_private && !t->is_own ? base_of(t) : t->value;
+}
+
 static void wrong(struct mm *mm, u64 vpn, u64 value, const struct truth *t,
 		  const char *when)
 {
@@ -81,13 +94,13 @@ static void wrong(struct mm *mm, u64 vpn, u64 value, const struct truth *t,
 	else
 		FIRE(O1_LOST_STORE, "%spage %llu reads %llu, the latest store was %llu",
 		     when, (unsigned long long)vpn, (unsigned long long)value,
-		     (unsigned long long)t->value);
+		     (unsigned long long)wanted(t));
 }
 
 static bool agrees(const struct truth *t, u64 value)
 {
-	return value == t->value ||
-	       (!value && (t->may_be_zero || t->in_flight));
+	return value == wanted(t) ||
+	       ((t->may_be_zero || t->in_flight) && value == base_of(t));
 }
 
 void truth_load(struct mm *mm, u64 vpn, u64 value, u64 pfn)
@@ -176,8 +189,9 @@ void oracle_discard_end(struct mm *mm, u64 start, u64 end, bool is_zero)
 			continue;
 		}
 		t->in_flight--;
-		if (!t->may_be_zero) {
+		if (!t->may_be_zero && (!t->file_page || t->is_own)) {
 			t->value = 0;
+			t->is_own = 0;
 			t->is_discarded = 1;
 		}
 	}
@@ -196,6 +210,7 @@ void oracle_pages_move(struct mm *mm, u64 from, u64 to, u64 nr_pages)
 		t->value = f->value;
 		t->may_be_zero = f->may_be_zero;
 		t->is_discarded = f->is_discarded;
+		t->is_own = f->is_own;
 		t->moved_to = 0;
 		f->moved_to = (u32)(to + i + 1);
 	}
@@ -300,10 +315,15 @@ static u64 leaf(struct mm *mm, u64 vpn, u64 *pfn, bool *is_head)
 }
 
 /* What a load would find, without the fault. */
-static u64 value_at(u64 e, u64 pfn)
+static u64 value_at(const struct truth *t, u64 e, u64 pfn)
 {
 	const struct memory *mem = &the_sys->mem;
+	u64 value;
 
+	if (!e && t->file_page) {
+		truth_file_contents(t, &value);
+		return value;
+	}
 	if (e & PTE_SWAP) {
 		u32 cache = swap_slot_of(e)->cache;
 
@@ -314,9 +334,10 @@ static u64 value_at(u64 e, u64 pfn)
 	return e ? mem->line[pfn * mem->lines_per_frame] : 0;
 }
 
-static void check_page(struct mm *mm, u64 vpn, u8 *mappings, u8 *named)
+static void check_page(struct mm *mm, u64 vpn, u8 *mappings, u8 *named,
+		       u8 *dirty)
 {
-	const struct truth *t = &mm->truth[vpn];
+	struct truth *t = &mm->truth[vpn];
 	bool is_head;
 	u64 pfn, e = leaf(mm, vpn, &pfn, &is_head), value;
 
@@ -325,12 +346,15 @@ static void check_page(struct mm *mm, u64 vpn, u8 *mappings, u8 *named)
 		     (unsigned long long)vpn);
 	if (e & PTE_SWAP)
 		named[pfn]++;
-	else if (e && is_head && pfn < MAX_COUNTED)
+	else if (e && is_head && pfn < MAX_COUNTED && !(e & PTE_SPECIAL))
 		mappings[pfn]++;
+	if ((e & PTE_D) && pfn < MAX_COUNTED)
+		dirty[pfn] = 1;
 	if (t->is_untold && e && !(e & PTE_SOFT_DIRTY))
 		FIRE(O12_DIRTY_LOSS, "page %llu was stored to after clear_refs returned, and is not soft-dirty",
 		     (unsigned long long)vpn);
-	value = value_at(e, pfn);
+	value = value_at(t, e, pfn);
+	t = home(mm, t, false);
 	if (!agrees(t, value))
 		wrong(mm, vpn, value, t, "at the end ");
 }
@@ -347,13 +371,14 @@ static void check_slots(const u8 *named)
 
 void truth_quiescent(void)
 {
-	static u8 mappings[MAX_COUNTED], named[MAX_COUNTED];
+	static u8 mappings[MAX_COUNTED], named[MAX_COUNTED], dirty[MAX_COUNTED];
 
 	memset(mappings, 0, sizeof(mappings));
 	memset(named, 0, sizeof(named));
+	memset(dirty, 0, sizeof(dirty));
 	for (struct mm *mm = mms()->first_mm; mm; mm = mm->next_mm)
 		for (u64 vpn = 0; mm->truth && vpn < mms()->truth_pages; vpn++)
-			check_page(mm, vpn, mappings, named);
+			check_page(mm, vpn, mappings, named, dirty);
 	for (u64 pfn = 1; pfn < the_sys->mem.nr_frames && pfn < MAX_COUNTED;
 	     pfn++)
 		if (!page_of(pfn)->is_free &&
@@ -362,4 +387,5 @@ void truth_quiescent(void)
 			     (unsigned long long)pfn, page_of(pfn)->mapcount,
 			     mappings[pfn]);
 	check_slots(named);
+	truth_files_quiescent(dirty, MAX_COUNTED);
 }

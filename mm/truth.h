@@ -24,8 +24,24 @@ struct truth {
 	u8 is_tracked : 1;      /* clear_refs has returned since the start    */
 	u8 is_untold : 1;       /* and a store came after it                  */
 	u8 is_discarded : 1;    /* a call that has returned threw it away     */
+	u8 is_private : 1;      /* what is stored here is not the file's      */
+	u8 is_own : 1;          /* and something was                          */
+	u8 file_page;           /* 1 + its place among all files' pages; 0:
+				 * anonymous                                  */
 	u32 moved_to;           /* by an mremap under way: vpn + 1            */
 };
+
+/* Of a file the page's truth is the file's, whoever maps it; a private mapping's
+ * is that until the first store through it. */
+int truth_boot_file(struct address_space *f);
+/* What a stage's file has on disk. */
+void truth_set_file(struct address_space *f, u64 index, u64 value);
+struct truth *truth_of_file(const struct truth *t, bool is_write);
+/* What the file has, in memory or on disk. Return: the page's frame, 0: none. */
+u64 truth_file_contents(const struct truth *t, u64 *value);
+/* At the end: is what the disk lacks known to be dirty? @dirty: by pfn, some entry
+ * that maps it says so. */
+void truth_files_quiescent(const u8 *dirty, u64 max_pfn);
 
 int truth_boot(struct mm *mm);
 /* The value of a stage. */

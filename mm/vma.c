@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "mm/file.h"
 #include "mm/gather.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
@@ -86,6 +87,7 @@ void vma_adjust(struct vma *v, u64 start, u64 end, u64 pgoff)
 	bool is_locked = kern()->adjust_locks;
 	bool has_seq = kern()->rmap_lock == RMAP_LOCK_SEQ;
 
+	i_mmap_lock_write(v);
 	if (is_locked)
 		anon_vma_lock(v->anon_vma);
 	if (has_seq)
@@ -99,6 +101,7 @@ void vma_adjust(struct vma *v, u64 start, u64 end, u64 pgoff)
 	     (unsigned long long)end - 1, (unsigned long long)pgoff);
 	if (is_locked)
 		anon_vma_unlock(v->anon_vma);
+	i_mmap_unlock_write(v);
 }
 
 int vma_split(struct mm *mm, struct vma *v, u64 at, bool new_below)
@@ -117,6 +120,9 @@ int vma_split(struct mm *mm, struct vma *v, u64 at, bool new_below)
 	rc = anon_vma_clone(n, v, false);
 	if (rc)
 		return rc;
+	if (v->file)
+		vma_link_file(n, v->file);
+	n->has_anon = v->has_anon;
 	if (new_below)
 		vma_adjust(v, at, v->end, pgoff);
 	else
@@ -142,7 +148,7 @@ int vma_isolate(struct mm *mm, u64 start, u64 end)
 static bool can_merge(const struct vma *low, const struct vma *high)
 {
 	return high && low->end == high->start && low->flags == high->flags &&
-	       low->anon_vma == high->anon_vma &&
+	       low->anon_vma == high->anon_vma && low->file == high->file &&
 	       low->pgoff + (low->end - low->start) == high->pgoff;
 }
 
@@ -160,6 +166,8 @@ void vma_merge(struct mm *mm, u64 start, u64 end)
 		touch(mm, true);
 		vma_adjust(v, v->start, high->end, v->pgoff);
 		v->next = high->next;
+		v->has_anon |= high->has_anon;
+		vma_unlink_file(high);
 		unlink_anon_vmas(high);
 		vma_free(high);
 	}
@@ -217,8 +225,10 @@ int munmap_locked(struct mm *mm, u64 start, u64 end)
 	gather_begin(&g, mm, FLUSH_MUNMAP);
 	for (v = gone; v; v = v->next)
 		zap_range(&g, v->start, v->end);
-	for (v = gone; v; v = v->next)
+	for (v = gone; v; v = v->next) {
+		vma_unlink_file(v);
 		unlink_anon_vmas(v);
+	}
 	free_pgtables(&g, start, end, floor, ceiling);
 	gather_end(&g);
 	unmapped(mm, start, g.kept_end ? g.kept_start : end);
