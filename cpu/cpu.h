@@ -69,6 +69,9 @@ struct cpu_ctx {
 	const void *ready_arg;
 	void (*call_fn)(void *arg);     /* my outstanding request             */
 	void *call_arg;
+	bool call_unacked;              /* nobody counts its answers          */
+	u16 serves;                     /* in a handler: whose request        */
+	bool is_acked;                  /* and it needs no answer any more    */
 	bool take_irq;                  /* driver: interrupt before resuming  */
 	bool glide;                     /* the next step is no choice point   */
 	u8 in_irq;
@@ -292,6 +295,16 @@ void cpu_violation(const char *oracle, const char *fmt, ...)
  * @arg must live in the arena. Return: CPUs interrupted. */
 u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
 	     void (*local)(void *arg));
+
+/* smp_send - the same without waiting and without acknowledgements: @fn says in
+ * its own way that it has what it needs of @arg, and until then this CPU calls
+ * nobody else. */
+u32 smp_send(const u64 *mask, void (*fn)(void *arg), void *arg);
+
+/* In a handler: acknowledge now, not when it returns; the request may be gone
+ * afterwards. Whose request it is. */
+void smp_ack(void);
+u32 smp_initiator(void);
 
 /* smp_post - queue a request @what (not 0) on every CPU of @mask, this one
  * allowed, and go on: os.posted(@what) runs there. smp_wait_acks waits for all

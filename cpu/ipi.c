@@ -64,18 +64,12 @@ static struct cpu *unqueue(struct cpu *c, u32 at, u16 *what)
 	return from;
 }
 
-u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
-	     void (*local)(void *arg))
+/* To each CPU of @mask but this one. Return: how many. */
+static u32 send(const u64 *mask, bool is_acked)
 {
 	struct cpu_state *s = this_cpu->s;
-	enum cycle_cat cat;
 	u32 n = 0;
 
-	/* The send is ordered after all earlier stores; MFENCE before a
-	 * x2APIC ICR write. */
-	smp_mb();
-	this_cpu->ctx.call_fn = fn;
-	this_cpu->ctx.call_arg = arg;
 	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
 		if (i == this_cpu->id || !(mask[i / 64] >> (i % 64) & 1))
 			continue;
@@ -84,13 +78,30 @@ u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
 		if (!n || !the_sys->is_reduced)
 			step(&the_sys->cpu[i].s->nr_ipis, true,
 			     cost_of(COST_ICR_WRITE));
-		s->acks_left++;
+		s->acks_left += is_acked;
 		n++;
 		PROBE(.what = PROBE_IPI, .other = &the_sys->cpu[i]);
 		post(&the_sys->cpu[i], 0);
 	}
 	if (n)
 		NOTE("IPI to %u CPU%s", n, n > 1 ? "s" : "");
+	return n;
+}
+
+u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
+	     void (*local)(void *arg))
+{
+	struct cpu_state *s = this_cpu->s;
+	enum cycle_cat cat;
+	u32 n;
+
+	/* The send is ordered after all earlier stores; MFENCE before a
+	 * x2APIC ICR write. */
+	smp_mb();
+	this_cpu->ctx.call_fn = fn;
+	this_cpu->ctx.call_arg = arg;
+	this_cpu->ctx.call_unacked = false;
+	n = send(mask, true);
 	if (local)
 		local(arg);
 	if (!n)
@@ -99,6 +110,19 @@ u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
 	the_sys->drv.wait(&s->acks_left, all_acked, &s->acks_left, 0);
 	touch(&s->acks_left, true);
 	cat_leave(cat);
+	COUNT(IPIS_SENT, n);
+	return n;
+}
+
+u32 smp_send(const u64 *mask, void (*fn)(void *arg), void *arg)
+{
+	u32 n;
+
+	smp_mb();
+	this_cpu->ctx.call_fn = fn;
+	this_cpu->ctx.call_arg = arg;
+	this_cpu->ctx.call_unacked = true;
+	n = send(mask, false);
 	COUNT(IPIS_SENT, n);
 	return n;
 }
@@ -114,6 +138,26 @@ static void ack(struct cpu *initiator)
 	the_sys->drv.wake(&initiator->s->acks_left);
 }
 
+void smp_ack(void)
+{
+	struct cpu *from = &the_sys->cpu[this_cpu->ctx.serves];
+
+	if (this_cpu->ctx.is_acked)
+		return;
+	/* A step of its own: the initiator may go on before what follows. */
+	step(&from->s->acks_left, true, the_sys->is_explored ? 0 :
+	     cost_of(COST_ACK));
+	from->s->acks_left--;
+	the_sys->drv.wake(&from->s->acks_left);
+	this_cpu->ctx.is_acked = true;
+	NOTE("acknowledged early");
+}
+
+u32 smp_initiator(void)
+{
+	return this_cpu->ctx.serves;
+}
+
 static void take_one(struct cpu *c)
 {
 	u16 what;
@@ -121,12 +165,15 @@ static void take_one(struct cpu *c)
 
 	observe(from->id);
 	c->serving = from;
+	c->ctx.serves = (u16)from->id;
+	c->ctx.is_acked = !what && from->ctx.call_unacked;
 	PROBE(.what = PROBE_SERVE, .other = from);
 	if (what)
 		the_sys->os.posted(what);
 	else
 		from->ctx.call_fn(from->ctx.call_arg);
-	ack(from);
+	if (!c->ctx.is_acked)
+		ack(from);
 	PROBE(.what = PROBE_SERVED, .other = from);
 	c->serving = NULL;
 }

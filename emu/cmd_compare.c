@@ -106,7 +106,8 @@ static int add_flush(void *arg, const char *name, struct err *e)
 
 	if (!strcmp(name, "all")) {
 		for (u32 i = 0; flush_strategies[i]; i++) {
-			if (!may_run(s->m, flush_strategies[i]))
+			if (flush_strategies[i]->flaw ||
+			    !may_run(s->m, flush_strategies[i]))
 				continue;
 			if (s->n == MAX_POINTS)
 				return full(e);

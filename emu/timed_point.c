@@ -176,7 +176,7 @@ static int boot(const struct timed_point *p, const struct machine *m,
 			.mlp = cfg->mlp,
 			.uses_tce = cfg->tce,
 		},
-		.has_broadcasts = p->flush->shoot != NULL,
+		.has_broadcasts = p->flush->has_broadcasts,
 		.seed = cfg->seed,
 	};
 	const struct mm_config mc = {

@@ -53,10 +53,26 @@ struct flush_ops {
 	/* How one flush reaches the CPUs of r->mm, this one included; on return
 	 * all have dropped what @r names. NULL: interrupts (flush_by_ipi). */
 	void (*shoot)(struct flush_req *r);
-	/* Flushes of more pages drop all of the mm; 0: as the kernel does. */
+	/* Flushes of more pages drop all of the mm; 0: as the kernel does. Or
+	 * for this @mm. */
 	u32 ceiling;
+	u64 (*ceiling_for)(const struct mm *mm);
+	/* .shoot starts broadcasts (cpu.h). */
+	bool has_broadcasts;
+	/* Reclaim unmapped @vpn and puts the flush off: start it, if its end can
+	 * be waited for by cpu_broadcast_sync(). NULL: interrupts at the end. */
+	void (*batch_start)(struct mm *mm, u64 vpn);
 	/* The same PCID means the mm on every CPU: mm->ctx_id. */
 	bool has_global_asids;
+	/* This CPU, in mm_cpumask of @mm by now, loads it, or has had it loaded
+	 * all the time and only lent it (@is_back): under which tag; and may
+	 * what that holds be stale (*@flush)? With it the strategy has a
+	 * protocol of its own in place of tlb_gen, slots and lazy CPUs; .shoot,
+	 * too, is its own. NULL: as Linux (switch.c). */
+	u16 (*load)(struct mm *mm, bool is_back, bool *flush);
+	/* What is wrong with it: a bug kept to be shown, which nobody should
+	 * compare with ("all" leaves it out). NULL: nothing is known. */
+	const char *flaw;
 	/* Timed: does @m have the hardware? false: @e says what is missing.
 	 * NULL: any machine has. Explored runs ask for no machine. */
 	bool (*can_run)(const struct machine *m, struct err *e);
@@ -111,6 +127,11 @@ void flush_batch_freed(struct flush_batch *b, u64 vpn, u32 level);
 void flush_batch_add(struct flush_batch *b, u64 vpn, u32 order);
 /* Flush what was noted, if anything, and forget it. */
 void flush_batch_flush(struct flush_batch *b, bool is_full);
+/* The hooks of strategies that flush once, after the last lock. */
+void flush_batch_wait(struct flush_batch *b);
+void flush_batch_end(struct flush_batch *b);
+#define FLUSH_AT_THE_END .changed = flush_batch_add, \
+	.unlock = flush_batch_wait, .finish = flush_batch_end
 
 /* flush_let_go - all CPUs have dropped what a keep() took: the pages are freed,
  * and [start, end) of @mm no longer may be used. */
@@ -161,5 +182,26 @@ void flush_by_ipi(struct flush_req *r);
 void flush_tlb_later(const struct flush_batch *b, struct flush_req *r, u64 *to);
 /* This CPU carries *@r out, if it is not covered by later ones yet. */
 void flush_here(struct flush_req *r);
+/* For protocols of their own. flush_own: this CPU drops what @r names of the
+ * address space that it has loaded. flush_targets: a mask of CPUs, this one's
+ * own, empty; flush_targets_done() empties it again. */
+void flush_own(const struct flush_req *r);
+u64 *flush_targets(void);
+void flush_targets_done(void);
+/* The other CPUs of @mm's mask, as it is now. Return: there are any. */
+bool flush_others(struct mm *mm, u64 *to);
+static inline bool flush_has(const u64 *mask, u32 cpu)
+{
+	return mask[cpu / 64] >> cpu % 64 & 1;
+}
+/* Received, and how many were sent. */
+void flush_count_sent(const struct flush_req *r);
+/* What @r names, 0 for "all". */
+u64 flush_pages(const struct flush_req *r);
+/* The strategy in use has a protocol of its own. */
+static inline bool flush_is_own(void)
+{
+	return mms()->flush && mms()->flush->load;
+}
 
 #endif

@@ -252,5 +252,6 @@ void exit_mmap(struct mm *mm)
 	while (*p != mm)
 		p = &(*p)->next_mm;
 	*p = mm->next_mm;
+	mm_free_words(mm);
 	pool_put(POOL_MM, mm);
 }

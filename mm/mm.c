@@ -1,6 +1,7 @@
 /* Booting the modelled kernel. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "mm/flush.h"
 #include "mm/mm.h"
@@ -82,6 +83,36 @@ static int boot_memory(struct mm_state *s, struct sys *sys)
 	return 0;
 }
 
+/* Whole lines; those of an mm that is gone are used again. */
+static int words_boot(struct mm *mm)
+{
+	size_t bytes = (the_sys->nr_cpus * sizeof(u64) + 63) & ~(size_t)63;
+	u64 **free = &mms()->free_words, *w = *free;
+
+	if (!flush_is_own())
+		return 0;
+	touch(free, true);
+	if (w) {
+		*free = (u64 *)(uintptr_t)w[0];
+		memset(w, 0, bytes);
+	} else {
+		w = arena_alloc(&the_sys->arena, bytes);
+	}
+	mm->cpu_word = w;
+	return w ? 0 : -ENOMEM;
+}
+
+void mm_free_words(struct mm *mm)
+{
+	u64 **free = &mms()->free_words;
+
+	if (!mm->cpu_word)
+		return;
+	touch(free, true);
+	mm->cpu_word[0] = (uintptr_t)*free;
+	*free = mm->cpu_word;
+}
+
 struct mm *mm_create(void)
 {
 	const struct paging *pg = &the_sys->mem.paging;
@@ -97,7 +128,7 @@ struct mm *mm_create(void)
 	mm->mmap_base = 1ull << (pg->levels * pg->bits - 2);
 	mm->start_brk = mm->brk = mm->mmap_base >> 1;
 	mm->root = alloc_table(this_cpu->node);
-	if (!mm->root || truth_boot(mm)) {
+	if (!mm->root || truth_boot(mm) || words_boot(mm)) {
 		pool_put(POOL_MM, mm);
 		return NULL;
 	}
@@ -143,6 +174,8 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 				     sys->nr_cpus * sizeof(*s->run));
 		rc = s->run ? 0 : -ENOMEM;
 	}
+	if (!rc && s->flush && s->flush->boot)
+		rc = s->flush->boot(sys);
 	sys->os.fault = handle_mm_fault;
 	sys->os.user_tick = user_tick;
 	if (!rc)

@@ -124,6 +124,7 @@ struct mm {
 	u64 start_brk, brk;     /* vpn: the heap, empty when equal            */
 	struct mm *next_mm;     /* all there are                              */
 	struct truth *truth;    /* explored: ghost of every page, by vpn      */
+	u64 *cpu_word;          /* flush_ops.load: [nr_cpus] the strategy's   */
 };
 
 /* A thread of a program; struct task comes first. Not modelled state. */
@@ -187,6 +188,7 @@ struct mm_state {
 	const struct kernel *k;
 	const struct flush_ops *flush;
 	void *flush_state;      /* its own, in the arena                      */
+	u64 *free_words;        /* mm->cpu_word of former ones                */
 	struct page *page;      /* [nr_frames]                                */
 	struct node_mem *node;  /* [nr_nodes]                                 */
 	struct flush_req *req;  /* [nr_cpus] the flush a CPU has under way    */
@@ -276,6 +278,8 @@ void mm_shutdown(struct sys *sys);
 
 /* ---- address spaces (mm.c, vma.c) ---- */
 struct mm *mm_create(void);
+/* Before its struct goes back. */
+void mm_free_words(struct mm *mm);
 /* Threads of @mm run on @cpu: mm_cpumask and CR3. Before timed_run(). */
 void mm_load(struct mm *mm, u32 cpu);
 /* What its translations are tagged with, where that is the same on all CPUs, or

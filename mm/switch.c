@@ -57,19 +57,13 @@ u16 mm_pcid(const struct mm *mm)
 	return pcid_of(mm, 0);
 }
 
-/* choose_new_asid. @gen: what the mm is at. Return: the slot; *@flush: it must
- * be flushed when it is loaded. */
-static u32 choose_slot(struct mm *mm, u64 gen, bool *flush)
+/* A slot that is the mm's, or the next one. *@flush: it is behind, or was
+ * another's. */
+static u32 search_slots(struct mm *mm, u64 gen, bool *flush)
 {
 	struct tlb_state *t = me();
 
-	touch(t->ctx, true);
-	touch(&t->slot, true);
-	*flush = !has_global_asids();
-	if (!*flush)
-		return 0;
-	if (!has_pcid())
-		return 0;
+	*flush = true;
 	for (u32 i = 0; i < NR_ASID_SLOTS; i++)
 		if (t->ctx[i].ctx_id == ctx_of(mm)) {
 			*flush = t->ctx[i].tlb_gen < gen;
@@ -80,9 +74,35 @@ static u32 choose_slot(struct mm *mm, u64 gen, bool *flush)
 	return t->next_slot++;
 }
 
+/* choose_new_asid. @gen: what the mm is at. Return: the slot, and the tag in
+ * *@pcid; *@flush: what that holds must be dropped when it is loaded. */
+static u32 choose_slot(struct mm *mm, u64 gen, u16 *pcid, bool *flush)
+{
+	struct tlb_state *t = me();
+	u32 slot = 0;
+
+	touch(t->ctx, true);
+	touch(&t->slot, true);
+	*flush = !has_global_asids();
+	if (*flush && has_pcid())
+		slot = search_slots(mm, gen, flush);
+	*pcid = pcid_of(mm, slot);
+	return slot;
+}
+
+/* The strategy knows; the kernel's own address space has no pages. */
+static u32 ask_strategy(struct mm *mm, u16 *pcid, bool *flush)
+{
+	*pcid = 0;
+	*flush = false;
+	if (mm)
+		*pcid = mms()->flush->load(mm, false, flush);
+	return 0;
+}
+
 /* The one instruction: serialising, so this CPU's stores are visible by then,
  * unless the model's variant has a root register that orders nothing. */
-static void load_cr3(struct mm *mm, u32 slot, u64 gen, bool flush)
+static void load_cr3(struct mm *mm, u32 slot, u16 pcid, u64 gen, bool flush)
 {
 	struct tlb_state *t = me();
 
@@ -98,16 +118,18 @@ static void load_cr3(struct mm *mm, u32 slot, u64 gen, bool flush)
 		t->ctx[slot].tlb_gen = gen;
 	}
 	charge(cost_of(COST_CR3_FLUSH));
-	cpu_load_cr3(mm ? mm->root : 0, pcid_of(mm, slot), flush);
+	cpu_load_cr3(mm ? mm->root : 0, pcid, flush);
 	COUNT(TASK_SWITCH_FLUSH, flush);
 	NOTE("CR3 := %s%u, PCID %u%s", mm ? "address space " : "kernel's ",
-	     mm ? mm->ctx_id : 0, pcid_of(mm, slot), flush ? ", flushed" : "");
+	     mm ? mm->ctx_id : 0, pcid, flush ? ", flushed" : "");
 	oracle_tlb_gen(this_cpu->id);
 }
 
 void tlb_state_begin(struct mm *mm)
 {
 	struct tlb_state *t = me();
+	u16 pcid = pcid_of(mm, 0);
+	bool flush;
 
 	t->loaded_mm = (uintptr_t)mm;
 	t->active_mm = (uintptr_t)mm;
@@ -115,7 +137,9 @@ void tlb_state_begin(struct mm *mm)
 	t->next_slot = 1;
 	t->ctx[0].ctx_id = mm->ctx_id;
 	t->ctx[0].tlb_gen = mm->tlb_gen;
-	cpu_load_cr3(mm->root, pcid_of(mm, 0), true);
+	if (flush_is_own())
+		ask_strategy(mm, &pcid, &flush);
+	cpu_load_cr3(mm->root, pcid, true);
 }
 
 /* ---- mm_cpumask ------------------------------------------------------------------ */
@@ -195,14 +219,16 @@ static void renew_asid(struct mm *mm)
 static void switch_to_other(struct mm *prev, struct mm *next)
 {
 	bool reads_early = kern()->switch_reads_gen_early, flush;
+	bool is_own = flush_is_own();
 	u64 gen = 0;
+	u16 pcid;
 	u32 slot;
 
 	if (next)
 		renew_asid(next);
 	if (kern()->switch_mark == SWITCH_MARK_FIRST)
 		WRITE_ONCE(me()->loaded_mm, MM_SWITCHING);
-	if (prev)
+	if (prev && !is_own)
 		mask_clear(prev);
 	if (next && reads_early)
 		gen = READ_ONCE(next->tlb_gen);
@@ -210,26 +236,38 @@ static void switch_to_other(struct mm *prev, struct mm *next)
 		mask_set(next);
 	if (next && !reads_early)
 		gen = READ_ONCE(next->tlb_gen);
-	slot = choose_slot(next, gen, &flush);
+	slot = is_own ? ask_strategy(next, &pcid, &flush)
+		      : choose_slot(next, gen, &pcid, &flush);
 	if (kern()->switch_mark == SWITCH_MARK_LATE)
 		WRITE_ONCE(me()->loaded_mm, MM_SWITCHING);
-	load_cr3(next, slot, gen, flush);
+	load_cr3(next, slot, pcid, gen, flush);
 	WRITE_ONCE(me()->loaded_mm, (uintptr_t)next);
+	/* Where lazy CPUs are told like others: out of the mask last. */
+	if (prev && is_own)
+		mask_clear(prev);
 }
 
 /* The same mm as before, after a kernel thread: was there a flush meanwhile? */
 static void come_back(struct mm *mm)
 {
 	struct tlb_state *t = me();
+	bool flush;
+	u16 pcid;
 	u64 gen;
 
 	if (kern()->lazy_return_orders)
 		smp_mb();       /* is_lazy before tlb_gen; pairs with
 				 * flush_tlb_req's increment */
+	if (flush_is_own()) {
+		pcid = mms()->flush->load(mm, true, &flush);
+		if (flush)
+			load_cr3(mm, 0, pcid, 0, true);
+		return;
+	}
 	gen = READ_ONCE(mm->tlb_gen);
 	touch(t->ctx, false);
 	if (kern()->has_tlb_gen && !has_global_asids() && t->ctx[t->slot].tlb_gen != gen)
-		load_cr3(mm, t->slot, gen, true);
+		load_cr3(mm, t->slot, pcid_of(mm, t->slot), gen, true);
 }
 
 static void switch_irqs_off(struct mm *next)

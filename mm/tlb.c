@@ -45,6 +45,19 @@ static bool may_be_partial(const struct flush_req *r, u64 here, u64 gen)
 	return !kern()->gen_partial_is_newest || r->new_gen == gen;
 }
 
+u64 flush_pages(const struct flush_req *r)
+{
+	return r->is_full ? 0 : (r->end - r->start) >> r->order;
+}
+
+void flush_own(const struct flush_req *r)
+{
+	struct cpu_state *s = this_cpu->s;
+
+	step(s->env ? (const void *)s->env : (const void *)s, true, 0);
+	flush_local(r, r->is_full);
+}
+
 static void catch_up(const struct flush_req *r, struct mm *mm)
 {
 	struct tlb_state *t = tlb_state_of(this_cpu->id);
@@ -178,18 +191,14 @@ static bool targets(const struct flush_req *r, const u64 *mask, u64 *to)
 
 bool mm_has_other_cpus(struct mm *mm)
 {
-	for (u32 w = 0; w < WORDS; w++) {
-		u64 bits = read_shared(&mm->cpumask[w]);
+	u64 *to = flush_targets();
+	bool any = flush_others(mm, to);
 
-		if (w == this_cpu->id / 64)
-			bits &= ~(1ull << this_cpu->id % 64);
-		if (bits)
-			return true;
-	}
-	return false;
+	flush_targets_done();
+	return any;
 }
 
-static void count_sent(const struct flush_req *r)
+void flush_count_sent(const struct flush_req *r)
 {
 	COUNT(REMOTE_FLUSH, 1);
 	if (r->is_full)
@@ -198,31 +207,60 @@ static void count_sent(const struct flush_req *r)
 		COUNT(TLB_FLUSH_SEND_PAGES, r->end - r->start);
 }
 
-static bool is_in(const u64 *mask, u32 cpu)
+u64 *flush_targets(void)
 {
-	return mask[cpu / 64] >> cpu % 64 & 1;
+	u64 *to = &mms()->targets[this_cpu->id * WORDS];
+
+	touch(to, true);
+	return to;
+}
+
+void flush_targets_done(void)
+{
+	u64 *to = flush_targets();
+
+	memset(to, 0, WORDS * sizeof(*to));
+}
+
+bool flush_others(struct mm *mm, u64 *to)
+{
+	bool any = false;
+
+	for (u32 w = 0; w < WORDS; w++) {
+		to[w] = read_shared(&mm->cpumask[w]);
+		if (w == this_cpu->id / 64)
+			to[w] &= ~(1ull << this_cpu->id % 64);
+		any |= to[w] != 0;
+	}
+	return any;
 }
 
 /* Counted as sent even if all turn out to be lazy, as Linux does. */
 static void flush_cpus(struct flush_req *r, const u64 *mask)
 {
-	u64 *to = &mms()->targets[this_cpu->id * WORDS];
-	bool is_here = is_in(mask, this_cpu->id);
+	u64 *to = flush_targets();
+	bool is_here = flush_has(mask, this_cpu->id);
 
 	if (targets(r, mask, to)) {
-		count_sent(r);
+		flush_count_sent(r);
 		is_here = is_here && must_tell(r, this_cpu->id);
 		smp_call(to, flush_remote, r, is_here ? flush_func : NULL);
 	} else if (is_here || r->mm) {
 		flush_func(r);
 	}
-	touch(to, true);
-	memset(to, 0, WORDS * sizeof(*to));
+	flush_targets_done();
 }
 
 void flush_by_ipi(struct flush_req *r)
 {
 	flush_cpus(r, r->mm->cpumask);
+}
+
+static u64 ceiling_of(const struct flush_ops *f, const struct mm *mm)
+{
+	if (f && f->ceiling_for)
+		return f->ceiling_for(mm);
+	return f && f->ceiling ? f->ceiling : arch_flush_ceiling();
 }
 
 void flush_here(struct flush_req *r)
@@ -240,7 +278,7 @@ static void begin_req(struct flush_req *r, struct mm *mm, u64 start, u64 end,
 		      enum flush_op op)
 {
 	const struct flush_ops *f = mms()->flush;
-	u32 ceiling = f && f->ceiling ? f->ceiling : arch_flush_ceiling();
+	u64 ceiling = ceiling_of(f, mm);
 	u64 n = (end - start) >> order;
 
 	r->mm = mm;
@@ -252,7 +290,8 @@ static void begin_req(struct flush_req *r, struct mm *mm, u64 start, u64 end,
 	r->op = (u8)op;
 	PROBE(.what = PROBE_FLUSH, .vpn = start,
 	      .n = end == UINT64_MAX ? 0 : end - start, .flag = r->is_full);
-	if (kern()->has_tlb_gen)
+	r->new_gen = TLB_GENERATION_INVALID;
+	if (kern()->has_tlb_gen && !flush_is_own())
 		/* A full barrier; pairs with switch_mm. */
 		r->new_gen = atomic_add_return(&mm->tlb_gen, 1);
 	else if (!kern()->flush_is_unordered && !(f && f->shoot))
@@ -262,19 +301,18 @@ static void begin_req(struct flush_req *r, struct mm *mm, u64 start, u64 end,
 
 void flush_tlb_later(const struct flush_batch *b, struct flush_req *r, u64 *to)
 {
-	u64 *mine = &mms()->targets[this_cpu->id * WORDS];
+	u64 *mine = flush_targets();
 	enum cycle_cat cat = cat_enter(CYC_FLUSH);
 
 	COUNT(TLB_FLUSH, 1);
 	begin_req(r, b->mm, b->start, b->end, b->order, false, false, b->op);
 	(void)targets(r, b->mm->cpumask, mine);
-	if (is_in(b->mm->cpumask, this_cpu->id))
+	if (flush_has(b->mm->cpumask, this_cpu->id))
 		flush_func(r);
 	/* All at once: who finds its bit there takes it away. */
 	step(to, true, cost_of(COST_PTE_SCAN));
-	touch(mine, true);
 	memcpy(to, mine, WORDS * sizeof(*to));
-	memset(mine, 0, WORDS * sizeof(*mine));
+	flush_targets_done();
 	PROBE(.what = PROBE_FLUSH_END);
 	cat_leave(cat);
 }

@@ -21,7 +21,8 @@ static struct tlb_batch *mine(void)
 /* If no other CPU may hold the entry there is nothing to save. */
 bool should_defer_flush(struct mm *mm)
 {
-	return kern()->reclaim_batches && mm_has_other_cpus(mm);
+	return kern()->reclaim_batches && !flush_is_own() &&
+	       mm_has_other_cpus(mm);
 }
 
 /* ---- the debt -------------------------------------------------------------------- */
@@ -99,7 +100,9 @@ void set_tlb_ubc_flush_pending(struct mm *mm, u64 vpn, bool is_dirty)
 {
 	struct tlb_batch *b = mine();
 
-	if (kern()->batch_broadcasts)
+	if (mms()->flush->batch_start)
+		mms()->flush->batch_start(mm, vpn);
+	else if (kern()->batch_broadcasts)
 		start_broadcast(mm, vpn);
 	else if (kern()->has_tlb_gen)
 		(void)atomic_add_return(&mm->tlb_gen, 1);
@@ -121,7 +124,7 @@ void try_to_unmap_flush(void)
 	if (!b->is_required)
 		return;
 	NOTE("flush what reclaim unmapped");
-	if (kern()->batch_broadcasts)
+	if (kern()->batch_broadcasts || mms()->flush->batch_start)
 		cpu_broadcast_sync();
 	else if (kern()->batch_flushes)
 		flush_tlb_batch(b->cpumask);

@@ -32,6 +32,13 @@ static void shoot(struct flush_req *r)
 	cpu_broadcast_sync();
 }
 
+/* arch_tlbbatch_add_pending of 6.15; TLBSYNC at the end. */
+static void batch_start(struct mm *mm, u64 vpn)
+{
+	smp_mb();
+	cpu_broadcast(inval_op_find("INVLPGB VA+PCID"), mm_pcid(mm), vpn, 1, 0);
+}
+
 static bool can_run(const struct machine *m, struct err *e)
 {
 	if (machine_has(m, FEATURE_INVLPGB, e))
@@ -61,6 +68,8 @@ const struct flush_ops flush_invlpgb = {
 	.unlock = nothing,
 	.finish = finish,
 	.shoot = shoot,
+	.has_broadcasts = true,
+	.batch_start = batch_start,
 	.has_global_asids = true,
 	.can_run = can_run,
 };

@@ -2,13 +2,15 @@
 
 #include "mm/flush.h"
 
-extern const struct flush_ops flush_deferred, flush_range, flush_page,
-	flush_full, flush_tlbi, flush_invlpgb, flush_latr, flush_latr_early;
+#define FLUSH_STRATEGY(name) extern const struct flush_ops flush_##name;
+#include "mm/flush/registry.def"
+#undef FLUSH_STRATEGY
 
-/* The order of `tlbemu list flush`; the first is what Linux does. */
 const struct flush_ops *const flush_strategies[] = {
-	&flush_deferred, &flush_range, &flush_page, &flush_full,
-	&flush_tlbi, &flush_invlpgb, &flush_latr, &flush_latr_early, NULL
+#define FLUSH_STRATEGY(name) &flush_##name,
+#include "mm/flush/registry.def"
+#undef FLUSH_STRATEGY
+	NULL
 };
 
 const struct flush_ops *flush_find(const char *name)
@@ -59,6 +61,15 @@ void flush_batch_freed(struct flush_batch *b, u64 vpn, u32 level)
 	if (order < b->order)
 		b->order = order;
 	b->freed_tables = true;
+}
+
+void flush_batch_wait(struct flush_batch *b)
+{
+}
+
+void flush_batch_end(struct flush_batch *b)
+{
+	flush_batch_flush(b, false);
 }
 
 void flush_batch_flush(struct flush_batch *b, bool is_full)

@@ -27,6 +27,14 @@ static void shoot(struct flush_req *r)
 	cpu_broadcast_sync();
 }
 
+/* 6.6: a page that reclaim or migration unmaps is on its way at once; who needs
+ * all of them gone waits once. */
+static void batch_start(struct mm *mm, u64 vpn)
+{
+	smp_mb();
+	cpu_broadcast(inval_op_find("TLBI VALE1IS"), mm_pcid(mm), vpn, 1, 0);
+}
+
 static bool can_run(const struct machine *m, struct err *e)
 {
 	if (m->arch == ARCH_ARM)
@@ -58,6 +66,8 @@ const struct flush_ops flush_tlbi = {
 	.unlock = nothing,
 	.finish = finish,
 	.shoot = shoot,
+	.has_broadcasts = true,
+	.batch_start = batch_start,
 	.ceiling = 511,
 	.can_run = can_run,
 	.has_global_asids = true,
