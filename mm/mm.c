@@ -174,8 +174,6 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 				     sys->nr_cpus * sizeof(*s->run));
 		rc = s->run ? 0 : -ENOMEM;
 	}
-	if (!rc && s->flush && s->flush->boot)
-		rc = s->flush->boot(sys);
 	sys->os.fault = handle_mm_fault;
 	sys->os.user_tick = user_tick;
 	if (!rc)
