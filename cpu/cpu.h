@@ -143,6 +143,9 @@ struct os_ops {
 	bool (*may_use)(u32 cpu, u64 vpn);
 	/* Between two accesses of a user program: the timer tick's work. */
 	void (*user_tick)(void);
+	/* Timed: somebody stored to @obj what may end a wait. No steps in here.
+	 * NULL: all who wait are CPUs. */
+	void (*woken)(const void *obj);
 };
 
 struct driver {
@@ -155,6 +158,8 @@ struct driver {
 		     const void *arg, u64 cycles);
 	/* @obj changed in a way that may end a wait. */
 	void (*wake)(const void *obj);
+	/* Nothing to do here until @until but to take interrupts. Timed only. */
+	void (*delay)(u64 until);
 	/* The step also reads (or changes) @obj. */
 	void (*touch)(const void *obj, bool is_write);
 	/* Hardware picks one of @n. */

@@ -120,15 +120,19 @@ static void *first_frame(u8 *top, void (*entry)(void *), void *arg)
 }
 #endif
 
-static void (*asan_entry)(void *);
+/* At the far end of its stack, where a program that fits never comes. */
+struct beginning {
+	void (*entry)(void *arg);
+	void *arg;
+};
 
 /* The sanitizer must hear of the arrival before user code runs. */
 static void enter(void *arg)
 {
-	void (*entry)(void *) = asan_entry;
+	const struct beginning *b = arg;
 
 	ARRIVED();
-	entry(arg);
+	b->entry(b->arg);
 	abort();
 }
 
@@ -137,12 +141,11 @@ void fiber_init(struct fiber *f, void *stack, size_t bytes,
 {
 	u8 *top = (u8 *)(((uintptr_t)stack + bytes) & ~(uintptr_t)15);
 
-	assert(!asan_entry || asan_entry == entry);     /* one entry a program */
-	asan_entry = entry;
+	*(struct beginning *)stack = (struct beginning){ entry, arg };
 	f->stack = stack;
 	f->stack_bytes = (size_t)(top - (u8 *)stack);
 	f->uctx = NULL;
-	f->sp = first_frame(top, enter, arg);
+	f->sp = first_frame(top, enter, stack);
 }
 
 void fiber_switch(struct fiber *from, struct fiber *to)

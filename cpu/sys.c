@@ -21,10 +21,12 @@ static int memory_create(struct sys *sys, const struct sys_config *cfg)
 
 	mem->paging = cfg->paging;
 	mem->lines_per_frame = cfg->lines_per_frame;
-	mem->nr_frames = 0;
-	for (u32 n = 0; n < cfg->m->nr_nodes; n++)
-		mem->nr_frames += per_node ? per_node
-			: cfg->m->node_bytes[n] >> PAGE_SHIFT;
+	/* Nodes of one size, the largest's: what a smaller one lacks is never
+	 * given out. */
+	for (u32 n = 0; n < cfg->m->nr_nodes && !cfg->frames_per_node; n++)
+		if (cfg->m->node_bytes[n] >> PAGE_SHIFT > per_node)
+			per_node = cfg->m->node_bytes[n] >> PAGE_SHIFT;
+	mem->nr_frames = per_node * cfg->m->nr_nodes;
 	/* Host pointers, the same in every state: not part of a state's key.
 	 * What they point to is. */
 	mem->table = arena_alloc(&sys->arena, mem->nr_frames * sizeof(u64 *));

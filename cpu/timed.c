@@ -398,10 +398,34 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 	c->cat = was;
 }
 
+/* Interrupts that come wake it earlier, as one that waits (timed_ipi_posted). */
+static void timed_delay(u64 until)
+{
+	struct cpu *c = this_cpu;
+	struct sched_cpu *sc = sc_of(c);
+
+	while (c->now < until) {
+		u64 from = c->now, at = c->s->irq_off ? UINT64_MAX : c->irq_at;
+
+		if (c->bcast_at < at)
+			at = c->bcast_at;
+		sc->is_waiting = true;
+		c->now = at < until ? at > from ? at : from : until;
+		heap_push(c);
+		go(&c->fiber);
+		sc->is_waiting = false;
+		c->cycles[c->cat] += c->now - from;
+		catch_up(c);
+	}
+}
+
 static void timed_wake(const void *obj)
 {
 	struct sched_cpu *sc, *next;
 	u64 t = this_cpu->now;
+
+	if (unlikely(T.sys->os.woken != NULL))
+		T.sys->os.woken(obj);
 
 	for (sc = T.waitq[bucket(obj)]; sc; sc = next) {
 		struct cpu *c = sc->cpu;
@@ -519,6 +543,7 @@ int timed_install(struct sys *sys)
 	sys->drv = (struct driver){
 		.step = timed_step,
 		.wait = timed_wait,
+		.delay = timed_delay,
 		.wake = timed_wake,
 		.touch = timed_touch,
 		.choose = timed_choose,

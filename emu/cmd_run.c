@@ -135,7 +135,7 @@ static void cpus_table(struct emit *em, const struct timed_result *r)
 	emit_table(em, &(struct emit_table){
 		.name = "cpus", .title = "\n cycles by thread",
 		.cols = cols, .nr_cols = ARRAY_LEN(cols) });
-	for (u32 t = 0; t < r->nr_threads; t++) {
+	for (u32 t = 0; t < r->nr_rows; t++) {
 		emit_u64(em, t);
 		emit_u64(em, r->cpu[t].cpu);
 		emit_u64(em, r->cpu[t].node);

@@ -15,6 +15,8 @@
 
 static const char *const placement_names[] = { "spread", "pack", NULL };
 
+static const char *const sched_names[] = { "pinned", "fair", NULL };
+
 static const char *const frames_names[] = { "in-order", "aligned", NULL };
 
 /* ORDER caches_mode, ORDER ept_mode */
@@ -75,6 +77,7 @@ const struct opt timed_opts[] = {
 		  "touched in order of address, aligned in blocks of 16 as the "
 		  "pages are, so that TLBs that coalesce may",
 	  FIELD(frames, "kernel") },
+#include "emu/timed_numa.inc"
 	{ .name = "scan-period", .kind = OPT_TIME_NS, .def = "0",
 	  .max = 1000000000000ull, .unit = "ns",
 	  .help = "time between two NUMA scans of a thread; 0: no scanning",
@@ -82,7 +85,7 @@ const struct opt timed_opts[] = {
 	{ .name = "tick", .kind = OPT_TIME_NS, .def = "1ms",
 	  .min = 1000, .max = 1000000000ull, .unit = "ns",
 	  .help = "time between two of the scheduler's ticks on a CPU: when "
-		  "flush strategies that put flushes off come to do them",
+		  "--sched fair preempts and balances, and flush strategies that put flushes off come to do them",
 	  FIELD(tick_ns, "kernel") },
 	{ .name = "scan-size", .kind = OPT_SIZE, .def = "256M", .min = 4096,
 	  .unit = "bytes", .help = "address space per NUMA scan",
@@ -130,13 +133,15 @@ static u64 host_ns(void)
 
 /* ---- the machine ------------------------------------------------------------ */
 
+/* Every node has the numbers of the largest. */
 static u64 nr_frames(const struct machine *m)
 {
-	u64 n = 0;
+	u64 most = 0;
 
 	for (u32 i = 0; i < m->nr_nodes; i++)
-		n += m->node_bytes[i] >> PAGE_SHIFT;
-	return n;
+		if (m->node_bytes[i] >> PAGE_SHIFT > most)
+			most = m->node_bytes[i] >> PAGE_SHIFT;
+	return most * m->nr_nodes;
 }
 
 /* Address space only; what is not touched costs nothing. */
@@ -157,6 +162,13 @@ static bool has_caches(const struct machine *m)
 		if (m->cache[i].bytes)
 			return true;
 	return false;
+}
+
+/* Threads may change CPUs, or wait for one. */
+static bool is_scheduled(const struct timed_cfg *cfg)
+{
+	return cfg->sched == SCHED_FAIR || cfg->numactl.physcpubind ||
+		cfg->numactl.cpunodebind;
 }
 
 static int boot(const struct timed_point *p, const struct machine *m,
@@ -215,6 +227,8 @@ static int boot(const struct timed_point *p, const struct machine *m,
 	rc = timed_install(*out);
 	if (!rc)
 		rc = mm_boot(*out, &mc);
+	if (!rc && is_scheduled(cfg))
+		rc = sched_boot(&(struct sched_config){ .tick_ns = cfg->tick_ns });
 	if (rc) {
 		mm_shutdown(*out);
 		timed_remove(*out);
@@ -254,6 +268,16 @@ static void place(const struct sys *sys, int how, u32 *cpu_of)
 		cpu_of[i] = i;
 	if (how == PLACE_SPREAD)
 		place_spread(sys, cpu_of);
+}
+
+/* What numactl says of the program. */
+static int bind(const struct timed_cfg *cfg, const struct sys *sys,
+		struct wl *w, struct err *e)
+{
+	int rc = numactl_cpus(&cfg->numactl, sys->m, sys->nr_cpus, &w->allowed,
+			      &w->is_bound, e);
+
+	return rc ? rc : numactl_policy(&cfg->numactl, sys->m, &w->mpol, e);
 }
 
 /* ---- results ----------------------------------------------------------------- */
@@ -423,8 +447,10 @@ static void gather(struct sys *sys, const struct wl *w, struct timed_result *r)
 	r->is_checked = sys->is_checked;
 	snprintf(r->profile, sizeof(r->profile), "%s", sys->m->name);
 	snprintf(r->topology, sizeof(r->topology), "%s", sys->m->topology);
-	for (u32 i = 0; i < w->nr_threads; i++) {
-		const struct cpu *c = &sys->cpu[w->cpu_of[i]];
+	r->nr_rows = sched_is_on() ? sys->nr_cpus : w->nr_threads;
+	for (u32 i = 0; i < r->nr_rows; i++) {
+		const struct cpu *c = &sys->cpu[sched_is_on() ? i
+							      : w->cpu_of[i]];
 
 		r->cpu[i].cpu = c->id;
 		r->cpu[i].node = c->node;
@@ -467,6 +493,8 @@ static int run(struct sys *sys, const struct timed_point *p, struct wl *w,
 
 	if (rc < 0)
 		return rc;
+	if (sched_is_on() && sched_begin())
+		return err_set(e, -ENOMEM, "out of memory");
 	start_clocks(sys);
 	progress_start(&s.p, p->progress, w->workload->name, w->unit, w->total);
 	rc = timed_run(sys, show, &s, NULL);
@@ -496,11 +524,14 @@ int timed_point_run_on(const struct timed_point *p, const struct machine *m,
 
 	if (rc)
 		return rc;
-	w.cpu_of = calloc(sys->nr_cpus, sizeof(*w.cpu_of));
-	w.thread = calloc(sys->nr_cpus, sizeof(*w.thread));
+	w.max_threads = sched_is_on() ? WL_MAX_THREADS : sys->nr_cpus;
+	w.cpu_of = calloc(w.max_threads, sizeof(*w.cpu_of));
+	w.thread = calloc(w.max_threads, sizeof(*w.thread));
 	if (w.cpu_of && w.thread) {
 		place(sys, p->cfg->placement, w.cpu_of);
-		rc = run(sys, p, &w, e);
+		rc = bind(p->cfg, sys, &w, e);
+		if (!rc)
+			rc = run(sys, p, &w, e);
 		if (!rc) {
 			gather(sys, &w, r);
 			sde_retire(&r->count, r->elapsed_cycles, r->cycles);
@@ -510,6 +541,7 @@ int timed_point_run_on(const struct timed_point *p, const struct machine *m,
 	} else {
 		rc = err_set(e, -ENOMEM, "out of memory");
 	}
+	sched_shutdown();
 	free(w.cpu_of);
 	free(w.thread);
 	mm_shutdown(sys);

@@ -14,11 +14,15 @@
 #include "base/progress.h"
 #include "cpu/cpu.h"
 #include "mm/flush.h"
+#include "emu/numactl.h"
 #include "mm/oracle.h"
 #include "workloads/workload.h"
 
 /* ORDER placement_names */
 enum placement { PLACE_SPREAD, PLACE_PACK };
+
+/* ORDER sched_names */
+enum sched_how { SCHED_PINNED, SCHED_FAIR };
 
 /* ORDER frames_names */
 enum frame_order { FRAMES_IN_ORDER, FRAMES_ALIGNED };
@@ -36,6 +40,8 @@ struct timed_cfg {
 	bool thp;
 	int frames;             /* enum frame_order                           */
 	bool check;
+	int sched;              /* enum sched_how                             */
+	struct numactl_cfg numactl;
 };
 
 extern const struct opt timed_opts[];
@@ -70,7 +76,8 @@ struct timed_result {
 	bool is_checked;
 	struct window_stat window;
 	char profile[64], topology[256];
-	/* Per CPU that ran a thread. */
+	/* Per CPU that ran a thread; under the scheduler, of all CPUs. */
+	u32 nr_rows;
 	struct {
 		u32 cpu, node;
 		u64 done_at;

@@ -49,9 +49,7 @@ static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
 
 	if (!p)
 		return -ENOMEM;
-	page = alloc_page_for(this_cpu->node, order, vpn);
-	for (u32 n = 0; !page && n < the_sys->m->nr_nodes; n++)
-		page = alloc_page(n, order);
+	page = alloc_user_page(order, vpn);
 	if (!page)
 		return -ENOMEM;
 	zero_page(page);

@@ -7,6 +7,7 @@
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
+#include "mm/sched.h"
 #include "mm/switch.h"
 #include "mm/truth.h"
 
@@ -21,9 +22,12 @@ void timer_tick(void)
 
 static void user_tick(void)
 {
-	struct thread *t = current();
+	struct thread *t;
 	u64 due;
 
+	if (current()->sched)
+		(void)sched_tick();
+	t = current();
 	if (mms()->tick_cycles && this_cpu->now >= t->tick_stamp) {
 		t->tick_stamp = this_cpu->now + mms()->tick_cycles;
 		timer_tick();
@@ -77,8 +81,13 @@ static int boot_memory(struct mm_state *s, struct sys *sys)
 		return -ENOMEM;
 	for (u32 n = 0; n < nr_nodes; n++) {
 		/* pfn 0 means none. */
-		s->node[n].next = n ? n * s->frames_per_node : 1;
-		s->node[n].end = (n + 1) * s->frames_per_node;
+		u64 first = n * s->frames_per_node;
+		u64 size = sys->m->node_bytes[n] >> PAGE_SHIFT;
+
+		if (sys->is_explored || size > s->frames_per_node)
+			size = s->frames_per_node;
+		s->node[n].next = n ? first : 1;
+		s->node[n].end = first + size;
 	}
 	return 0;
 }

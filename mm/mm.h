@@ -14,9 +14,11 @@
 #include "cpu/step.h"
 #include "mm/flush_op.h"
 #include "mm/kernel.h"
+#include "mm/mempolicy.h"
 
 struct flush_ops;
 struct address_space;
+struct sched_task;
 
 /* One per 4 KiB frame, as vmemmap. Of a huge page only the first is used. */
 struct page {
@@ -134,6 +136,8 @@ struct thread {
 	u64 scan_stamp;         /* cycles: when the scanner is next due       */
 	u64 tick_stamp;         /* cycles: the same of the scheduler          */
 	u64 arg;
+	struct sched_task *sched;       /* NULL: its CPU is its own (sched.h) */
+	struct mempolicy mpol;
 };
 
 static inline struct thread *current(void)

@@ -15,8 +15,15 @@ u32 alloc_table(u32 node)
 {
 	size_t bytes = paging_entries(&the_sys->mem.paging) * sizeof(u64);
 	struct page *p = alloc_page(node, 0);
-	u64 **entries;
+	u64 **entries, left = ~(1ull << node % 64);
+	int n;
 
+	/* Explored stages end where their node does. */
+	while (!p && !the_sys->is_explored &&
+	       (n = nearest_node(node, left)) >= 0) {
+		p = alloc_page((u32)n, 0);
+		left &= ~(1ull << n);
+	}
 	if (!p)
 		return 0;
 	/* A frame that was a table once keeps the room for it. */

@@ -2,6 +2,7 @@
  * one loaded. Reads next to switch_mm_irqs_off() and enter_lazy_tlb(). */
 #include "mm/flush.h"
 #include "mm/oracle.h"
+#include "mm/sched.h"
 #include "mm/switch.h"
 
 static struct tlb_state *me(void)
@@ -369,6 +370,10 @@ void thread_sleep(const u32 *word, u32 value)
 	struct mm *mm = current()->mm;
 	enum cycle_cat cat;
 
+	if (current()->sched) {
+		sched_sleep(word, value);
+		return;
+	}
 	if (READ_ONCE(*word) != value)
 		return;
 	enter_lazy_tlb();

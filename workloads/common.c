@@ -26,6 +26,14 @@ int wl_start(struct wl *w, u32 i, struct mm *mm, struct err *e)
 	/* Threads' ticks do not coincide. */
 	th->t.scan_stamp = period + period * i / the_sys->nr_cpus;
 	th->t.tick_stamp = tick + tick * i / the_sys->nr_cpus;
+	th->t.mpol = w->mpol;
+	if (sched_is_on()) {
+		if (sched_add(&th->t, w->is_bound ? &w->allowed : NULL))
+			return err_set(e, -ENOMEM, "out of memory");
+		mm->nr_threads++;
+		w->cpu_of[i] = th->t.task.cpu;
+		return 0;
+	}
 	if (sys_start(&th->t.task))
 		return err_set(e, -ENOMEM, "out of memory");
 	mm_load(mm, th->t.task.cpu);
@@ -36,10 +44,14 @@ int wl_thread_count(struct wl *w, u32 otherwise, struct err *e)
 {
 	if (!w->nr_threads)
 		w->nr_threads = otherwise;
-	if (w->nr_threads > the_sys->nr_cpus)
+	if (w->nr_threads > w->max_threads && sched_is_on())
+		return err_set(e, -EINVAL, "%u threads, at most %u are modelled "
+			       "(--threads)", w->nr_threads, w->max_threads);
+	if (w->nr_threads > w->max_threads)
 		return err_set(e, -EINVAL, "%u threads, but the machine has %u "
 			       "CPU%s and each runs one thread (--threads, "
-			       "--machine)", w->nr_threads, the_sys->nr_cpus,
+			       "--machine, --sched)", w->nr_threads,
+			       the_sys->nr_cpus,
 			       the_sys->nr_cpus > 1 ? "s" : "");
 	return (int)w->nr_threads;
 }
@@ -58,6 +70,8 @@ int wl_populate(struct wl *w, u32 i, u64 vpn, u64 nr_pages, struct err *e)
 	int rc = 0;
 
 	this_cpu = &the_sys->cpu[w->cpu_of[i]];
+	if (sched_is_on())
+		sched_visit(&w->thread[i].t);
 	for (u64 p = 0; p < nr_pages && !rc; p++) {
 		struct run r = {
 			.va = (vpn + p) << PAGE_SHIFT, .count = 1, .bytes = 8,

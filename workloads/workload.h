@@ -16,8 +16,12 @@
 #include "base/opt.h"
 #include "base/rng.h"
 #include "mm/mm.h"
+#include "mm/sched.h"
 
 struct workload;
+
+/* Under the scheduler; else there are as many as CPUs. */
+#define WL_MAX_THREADS 4096u
 
 struct wl_thread {
 	struct thread t;        /* first: what current() finds                */
@@ -33,8 +37,13 @@ struct wl {
 	u64 seed;
 	u32 nr_threads;         /* what the user asked for, 0: the workload
 				 * decides in setup()                        */
-	u32 *cpu_of;            /* [nr_cpus] the CPU of thread i              */
-	struct wl_thread *thread;       /* [nr_cpus]                          */
+	u32 max_threads;
+	u32 *cpu_of;            /* [max_threads] the CPU of thread i; under the
+				 * scheduler, where it begins                 */
+	struct wl_thread *thread;       /* [max_threads]                      */
+	struct cpuset allowed;  /* CPUs of all threads, if is_bound           */
+	bool is_bound;
+	struct mempolicy mpol;  /* each thread's, to begin with               */
 	void *priv;             /* the workload's own, freed in teardown()    */
 
 	/* For progress: units done by all threads, of a total if known. */
