@@ -245,6 +245,7 @@ static bool walk_now(struct cpu *c, u64 vpn, enum tlb_use use, struct pending *p
 	u64 before = c->cycles[CYC_WALK];
 	bool ok;
 
+	walk_prefetch_host(c->soon);
 	count[CTR_WALK_BEGUN_LOAD]++;
 	step(&the_sys->mem.table[c->s->root], false, 0);
 	ok = walk_timed(vpn, use, &c->walked, &cycles);
@@ -270,12 +271,11 @@ static bool walk_now(struct cpu *c, u64 vpn, enum tlb_use use, struct pending *p
 /* The first access of a run, or of what is left of one; the memo was asked, or
  * is not worth it.
  * Return: 0 with *out usable for the rest of the run, or the fault's error. */
-static int translate_slow(u64 vpn, enum tlb_use use, struct tlb_entry **out,
-			  struct pending *p)
+static inline int translate_slow(struct cpu *c, u64 vpn, enum tlb_use use,
+				 struct tlb_entry **out, struct pending *p)
 {
 	const bool is_write = use == TLB_STORE;
 	const u32 want = wanted(use);
-	struct cpu *c = this_cpu;
 
 	for (;;) {
 		enum tlb_level level = tlb_array_access_scan(c->tlb, use,
@@ -357,15 +357,13 @@ static void data_access(struct cpu *c, const struct run *r, u32 i,
 }
 
 /* One run, cut where an interrupt or another CPU must come first, so that it
- * equals feeding its accesses one by one. */
-static int run_one(const struct run *r)
+ * equals feeding its accesses one by one. @is_watched: its accesses go to the
+ * data caches, or somebody wants to see them. */
+static inline __attribute__((always_inline)) int
+run_one(struct cpu *c, const struct run *r, u64 per, bool is_watched)
 {
-	struct cpu *c = this_cpu;
-	const u64 per = cost_of(COST_ACCESS);
 	const u64 vpn = r->va >> PAGE_SHIFT;
 	const enum tlb_use use = use_of(r);
-	const bool is_cached = the_sys->walk.caches == CACHES_FULL &&
-			       use != TLB_FETCH;
 	u32 left = r->count;
 
 	while (left) {
@@ -376,10 +374,11 @@ static int run_one(const struct run *r)
 
 		if (unlikely(c->now >= c->run_until))
 			the_sys->drv.wait(NULL, NULL, NULL, 0);
-		rc = translate_slow(vpn, use, &e, &p);
-		if (rc)
+		rc = translate_slow(c, vpn, use, &e, &p);
+		if (unlikely(rc))
 			return rc;
-		if (is_cached) {
+		if (is_watched && the_sys->walk.caches == CACHES_FULL &&
+		    use != TLB_FETCH) {
 			data_access(c, r, r->count - left, e, use, &p);
 			n = same_lines(r, r->count - left, left);
 		}
@@ -389,7 +388,7 @@ static int run_one(const struct run *r)
 			if (n > room)
 				n = room;
 		}
-		if (unlikely(the_sys->os.used != NULL))
+		if (is_watched && the_sys->os.used != NULL)
 			the_sys->os.used(e, vpn, use == TLB_STORE, (u32)n);
 		if (unlikely(p.done > c->now))
 			cpu_issued(c, &p);
@@ -418,13 +417,25 @@ static inline void add_tally(struct cpu *c, struct tally *t)
 	t->runs = t->accesses = 0;
 }
 
+/* Walks come in a row, and the host waits for what they read: each tells it what
+ * the walk of so many runs later would need. */
+#define LOOK_AHEAD 4
+
+static inline void look_ahead(struct cpu *c, const struct run *r,
+			      const struct run *end)
+{
+	c->soon = r[end - r > LOOK_AHEAD ? LOOK_AHEAD : 0].va >> PAGE_SHIFT;
+}
+
 /* Somebody wants to see the accesses. */
 static int run_singly(const struct run *runs, size_t n)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < n && !rc; i++)
-		rc = run_one(&runs[i]);
+	for (const struct run *r = runs, *end = runs + n; r < end && !rc; r++) {
+		look_ahead(this_cpu, r, end);
+		rc = run_one(this_cpu, r, cost_of(COST_ACCESS), true);
+	}
 	return rc;
 }
 
@@ -459,9 +470,11 @@ int cpu_run_many(const struct run *runs, size_t n)
 			*lookups_of(c, use) += r->count;
 			continue;
 		}
-		add_tally(c, &t);
-		rc = run_one(r);
-		if (rc)
+		if (t.runs)
+			add_tally(c, &t);
+		look_ahead(c, r, end);
+		rc = run_one(c, r, per, false);
+		if (unlikely(rc))
 			return rc;
 		t.now = c->now;
 		until = c->run_until;

@@ -110,6 +110,8 @@ struct cpu {
 	struct core *core;
 	struct tlb_array *tlb;
 	struct tlb_entry walked;        /* what its last walk found           */
+	u64 soon;               /* a vpn that may be walked for soon: a hint to
+				 * the host, no more                          */
 	struct pending *pending;        /* [mlp] in no order                  */
 	u32 nr_pending, mlp;
 	void *sched;            /* timed.c's own                              */

@@ -190,6 +190,27 @@ static bool fault_at(struct tlb_entry *e, u64 vpn, bool gives_fault)
 	return false;
 }
 
+void walk_prefetch_host(u64 vpn)
+{
+	const struct memory *mem = &the_sys->mem;
+	u64 frame = this_cpu->s->root;
+	u32 index;
+
+	for (u32 level = mem->paging.levels - 1; level; level--) {
+		u64 pte = mem->table[frame][paging_index(&mem->paging, vpn,
+							 level)];
+
+		frame = pte_pfn(pte);
+		if ((pte & (PTE_P | PTE_PS)) != PTE_P || !mem->table[frame])
+			return;
+	}
+	index = paging_index(&mem->paging, vpn, 0);
+	__builtin_prefetch(&mem->table[frame][index]);
+	if (the_sys->caches)
+		caches_prefetch_host(the_sys->caches, this_cpu->id,
+				     caches_line(frame, index * sizeof(u64)));
+}
+
 bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 {
 	const struct memory *mem = &the_sys->mem;

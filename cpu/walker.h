@@ -33,6 +33,10 @@ bool walk_explored(u64 vpn, bool is_write, const struct tlb_entry *from,
  * TLB_FAULTS if *@e may be cached as an entry that gives a fault, else 0. */
 bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles);
 
+/* walk_prefetch_host - the host's memory that a walk for @vpn will read last, if
+ * it is for a 4K page; nothing modelled changes. */
+void walk_prefetch_host(u64 vpn);
+
 /* walk_verdict - what the tables say to an access now; nothing changes, nothing
  * is charged. */
 enum walk_verdict {

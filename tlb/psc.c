@@ -37,6 +37,9 @@ struct level {
 	u32 nr_live;
 	u64 missed;             /* the tag that the last lookup did not find,
 				 * if nothing was filled since; 0: none       */
+	u64 last;               /* the tag used last, in last_slot: the youngest
+				 * of its set. 0: none                        */
+	u16 last_slot;
 };
 
 struct psc {
@@ -132,6 +135,8 @@ static void drop(struct level *l, u16 i)
 	struct set *set = set_of(l, l->slot[i].tag);
 
 	unchain(l, i);
+	if (l->last == l->slot[i].tag)
+		l->last = 0;
 	l->slot[i].tag = 0;
 	l->nr_live--;
 	make_oldest(l, set, i);
@@ -210,66 +215,86 @@ void psc_destroy(struct psc *p)
 
 /* ---- use ------------------------------------------------------------------------- */
 
+static inline void use(struct level *l, struct set *set, u64 tag, u16 i)
+{
+	l->last = tag;
+	l->last_slot = i;
+	make_youngest(l, set, i);
+}
+
+/* The slot that has @tag, the youngest of its set now; or NONE. */
+static inline u16 look(struct level *l, u64 tag)
+{
+	u16 i;
+
+	if (l->last == tag)
+		return l->last_slot;
+	i = find(l, tag);
+	if (i == NONE)
+		l->missed = tag;
+	else
+		use(l, set_of(l, tag), tag, i);
+	return i;
+}
+
 bool psc_lookup(struct psc *p, u32 space, u64 vpn, struct psc_hit *hit)
 {
-	for (u32 i = 1; i <= p->top; i++) {
-		struct level *l = &p->level[i];
-		struct slot *s;
-		u64 tag;
-		u16 at;
+	for (struct level *l = &p->level[1]; l <= &p->level[p->top]; l++) {
+		const struct slot *s;
+		u16 i;
 
 		if (!l->nr_live)
 			continue;
-		tag = tag_of(l, space, vpn);
-		at = find(l, tag);
-		if (at == NONE) {
-			l->missed = tag;
+		i = look(l, tag_of(l, space, vpn));
+		if (i == NONE)
 			continue;
-		}
-		s = &l->slot[at];
-		hit->level = i;
+		s = &l->slot[i];
+		hit->level = (u32)(l - p->level);
 		hit->table = s->table;
 		hit->rights = s->rights;
-		if (s->younger != NONE)
-			make_youngest(l, set_of(l, tag), at);
 		return true;
 	}
 	return false;
+}
+
+/* @tag takes the oldest slot of its set, unless it has one. */
+static u16 put(struct level *l, u64 tag)
+{
+	struct set *set = set_of(l, tag);
+	u16 i = NONE, *head;
+
+	if (l->missed != tag)
+		i = find(l, tag);
+	l->missed = 0;
+	if (i == NONE) {
+		i = set->oldest;
+		if (l->slot[i].tag)
+			unchain(l, i);
+		else
+			l->nr_live++;
+		head = head_of(l, tag);
+		l->slot[i].tag = tag;
+		l->slot[i].chain = *head;
+		*head = i;
+	}
+	use(l, set, tag, i);
+	return i;
 }
 
 void psc_fill(struct psc *p, u32 space, u64 vpn, u32 level, u64 table,
 	      u64 rights)
 {
 	struct level *l = &p->level[level];
-	struct set *set;
 	struct slot *s;
 	u64 tag;
-	u16 i = NONE, *head;
 
 	assert(level && level < PSC_MAX_LEVELS && space < MAX_SPACE);
 	if (!l->nr_ways)
 		return;
 	tag = tag_of(l, space, vpn);
-	set = set_of(l, tag);
-	if (l->missed != tag)
-		i = find(l, tag);
-	l->missed = 0;
-	if (i == NONE) {
-		i = set->oldest;
-		s = &l->slot[i];
-		if (s->tag)
-			unchain(l, i);
-		else
-			l->nr_live++;
-		head = head_of(l, tag);
-		s->tag = tag;
-		s->chain = *head;
-		*head = i;
-	}
-	s = &l->slot[i];
+	s = &l->slot[l->last == tag ? l->last_slot : put(l, tag)];
 	s->table = table;
 	s->rights = rights;
-	make_youngest(l, set, i);
 }
 
 /* ---- invalidation ------------------------------------------------------------------ */
