@@ -118,6 +118,20 @@ static int dram(struct mut *m, const struct calib_tlb *tlb,
 	return 0;
 }
 
+static int streams(struct mut *m, struct calib_memory *out, struct err *e)
+{
+	int rc = 0;
+
+	for (u32 a = 0; a < m->shape.nr_nodes && !rc; a++)
+		for (u32 b = 0; b < m->shape.nr_nodes && !rc; b++) {
+			struct mut_sample s;
+
+			rc = keep(mut_stream(m, a, b, &s, e), &s,
+				  &out->stream[a][b], e);
+		}
+	return rc;
+}
+
 static int transfers(struct mut *m, struct calib_memory *out, struct err *e)
 {
 	for (u32 hop = 1; hop < MUT_NR_HOPS; hop++) {
@@ -155,6 +169,8 @@ int calib_memory(struct mut *m, const struct calib_tlb *tlb,
 		progress(arg, "memory");
 	if (!rc)
 		rc = dram(m, tlb, out, e);
+	if (!rc)
+		rc = streams(m, out, e);
 	if (!rc && progress)
 		progress(arg, "lines between CPUs");
 	return rc ? rc : transfers(m, out, e);

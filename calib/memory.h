@@ -5,7 +5,8 @@
  *           large pages where there are any, so that TLBs do not matter, else
  *           what level 2 of the TLB costs is subtracted. Sizes are not
  *           measured: the machine's shape has them.
- * Memory:   a chase through lines that are in no cache.
+ * Memory:   a chase through lines that are in no cache; bandwidth by one core
+ *           that reads such lines in turn.
  *
  * Units:   cycles. Errors: as mut.h; what a machine cannot do is not found.
  */
@@ -26,6 +27,8 @@ struct calib_memory {
 	struct calib_latency cache[MUT_NR_CACHES];
 	/* [from a CPU of this node][memory of that one] */
 	struct calib_latency dram[MUT_MAX_NODES][MUT_MAX_NODES];
+	/* The same, cycles for each line that one core reads in turn. */
+	struct calib_latency stream[MUT_MAX_NODES][MUT_MAX_NODES];
 	struct calib_latency transfer[MUT_NR_HOPS];
 };
 

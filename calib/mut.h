@@ -141,7 +141,8 @@ struct mut_ops {
 struct mut {
 	const struct mut_ops *ops;
 	struct mut_shape shape;
-	bool ignores_events;            /* calibrate by the clock alone       */
+	bool ignores_events;            /* none is in any sample              */
+	bool by_clock;                  /* what events say does not decide    */
 };
 
 static inline u64 mut_or_1(u64 v)

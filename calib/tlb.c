@@ -600,7 +600,7 @@ static int find_base(struct probe *p)
 	int rc = mut_chase(p->m, &c, &s, p->e);
 
 	p->out->base_cycles[p->size] = s.cycles.median;
-	p->by_events = !rc && !isnan(s.ev[MUT_L1_MISS]);
+	p->by_events = !rc && !p->m->by_clock && !isnan(s.ev[MUT_L1_MISS]);
 	return rc;
 }
 

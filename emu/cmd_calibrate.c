@@ -2,6 +2,7 @@
 #include "emu/cmd_calibrate.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,21 +11,22 @@
 #include "base/opt.h"
 #include "base/outfile.h"
 #include "base/progress.h"
+#include "calib/counted.h"
 #include "cpu/topology.h"
 #include "emu/cmd.h"
+#include "emu/host_join.h"
 #include "emu/host_fit.h"
 #include "emu/host_profile.h"
 #include "emu/mut_emulated.h"
 #include "host/clock.h"
-#include "host/events.h"
 #include "host/native.h"
-#include "host/papi.h"
 
 #define FIXED_STEPS 8u          /* of calib_tlb() and calib_memory()          */
 
 struct cfg {
 	const char *out, *name;
 	u64 request_ns, max_bytes;
+	u32 repeat;
 	int progress;
 	bool help;
 };
@@ -34,7 +36,11 @@ struct cfg {
 static const struct opt opts[] = {
 	{ .name = "name", .kind = OPT_STRING, .def = "host-calibrated",
 	  .metavar = "NAME", .help = "of the profile", FIELD(name, "profile") },
-	{ .name = "time", .kind = OPT_TIME_NS, .def = "40ms", .min = 1000000,
+	{ .name = "repeat", .kind = OPT_U32, .def = "3", .min = 1,
+	  .max = HOST_MAX_RUNS, .unit = "runs",
+	  .help = "of all of it; a number that they do not agree on within "
+		  "10 % is marked unstable", FIELD(repeat, "measuring") },
+	{ .name = "time", .kind = OPT_TIME_NS, .def = "20ms", .min = 1000000,
 	  .max = 10000000000ull, .unit = "ns",
 	  .help = "for the repetitions of one point; there are a few hundred",
 	  FIELD(request_ns, "measuring") },
@@ -103,27 +109,43 @@ static int learn_shape(struct host_profile *p, struct mut_shape *shape,
 	return 0;
 }
 
-/* Which counters there are, or who refuses. */
-static void note_counters(struct host_profile *p)
-{
-	static const char counter[] = "dtlb_load_misses.walk_completed";
-	const struct host_event *ev;
-	struct err e = { "" };
-	int state = 0;
+/* ---- counters -------------------------------------------------------------------- */
 
-	if (papi_ready(&e)) {
-		host_profile_note(p, "by the clock: %.300s", e.text);
-		return;
-	}
-	ev = host_event_for(counter, &state, &e);
-	if (!ev)
-		host_profile_note(p, "by the clock: PAPI has no table of events "
-				  "for this processor");
-	else if (state)
-		host_profile_note(p, "by the clock: %.300s", e.text);
+/* Which events are counted beside the clock, or who refuses. */
+static void note_counters(struct host_profile *p, struct mut *host)
+{
+	struct err e = { "" };
+	char names[512];
+
+	if (mut_native_count(host, &e))
+		host_profile_note(p, "by the clock alone: %.300s", e.text);
 	else
-		host_profile_note(p, "%s can be counted (tlbemu list counters); "
-				  "calibration goes by the clock", ev->native);
+		host_profile_note(p, "by the clock; counted beside it through "
+				  "papi: %s",
+				  mut_native_counts(host, names,
+						    sizeof(names)));
+}
+
+/* What they say of what the clock found. */
+static void note_counted(struct host_profile *p, const struct calib_counted *c)
+{
+	for (u32 size = 0; size < NR_MUT_PAGES; size++)
+		for (u32 level = 0; level < 2; level++)
+			if (!isnan(c->below[size][level]) &&
+			    !isnan(c->above[size][level]))
+				host_profile_note(p, "papi: data TLB level %u, "
+						  "%s: %.4f misses an access "
+						  "through 3/4 of the entries, "
+						  "%.4f through twice as many",
+						  level + 1, size ? "2M" : "4K",
+						  c->below[size][level],
+						  c->above[size][level]);
+	if (isnan(c->walk_cycles))
+		return;
+	p->cost[COST_WALK_LOAD].value = c->walk_cycles;
+	snprintf(p->cost[COST_WALK_LOAD].source,
+		 sizeof(p->cost[COST_WALK_LOAD].source), "papi: cycles of walks "
+		 "by walks; the clock says %.1f", p->tlb.walk.cycles);
 }
 
 /* ---- costs that need no model ----------------------------------------------------------- */
@@ -164,9 +186,32 @@ static void put_memory(struct host_profile *p, u32 nr_nodes)
 			 "reach, all of its walk");
 }
 
+/* Bandwidth by node pair: no number of the profile's, but wanted beside them. */
+static void note_streams(struct host_profile *p, u32 nr_nodes)
+{
+	for (u32 a = 0; a < nr_nodes; a++)
+		for (u32 b = 0; b < nr_nodes; b++) {
+			const struct calib_latency *l = &p->memory.stream[a][b];
+			char how[64];
+
+			if (!l->is_found || !(l->cycles > 0)) {
+				host_profile_note(p, "bandwidth of node %u's "
+						  "memory to node %u was not "
+						  "measured: %.150s", b, a,
+						  l->note);
+				continue;
+			}
+			host_profile_note(p, "node %u's memory to one core of "
+					  "node %u: %.2f GB/s | %s", b, a,
+					  64 * p->hz / l->cycles / 1e9,
+					  host_profile_spread(l->spread, how,
+							      sizeof(how)));
+		}
+}
+
 /* ---- disagreements, and what went on ------------------------------------------------------ */
 
-static void note_arrays(struct host_profile *p)
+static void note_arrays(struct host_profile *p, u32 nr_nodes)
 {
 	for (u32 level = 1; level <= 2; level++)
 		for (u32 size = 0; size < 2; size++) {
@@ -180,6 +225,7 @@ static void note_arrays(struct host_profile *p)
 		}
 	if (*p->tlb.walk.note)
 		host_profile_note(p, "walk caches: %s", p->tlb.walk.note);
+	note_streams(p, nr_nodes);
 	if (p->memory.cache[CACHE_LLC].is_found &&
 	    p->memory.dram[0][0].is_found &&
 	    p->memory.cache[CACHE_LLC].cycles > p->memory.dram[0][0].cycles)
@@ -229,23 +275,61 @@ static int as_machine(const struct host_profile *p, struct machine **m,
 	return rc;
 }
 
+/* ---- one run, and several ------------------------------------------------------------- */
+
 static int measure(struct host_profile *p, struct mut *host, struct shown *s,
 		   struct err *e)
 {
+	struct calib_counted counted;
 	struct machine *m;
 	int rc = calib_tlb(host, &p->tlb, show, s, e);
 
 	if (!rc)
 		rc = calib_memory(host, &p->tlb, &p->memory, show, s, e);
+	if (!rc)
+		rc = calib_counted(host, &p->tlb, &counted, e);
 	if (rc)
 		return rc;
 	put_memory(p, host->shape.nr_nodes);
-	note_arrays(p);
+	note_counted(p, &counted);
+	note_arrays(p, host->shape.nr_nodes);
 	rc = as_machine(p, &m, e);
 	if (rc)
 		return err_prefix(e, rc, "the profile does not load: ");
 	rc = host_fit(p, host, m, show, s, e);
 	machine_destroy(m);
+	return rc;
+}
+
+static int measure_again(const struct cfg *cfg, struct host_profile *p,
+			 struct mut *host, struct shown *s, struct err *e)
+{
+	struct host_profile *run[HOST_MAX_RUNS] = { NULL };
+	int rc = 0;
+
+	for (u32 i = 0; i < cfg->repeat && !rc; i++) {
+		run[i] = malloc(sizeof(*p));
+		if (!run[i]) {
+			rc = err_set(e, -ENOMEM, "out of memory");
+			break;
+		}
+		*run[i] = *p;
+		run[i]->notes[0] = '\0';
+		run[i]->hz = clock_core_hz();
+		rc = measure(run[i], host, s, e);
+	}
+	if (!rc) {
+		char notes[sizeof(p->notes)];
+
+		memcpy(notes, p->notes, sizeof(notes));
+		host_join(p, (const struct host_profile *const *)run,
+			  cfg->repeat);
+		memcpy(p->notes, notes, sizeof(notes));
+		host_join_notes(p, (const struct host_profile *const *)run,
+				cfg->repeat);
+	}
+	for (u32 i = 0; i < cfg->repeat; i++)
+		free(run[i]);
 	return rc;
 }
 
@@ -265,17 +349,34 @@ static int calibrate(const struct cfg *cfg, struct host_profile *p,
 		rc = mut_native_create(&host, &shape, &nc, e);
 	if (rc)
 		return rc;
-	p->hz = host->shape.hz;
-	note_counters(p);
+	note_counters(p, host);
 	disturbance_now(&before);
 	progress_start(&s.p, (enum progress_mode)cfg->progress, "calibrate",
-		       "steps", FIXED_STEPS + host_fit_steps());
-	rc = measure(p, host, &s, e);
+		       "steps", (FIXED_STEPS + host_fit_steps()) * cfg->repeat);
+	rc = measure_again(cfg, p, host, &s, e);
 	progress_end(&s.p);
 	mut_native_destroy(host);
 	if (!rc)
 		note_interference(p, &before);
 	return rc;
+}
+
+/* How many numbers the runs or repetitions do not agree on. */
+static u32 nr_unstable(const struct host_profile *p)
+{
+	u32 n = 0, len;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return 0;
+	host_profile_write(p, f);
+	fclose(f);
+	for (const char *at = text; (at = strstr(at, "unstable")); at += len)
+		len = strlen("unstable"), n++;
+	free(text);
+	return n;
 }
 
 static void print_cycles(const char *what, double cycles, const char *note)
@@ -309,6 +410,7 @@ static void print_summary(const struct host_profile *p, const char *out)
 	print_cycles("memory", p->memory.dram[0][0].cycles,
 		     p->memory.dram[0][0].note);
 	fputs(p->notes, stderr);
+	fprintf(stderr, "%u numbers are marked unstable\n", nr_unstable(p));
 	if (out)
 		fprintf(stderr, "%s: try 'tlbemu validate --machine %s%s'\n", out,
 			strchr(out, '/') ? "" : "./", out);

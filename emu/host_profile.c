@@ -45,22 +45,21 @@ const char *host_profile_source(u32 n, double spread, char *buf, size_t size)
 
 /* ---- lines ------------------------------------------------------------------------ */
 
-/* "key = value | source", continued on indented lines. */
-static void put(FILE *f, const char *key, const char *value, const char *source)
+/* @text (which is cut up) in lines of words that begin with @first, then
+ * @next. */
+static void wrap(FILE *f, char *text, const char *first, const char *next)
 {
-	char text[1024], *word, *save;
+	char *word, *save;
 	size_t col = 0;
 
-	snprintf(text, sizeof(text), "%s = %s%s%s", key, value,
-		 *source ? " | " : "", source);
 	for (word = strtok_r(text, " ", &save); word;
 	     word = strtok_r(NULL, " ", &save)) {
 		size_t len = strlen(word);
 
-		if (col && col + 1 + len > WIDTH) {
-			fputs("\n  ", f);
-			col = 2;
-		} else if (col) {
+		if (!col || col + 1 + len > WIDTH) {
+			fprintf(f, "%s%s", col ? "\n" : "", col ? next : first);
+			col = strlen(col ? next : first);
+		} else {
 			fputc(' ', f);
 			col++;
 		}
@@ -68,6 +67,16 @@ static void put(FILE *f, const char *key, const char *value, const char *source)
 		col += len;
 	}
 	fputc('\n', f);
+}
+
+/* "key = value | source", continued on indented lines. */
+static void put(FILE *f, const char *key, const char *value, const char *source)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%s = %s%s%s", key, value,
+		 *source ? " | " : "", source);
+	wrap(f, text, "", "  ");
 }
 
 static void put_u64(FILE *f, const char *key, u64 value, const char *source)
@@ -93,7 +102,7 @@ static const char *reason(const struct calib_level *l)
 /* What was seen, and what was made of it. */
 static void measured_entries(const struct host_profile *p,
 			     const struct calib_level *l,
-			     const struct cpuid_tlb *told,
+			     const struct cpuid_tlb *told, const char *runs,
 			     struct chosen_array *c)
 {
 	char made[48] = "";
@@ -103,11 +112,11 @@ static void measured_entries(const struct host_profile *p,
 		snprintf(made, sizeof(made), "; rounded to whole sets of %llu",
 			 (unsigned long long)l->ways);
 	snprintf(c->entries_source, sizeof(c->entries_source), "%s: %llu pages "
-		 "fit, %llu do not%s%s", p->tlb.by_events ? "papi" : "clock",
+		 "fit, %llu do not%s%s%s", p->tlb.by_events ? "papi" : "clock",
 		 (unsigned long long)l->fits_at,
 		 (unsigned long long)l->misses_at, made,
 		 !told ? "" : told->entries == l->entries ? ", as CPUID says" :
-		 "; CPUID says otherwise");
+		 "; CPUID says otherwise", runs);
 }
 
 /* CPUID hides the unit of its sizes of level 2. */
@@ -139,7 +148,8 @@ static void told_entries(const struct host_profile *p,
 
 static void choose_entries(const struct host_profile *p,
 			   const struct calib_level *l,
-			   const struct cpuid_tlb *told, struct chosen_array *c)
+			   const struct cpuid_tlb *told, const char *runs,
+			   struct chosen_array *c)
 {
 	bool is_same = l->is_found && told && told->entries == l->entries;
 
@@ -151,7 +161,7 @@ static void choose_entries(const struct host_profile *p,
 	if (l->is_found && (!told || is_same || p->tlb.by_events ||
 			    !is_within((double)l->entries, told->entries,
 				       SMEARED)))
-		measured_entries(p, l, told, c);
+		measured_entries(p, l, told, runs, c);
 	else if (told)
 		told_entries(p, l, told, c);
 }
@@ -197,7 +207,7 @@ void host_profile_choose(const struct host_profile *p, u32 level, u32 size,
 		cpuid_find(&p->cpuid, level, size, &t) ? &t : NULL;
 
 	memset(out, 0, sizeof(*out));
-	choose_entries(p, l, told, out);
+	choose_entries(p, l, told, p->entries_runs[size][level - 1], out);
 	if (!out->entries && size) {
 		/* Nothing told, nothing found: as for 4K pages. */
 		host_profile_choose(p, level, 0, out);
@@ -364,11 +374,12 @@ void host_profile_write(const struct host_profile *p, FILE *f)
 
 	fprintf(f, "; Written by tlbemu calibrate on this host. Sources: clock, "
 		"papi, hwloc, cpuid,\n; assumed; the percentage is half the 95 "
-		"%% interval of the median.\n");
+		"%% interval of the median, or how far\n; apart the runs came "
+		"out, if that is more.\n");
 	snprintf(notes, sizeof(notes), "%s", p->notes);
 	for (line = strtok_r(notes, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save))
-		fprintf(f, "; %.170s\n", line);
+		wrap(f, line, "; ", ";   ");
 	write_machine(p, f);
 	for (u32 level = 1; level <= 2; level++)
 		for (u32 size = 0; size < 2; size++)

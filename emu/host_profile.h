@@ -3,7 +3,8 @@
  * Every value names its source: "clock" (the tenth percentile of N repetitions,
  * since interruptions only add; with half the 95 % interval of their median in
  * percent, of a difference those of both in percent of what is written;
- * "unstable" from 10 % on), "papi" (counted events), "hwloc", "cpuid",
+ * and never less than how far apart several runs came out; "unstable" above
+ * 10 %), "papi" (counted events), "hwloc", "cpuid",
  * or "assumed" and why.
  */
 #ifndef EMU_HOST_PROFILE_H
@@ -17,11 +18,12 @@
 #include "host/cpuid.h"
 
 #define UNSTABLE 0.1            /* spread                                     */
+#define HOST_MAX_RUNS 16u
 
 /* A cost as found; source empty: not found, the default stays. */
 struct found_cost {
 	double value;           /* in the key's unit                          */
-	char source[200];
+	char source[280];
 };
 
 struct host_profile {
@@ -33,7 +35,8 @@ struct host_profile {
 	struct calib_tlb tlb;
 	struct calib_memory memory;
 	struct found_cost cost[NR_COSTS];
-	char notes[2048];       /* lines for people: disagreements, what went
+	char entries_runs[NR_MUT_PAGES][2][64]; /* what several runs found    */
+	char notes[8192];       /* lines for people: disagreements, what went
 				 * on meanwhile                               */
 };
 
@@ -52,7 +55,7 @@ const char *host_profile_source(u32 n, double spread, char *buf, size_t size);
 /* The array that the profile will have for data of @size at @level, and why. */
 struct chosen_array {
 	u64 entries, ways;
-	char entries_source[256], ways_source[200];
+	char entries_source[320], ways_source[200];
 	char disagreement[200];         /* ""                                 */
 };
 void host_profile_choose(const struct host_profile *p, u32 level, u32 size,

@@ -226,11 +226,9 @@ static char *follow(char *p, u64 n)
 
 static void flush_lines(const struct chain *ch)
 {
-#if defined(__x86_64__)
 	for (u64 i = 0; i < ch->n; i++)
-		__asm__ volatile("clflush (%0)" :: "r"(ch->at[i]) : "memory");
-	__asm__ volatile("mfence" ::: "memory");
-#endif
+		native_flush_line(ch->at[i]);
+	native_fence();
 }
 
 static void measure(struct native *n, const struct mut_chase *c,
@@ -257,6 +255,10 @@ static void measure(struct native *n, const struct mut_chase *c,
 		reps_add(&r, (double)t, (double)steps);
 	}
 	reps_end(&r, s);
+	if (!c->is_cold && native_events_start(n)) {
+		p = follow(p, steps);
+		native_events_stop(n, (double)steps, s);
+	}
 	n->sink = p;
 }
 
@@ -353,7 +355,9 @@ int mut_native_create(struct mut **out, const struct mut_shape *shape,
 
 void mut_native_destroy(struct mut *m)
 {
-	if (m)
-		clock_unpin();
+	if (!m)
+		return;
+	clock_unpin();
+	native_events_close((struct native *)m);
 	free(m);
 }

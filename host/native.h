@@ -26,4 +26,13 @@ int mut_native_create(struct mut **out, const struct mut_shape *shape,
 		      const struct native_cfg *cfg, struct err *e);
 void mut_native_destroy(struct mut *m);
 
+/* mut_native_count - from now on chases count, too, in a round of their own
+ * after those that are timed: this processor's events for misses of the TLB,
+ * through PAPI. The clock goes on deciding. Errors: as papi.h, the sentence
+ * names the component or the event and what refuses it. */
+int mut_native_count(struct mut *m, struct err *e);
+
+/* Their names, "" when nothing is counted. */
+const char *mut_native_counts(const struct mut *m, char *buf, size_t size);
+
 #endif

@@ -8,11 +8,14 @@
 #define REPS_MIN 9u
 #define REPS_MAX 400u
 
+struct native_events;
+
 struct native {
 	struct mut mut;
 	struct native_cfg cfg;
 	void *map;
 	u64 map_bytes;
+	struct native_events *events;   /* NULL: none are counted             */
 	void *volatile sink;    /* where a chase ended: it cannot be left out */
 };
 
@@ -31,6 +34,11 @@ bool reps_go_on(struct reps *r);
 void reps_add(struct reps *r, double ticks, double per);
 void reps_end(struct reps *r, struct mut_sample *s);
 
+/* Between start, which may say no, and stop: events into @s, by @per. */
+bool native_events_start(struct native *n);
+void native_events_stop(struct native *n, double per, struct mut_sample *s);
+void native_events_close(struct native *n);
+
 /* This thread on CPU @cpu of the shape. */
 int native_pin(const struct native *n, u32 cpu, struct err *e);
 
@@ -46,6 +54,27 @@ int native_program(struct mut *m, const struct mut_program *p,
 		   struct mut_sample *s, struct err *e);
 int native_stream(struct mut *m, u32 a, u32 b, struct mut_sample *s,
 		  struct err *e);
+
+#if defined(__x86_64__)
+#define NATIVE_CAN_FLUSH true
+#else
+#define NATIVE_CAN_FLUSH false
+#endif
+
+/* From all data caches, where there is a way. */
+static inline void native_flush_line(const void *p)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("clflush (%0)" :: "r"(p) : "memory");
+#endif
+}
+
+static inline void native_fence(void)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("mfence" ::: "memory");
+#endif
+}
 
 /* Memory of [@p, @p + @bytes) comes from @node of the shape. */
 int native_bind(const struct native *n, void *p, u64 bytes, u32 node,

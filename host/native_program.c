@@ -7,7 +7,6 @@
 
 #define LINE 64u
 #define ROUNDS 1000u            /* of a program in a repetition               */
-#define STREAM_BYTES (64ull << 20)
 #define STREAM_PART (4ull << 20)        /* of a repetition                    */
 
 int native_program(struct mut *m, const struct mut_program *p,
@@ -48,19 +47,28 @@ int native_program(struct mut *m, const struct mut_program *p,
 
 /* ---- bandwidth ------------------------------------------------------------------ */
 
-/* Twice the last cache, so that what is read was not there. */
+/* Where lines can be flushed two parts are enough, else what is twice the last
+ * cache, so that what is read is not there any more. */
 static int stream_size(const struct native *n, u64 *bytes, struct err *e)
 {
 	u64 llc = n->mut.shape.cache_bytes[MUT_NR_CACHES - 1];
 
-	*bytes = 2 * llc > STREAM_BYTES ? 2 * llc : STREAM_BYTES;
-	*bytes = (*bytes + STREAM_PART - 1) / STREAM_PART * STREAM_PART;
+	*bytes = 2 * STREAM_PART;
+	if (!NATIVE_CAN_FLUSH && 2 * llc > *bytes)
+		*bytes = (2 * llc + STREAM_PART - 1) / STREAM_PART * STREAM_PART;
 	if (*bytes <= n->cfg.max_bytes)
 		return 0;
 	return err_set(e, -E2BIG, "a stream of %llu bytes, beyond the caches, is "
 		       "more than the %llu that may be used here",
 		       (unsigned long long)*bytes,
 		       (unsigned long long)n->cfg.max_bytes);
+}
+
+static void flush_part(const char *p)
+{
+	for (u64 i = 0; i < STREAM_PART; i += LINE)
+		native_flush_line(p + i);
+	native_fence();
 }
 
 /* Eight sums, so that no addition waits for another. */
@@ -103,6 +111,7 @@ int native_stream(struct mut *m, u32 a, u32 b, struct mut_sample *s,
 	while (reps_go_on(&r)) {
 		u64 t;
 
+		flush_part(buf + at);
 		r.hz = clock_core_hz();
 		t = clock_ticks();
 		sum += sum_of(buf + at, STREAM_PART);

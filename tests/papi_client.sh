@@ -45,4 +45,30 @@ fake -DNO_COUNTERS off 'component perf_event is disabled: no PMU found' &&
 fake -DNOT_PERMITTED perm 'perf_event_paranoid=1' &&
 	echo "ok 6 - what is not permitted says what to change" ||
 	echo "not ok 6 - not permitted"
-echo 1..6
+# Calibration in each of these: the documented message, and a profile that a run
+# can use. Little time and memory: nothing is asked of what it measures.
+fake -DCOUNTS counts 'readable'
+quick="calibrate --repeat 1 --time 1ms --memory 1M --progress never"
+calibrate() {
+	TLBEMU_PAPI=$1 "$t" $quick -o "$out.ini" 2> /dev/null &&
+	tr -s '\n; ' ' ' < "$out.ini" > "$out.flat" && grep -q "$2" "$out.flat" &&
+	"$t" run chase --pages 9 --machine "$out.ini" > /dev/null
+}
+calibrate none 'by the clock alone: PAPI: switched off by TLBEMU_PAPI' &&
+	echo "ok 7 - calibration without PAPI" || echo "not ok 7 - none"
+calibrate /nonexistent.so 'by the clock alone: PAPI: cannot load' &&
+	echo "ok 8 - with one that is not there" || echo "not ok 8 - absent"
+# A processor that host/events.def does not know has nothing to be refused.
+unknown='PAPI: no event of this processor is known'
+calibrate "$PWD/$out.off.so" \
+	"component perf_event is disabled: no PMU found\|$unknown" &&
+	echo "ok 9 - with one without counters" || echo "not ok 9 - no counters"
+calibrate "$PWD/$out.perm.so" "perf_event_paranoid=1\|$unknown" &&
+	echo "ok 10 - with one that is not permitted" || echo "not ok 10 - perm"
+quick="$quick --memory 4M"
+calibrate "$PWD/$out.counts.so" 'counted beside it through papi: \|'"$unknown" &&
+	{ grep -q "$unknown" "$out.flat" ||
+	  grep -q 'papi: data TLB level 1, 4K: .* misses an access' "$out.flat" ||
+	  ! grep -q 'clock: [0-9]* pages fit' "$out.flat"; } &&
+	echo "ok 11 - with one that counts" || echo "not ok 11 - counts"
+echo 1..11

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "calib/counted.h"
 #include "calib/memory.h"
 #include "calib/programs.h"
 #include "calib/tlb.h"
@@ -245,6 +246,37 @@ __attribute__((unused)) static void test_loop_by_clock(void **state)
 	close_loop(l);
 }
 
+/* A machine that decides by the clock and counts beside it: the counts confirm
+ * each level and give the cycles of a walk; without counts there is nothing. */
+static void test_counts_confirm(void **state)
+{
+	struct loop loop, *l = &loop;
+	struct calib_counted c;
+	struct calib_tlb t = { .by_events = false };
+	struct err e = { "" };
+
+	open_loop(l, "haswell-ep", MUT_BY_HAND);
+	for (u32 level = 0; level < 2; level++) {
+		u64 ways;
+		u32 hit;
+
+		geometry(l->m, level + 1, 0, &t.level[0][level].entries, &ways,
+			 &hit);
+		t.level[0][level].is_found = true;
+	}
+	assert_int_equal(calib_counted(l->mut, &t, &c, &e), 0);
+	for (u32 level = 0; level < 2; level++) {
+		assert_true(c.below[0][level] == 0);
+		assert_true(c.above[0][level] > 0.9);
+		assert_true(isnan(c.below[1][level]));  /* was not found */
+	}
+	NEAR(c.walk_cycles, l->m->cost[COST_WALK_LOAD], "walk");
+	l->mut->ignores_events = true;
+	assert_int_equal(calib_counted(l->mut, &t, &c, &e), 0);
+	assert_true(isnan(c.above[0][0]) && isnan(c.walk_cycles));
+	close_loop(l);
+}
+
 /* A program whose arena the first level holds waits for it, load by load; and
  * one flush is one interrupt for each other thread. */
 static void test_programs_and_shootdowns(void **state)
@@ -319,6 +351,7 @@ static const struct CMUnitTest tests[] = {
 #ifndef __SANITIZE_ADDRESS__
 	cmocka_unit_test(test_loop_by_clock),
 #endif
+	cmocka_unit_test(test_counts_confirm),
 	cmocka_unit_test(test_programs_and_shootdowns),
 	cmocka_unit_test(test_papi_reads_what_is),
 	cmocka_unit_test(test_refusals),

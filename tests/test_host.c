@@ -6,6 +6,7 @@
 #include "calib/programs.h"
 #include "cpu/profile.h"
 #include "emu/host_fit.h"
+#include "emu/host_join.h"
 #include "emu/host_profile.h"
 #include "emu/mut_emulated.h"
 #include "emu/validate_rows.h"
@@ -400,6 +401,65 @@ static void test_native(void **state)
 	mut_native_destroy(m);
 }
 
+/* ---- several runs ----------------------------------------------------------------- */
+
+/* Three runs: the one in the middle is taken, number by number; what is within
+ * 10 % of it is good, what is not is marked, and nothing else is. */
+static void test_runs_are_joined(void **state)
+{
+	static const u64 entries[] = { 96, 84, 92 };
+	static const double hit[] = { 7, 7.2, 7.1 }, dram[] = { 300, 320, 340 };
+	static const double syscall[] = { 500, 530, 520 }, pte[] = { 20, 3, 21 };
+	struct host_profile *run[3], *p = blank();
+	struct profile *q;
+	char how[80];
+
+	for (u32 i = 0; i < 3; i++) {
+		run[i] = blank();
+		run[i]->tlb.level[0][0] = (struct calib_level){
+			.is_found = true, .entries = entries[i],
+			.fits_at = entries[i], .misses_at = entries[i] + 1,
+			.ways = entries[i], .ways_seen = entries[i] };
+		run[i]->tlb.level[0][1].hit_cycles = hit[i];
+		run[i]->cache[0] = (struct cache_geometry){ .bytes = 32768,
+							    .nr_ways = 8 };
+		run[i]->memory.cache[0] = (struct calib_latency){
+			.is_found = true, .cycles = dram[i] / 75 };
+		run[i]->cost[COST_SYSCALL].value = syscall[i];
+		run[i]->cost[COST_PTE_OP].value = pte[i];
+		snprintf(run[i]->cost[COST_SYSCALL].source, 40, "clock: +- 1 %%");
+		snprintf(run[i]->cost[COST_PTE_OP].source, 40, "clock: %u", i);
+		host_profile_note(run[i], "the same");
+		host_profile_note(run[i], "took %u s", i);
+	}
+	/* Not every run finds all. */
+	strcpy(run[1]->cost[COST_INVLPG].source, "clock: once");
+	host_join(p, (const struct host_profile *const *)run, 3);
+	host_join_notes(p, (const struct host_profile *const *)run, 3);
+	assert_string_equal(p->notes, "the same\nrun 1: took 0 s\n"
+			    "run 2: took 1 s\nrun 3: took 2 s\n");
+	q = reread(p);
+	assert_string_equal(value_of(q, "tlb.l1d_4k.entries")->text, "92");
+	assert_contains(value_of(q, "tlb.l1d_4k.entries")->source,
+			"3 runs: 84 to 96, unstable");
+	assert_contains(value_of(q, "tlb.l2d_4k.hit_cycles")->source,
+			"clock: +- 2.8 %");
+	assert_contains(value_of(q, "cache.l1d.latency")->source,
+			host_profile_spread(40. / 320, how, sizeof(how)));
+	assert_contains(how, "unstable");
+	assert_true(q->cost[COST_SYSCALL] == 520);
+	assert_string_equal(value_of(q, "syscall")->source,
+			    "clock: +- 1 %; 3 runs within 5.8 %");
+	assert_true(q->cost[COST_PTE_OP] == 20);
+	assert_string_equal(value_of(q, "pte_op")->source,
+			    "clock: 0; 3 runs: 3 to 21, unstable");
+	assert_string_equal(value_of(q, "invlpg")->source, "clock: once");
+	for (u32 i = 0; i < 3; i++)
+		free(run[i]);
+	profile_free(q);
+	free(p);
+}
+
 /* ---- validation ------------------------------------------------------------------ */
 
 /* Held-out means held out: no row is a point of calibration, on no machine. */
@@ -534,6 +594,7 @@ static void test_programs(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_runs_are_joined),
 	cmocka_unit_test(test_rows_are_held_out),
 	cmocka_unit_test(test_rows_of_threads),
 	cmocka_unit_test(test_row_refused),
