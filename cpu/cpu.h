@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/counters.h"
 #include "cpu/bbm.h"
+#include "cpu/contend.h"
 #include "cpu/core.h"
 #include "cpu/fiber.h"
 #include "cpu/machine.h"
@@ -211,6 +212,8 @@ struct sys {
 	u64 end_cycles;         /* timed: programs stop here, 0 = never       */
 	bool cost_used[NR_COSTS];       /* the result depends on these        */
 	struct probe *probe;    /* timed: those who watch, or NULL            */
+	struct contend_config contend;
+	struct call_line *call_line;    /* [from * nr_cpus + to], has_lines   */
 	void *os_state;         /* mm/'s                                      */
 };
 
@@ -238,6 +241,7 @@ struct sys_config {
 					 * under way                          */
 	struct paging paging;
 	struct walk_config walk;        /* timed runs                         */
+	struct contend_config contend;  /* timed runs                         */
 	u32 lines_per_frame;            /* modelled contents; 0 in timed runs
 					 * without --check                   */
 	u64 frames_per_node;            /* 0: from the machine                */

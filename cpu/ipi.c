@@ -14,8 +14,8 @@ static void post(struct cpu *to, u16 what)
 {
 	struct cpu_state *s = to->s;
 	u32 hop = (u32)machine_hop(the_sys->m, this_cpu->id, to->id);
-	u64 arrival = this_cpu->now +
-		      machine_ipi_deliver(the_sys->m, this_cpu->id, to->id);
+	u64 arrival = contend_arrival(to, this_cpu->now +
+			machine_ipi_deliver(the_sys->m, this_cpu->id, to->id));
 	u32 at;
 
 	touch(&s->nr_ipis, true);
@@ -64,22 +64,66 @@ static struct cpu *unqueue(struct cpu *c, u32 at, u16 *what)
 	return from;
 }
 
-/* To each CPU of @mask but this one. Return: how many. */
-static u32 send(const u64 *mask, bool is_acked)
+static bool is_target(const u64 *mask, u32 cpu)
+{
+	return cpu != this_cpu->id && (mask[cpu / 64] >> (cpu % 64) & 1);
+}
+
+static bool has_call_lines(void)
+{
+	return the_sys->contend.has_lines;
+}
+
+static struct call_line *my_line_to(u32 cpu)
+{
+	return call_line_of(the_sys, this_cpu->id, cpu);
+}
+
+/* Each target's request is filled and queued before any interrupt is sent. */
+static void queue_calls(const u64 *mask)
+{
+	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
+		if (!is_target(mask, i))
+			continue;
+		step(my_line_to(i), true, cost_of(COST_PTE_SCAN));
+		my_line_to(i)->is_busy = 1;
+		step(&the_sys->cpu[i].s->nr_ipis, true, cost_of(COST_LOCK));
+	}
+}
+
+static bool is_given_back(const void *arg)
+{
+	return !((const struct call_line *)arg)->is_busy;
+}
+
+static void wait_calls(const u64 *mask)
+{
+	for (u32 i = 0; i < the_sys->nr_cpus; i++)
+		if (is_target(mask, i))
+			the_sys->drv.wait(my_line_to(i), is_given_back,
+					  my_line_to(i), 0);
+}
+
+/* To each CPU of @mask but this one; @is_queued: by queue_calls().
+ * Return: how many. */
+static u32 send(const u64 *mask, bool is_acked, bool is_queued)
 {
 	struct cpu_state *s = this_cpu->s;
-	u32 n = 0;
+	u32 n = 0, prev = CONTEND_NONE;
 
 	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
-		if (i == this_cpu->id || !(mask[i / 64] >> (i % 64) & 1))
+		if (!is_target(mask, i))
 			continue;
 		/* Reduced: one step for all. Deliveries come as late as the
 		 * explorer likes, and in any order. */
 		if (!n || !the_sys->is_reduced)
-			step(&the_sys->cpu[i].s->nr_ipis, true,
-			     cost_of(COST_ICR_WRITE));
+			step(is_queued ? &s->acks_left
+				       : &the_sys->cpu[i].s->nr_ipis, true,
+			     the_sys->is_explored ? 0
+					: contend_send_cycles(prev, i, n));
 		s->acks_left += is_acked;
 		n++;
+		prev = i;
 		PROBE(.what = PROBE_IPI, .other = &the_sys->cpu[i]);
 		post(&the_sys->cpu[i], 0);
 	}
@@ -101,13 +145,18 @@ u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
 	this_cpu->ctx.call_fn = fn;
 	this_cpu->ctx.call_arg = arg;
 	this_cpu->ctx.call_unacked = false;
-	n = send(mask, true);
+	if (has_call_lines())
+		queue_calls(mask);
+	n = send(mask, true, has_call_lines());
 	if (local)
 		local(arg);
 	if (!n)
 		return 0;
 	cat = cat_enter(CYC_WAIT_ACK);
-	the_sys->drv.wait(&s->acks_left, all_acked, &s->acks_left, 0);
+	if (has_call_lines())
+		wait_calls(mask);
+	else
+		the_sys->drv.wait(&s->acks_left, all_acked, &s->acks_left, 0);
 	touch(&s->acks_left, true);
 	cat_leave(cat);
 	COUNT(IPIS_SENT, n);
@@ -122,13 +171,28 @@ u32 smp_send(const u64 *mask, void (*fn)(void *arg), void *arg)
 	this_cpu->ctx.call_fn = fn;
 	this_cpu->ctx.call_arg = arg;
 	this_cpu->ctx.call_unacked = true;
-	n = send(mask, false);
+	n = send(mask, false, false);
 	COUNT(IPIS_SENT, n);
 	return n;
 }
 
+/* On the request's own line. */
+static void give_back(struct cpu *initiator)
+{
+	struct call_line *l = call_line_of(the_sys, initiator->id, this_cpu->id);
+
+	step(l, true, cost_of(COST_ACK));
+	initiator->s->acks_left--;
+	l->is_busy = 0;
+	the_sys->drv.wake(l);
+}
+
 static void ack(struct cpu *initiator)
 {
+	if (has_call_lines()) {
+		give_back(initiator);
+		return;
+	}
 	/* Reduced, the acknowledgement belongs to the handler's last step. */
 	if (!the_sys->is_explored || !the_sys->is_reduced)
 		step(&initiator->s->acks_left, true,
@@ -144,12 +208,16 @@ void smp_ack(void)
 
 	if (this_cpu->ctx.is_acked)
 		return;
+	this_cpu->ctx.is_acked = true;
+	if (has_call_lines()) {
+		give_back(from);
+		return;
+	}
 	/* A step of its own: the initiator may go on before what follows. */
 	step(&from->s->acks_left, true, the_sys->is_explored ? 0 :
 	     cost_of(COST_ACK));
 	from->s->acks_left--;
 	the_sys->drv.wake(&from->s->acks_left);
-	this_cpu->ctx.is_acked = true;
 	NOTE("acknowledged early");
 }
 
@@ -168,6 +236,10 @@ static void take_one(struct cpu *c)
 	c->ctx.serves = (u16)from->id;
 	c->ctx.is_acked = !what && from->ctx.call_unacked;
 	PROBE(.what = PROBE_SERVE, .other = from);
+	if (has_call_lines() && !c->ctx.is_acked) {
+		step(call_line_of(the_sys, from->id, c->id), false, 0);
+		step(from->ctx.call_arg, false, 0);
+	}
 	if (what)
 		the_sys->os.posted(what);
 	else
@@ -196,6 +268,8 @@ void cpu_take_irqs(void)
 	c->ctx.glide = the_sys->is_reduced &&
 		       the_sys->memory_model != MEM_WEAK;
 	touch(&s->nr_ipis, true);
+	if (has_call_lines())
+		step(&s->nr_ipis, true, cost_of(COST_LOCK));
 	smp_rmb();
 	while (s->nr_ipis && (!c->ipi_at || c->ipi_at[0] <= c->now)) {
 		take_one(c);

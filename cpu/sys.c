@@ -195,6 +195,7 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 	sys->has_unchecked_assist = cfg->has_unchecked_assist;
 	sys->seed = cfg->seed;
 	sys->walk = cfg->walk;
+	sys->contend = cfg->contend;
 	know_ops(sys);
 	sys->cpu = calloc(cfg->nr_cpus, sizeof(*sys->cpu));
 	if (!sys->cpu || arena_create(&sys->arena, cfg->arena_bytes))
@@ -205,7 +206,9 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 		if (rc)
 			goto err;
 	}
-	rc = memory_create(sys, cfg);
+	rc = contend_create(sys);
+	if (!rc)
+		rc = memory_create(sys, cfg);
 	if (!rc)
 		rc = cores_create(sys);
 	if (rc)

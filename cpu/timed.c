@@ -10,7 +10,7 @@
 
 #define WAITQ_BITS 10
 #define LINES_BITS 16
-#define NOBODY UINT16_MAX
+#define MORE_LINES_BITS 20      /* with a request for each pair of CPUs       */
 #define NOINLINE __attribute__((noinline))
 
 /* A runnable CPU's place in the heap, or: */
@@ -28,7 +28,8 @@ struct sched_cpu {
 /* Who had a cache line last, so that a line that moves between CPUs is paid
  * for. Direct-mapped by address; a conflict forgets, and costs nothing. */
 struct line {
-	u64 tag;
+	u64 tag;                /* its number + 1; 0: none                    */
+	u64 free_at;            /* contended: when it has arrived             */
 	u64 readers;            /* bit per CPU number mod 64                  */
 	u16 owner;
 	u16 reader;             /* the last one to fetch a copy               */
@@ -44,6 +45,7 @@ static struct timed {
 	struct fiber host;
 	struct sched_cpu *waitq[1u << WAITQ_BITS];
 	struct line *line;
+	u64 line_mask;
 	int result;
 	u64 switches;
 	void (*on_progress)(u64 cycles, void *arg);
@@ -249,16 +251,17 @@ static u64 transfer(u32 from, u32 to)
 
 static u64 line_cost(struct cpu *c, const void *obj, bool is_write)
 {
-	u64 tag = arena_offset(&T.sys->arena, obj) >> 6;
-	struct line *l = &T.line[tag & ((1u << LINES_BITS) - 1)];
+	u64 tag = (arena_offset(&T.sys->arena, obj) >> 6) + 1;
+	struct line *l = &T.line[tag & T.line_mask];
 	u64 me = 1ull << c->id % 64, cost = 0;
 
 	if (likely(l->tag == tag && l->owner == c->id && l->readers == me)) {
 		l->reader = is_write ? l->reader : (u16)c->id;
 		return 0;
 	}
-	if (l->owner == NOBODY || l->tag != tag) {
+	if (l->tag != tag) {
 		l->tag = tag;
+		l->free_at = 0;
 		l->owner = (u16)c->id;
 		l->readers = me;
 		return 0;
@@ -270,6 +273,11 @@ static u64 line_cost(struct cpu *c, const void *obj, bool is_write)
 		cost = transfer(l->reader, c->id);
 	else if (is_write ? l->owner != c->id : !(l->readers & me))
 		cost = transfer(l->owner, c->id);
+	if (T.sys->contend.has_lines && cost) {
+		cost += l->free_at > c->now ? l->free_at - c->now : 0;
+		if (is_write)
+			l->free_at = c->now + cost;
+	}
 	if (is_write) {
 		l->owner = (u16)c->id;
 		l->readers = me;
@@ -523,13 +531,13 @@ int timed_install(struct sys *sys)
 	T.sys = sys;
 	T.sc = calloc(sys->nr_cpus, sizeof(*T.sc));
 	T.heap = calloc(sys->nr_cpus + 1, sizeof(struct cpu *));
-	T.line = calloc(1u << LINES_BITS, sizeof(*T.line));
+	T.line_mask = (1ull << (sys->contend.has_lines ? MORE_LINES_BITS
+						      : LINES_BITS)) - 1;
+	T.line = calloc(T.line_mask + 1, sizeof(*T.line));
 	if (!T.sc || !T.heap || !T.line) {
 		timed_remove(sys);
 		return -ENOMEM;
 	}
-	for (u32 i = 0; i < 1u << LINES_BITS; i++)
-		T.line[i].owner = NOBODY;
 	for (u32 i = 0; i < sys->nr_cpus; i++) {
 		T.sc[i].cpu = &sys->cpu[i];
 		T.sc[i].heap_at = ASLEEP;

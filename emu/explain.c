@@ -18,18 +18,27 @@ struct record {
 #define NO_ROW UINT32_MAX
 #define NO_CPU UINT16_MAX
 
+/* One flush. */
+struct ref {
+	u64 vpn, pages;
+	u32 row;                /* NO_ROW                                     */
+	u16 by;                 /* NO_CPU                                     */
+	enum explain_kind kind;
+};
+
+static const struct ref nobody = {
+	.row = NO_ROW, .by = NO_CPU, .kind = FLUSH_NONE
+};
+
 /* A CPU's flush under way, and its interrupt. */
 struct under_way {
-	u64 vpn, pages;
+	struct ref mine;
 	u64 own;                /* flush and wait_ack when it began           */
-	u64 respond, served;    /* respond when the interrupt, the request ...*/
-	u32 row;
-	enum explain_kind kind;
 	bool is_on, has_served;
-	/* The first request of this interrupt: entry and exit are its. */
-	u32 first_row;
-	u16 first_by;
-	enum explain_kind first_kind;
+	/* Whose request is served; its initiator may go on before the end. The
+	 * first of an interrupt: entry and exit are its. */
+	struct ref of, first;
+	u64 respond, served;    /* respond when the interrupt, the request ...*/
 	u64 of_requests;
 };
 
@@ -108,14 +117,17 @@ static struct record *record_of(struct explain *x, const struct cpu *c, u16 pcid
 
 /* ---- whose bill ----------------------------------------------------------------- */
 
-/* The flush that @c is working for: its own, or that of who asked. */
-static const struct under_way *cause(const struct explain *x,
-				     const struct cpu *c,
-				     const struct cpu *asked)
+/* The flush that @c is working for: its own, or that of who asked by interrupt
+ * or broadcast. */
+static const struct ref *cause(const struct explain *x, const struct cpu *c,
+			       const struct cpu *asked)
 {
 	const struct under_way *w = &x->now[(asked ? asked : c)->id];
+	const struct under_way *me = &x->now[c->id];
 
-	return w->is_on ? w : NULL;
+	if (asked && asked != c && me->of.by == asked->id)
+		return &me->of;
+	return w->is_on ? &w->mine : &nobody;
 }
 
 /* Each of the bills that a flush's costs go to. */
@@ -134,6 +146,11 @@ static struct bills bills_of(struct explain *x, enum explain_kind kind, u16 by,
 	if (row != NO_ROW)
 		s.b[s.nr++] = &x->flush[row].bill;
 	return s;
+}
+
+static struct bills bills_of_ref(struct explain *x, const struct ref *f)
+{
+	return bills_of(x, f->kind, f->by, f->row);
 }
 
 #define ADD(s, field, n) do { \
@@ -172,14 +189,15 @@ static void flush_begins(struct explain *x, const struct probe_event *e)
 	struct bills s;
 
 	w->is_on = true;
-	w->vpn = e->vpn;
-	w->pages = e->n;
 	w->own = own_cycles(e->cpu);
-	w->kind = !e->n ? FLUSH_WHOLE : e->flag ? FLUSH_CEILING : FLUSH_RANGED;
-	w->row = add_row(x, &(struct explain_flush){
+	w->mine = (struct ref){
+		.vpn = e->vpn, .pages = e->n, .by = (u16)e->cpu->id,
+		.kind = !e->n ? FLUSH_WHOLE : e->flag ? FLUSH_CEILING
+						      : FLUSH_RANGED };
+	w->mine.row = add_row(x, &(struct explain_flush){
 		.at = e->cpu->now, .vpn = e->vpn, .pages = e->n,
-		.cpu = e->cpu->id, .kind = w->kind });
-	s = bills_of(x, w->kind, (u16)e->cpu->id, w->row);
+		.cpu = e->cpu->id, .kind = w->mine.kind });
+	s = bills_of_ref(x, &w->mine);
 	ADD(s, flushes, 1);
 	x->cpu[e->cpu->id].flushes++;
 }
@@ -187,7 +205,7 @@ static void flush_begins(struct explain *x, const struct probe_event *e)
 static void flush_ends(struct explain *x, const struct probe_event *e)
 {
 	struct under_way *w = &x->now[e->cpu->id];
-	struct bills s = bills_of(x, w->kind, (u16)e->cpu->id, w->row);
+	struct bills s = bills_of_ref(x, &w->mine);
 
 	ADD(s, own_cycles, own_cycles(e->cpu) - w->own);
 	w->is_on = false;
@@ -195,9 +213,7 @@ static void flush_ends(struct explain *x, const struct probe_event *e)
 
 static void ipi_goes(struct explain *x, const struct probe_event *e)
 {
-	const struct under_way *w = cause(x, e->cpu, NULL);
-	struct bills s = w ? bills_of(x, w->kind, (u16)e->cpu->id, w->row)
-			   : bills_of(x, FLUSH_NONE, NO_CPU, NO_ROW);
+	struct bills s = bills_of_ref(x, cause(x, e->cpu, NULL));
 
 	ADD(s, ipis, 1);
 }
@@ -214,79 +230,70 @@ static void irq_begins(struct explain *x, const struct probe_event *e)
 static void serves(struct explain *x, const struct probe_event *e)
 {
 	struct under_way *w = &x->now[e->cpu->id];
-	const struct under_way *of = cause(x, e->cpu, e->other);
 	struct bills s;
 
 	w->served = e->cpu->cycles[CYC_RESPOND];
+	w->of = nobody;
+	w->of = *cause(x, e->cpu, e->other);
 	if (w->has_served)
 		return;
 	w->has_served = true;
-	w->first_kind = of ? of->kind : FLUSH_NONE;
-	w->first_by = of ? (u16)e->other->id : NO_CPU;
-	w->first_row = of ? of->row : NO_ROW;
-	s = bills_of(x, w->first_kind, w->first_by, w->first_row);
+	w->first = w->of;
+	s = bills_of_ref(x, &w->of);
 	ADD(s, interrupts, 1);
 }
 
-/* Told right after the answer: its initiator has not gone on yet. */
 static void served(struct explain *x, const struct probe_event *e)
 {
 	struct under_way *w = &x->now[e->cpu->id];
-	const struct under_way *of = &x->now[e->other->id];
 	u64 n = e->cpu->cycles[CYC_RESPOND] - w->served;
-	struct bills s = of->is_on
-		? bills_of(x, of->kind, (u16)e->other->id, of->row)
-		: bills_of(x, FLUSH_NONE, NO_CPU, NO_ROW);
+	struct bills s = bills_of_ref(x, &w->of);
 
 	ADD(s, served, 1);
 	ADD(s, stolen_cycles, n);
 	w->of_requests += n;
-	x->cpu[e->cpu->id].served += of->is_on;
+	x->cpu[e->cpu->id].served += w->of.kind != FLUSH_NONE;
+	w->of = nobody;
 }
 
 /* Entry and exit. */
 static void irq_ends(struct explain *x, const struct probe_event *e)
 {
 	struct under_way *w = &x->now[e->cpu->id];
-	struct bills s = w->has_served
-		? bills_of(x, w->first_kind, w->first_by, w->first_row)
-		: bills_of(x, FLUSH_NONE, NO_CPU, NO_ROW);
+	struct bills s = bills_of_ref(x, w->has_served ? &w->first : &nobody);
 
 	ADD(s, stolen_cycles, e->cpu->cycles[CYC_RESPOND] - w->respond -
 	    w->of_requests);
 }
 
-static void drop_one(struct explain *x, const struct probe_event *e, u64 vpn,
-		     u8 order)
+static void drop_one(struct explain *x, const struct probe_event *e,
+		     const struct ref *f, u64 vpn, u8 order)
 {
-	const struct under_way *w = cause(x, e->cpu, e->other);
 	struct record *r = record_of(x, e->cpu, e->entry->pcid, vpn, order);
 
 	if (!r)
 		return;
 	r->is_dropped = true;
-	r->flush = w ? w->row : NO_ROW;
-	r->by = w ? (u16)(e->other ? e->other : e->cpu)->id : NO_CPU;
-	r->kind = (u8)(w ? w->kind : FLUSH_NONE);
-	r->is_named = w && (!w->pages || (vpn < w->vpn + w->pages &&
-					  w->vpn < vpn + (1ull << order)));
+	r->flush = f->row;
+	r->by = f->by;
+	r->kind = (u8)f->kind;
+	r->is_named = f->kind != FLUSH_NONE &&
+		      (!f->pages || (vpn < f->vpn + f->pages &&
+				     f->vpn < vpn + (1ull << order)));
 }
 
 /* An array may keep a block of pages as one entry: each of them went. */
 static void dropped(struct explain *x, const struct probe_event *e)
 {
-	const struct under_way *w = cause(x, e->cpu, e->other);
-	struct bills s = w
-		? bills_of(x, w->kind, (u16)(e->other ? e->other : e->cpu)->id,
-			   w->row)
-		: bills_of(x, FLUSH_NONE, NO_CPU, NO_ROW);
+	const struct ref *f = cause(x, e->cpu, e->other);
+	struct bills s = bills_of_ref(x, f);
 	u8 leaf = tlb_entry_leaf(e->entry);
 	u64 nr = leaf ? 1 : 1ull << e->entry->order;
 	u64 vpn = e->entry->vpn & ~tlb_order_mask(leaf);
 
 	ADD(s, dropped, 1);
 	for (u64 i = 0; i < nr; i++)
-		drop_one(x, e, vpn + i, leaf);
+		drop_one(x, e, f, vpn + i, leaf);
 }
 
 static enum explain_walk class_of(const struct probe_event *e,
@@ -333,7 +340,8 @@ static void walked(struct explain *x, const struct probe_event *e)
 static void start(struct explain *x)
 {
 	memset(x->cpu, 0, x->nr_cpus * sizeof(*x->cpu));
-	memset(x->now, 0, x->nr_cpus * sizeof(*x->now));
+	for (u32 i = 0; i < x->nr_cpus; i++)
+		x->now[i] = (struct under_way){ .of = nobody };
 	memset(x->kind, 0, sizeof(x->kind));
 	x->nr_flushes = 0;
 	for (u64 i = 0; i < x->room_records; i++)
@@ -394,8 +402,10 @@ struct explain *explain_create(u32 nr_cpus)
 	x->cpu = calloc(nr_cpus, sizeof(*x->cpu));
 	x->now = calloc(nr_cpus, sizeof(*x->now));
 	x->record = calloc(x->room_records, sizeof(*x->record));
-	if (x->cpu && x->now && x->record)
+	if (x->cpu && x->now && x->record) {
+		start(x);
 		return x;
+	}
 	explain_destroy(x);
 	return NULL;
 }

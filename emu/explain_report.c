@@ -168,7 +168,7 @@ static void cpus_table(struct emit *em, const struct explain *x,
 	emit_table(em, &(struct emit_table){
 		.name = "explain-cpus", .title = "\n the same by who began them",
 		.cols = cols, .nr_cols = ARRAY_LEN(cols) });
-	for (u32 t = 0; t < r->nr_threads; t++) {
+	for (u32 t = 0; t < r->nr_rows; t++) {
 		u32 cpu = r->cpu[t].cpu;
 
 		emit_u64(em, t);
@@ -335,7 +335,7 @@ void explain_report(const struct explain *x, const struct timed_result *r,
 	struct sums s;
 
 	memset(&s, 0, sizeof(s));
-	for (u32 t = 0; t < r->nr_threads; t++)
+	for (u32 t = 0; t < r->nr_rows; t++)
 		add_cpu(&s, x, r, t);
 	for (u32 i = 0; i < NR_EXPLAIN_ROLES; i++)
 		emit_meta_u64(em, "explain", role_names[i], s.nr_cpus[i]);

@@ -23,6 +23,11 @@ static const char *const frames_names[] = { "in-order", "aligned", NULL };
 static const char *const caches_names[] = { "none", "walks", "full", NULL };
 static const char *const ept_names[] = { "none", "4k", "2m", "1g", NULL };
 
+/* ORDER ipi_send, ORDER guest */
+static const char *const lines_names[] = { "moved", "contended", NULL };
+static const char *const send_names[] = { "each", "cluster", NULL };
+static const char *const guest_names[] = { "none", "exits", "hypercall", NULL };
+
 const struct opt timed_opts[] = {
 	{ .name = "machine", .kind = OPT_STRING, .letter = 'm',
 	  .def = "pack:2 core:4 pu:1", .metavar = "SPEC|FILE|NAME|host",
@@ -61,6 +66,30 @@ const struct opt timed_opts[] = {
 	  .help = "accesses of a thread that may wait for translations and "
 		  "data at the same time; 1: each depends on the one before",
 	  FIELD(mlp, "machine") },
+	{ .name = "lines", .kind = OPT_ENUM, .def = "moved",
+	  .names = lines_names,
+	  .help = "cache lines between CPUs: each move is paid for; or those "
+		  "who want a line that is moving wait for it, too, and each "
+		  "request of a cross call has lines of its own (slower)",
+	  FIELD(lines, "machine") },
+	{ .name = "ipi-send", .kind = OPT_ENUM, .def = "each",
+	  .names = send_names,
+	  .help = "an interrupt is sent to each target by itself, or to up to "
+		  "16 of a package at once (x2APIC cluster mode)",
+	  FIELD(ipi_send, "machine") },
+	{ .name = "guest", .kind = OPT_ENUM, .def = "none",
+	  .names = guest_names,
+	  .help = "the machine is a virtual one: sending interrupts exits to "
+		  "the hypervisor, at each write or once by hypercall",
+	  FIELD(guest, "machine") },
+	{ .name = "irqs-off", .kind = OPT_TIME_NS, .def = "0",
+	  .max = 1000000000ull, .unit = "ns",
+	  .help = "for so long interrupts are off on each CPU now and then, "
+		  "for reasons that are not modelled", FIELD(irqs_off_ns, "machine") },
+	{ .name = "irqs-off-every", .kind = OPT_TIME_NS, .def = "1ms",
+	  .min = 1, .max = 1000000000000ull, .unit = "ns",
+	  .help = "once in this time, at a place that the seed decides",
+	  FIELD(irqs_every_ns, "machine") },
 	{ .name = "kernel", .kind = OPT_STRING, .letter = 'k', .def = "v6.1",
 	  .metavar = "NAME", .help = "modelled kernel version or patch",
 	  .see = "tlbemu list kernels", FIELD(kernel, "kernel") },
@@ -188,6 +217,14 @@ static int boot(const struct timed_point *p, const struct machine *m,
 			.mlp = cfg->mlp,
 			.uses_tce = cfg->tce,
 		},
+		.contend = {
+			.has_lines = cfg->lines,
+			.send = (enum ipi_send)cfg->ipi_send,
+			.guest = (enum guest)cfg->guest,
+			.irqs_off = machine_ns_to_cycles(m, cfg->irqs_off_ns),
+			.irqs_every = machine_ns_to_cycles(m,
+							cfg->irqs_every_ns),
+		},
 		.has_broadcasts = p->flush->has_broadcasts,
 		.seed = cfg->seed,
 	};
@@ -205,6 +242,9 @@ static int boot(const struct timed_point *p, const struct machine *m,
 	if (cfg->cpus > m->nr_cpus)
 		return err_set(e, -EINVAL, "--cpus: %u, but '%s' has %u",
 			       cfg->cpus, m->topology, m->nr_cpus);
+	if (cfg->irqs_off_ns && sc.contend.irqs_off >= sc.contend.irqs_every)
+		return err_set(e, -EINVAL, "--irqs-off: not shorter than "
+			       "--irqs-off-every");
 	if (p->flush->can_run && !p->flush->can_run(m, e))
 		return -EINVAL;
 	if (nr_frames(m) > UINT32_MAX)

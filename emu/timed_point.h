@@ -35,6 +35,8 @@ struct timed_cfg {
 	int caches, ept;        /* enum caches_mode, enum ept_mode            */
 	u32 levels, mlp;
 	bool psc, tce;
+	int lines, ipi_send, guest;     /* struct contend_config              */
+	u64 irqs_off_ns, irqs_every_ns;
 	u64 seed;
 	u64 scan_bytes, scan_period_ns, tick_ns;
 	bool thp;

@@ -211,9 +211,9 @@ static void put_tracks(struct chrome *t, const struct timeline *tl,
 
 		if (!tl->track[cpu].is_used)
 			continue;
-		while (i < r->nr_threads && r->cpu[i].cpu != cpu)
+		while (i < r->nr_rows && r->cpu[i].cpu != cpu)
 			i++;
-		if (i < r->nr_threads)
+		if (i < r->nr_rows)
 			snprintf(name, sizeof(name), "CPU %u: thread %u, node "
 				 "%u", cpu, i, r->cpu[i].node);
 		else

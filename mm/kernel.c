@@ -285,6 +285,18 @@ static const struct kernel v6_1_loongarch = {
 	V6_1, .fork_forgets_dirty = true,
 };
 
+static const struct kernel v5_17 = {
+	.name = "v5.17", .commit = "aa44284960d5^", .evidence = "S",
+	.summary = "as v6.1, each responder reads the mm's generation first",
+	WITH_GEN(true), .gen_read_first = true,
+};
+
+static const struct kernel v5_12 = {
+	.name = "v5.12", .commit = "4ce94eabac16^ (assumed id)", .evidence = "S",
+	.summary = "as v5.17, an initiator flushes its own TLB before it sends",
+	WITH_GEN(true), .gen_read_first = true, .flush_is_sequential = true,
+};
+
 static const struct kernel v6_14 = {
 	.name = "v6.14", .commit = "383c4613c67c", .evidence = "S",
 	.summary = "as v6.1, madvise pays the batch debt after retaking the lock",
@@ -370,7 +382,7 @@ const struct kernel *const kernels[] = {
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
 	&v3_13_posted, &no_gather, &v4_9_rc, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_15, &v4_19, &v5_5, &v5_7, &v5_8, &v5_11,
 	&v5_14,
-	&v5_19_gen0, &v6_1, &v6_1_mixed, &v6_1_loongarch, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
+	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_1_mixed, &v6_1_loongarch, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
 	SWITCH_KERNELS NULL
 };

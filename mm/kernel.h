@@ -219,6 +219,9 @@ struct kernel {
 	bool gen_partial_is_next;       /* a ranged request is carried out as
 					 * such only one after what is here   */
 	bool gen_partial_is_newest;     /* and only if nothing came after it  */
+	bool gen_read_first;            /* a responder reads the mm's before it
+					 * looks whether it has caught up     */
+	bool flush_is_sequential;       /* the own TLB first, then interrupts */
 	bool flush_is_unordered;        /* without tlb_gen: the mask may be read
 					 * before the entry is visible (a model
 					 * variant)                           */

@@ -64,6 +64,8 @@ static void catch_up(const struct flush_req *r, struct mm *mm)
 	u64 *here = &t->ctx[t->slot].tlb_gen, gen;
 
 	touch(here, true);
+	if (kern()->gen_read_first)
+		(void)READ_ONCE(mm->tlb_gen);
 	/* A batch carries no generation (8f1d56f64f8d). */
 	if (r->new_gen <= *here && (r->new_gen != TLB_GENERATION_INVALID ||
 				    !kern()->batch_gen_is_invalid))
@@ -244,6 +246,10 @@ static void flush_cpus(struct flush_req *r, const u64 *mask)
 	if (targets(r, mask, to)) {
 		flush_count_sent(r);
 		is_here = is_here && must_tell(r, this_cpu->id);
+		if (is_here && kern()->flush_is_sequential) {
+			flush_func(r);
+			is_here = false;
+		}
 		smp_call(to, flush_remote, r, is_here ? flush_func : NULL);
 	} else if (is_here || r->mm) {
 		flush_func(r);
