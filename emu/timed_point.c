@@ -100,6 +100,10 @@ const struct opt timed_opts[] = {
 	{ .name = "thp", .kind = OPT_BOOL, .def = "yes",
 	  .help = "transparent huge pages on a first touch",
 	  FIELD(thp, "kernel") },
+	{ .name = "zero-page", .kind = OPT_BOOL, .def = "yes",
+	  .help = "anonymous 4K pages that are read before they are written map "
+		  "one page of zeros, as Linux does",
+	  FIELD(zero_page, "kernel") },
 	{ .name = "frames", .kind = OPT_ENUM, .def = "in-order",
 	  .names = frames_names,
 	  .help = "4K frames of fresh memory: the next one; or, for pages first "
@@ -235,6 +239,7 @@ static int boot(const struct timed_point *p, const struct machine *m,
 		.scan_period_ns = cfg->scan_period_ns,
 		.tick_ns = cfg->tick_ns,
 		.thp_enabled = cfg->thp,
+		.zero_page = cfg->zero_page,
 		.aligns_frames = cfg->frames == FRAMES_ALIGNED,
 	};
 	int rc;

@@ -40,6 +40,7 @@ struct timed_cfg {
 	u64 seed;
 	u64 scan_bytes, scan_period_ns, tick_ns;
 	bool thp;
+	bool zero_page;
 	int frames;             /* enum frame_order                           */
 	bool check;
 	int sched;              /* enum sched_how                             */

@@ -20,7 +20,8 @@ static void clear_entry(struct mm *mm, u64 vpn, u32 level, u64 *p)
 	oracle_stale_from_now(mm, vpn, 1ull << order);
 }
 
-static void clear_range(struct vma *v)
+static void clear_range(struct vma *v,
+			void (*clear)(struct mm *mm, u64 vpn, u32 level, u64 *p))
 {
 	struct mm *mm = v->mm;
 
@@ -40,8 +41,7 @@ static void clear_range(struct vma *v)
 		spin_lock(ptl);
 		for (; vpn < next; vpn += 1ull << paging_order(
 			     &the_sys->mem.paging, level))
-			clear_entry(mm, vpn, level,
-				    pgtable_entry(mm, vpn, level));
+			clear(mm, vpn, level, pgtable_entry(mm, vpn, level));
 		spin_unlock(ptl);
 	}
 }
@@ -62,7 +62,7 @@ void clear_refs(struct mm *mm)
 	for (struct vma *v = mm->first; v; v = v->next) {
 		touch(v, true);
 		v->flags |= VM_TRACKED;
-		clear_range(v);
+		clear_range(v, clear_entry);
 	}
 	if (kern()->soft_dirty_flushes)
 		flush_tlb_mm(mm, FLUSH_SOFT_DIRTY);
@@ -73,6 +73,25 @@ void clear_refs(struct mm *mm)
 		up_write(&mm->mmap_lock);
 	else
 		up_read(&mm->mmap_lock);
+	cat_leave(cat);
+	syscall_leave(obs, 0);
+}
+
+static void clear_young(struct mm *mm, u64 vpn, u32 level, u64 *p)
+{
+	if (pte_load(p) & PTE_A)
+		pte_modify(mm->root, vpn, level, p, PTE_A, 0);
+}
+
+void clear_refs_young(struct mm *mm)
+{
+	enum cycle_cat cat = cat_enter(CYC_KERNEL);
+	u64 obs = syscall_enter();
+
+	down_read(&mm->mmap_lock);
+	for (struct vma *v = mm->first; v; v = v->next)
+		clear_range(v, clear_young);
+	up_read(&mm->mmap_lock);
 	cat_leave(cat);
 	syscall_leave(obs, 0);
 }

@@ -35,12 +35,18 @@ static bool isolate_page(struct page *page)
 	return false;
 }
 
+/* Nothing of the program's is there: the huge page has zeros there already. */
+static bool is_none(u64 e)
+{
+	return !e || (e & PTE_SPECIAL);
+}
+
 static void release(u64 *table, u64 n)
 {
 	for (u64 i = 0; i < n; i++) {
 		struct page *page = page_of(pte_pfn(table[i]));
 
-		if (!(table[i] & PTE_P))
+		if (is_none(table[i]))
 			continue;
 		(void)xchg(&page->is_lru, 1);
 		unlock_page(page);
@@ -56,7 +62,7 @@ static u64 isolate_all(u64 *table)
 	for (; i < hpage_pages(); i++) {
 		u64 e = pte_load(&table[i]);
 
-		if (e && (!(e & PTE_P) || !isolate_page(page_of(pte_pfn(e)))))
+		if (!is_none(e) && (!(e & PTE_P) || !isolate_page(page_of(pte_pfn(e)))))
 			break;
 	}
 	return i;
@@ -67,9 +73,11 @@ static void copy_all(struct mm *mm, u64 vpn, u64 *table, struct page *new)
 	for (u64 i = 0; i < hpage_pages(); i++) {
 		struct page *page = page_of(pte_pfn(table[i]));
 
-		if (!(table[i] & PTE_P)) {
+		if (is_none(table[i])) {
 			touch(&mm->rss, true);
 			mm->rss++;
+			if (table[i])
+				pte_store(mm->root, vpn + i, 0, &table[i], 0);
 			continue;
 		}
 		copy_page(new + i, page);

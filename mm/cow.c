@@ -50,7 +50,7 @@ static bool reuse(struct mm *mm, u64 vpn, u32 level, u64 *p, struct page *page)
 	return true;
 }
 
-/* Under the page-table lock, @old still mapped: put @new in its place. The
+/* Under the page-table lock, @old still mapped (NULL: the zero page): put @new in its place. The
  * entry goes through nothing, so that two CPUs never see two pages. */
 static void install_copy(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 			 u64 *p, struct page *old, struct page *new)
@@ -82,18 +82,27 @@ static void install_copy(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 	     (unsigned long long)vpn, (unsigned long long)pfn_of(new));
 	touch(new, true);
 	new->is_lru = 1;
+	if (!old) {
+		touch(&mm->rss, true);
+		mm->rss++;
+		return;
+	}
 	touch(&old->mapcount, true);
 	old->mapcount--;
 }
 
+/* NULL: of the zero page. */
 static struct page *alloc_copy(struct page *old)
 {
-	struct page *new = alloc_page(this_cpu->node, old->order);
+	u32 order = old ? old->order : 0;
+	struct page *new = alloc_page(this_cpu->node, order);
 
 	for (u32 n = 0; !new && n < the_sys->m->nr_nodes; n++)
-		new = alloc_page(n, old->order);
-	if (new)
+		new = alloc_page(n, order);
+	if (new && old)
 		copy_user_page(new, old);
+	else if (new)
+		zero_page(new);
 	return new;
 }
 
@@ -115,28 +124,32 @@ int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p)
 	if ((vma->flags & VM_UFFD_WP) && kern()->wp_checks_pending &&
 	    mm_tlb_flush_pending(mm))
 		flush_tlb_page(mm, vpn, FLUSH_DEBT);
-	old = page_of(pte_pfn(e));
-	if (reuse(mm, vpn, level, p, old)) {
+	old = e & PTE_SPECIAL ? NULL : page_of(pte_pfn(e));
+	if (old && reuse(mm, vpn, level, p, old)) {
 		spin_unlock(ptl);
 		return 0;
 	}
-	get_page(old);
+	if (old)
+		get_page(old);
 	spin_unlock(ptl);
 
 	new = alloc_copy(old);
 	if (!new) {
-		put_page(old);
+		if (old)
+			put_page(old);
 		return -ENOMEM;
 	}
 	spin_lock(ptl);
 	if (pte_load(p) == e) {
 		install_copy(mm, vma, vpn, level, p, old, new);
 		spin_unlock(ptl);
-		put_page(old);          /* the mapping's */
+		if (old)
+			put_page(old);  /* the mapping's */
 	} else {
 		spin_unlock(ptl);
 		put_page(new);
 	}
-	put_page(old);
+	if (old)
+		put_page(old);
 	return 0;
 }

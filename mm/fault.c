@@ -36,6 +36,43 @@ static bool huge_fits(const struct vma *vma, u64 vpn)
 	       head >= vma->start && head + hpage_pages() <= vma->end;
 }
 
+/* Of all address spaces. 0: no memory. */
+static u32 zero_pfn(void)
+{
+	struct mm_state *s = mms();
+
+	if (!s->zero_pfn) {
+		struct page *page = alloc_page(this_cpu->node, 0);
+
+		if (page && !s->zero_pfn)
+			s->zero_pfn = (u32)pfn_of(page);
+		else if (page)
+			put_page(page);
+	}
+	return s->zero_pfn;
+}
+
+/* A load, and nobody has stored: the page of zeros, read-only. Return: 0,
+ * -ENOMEM. */
+static int map_zero_page(struct mm *mm, struct vma *vma, u64 vpn)
+{
+	u64 *p = pgtable_alloc(mm, vpn, 0), pfn = zero_pfn();
+	struct spinlock *ptl;
+
+	if (!p || !pfn)
+		return -ENOMEM;
+	ptl = pgtable_lock(mm, vpn, 0);
+	spin_lock(ptl);
+	if (!pte_load(p)) {
+		pte_store(mm->root, vpn, 0, p,
+			  pte_make(pfn, (prot_of(vma, false) & ~PTE_RW) |
+				   PTE_SPECIAL));
+		flush_mapped(mm, vpn, 0, p);
+	}
+	spin_unlock(ptl);
+	return 0;
+}
+
 /* Map a fresh page at the entry of @level for @vpn, unless somebody was
  * faster. Return: 0, -ENOMEM. */
 static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
@@ -140,6 +177,8 @@ static int fault_at(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p,
 		return do_swap_page(mm, vma, vpn, p, e, is_write);
 	if (vma->file)
 		return do_file_fault(mm, vma, vpn, is_write);
+	if (!is_write && !level && mms()->has_zero_page)
+		return map_zero_page(mm, vma, vpn);
 	return do_anonymous_page(mm, vma, vpn, level, is_write);
 }
 

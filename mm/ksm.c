@@ -140,7 +140,7 @@ struct page *ksm_get_page(struct mm *mm, u64 vpn)
 		ptl = pgtable_lock(mm, vpn, 0);
 		spin_lock(ptl);
 		e = pte_load(p);
-		if (e & PTE_P) {
+		if ((e & PTE_P) && !(e & PTE_SPECIAL)) {
 			page = page_of(pte_pfn(e));
 			get_page(page);
 		}

@@ -169,6 +169,7 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 	s->k = cfg->kernel;
 	s->flush = cfg->flush;
 	s->thp_enabled = cfg->thp_enabled;
+	s->has_zero_page = cfg->zero_page;
 	s->masks_vary = !sys->is_explored || cfg->has_switches;
 	s->scan_pages = cfg->scan_bytes >> PAGE_SHIFT;
 	s->scan_period_cycles = machine_ns_to_cycles(sys->m,

@@ -222,6 +222,8 @@ struct mm_state {
 	struct mm *first_mm;
 	void **pool;            /* [NR_POOLS] free objects, see vma.c         */
 	bool thp_enabled;
+	bool has_zero_page;     /* mm_config.zero_page                        */
+	u32 zero_pfn;           /* from the first read fault that needs it    */
 };
 
 static inline struct mm_state *mms(void)
@@ -269,6 +271,8 @@ struct mm_config {
 	u32 oracles;                    /* 0: all                             */
 	bool thp_enabled;
 	bool aligns_frames;             /* runs.c; timed                      */
+	bool zero_page;                 /* what is read before it is written
+					 * maps one page of zeros; 4K pages   */
 	u32 truth_pages;                /* explored: user pages with contents */
 	bool has_switches;              /* explored: tasks switch_mm() or
 					 * sleep; else which CPUs run an mm is

@@ -11,6 +11,9 @@
 /* clear_refs - "echo 4 > clear_refs": stores that come after it returns set a
  * page's soft-dirty bit. (clear_refs.c) */
 void clear_refs(struct mm *mm);
+/* "echo 1": A bits go, and nobody is flushed: who has the entry cached is taken
+ * for one who does not use the page. */
+void clear_refs_young(struct mm *mm);
 /* What pagemap tells of @vpn: stored to since. */
 bool is_soft_dirty(struct mm *mm, u64 vpn);
 

@@ -198,7 +198,7 @@ static void one_of_huge(void)
 /* "nothing to flush: unpopulated range, COW reuse (sole owner)". */
 static void nothing(void)
 {
-	u64 vpn = map(64, RW), mine = populated(4);
+	u64 vpn = map(64, RW), mine = populated(4), mine_rss;
 	struct mm *child;
 
 	do_mprotect(L.mm, vpn, 40, VM_READ);
@@ -210,7 +210,22 @@ static void nothing(void)
 	exit_mmap(child);
 	forget();
 	touch_pages(mine, 4, RUN_WRITE);
+	mine_rss = L.mm->rss;
 	counts("COW reuse", 0, ipis(), 0, 0, 0);
+	clear_refs_young(L.mm);
+	counts("clear_refs 1", 0, ipis(), 0, 0, 0);
+	/* The entries are there, read-only before and after. */
+	vpn = map(40, RW);
+	touch_pages(vpn, 40, RUN_READ);
+	if (L.mm->rss != mine_rss && !L.wrong[0])
+		snprintf(L.wrong, sizeof(L.wrong), "zero pages count as memory");
+	do_mprotect(L.mm, vpn, 40, VM_READ);
+	do_mprotect(L.mm, vpn, 40, RW);
+	counts("zero pages", 0, ipis(), 0, 0, 0);
+	touch_pages(vpn, 3, RUN_WRITE);
+	counts("zero page to page", 3, ipis(), 0, 3, 3);
+	if (L.mm->rss != mine_rss + 3 && !L.wrong[0])
+		snprintf(L.wrong, sizeof(L.wrong), "copies of the zero page do not");
 }
 
 /* "fork: exactly one full flush of the parent mm"; "4K COW copy: one

@@ -852,7 +852,8 @@ static void test_dirty_pages(void **state)
 		toggled(rows[i].profile, rows[i].feature, check_tmpdir(dir),
 			path, sizeof(path));
 		r = run(&ad, PAIRS("machine", "pack:1 core:1 pu:1", "profile",
-				   path, "flush", rows[i].flush, "thp", "no"),
+				   path, "flush", rows[i].flush, "thp", "no",
+				   "zero-page", "no"),
 			false);
 		v = r->count.v;
 		assert_int_equal(9 * AD_PAGES, v[CTR_ACCESSES]);
