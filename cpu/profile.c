@@ -582,8 +582,8 @@ static void check_whole(struct parse *ps)
 {
 	for (int i = 0; i < KEY_FEATURES && !ps->err; i++)
 		if (!parse_line_of(ps, "machine", machine_keys[i]))
-			parse_fail(ps, ps->line, "the file ends and [machine] "
-				   "has no '%s'", machine_keys[i]);
+			parse_missing(ps, ps->line, "machine",
+				      machine_keys[i]);
 	if (!ps->err)
 		fill_sources(ps);
 	if (!ps->err)

@@ -72,6 +72,18 @@ void parse_default(struct parse *ps, enum machine_part part, u32 index,
 const char *parse_source_of(const struct parse *ps, const char *section,
 			    const char *key);
 
+/* profile_range.c */
+#define PARSE_MAX_HIT 10000u
+#define PARSE_MAX_WALKERS 64u
+#define PARSE_MAX_LATENCY 100000u
+
+/* [SECTION] ends at @line without @key, and what that could have been. */
+void parse_missing(struct parse *ps, u32 line, const char *section,
+		   const char *key);
+
+/* The last cache, of [@section], has @latency: memory must have more. */
+void parse_check_memory(struct parse *ps, const char *section, u32 latency);
+
 /* profile_tlb.c: [tlb], [tlb.NAME] */
 void parse_tlb_design(struct parse *ps);
 void parse_tlb_array(struct parse *ps);

@@ -236,7 +236,7 @@ void parse_tlb_array(struct parse *ps)
 		break;
 	case KEY_INDEX: set_index(ps, geo); break;
 	case KEY_REPLACEMENT: set_replacement(ps, geo); break;
-	case KEY_HIT: parse_u32(ps, 0, 10000, &geo->hit_cycles); break;
+	case KEY_HIT: parse_u32(ps, 0, PARSE_MAX_HIT, &geo->hit_cycles); break;
 	case KEY_COALESCE: set_coalesce(ps, geo); break;
 	case KEY_SMT: set_smt(ps, geo); break;
 	case KEY_PIECES: parse_bool(ps, &geo->takes_pieces); break;
@@ -263,11 +263,10 @@ static void check_given(struct parse *ps, const char *section,
 
 	for (size_t i = 0; i < ARRAY_LEN(needed) && !ps->err; i++)
 		if (!parse_line_of(ps, section, tlb_keys[needed[i]]))
-			parse_fail(ps, last, "[%s] ends without '%s'", section,
-				   tlb_keys[needed[i]]);
+			parse_missing(ps, last, section, tlb_keys[needed[i]]);
 	if (geo->level == 2 && !parse_line_of(ps, section, "hit_cycles"))
 		parse_fail(ps, last, "[%s] ends without 'hit_cycles', which "
-			   "level 2 needs", section);
+			   "level 2 needs: 0 to %u", section, PARSE_MAX_HIT);
 	if (geo->level == 1 && parse_line_of(ps, section, "hit_cycles"))
 		parse_fail(ps, parse_line_of(ps, section, "hit_cycles"),
 			   "[%s] hit_cycles is for level 2; a hit in level 1 is "
@@ -306,7 +305,8 @@ static void check_index(struct parse *ps, const char *section,
 
 	if (!line && geo->nr_sets > 1)
 		parse_fail(ps, parse_last_line(ps, section), "[%s] ends without "
-			   "'index', which %u sets need", section, geo->nr_sets);
+			   "'index', which %u sets need: linear, or xor-N with "
+			   "N from 1 to 16", section, geo->nr_sets);
 	else if (geo->index == TLB_INDEX_XOR &&
 		 geo->nr_sets & (geo->nr_sets - 1))
 		parse_fail(ps, line, "[%s] index = xor-%u needs a power of two "

@@ -69,7 +69,7 @@ void parse_walker(struct parse *ps)
 		parse_unknown_key(ps, keys);
 		return;
 	}
-	if (parse_u32(ps, 1, 64, &ps->p->nr_walkers))
+	if (parse_u32(ps, 1, PARSE_MAX_WALKERS, &ps->p->nr_walkers))
 		parse_keep(ps, PART_WALKER, 0, "walks");
 }
 
@@ -93,7 +93,7 @@ void parse_cache(struct parse *ps)
 	else if (key == 1)
 		parse_u32(ps, 1, CACHE_MAX_WAYS, &c->nr_ways);
 	else if (key == 2)
-		parse_u32(ps, 1, 100000, &c->hit_cycles);
+		parse_u32(ps, 1, PARSE_MAX_LATENCY, &c->hit_cycles);
 	if (!ps->err)
 		parse_keep(ps, PART_CACHE, level, key == 0 ? "bytes" :
 			   key == 1 ? "ways" : "cycles");
@@ -110,8 +110,7 @@ static void check_cache(struct parse *ps, u32 level)
 		return;                 /* there is no such cache */
 	for (size_t i = 0; i < ARRAY_LEN(needed) && !ps->err; i++)
 		if (!parse_line_of(ps, section, needed[i]))
-			parse_fail(ps, last, "[%s] ends without '%s'", section,
-				   needed[i]);
+			parse_missing(ps, last, section, needed[i]);
 	if (!ps->err && c->bytes % (CACHE_LINE * c->nr_ways))
 		parse_fail(ps, parse_line_of(ps, section, "bytes"), "[%s] bytes "
 			   "= %llu is not a whole number of sets of %u ways of "
@@ -139,6 +138,9 @@ static void check_order(struct parse *ps)
 				   c->hit_cycles, near->hit_cycles);
 		near = c;
 	}
+	if (near)
+		parse_check_memory(ps, cache_sections[near - ps->p->cache],
+				   near->hit_cycles);
 }
 
 void parse_check_walks(struct parse *ps)
@@ -146,8 +148,7 @@ void parse_check_walks(struct parse *ps)
 	struct psc_geometry *psc = &ps->p->psc;
 
 	if (!ps->p->nr_walkers)
-		parse_fail(ps, ps->line, "the file ends without 'count' in "
-			   "[walker]");
+		parse_missing(ps, ps->line, "walker", "count");
 	if (!ps->err && !ps->p->nested_entries) {
 		ps->p->nested_entries = NESTED_DEFAULT;
 		parse_default(ps, PART_PSC, PSC_NESTED, "psc.nested", "32",

@@ -112,7 +112,9 @@ static void compare_walks(const struct loop *l, const struct calib_walk *w)
 
 static void compare_memory(const struct loop *l, const struct calib_memory *m)
 {
-	for (u32 i = 0; i < MUT_NR_CACHES; i++)
+	/* That of the first level is handed over (emu/mut_emulated.c), not found:
+	 * a stream does not wait for it, and the model charges streams. */
+	for (u32 i = CACHE_L2; i < MUT_NR_CACHES; i++)
 		if (l->m->cache[i].bytes)
 			NEAR(m->cache[i].cycles, l->m->cache[i].hit_cycles,
 			     "cache");
