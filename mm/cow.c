@@ -42,6 +42,7 @@ static bool reuse(struct mm *mm, u64 vpn, u32 level, u64 *p, struct page *page)
 		return false;
 	touch_flags(page, true);
 	page->is_shared = 0;
+	flush_writable(mm, vpn);
 	pte_modify(mm->root, vpn, level, p, 0,
 		   PTE_RW | PTE_D | PTE_A | PTE_SOFT_DIRTY);
 	flush_tlb_upgraded(mm, vpn);

@@ -96,6 +96,8 @@ static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
 	is_mine = !pte_load(p);
 	if (is_mine) {
 		map_new(mm, vma, page, vpn);
+		if (vma->flags & VM_WRITE)
+			flush_writable(mm, vpn);
 		pte_store(mm->root, vpn, level, p,
 			  pte_make(pfn_of(page), prot_of(vma, is_write) |
 				   (level ? PTE_PS : 0)));

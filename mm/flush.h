@@ -33,6 +33,7 @@ struct flush_batch {
 	u32 order;              /* smallest stride of these                   */
 	u64 nr_changed;         /* pages                                      */
 	bool freed_tables;      /* tables were unhooked, too                  */
+	bool was_writable;      /* unmapping: by some entry                   */
 	enum flush_op op;       /* what for                                   */
 };
 
@@ -101,9 +102,13 @@ struct flush_ops {
 	 * of @mm, present until now, no longer maps a page that migrates or is
 	 * reclaimed (@op). true: the flush is put off. */
 	bool (*unmapped)(struct mm *mm, u64 vpn, u64 old, enum flush_op op);
-	/* An entry that may be written through is about to be in @mm: under no
-	 * page-table lock, mmap_lock is held. */
+	/* Under the page-table lock: the entry for @vpn of @mm may be written
+	 * through from now on. */
 	void (*writable)(struct mm *mm, u64 vpn);
+	/* This CPU is about to read how far it must catch up (has_tlb_gen), and
+	 * later has. */
+	u64 (*catching_up)(void);
+	void (*caught_up)(u64 was);
 	/* A fault found that the entry allows the access. */
 	void (*spurious)(struct mm *mm, u64 vpn);
 	/* Under the page-table lock, a fault here made or changed the entry. */
@@ -136,6 +141,8 @@ void flush_batch_end(struct flush_batch *b);
 /* flush_let_go - all CPUs have dropped what a keep() took: the pages are freed,
  * and [start, end) of @mm no longer may be used. */
 void flush_let_go(struct mm *mm, u64 start, u64 end, const u32 *pfn, u32 n);
+/* The pages alone: the addresses may still be used. */
+void flush_free_pages(const u32 *pfn, u32 n);
 static inline void flush_mapped(struct mm *mm, u64 vpn, u32 level, u64 *p)
 {
 	if (mms()->flush && mms()->flush->mapped)
@@ -180,6 +187,10 @@ void flush_by_ipi(struct flush_req *r);
  * flush_here(), some time. It has its generation. *@r is in the arena, and so is
  * @to: a bit per CPU that must. */
 void flush_tlb_later(const struct flush_batch *b, struct flush_req *r, u64 *to);
+/* The same without others: they learn of it by its generation. */
+void flush_tlb_alone(const struct flush_batch *b);
+/* This CPU brings what it has loaded up to date (has_tlb_gen). */
+void flush_catch_up(void);
 /* This CPU carries *@r out, if it is not covered by later ones yet. */
 void flush_here(struct flush_req *r);
 /* For protocols of their own. flush_own: this CPU drops what @r names of the

@@ -61,7 +61,7 @@ static void flush_under_lock(struct mmu_gather *g)
 	drop_delayed_rmaps(g);
 }
 
-static void free_pages(const u32 *pfn, u32 n)
+void flush_free_pages(const u32 *pfn, u32 n)
 {
 	for (u32 i = 0; i < n; i++) {
 		free_swap_cache(page_of(pfn[i]));
@@ -73,7 +73,7 @@ static void free_queued(void)
 {
 	struct gather *q = queue();
 
-	free_pages(q->pfn, q->n);
+	flush_free_pages(q->pfn, q->n);
 	q->n = 0;
 }
 
@@ -81,7 +81,7 @@ void flush_let_go(struct mm *mm, u64 start, u64 end, const u32 *pfn, u32 n)
 {
 	oracle_discard_end(mm, start, end, true);
 	oracle_rights(mm, start, end, 0);
-	free_pages(pfn, n);
+	flush_free_pages(pfn, n);
 }
 
 /* One time at most for a gather. */
@@ -158,6 +158,7 @@ static void zap_present(struct mmu_gather *g, u64 vpn, u32 order, u64 old)
 
 	if (pte_accessible(mm, old)) {
 		flush_revoked(mm, vpn, order ? PMD_LEVEL : 0, old);
+		g->b.was_writable |= !(old & PTE_P) || (old & PTE_RW);
 		mms()->flush->changed(&g->b, vpn, order);
 	}
 	touch(&mm->rss, true);

@@ -266,6 +266,12 @@ static const struct kernel v6_1 = {
 	V6_1,
 };
 
+static const struct kernel v6_3 = {
+	.name = "v6.3", .commit = "7e12beb8ca2a", .evidence = "S",
+	.summary = "as v6.1, migrate_pages flushes once for up to 512 pages",
+	V6_1, .migrate_batches = true,
+};
+
 /* Reclaim's batches, later and elsewhere. */
 static const struct kernel v5_19_gen0 = {
 	.name = "v5.19+gen-0", .commit = "aa44284960d5", .evidence = "S",
@@ -382,7 +388,8 @@ const struct kernel *const kernels[] = {
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
 	&v3_13_posted, &no_gather, &v4_9_rc, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_15, &v4_19, &v5_5, &v5_7, &v5_8, &v5_11,
 	&v5_14,
-	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_1_mixed, &v6_1_loongarch, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
+	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3,
+	&v6_1_mixed, &v6_1_loongarch, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
 	SWITCH_KERNELS NULL
 };
@@ -506,6 +513,8 @@ const struct kernel_switch kernel_switches[] = {
 	     "a page that was looked up is moved all the same"),
 	PART("migrate-mapped", migrate_wants_mapped, 0,
 	     "a page that nobody maps is moved by its anon_vma"),
+	PART("migrate-batch", migrate_batches, 0,
+	     "migration flushes for every page"),
 	PART("batch-flush", batch_flushes, 0,
 	     "what reclaim unmapped is never flushed"),
 	PART("batch-flush-dirty", batch_flush_dirty, 0,

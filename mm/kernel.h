@@ -242,6 +242,7 @@ struct kernel {
 					 * hardware alone (a model variant)   */
 	u32 flush_ceiling;              /* pages; more is a full flush        */
 
+	bool migrate_batches;           /* migrate_pages() of many: one flush  */
 	bool reclaim_batches;           /* unmaps wait for one flush          */
 	bool batch_flushes;             /* that flush, before pages are freed */
 	bool batch_flush_dirty;         /* and before they are written out    */

@@ -2,6 +2,7 @@
  * through entries (4K always; huge pages since 5.14 here). */
 #include "mm/file.h"
 #include "mm/flush.h"
+#include "mm/migrate.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
@@ -201,20 +202,51 @@ static bool may_move(struct page *page, const struct anon_vma *av, bool cached)
 	return av || cached || !kern()->migrate_wants_mapped;
 }
 
-/* Unmap, copy, map. Both are locked. Return: moved. */
-static bool move_to(struct page *page, struct page *new, bool is_mapped)
+bool move_begin(struct move *m, struct page *page, u32 node)
 {
-	u32 entries = 0, left = is_mapped ? try_to_migrate(page, &entries) : 0;
+	if (!trylock_page(page)) {
+		count_result(false, page->order);
+		putback_lru_page(page);
+		return false;
+	}
+	/* Unmapped in the middle, the page's list could go away (3f6c82728f4e). */
+	m->page = page;
+	m->new = NULL;
+	m->av = page_get_anon_vma(page);
+	m->is_cached = is_cached(page);
+	m->is_mapped = 0;
+	m->entries = m->left = 0;
+	if (may_move(page, m->av, m->is_cached))
+		m->new = alloc_page(node, page->order);
+	if (m->new && m->is_cached)
+		(void)trylock_page(m->new);
+	return true;
+}
+
+void move_unmap(struct move *m, bool may_defer)
+{
+	if (!m->new)
+		return;
+	m->is_mapped = m->page->is_file ? READ_ONCE(m->page->mapcount) != 0
+					: m->av || !m->is_cached;
+	if (m->is_mapped)
+		m->left = try_to_migrate(m->page, &m->entries, may_defer);
+}
+
+/* Both are locked. Return: moved. */
+static bool move_to(const struct move *m)
+{
+	struct page *page = m->page, *new = m->new;
 
 	/* One mapping stayed, or somebody refers to it. */
-	if (left || !move_mapping(page, new)) {
-		if (is_mapped)
-			remove_migration_ptes(page, page, entries);
+	if (m->left || !move_mapping(page, new)) {
+		if (m->is_mapped)
+			remove_migration_ptes(page, page, m->entries);
 		return false;
 	}
 	copy_page(new, page);
-	if (is_mapped)
-		remove_migration_ptes(page, new, entries);
+	if (m->is_mapped)
+		remove_migration_ptes(page, new, m->entries);
 	else
 		oracle_moved(page);
 	if (page->is_file) {
@@ -224,38 +256,19 @@ static bool move_to(struct page *page, struct page *new, bool is_mapped)
 	return true;
 }
 
-/* @page: isolated, with the isolator's reference. Both are used up. */
-bool migrate_page(struct page *page, u32 node)
+bool move_end(struct move *m)
 {
+	struct page *page = m->page, *new = m->new;
 	u32 order = page->order;
-	bool cached, ok = false;
-	struct page *new = NULL;
-	struct anon_vma *av;
+	bool ok = new && move_to(m);
 
-	if (!trylock_page(page)) {
-		putback_lru_page(page);
-		count_result(false, order);
-		return false;
-	}
-	/* Unmapped in the middle, the page's list could go away (3f6c82728f4e). */
-	av = page_get_anon_vma(page);
-	cached = is_cached(page);
-	if (may_move(page, av, cached))
-		new = alloc_page(node, order);
-	if (new && cached)
-		(void)trylock_page(new);
-	PROBE_SPAN_BEGIN("migrate_page");
-	if (new)
-		ok = move_to(page, new, page->is_file ? READ_ONCE(page->mapcount)
-						      : av || !cached);
-	PROBE_SPAN_END("migrate_page");
-	if (av)
-		put_anon_vma(av);
+	if (m->av)
+		put_anon_vma(m->av);
 	touch_flags(new ? new : page, true);
 	if (ok)
 		new->is_lru = 1;
 	unlock_page(page);
-	if (new && cached)
+	if (new && m->is_cached)
 		unlock_page(new);
 	if (new)
 		put_page(new);  /* the allocation's; its mappings keep it */
@@ -264,6 +277,21 @@ bool migrate_page(struct page *page, u32 node)
 	else
 		putback_lru_page(page);
 	count_result(ok, order);
+	return ok;
+}
+
+/* @page: isolated, with the isolator's reference. Both are used up. */
+bool migrate_page(struct page *page, u32 node)
+{
+	struct move m;
+	bool ok;
+
+	if (!move_begin(&m, page, node))
+		return false;
+	PROBE_SPAN_BEGIN("migrate_page");
+	move_unmap(&m, false);
+	ok = move_end(&m);
+	PROBE_SPAN_END("migrate_page");
 	return ok;
 }
 

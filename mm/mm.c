@@ -188,6 +188,8 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 	sys->os.user_tick = user_tick;
 	if (!rc)
 		rc = oracle_boot(sys, cfg);
+	if (!rc)
+		rc = migrate_boot();
 	if (!rc && s->flush && s->flush->boot)
 		rc = s->flush->boot(sys);
 	return rc;

@@ -35,6 +35,8 @@ struct page {
 	u8 is_ksm : 1;          /* whoever writes gets a copy                 */
 	u8 is_shared : 1;       /* maybe; 0: PageAnonExclusive                */
 	u8 is_file : 1;         /* of a file, not anonymous: ->mapping        */
+	u8 is_unflushed : 1;    /* a flush strategy's: what mapped it may still
+				 * be cached                                  */
 	union {
 		u32 next;       /* free: next pfn on the list                 */
 		u32 last_cpupid;        /* used: CPU + 1 of the last hint fault */
@@ -191,6 +193,7 @@ struct gather {
 struct mm_state {
 	const struct kernel *k;
 	const struct flush_ops *flush;
+	void *move;             /* migrate_batches: struct move [nr_cpus][..] */
 	void *flush_state;      /* its own, in the arena                      */
 	u64 *free_words;        /* mm->cpu_word of former ones                */
 	struct page *page;      /* [nr_frames]                                */
@@ -479,6 +482,10 @@ bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
 bool migrate_misplaced_page(struct page *page, u32 node);
 /* Compaction of one page: isolate, migrate. Return: migrated. */
 bool compact_page(struct page *page, u32 node);
+/* The @n pages of @pfn, which may be free or somebody else's by now, to @node.
+ * Return: how many went. (migrate_batch.c) */
+u32 migrate_pages(const u64 *pfn, u32 n, u32 node);
+int migrate_boot(void);
 bool migrate_page(struct page *page, u32 node);
 
 /* ---- get_user_pages (gup.c) ---- */

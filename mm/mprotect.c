@@ -90,6 +90,8 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 		set &= ~PTE_RW;
 	if (((old & ~clear) | set) == old)
 		return 0;
+	if (set & PTE_RW)
+		flush_writable(b->mm, vpn);
 	/* Whoever looks without the lock sees none in between (R18a). */
 	if (level && kern()->pmd_shows_none) {
 		old = pte_xchg(b->mm->root, vpn, level, p, 0);

@@ -4,6 +4,7 @@
 #include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/reclaim.h"
 #include "mm/rmap.h"
 
 /* Where @vma would map @page: false when outside. Two loads of what
@@ -220,23 +221,44 @@ static void migrate_huge_entry(struct page *page, struct mm *mm, u64 vpn,
 	page->is_dirty = 1;
 }
 
+/* As ptep_clear_flush(), the flush with others' (try_to_unmap_flush). */
+static void clear_defer(struct mm *mm, u64 vpn, u64 *p, u64 mig)
+{
+	u64 old = pte_xchg(mm->root, vpn, 0, p, mig);
+
+	oracle_stale_from_now(mm, vpn, 1);
+	if (!pte_accessible(mm, old))
+		return;
+	flush_revoked(mm, vpn, 0, old);
+	if (!flush_is_put_off(mm, vpn, old, FLUSH_MIGRATE))
+		set_tlb_ubc_flush_pending(mm, vpn, old & PTE_D);
+}
+
+struct unmapping {
+	u32 entries;
+	bool may_defer;
+};
+
 static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 		      u64 *p, void *arg)
 {
 	struct mm *mm = vma->mm;
-	u32 *entries = arg;
+	struct unmapping *u = arg;
 	u64 e = pte_load(p), mig;
 
 	if (!rmap_maps(e, page))
 		return;
-	(*entries)++;
+	u->entries++;
 	mig = pte_make(pfn_of(page), PTE_MIG |
 		       (e & PTE_RW ? PTE_MIG_W : 0) |
 		       (e & (PTE_NX | PTE_SOFTWARE)));
 	if (level) {
 		migrate_huge_entry(page, mm, vpn, p, e, mig);
 	} else {
-		ptep_clear_flush(mm, vpn, 0, p, mig, FLUSH_MIGRATE);
+		if (u->may_defer && should_defer_flush(mm))
+			clear_defer(mm, vpn, p, mig);
+		else
+			ptep_clear_flush(mm, vpn, 0, p, mig, FLUSH_MIGRATE);
 		NOTE("PTE[%llu] := migration entry", (unsigned long long)vpn);
 	}
 	/* From here on only the page says so. */
@@ -247,12 +269,14 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 	atomic_dec(&page->refcount);
 }
 
-u32 try_to_migrate(struct page *page, u32 *entries)
+u32 try_to_migrate(struct page *page, u32 *entries, bool may_defer)
 {
-	*entries = 0;
-	walk(&(struct walk){ .page = page, .visit = unmap_one, .arg = entries,
-			     .count = entries,
+	struct unmapping u = { .may_defer = may_defer };
+
+	walk(&(struct walk){ .page = page, .visit = unmap_one, .arg = &u,
+			     .count = &u.entries,
 			     .leaves_temp_stacks = true });
+	*entries = u.entries;
 	return READ_ONCE(page->mapcount);
 }
 

@@ -5,8 +5,9 @@
 #include "mm/mm.h"
 
 /* try_to_migrate - replace every entry that maps the locked @page by a
- * migration entry, flushing. Return: mappings left; *@entries made. */
-u32 try_to_migrate(struct page *page, u32 *entries);
+ * migration entry, flushing. Return: mappings left; *@entries made. With
+ * @may_defer flushes may be left to try_to_unmap_flush(). */
+u32 try_to_migrate(struct page *page, u32 *entries, bool may_defer);
 
 /* remove_migration_ptes - make migration entries for @old map @new. Kernels that
  * count (rmap_counts) go on until they have met @entries of them. */

@@ -1,6 +1,7 @@
 /* Faults on swap entries. Reads next to do_swap_page() in mm/memory.c. */
 #include <errno.h>
 
+#include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/swap.h"
@@ -74,6 +75,8 @@ static void map_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *p, u64 e,
 	page->is_shared = !is_mine;
 	touch(&mm->rss, true);
 	mm->rss++;
+	if (is_mine)
+		flush_writable(mm, vpn);
 	pte_store(mm->root, vpn, 0, p, pte_make(pfn_of(page),
 						prot_of(vma, e, is_mine)));
 	NOTE("PTE[%llu] := %s, frame %llu from swap", (unsigned long long)vpn,

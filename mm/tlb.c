@@ -61,7 +61,8 @@ void flush_own(const struct flush_req *r)
 static void catch_up(const struct flush_req *r, struct mm *mm)
 {
 	struct tlb_state *t = tlb_state_of(this_cpu->id);
-	u64 *here = &t->ctx[t->slot].tlb_gen, gen;
+	u64 *here = &t->ctx[t->slot].tlb_gen, gen, was = 0;
+	const struct flush_ops *f = mms()->flush;
 
 	touch(here, true);
 	if (kern()->gen_read_first)
@@ -70,6 +71,8 @@ static void catch_up(const struct flush_req *r, struct mm *mm)
 	if (r->new_gen <= *here && (r->new_gen != TLB_GENERATION_INVALID ||
 				    !kern()->batch_gen_is_invalid))
 		return;
+	if (f && f->catching_up)
+		was = f->catching_up();
 	gen = READ_ONCE(mm->tlb_gen);
 	if (gen == *here)
 		return;
@@ -77,6 +80,8 @@ static void catch_up(const struct flush_req *r, struct mm *mm)
 	touch(here, true);
 	*here = gen;
 	oracle_tlb_gen(this_cpu->id);
+	if (f && f->caught_up)
+		f->caught_up(was);
 }
 
 /* Told of an mm that it left: when it comes back it says so again. */
@@ -321,6 +326,27 @@ void flush_tlb_later(const struct flush_batch *b, struct flush_req *r, u64 *to)
 	flush_targets_done();
 	PROBE(.what = PROBE_FLUSH_END);
 	cat_leave(cat);
+}
+
+void flush_tlb_alone(const struct flush_batch *b)
+{
+	struct flush_req *r = my_req();
+	enum cycle_cat cat = cat_enter(CYC_FLUSH);
+
+	COUNT(TLB_FLUSH, 1);
+	begin_req(r, b->mm, b->start, b->end, b->order, false, false, b->op);
+	flush_func(r);
+	PROBE(.what = PROBE_FLUSH_END);
+	cat_leave(cat);
+}
+
+void flush_catch_up(void)
+{
+	struct flush_req r = { .end = UINT64_MAX, .is_full = 1,
+			       .new_gen = TLB_GENERATION_INVALID };
+
+	if (kern()->has_tlb_gen)
+		flush_here(&r);
 }
 
 void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,

@@ -8,6 +8,8 @@
 
 int batch_boot(void)
 {
+	if (mms()->batch)
+		return 0;
 	mms()->batch = arena_alloc(&the_sys->arena,
 				   the_sys->nr_cpus * sizeof(*mms()->batch));
 	return mms()->batch ? 0 : -ENOMEM;

@@ -7,7 +7,7 @@
 #include "mm/oracle.h"
 #include "workloads/race.h"
 
-enum { CHANGER = 0, USER = 1 };
+enum { CHANGER = 0, USER = 1, MOVER = 2 };
 
 #define PAGE 2          /* under the second page table, with the next one     */
 
@@ -48,6 +48,26 @@ static void discard(struct task *t)
 	do_madvise(current()->mm, PAGE, 1, MADV_DONTNEED);
 }
 
+/* Read-only pages: a frame that came free is the next page's; the right to write
+ * comes back. */
+static void touch_next(struct task *t)
+{
+	store(PAGE + 1, RACE_STORED);
+}
+
+static void unprotect_and_store(struct task *t)
+{
+	do_mprotect(current()->mm, PAGE, 1, VM_READ | VM_WRITE);
+	store(PAGE, RACE_STORED);
+}
+
+static void move(struct task *t)
+{
+	const u64 pfn = current()->arg;
+
+	migrate_pages(&pfn, 1, 1);
+}
+
 /* ---- the one who uses them ----------------------------------------------------------- */
 
 static void store_tick_store(struct task *t)
@@ -67,6 +87,11 @@ static void store_leave_store(struct task *t)
 	store(PAGE, 22);
 }
 
+static void load_once(struct task *t)
+{
+	load(PAGE);
+}
+
 static void load_tick_load(struct task *t)
 {
 	load(PAGE);
@@ -79,17 +104,30 @@ static const struct {
 	void (*change)(struct task *t);
 	void (*use)(struct task *t);
 	const char *changer, *user;
+	bool is_read_only, is_moved;
 } how[] = {
+	{ "move", touch_next, load_tick_load, "A store to the next page",
+	  "B load, tick, load", true, true },
+	{ "move-write", unprotect_and_store, load_once,
+	  "A mprotect, store", "B load", true, true },
+	{ "move-stored", NULL, store_tick_store, NULL, "B store, tick, store",
+	  false, true },
+	{ "munmap-ro", munmap_and_touch, load_tick_load,
+	  "A munmap, tick, store", "B load, tick, load", true, false },
+	{ "mmap-ro", munmap_and_map, load_tick_load, "A mmap over it",
+	  "B load, tick, load", true, false },
+	{ "unprotect", unprotect_and_store, store_tick_store,
+	  "A mprotect, store", "B store, tick, store", true, false },
 	{ "munmap", munmap_and_touch, store_tick_store,
-	  "A munmap, tick, store", "B store, tick, store" },
+	  "A munmap, tick, store", "B store, tick, store", false, false },
 	{ "munmap-leave", munmap_and_touch, store_leave_store,
-	  "A munmap, tick, store", "B store, idle, store" },
+	  "A munmap, tick, store", "B store, idle, store", false, false },
 	{ "mmap", munmap_and_map, load_tick_load, "A mmap over it",
-	  "B load, tick, load" },
+	  "B load, tick, load", false, false },
 	{ "mprotect", protect, store_tick_store, "A mprotect",
-	  "B store, tick, store" },
+	  "B store, tick, store", false, false },
 	{ "dontneed", discard, load_tick_load, "A MADV_DONTNEED",
-	  "B load, tick, load" },
+	  "B load, tick, load", false, false },
 };
 
 static int stage(const struct race_row *row, const struct kernel *k,
@@ -106,18 +144,23 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	rc = race_task(USER, how[i].user, mm, how[i].use, 0);
 	if (!rc)
 		rc = race_touch(USER, PAGE, 1);
-	if (!rc)
+	if (!rc && how[i].is_read_only)
+		rc = do_mprotect(mm, PAGE, 1, VM_READ);
+	if (!rc && how[i].change)
 		rc = race_task(CHANGER, how[i].changer, mm, how[i].change, 0);
+	if (!rc && how[i].is_moved)
+		rc = race_task(MOVER, "C migrate_pages", NULL, move,
+			       race_pfn(mm, PAGE));
 	return rc;
 }
 
-#define ROW(i, f, e, o, tag_, stage_) \
-	{ .id = i, .kernel = "v6.1", .flush = f, .memory = MEM_TSO, \
+#define ROW(i, k, f, e, o, tag_, stage_) \
+	{ .id = i, .kernel = k, .flush = f, .memory = MEM_TSO, \
 	  .changers = 1, .expected = e, .expected_oracles = o, .watch = o, \
-	  .tag = tag_, \
-	  .stage = stage_ }
-#define PASS(i, f, stage_) ROW(i, f, VERDICT_PASS, 0, "D", stage_)
-#define FAIL(i, f, o, tag_, stage_) ROW(i, f, VERDICT_FAIL, o, tag_, stage_)
+	  .tag = tag_, .stage = stage_ }
+#define PASS(i, f, stage_) ROW(i, "v6.1", f, VERDICT_PASS, 0, "D", stage_)
+#define FAIL(i, f, o, tag_, stage_) \
+	ROW(i, "v6.1", f, VERDICT_FAIL, o, tag_, stage_)
 
 #define REUSED (O1_LOST_STORE | O2_WRITE_AFTER_FREE | O3_STALE_READ)
 
@@ -130,6 +173,22 @@ static const struct race_row rows[] = {
 	PASS("latr-dontneed", "latr", "dontneed"),
 	FAIL("latr-early", "latr-early", REUSED, "S", "munmap"),
 	FAIL("latr-early-mmap", "latr-early", REUSED, "S", "mmap"),
+	PASS("luf", "luf", "move"),
+	PASS("luf-write", "luf", "move-write"),
+	PASS("luf-stored", "luf", "move-stored"),
+	PASS("xen", "xen-filter", "munmap-ro"),
+	PASS("xen-mmap", "xen-filter", "mmap-ro"),
+	PASS("xen-munmap", "xen-filter", "munmap"),
+	PASS("relaxed", "relaxed", "unprotect"),
+	PASS("relaxed-mprotect", "relaxed", "mprotect"),
+	ROW("batched", "v6.3", "deferred", VERDICT_PASS, 0, "S", "move-stored"),
+	ROW("batched-write", "v6.3", "deferred", VERDICT_PASS, 0, "D",
+	    "move-write"),
+};
+
+static const struct race_fix fixes[] = {
+	{ "v6.3", { "batch-flush" } },
+	{ NULL, { NULL } }
 };
 
 extern const struct race race_put_off;
@@ -143,13 +202,18 @@ const struct race race_put_off = {
 "the page, and so neither its frame nor its address may have a new owner. In the\n"
 "published code the frame is freed at once unless told otherwise: a store through\n"
 "an old entry then goes to whoever has the frame next. Calls whose effect programs\n"
-"see when they return (mprotect, MADV_DONTNEED) cannot be put off.",
-	.bounds = "2 CPUs, one call and one access by one, two accesses with a tick "
-		  "or a switch between them by the other; fills, evictions, "
-		  "interrupt and store delays unbounded",
+"see when they return (mprotect, MADV_DONTNEED) cannot be put off.\n"
+"LUF moves a page that nobody may write to without a flush: others read the old\n"
+"frame until it is given out again, or until somebody may write. Xen's filter does\n"
+"so with what munmap frees. Added rights (relaxed) are made good by a fault; what\n"
+"migrate_pages unmaps in one go (6.3) by one flush before the first copy.",
+	.bounds = "3 CPUs, one call and one access by one, two accesses with a tick "
+		  "or a switch between them by another, one migration by a third; "
+		  "fills, evictions, interrupt and store delays unbounded",
 	.rows = rows,
 	.nr_rows = ARRAY_LEN(rows),
-	.nr_cpus = 2,
+	.fixes = fixes,
+	.nr_cpus = 3,
 	.stage = stage,
 	.paging = { .levels = 2, .bits = 1 },
 	.frames_per_node = 8,

@@ -1,0 +1,29 @@
+/* clock.h - frames that are free while some TLB may still translate to them are
+ * flushed when they are given out again: by then most CPUs have flushed for
+ * other reasons. What luf and xen-filter share.
+ *
+ * One clock counts flushes. A frame is stamped when it is freed, and a CPU notes
+ * when its last flush began: what it had then, it has no more. Frames whose
+ * stamp is not older than a CPU's note may still be cached there. A flush takes
+ * its number before it does anything else, so that what is freed meanwhile is
+ * not thought covered. In the arena.
+ */
+#ifndef MM_FLUSH_CLOCK_H
+#define MM_FLUSH_CLOCK_H
+
+#include "mm/flush.h"
+
+int flush_clock_boot(struct sys *sys);
+/* @p, mapped by @mm until now, is not to be used by others before a flush: CPUs
+ * that have @mm loaded may have it cached. Others catch up when they load it:
+ * its generation has gone up before. */
+void flush_clock_owe(struct page *p, struct mm *mm);
+/* flush_ops.freed, .given_out, .catching_up, .caught_up */
+bool flush_clock_freed(struct page *p);
+void flush_clock_given_out(struct page *p);
+u64 flush_clock_begin(void);
+void flush_clock_end(u64 was);
+/* All that is owed, now. */
+void flush_clock_pay(void);
+
+#endif
