@@ -452,7 +452,10 @@ static int find_walk(struct probe *p, u64 reach)
 
 	if (!p->by_events) {
 		c.nr = (u64)grid_from((double)c.nr);
+		/* The clock has the lookup of level 2 in it as well. */
 		rc = cycles_of(p, &c, &w->cycles, &w->spread);
+		w->cycles = fmax(0, w->cycles -
+				 p->out->level[MUT_4K][1].hit_cycles);
 		w->is_found = !rc;
 		w->load_cycles = w->cycles;
 		return rc;

@@ -34,7 +34,8 @@ struct calib_level {
 
 struct calib_walk {
 	bool is_found;
-	double cycles;          /* of a walk whose upper levels are cached    */
+	double cycles;          /* of a walk whose upper levels are cached,
+				 * after the miss in level 2                  */
 	double load_cycles;     /* of one load of it                          */
 	double spread;
 	u64 pde_entries, pde_ways;      /* 0: not found; equal: full          */

@@ -290,6 +290,9 @@ static inline int translate_slow(struct cpu *c, u64 vpn, enum tlb_use use,
 			family(c, use)[CTR_STLB_HIT_LOAD]++;
 			cpu_delay(c, p, tlb_array_l2_geometry(c->tlb)->hit_cycles,
 				  CYC_STLB);
+		} else if (level == TLB_MISS) {
+			cpu_delay(c, p, tlb_array_miss_cycles(c->tlb, use),
+				  CYC_STLB);
 		}
 		if (found && ((*out)->flags & (want | TLB_FAULTS)) == want)
 			return 0;

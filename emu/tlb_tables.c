@@ -234,7 +234,7 @@ static const struct metric metrics[] = {
 	{ "walker_loads", "loads", ONE(WALKER_LOADS) },
 	{ "walk_cycles", "cycles", .get = walk_cycles },
 	{ "cycles_per_walk", "cycles", .get = cycles_per_walk, .decimals = 1 },
-	{ "l2_hit_cycles", "cycles", .get = stlb_cycles },
+	{ "l2_lookup_cycles", "cycles", .get = stlb_cycles },
 	{ "elapsed_cycles", "cycles", .get = elapsed },
 	{ "translation_share", "%", .get = translation_share, .decimals = 2 },
 	{ "l1_miss_rate", NULL, .get = l1_rate, .decimals = 3 },

@@ -73,6 +73,7 @@ struct tlb_route {
 	u32 min_contig;         /* walks with less are single pages to both,
 				 * and what the second evicts is nobody's
 				 * business; 0: not so                        */
+	u32 l2_cycles;          /* until the slowest of level 2 has missed    */
 	struct tlb_home home[2][TLB_NR_SIZES];  /* [level - 1][leaf size]     */
 };
 
@@ -170,6 +171,14 @@ static inline const struct tlb_geometry *
 tlb_array_l2_geometry(const struct tlb_array *a)
 {
 	return &a->core->unit[a->l2_unit].geo;
+}
+
+/* What TLB_MISS costs before a walk can begin: level 2 was looked up, as for a
+ * hit there; all its arrays at once (assumed). 0: @use has no level 2. */
+static inline u32 tlb_array_miss_cycles(const struct tlb_array *a,
+					enum tlb_use use)
+{
+	return a->core->route[use].l2_cycles;
 }
 
 /* tlb_array_fill - install @e, the leaf that a walk for @use and page @vpn

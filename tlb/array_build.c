@@ -144,6 +144,18 @@ static void build_short(struct tlb_core *c, u32 use)
 	}
 }
 
+static void build_cycles(struct tlb_core *c, u32 use)
+{
+	struct tlb_route *r = &c->route[use];
+
+	for (u32 i = 0; i < r->nr_l2; i++) {
+		u32 cycles = r->l2[i].unit[0]->geo.hit_cycles;
+
+		if (cycles > r->l2_cycles)
+			r->l2_cycles = cycles;
+	}
+}
+
 static void build_routes(struct tlb_core *c)
 {
 	for (u32 use = 0; use < NR_TLB_USES; use++) {
@@ -154,8 +166,10 @@ static void build_routes(struct tlb_core *c)
 	}
 	for (u32 use = 0; use < NR_TLB_USES; use++)
 		build_memos(c, use);
-	for (u32 use = 0; use < NR_TLB_USES; use++)
+	for (u32 use = 0; use < NR_TLB_USES; use++) {
 		build_short(c, use);
+		build_cycles(c, use);
+	}
 }
 
 static void core_free(struct tlb_core *c)

@@ -70,7 +70,8 @@ struct tlb_geometry {
 	enum tlb_index index;
 	u32 index_bits;         /* xor: k; linear: not used                   */
 	enum tlb_repl replacement;
-	u32 hit_cycles;         /* added to an access that hits here          */
+	u32 hit_cycles;         /* added to an access that hits here, or is
+				 * looked up here in vain before it walks     */
 	char source[128];       /* where the shape is from, or "assumed: why" */
 	u8 level;               /* 1 or 2                                     */
 	u8 serves;              /* TLB_SERVES_*                               */
