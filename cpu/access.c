@@ -47,7 +47,8 @@ static enum use_of_entry may_use(const struct tlb_entry *e, bool is_write)
 	return the_sys->m->rules.hw_sets_d ? USE_ASSIST : USE_FAULTS;
 }
 
-/* *@called: the CPUs whose broadcasts name the entry used. */
+/* *@called: the CPUs whose broadcasts name the entry used, or the table that the
+ * walk begins at. */
 static bool translate(u64 vpn, bool is_write, struct tlb_entry *e, u32 *called)
 {
 	struct cpu_state *s = this_cpu->s;
@@ -80,6 +81,7 @@ static bool translate(u64 vpn, bool is_write, struct tlb_entry *e, u32 *called)
 	}
 	if (pick >= n + may_walk) {
 		table = s->env->e[upper[pick - n - may_walk]];
+		*called = s->env->called[upper[pick - n - may_walk]];
 		NOTE("walk begins at frame %llu, from a paging-structure cache",
 		     (unsigned long long)table.pfn);
 	} else if (m) {

@@ -248,6 +248,9 @@ static int choose(struct session *s, const char *name)
 	for (u32 i = 0; races[i]; i++)
 		if (race_is(races[i], name) && add_race(s, races[i]))
 			return EXIT_FAILED;
+	/* Those of `tlbemu matrix` are in no list. */
+	if (!s->nr_jobs && strcmp(name, "all") && add_race(s, race_find(name)))
+		return EXIT_FAILED;
 	if (s->nr_jobs && s->cfg->fixed &&
 	    !race_fixed_row(s->job[0].race, s->job[0].row_in_table,
 			    s->cfg->fixed))

@@ -8,6 +8,7 @@
 #include "base/types.h"
 #include "emu/cmd_calibrate.h"
 #include "emu/cmd_litmus.h"
+#include "emu/cmd_matrix.h"
 #include "emu/cmd_race.h"
 #include "emu/cmd_record.h"
 #include "emu/cmd_report.h"
@@ -33,6 +34,8 @@ static const struct command commands[] = {
 	  cmd_litmus },
 	{ "mutate", "[NAME|all]", "take each part of each fix away: who notices",
 	  cmd_mutate },
+	{ "matrix", "", "every flush strategy on every operation: legal or not",
+	  cmd_matrix },
 	{ "run", "WORKLOAD|FILE.ini", "run a workload: counters, cycles, checks",
 	  cmd_run },
 	{ "compare", "WORKLOAD --flush all|A,B",

@@ -18,7 +18,8 @@ static void sync_with_gup_fast(void)
 	u64 all[MM_CPUMASK_WORDS] = { 0 };
 
 	for (u32 i = 0; i < the_sys->nr_cpus; i++)
-		all[i / 64] |= 1ull << i % 64;
+		if (the_sys->cpu[i].task)
+			all[i / 64] |= 1ull << i % 64;
 	NOTE("IPI to all: nobody is in GUP-fast");
 	smp_call(all, nothing, NULL, nothing);
 }

@@ -6,6 +6,7 @@
 #include "mm/gather.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
+#include "mm/switch.h"
 #include "mm/swap.h"
 #include "mm/vma.h"
 
@@ -245,10 +246,12 @@ void exit_mmap(struct mm *mm)
 	}
 	free_pgtables(&g, 0, UINT64_MAX, 0, 0);
 	gather_end(&g);
+	shoot_lazies(mm);
 	touch(mm, true);
 	mm->first = NULL;
 	put_page(page_of(mm->root));
 	mm->root = 0;
+	touch(p, true);
 	while (*p != mm)
 		p = &(*p)->next_mm;
 	*p = mm->next_mm;

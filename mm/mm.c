@@ -129,6 +129,7 @@ struct mm *mm_create(void)
 
 	if (!mm)
 		return NULL;
+	touch(&mms()->next_ctx_id, true);
 	mm->ctx_id = ++mms()->next_ctx_id;
 	mm->tlb_gen = 1;
 	mm->asid = mm->ctx_id;
@@ -160,7 +161,8 @@ void mm_load(struct mm *mm, u32 cpu)
 
 int mm_boot(struct sys *sys, const struct mm_config *cfg)
 {
-	struct mm_state *s = calloc(1, sizeof(*s));
+	/* In the arena: the list of mms and the next number are state. */
+	struct mm_state *s = arena_alloc(&sys->arena, sizeof(*s));
 	int rc;
 
 	if (!s)
@@ -198,6 +200,5 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 void mm_shutdown(struct sys *sys)
 {
 	oracle_shutdown();
-	free(sys->os_state);
 	sys->os_state = NULL;
 }

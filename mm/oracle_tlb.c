@@ -189,7 +189,9 @@ void oracle_flush_begin(struct mm *mm, u64 start, u64 end)
 			continue;
 		touch(s->env, true);
 		for (u32 i = 0; i < s->env->n; i++)
+			/* A path to tables that stay is no translation: O8's. */
 			if (s->env->e[i].pcid == s->pcid &&
+			    !(s->env->e[i].flags & TLB_TABLE) &&
 			    overlaps(&s->env->e[i], start, end))
 				s->env->marked[i] |= (u8)(1u << this_cpu->id);
 	}

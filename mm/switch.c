@@ -145,10 +145,15 @@ void tlb_state_begin(struct mm *mm)
 
 /* ---- mm_cpumask ------------------------------------------------------------------ */
 
+/* Other protocols than Linux's rely on it. */
+static enum mask_update mask_how(void)
+{
+	return flush_is_own() ? MASK_ATOMIC : kern()->mask_update;
+}
+
 static void mask_clear(struct mm *mm)
 {
-	if (kern()->mask_update == MASK_PLAIN ||
-	    kern()->mask_update == MASK_ATOMIC)
+	if (mask_how() == MASK_PLAIN || mask_how() == MASK_ATOMIC)
 		(void)atomic_add_return(&mm->cpumask[this_cpu->id / 64],
 					-(1ull << this_cpu->id % 64));
 }
@@ -157,7 +162,7 @@ static void mask_set(struct mm *mm)
 {
 	u64 *w = &mm->cpumask[this_cpu->id / 64];
 	u64 bit = 1ull << this_cpu->id % 64;
-	enum mask_update how = kern()->mask_update;
+	enum mask_update how = mask_how();
 
 	if (how == MASK_PLAIN)
 		WRITE_ONCE(*w, READ_ONCE(*w) | bit);
@@ -328,6 +333,24 @@ void leave_mm(void)
 {
 	if (my_loaded_mm())
 		switch_irqs_off(NULL);
+}
+
+static void leave_if_lazy(void *arg)
+{
+	struct cpu_state *s = this_cpu->s;
+
+	step(s->env ? (const void *)s->env : (const void *)s, true, 0);
+	if (my_loaded_mm() == arg && am_lazy())
+		leave_mm();
+}
+
+void shoot_lazies(struct mm *mm)
+{
+	u64 *to = flush_targets();
+
+	if ((flush_is_own() || has_global_asids()) && flush_others(mm, to))
+		smp_call(to, leave_if_lazy, mm, NULL);
+	flush_targets_done();
 }
 
 /* The scheduler's own barriers are before it: what the program stored is

@@ -67,4 +67,9 @@ void flush_by_active_mm(const struct mm *mm);
 /* In an interrupt or with interrupts off: go to the kernel's own root. */
 void leave_mm(void);
 
+/* Where flushes do not make lazy CPUs leave: before @mm's root is freed, those
+ * that idle with it loaded do. Linux keeps the root as long as one has it
+ * (mm_count), or does this (MMU_LAZY_TLB_SHOOTDOWN, 6.4). */
+void shoot_lazies(struct mm *mm);
+
 #endif

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "workloads/matrix.h"
 #include "workloads/race.h"
 
 extern const struct race
@@ -58,5 +59,8 @@ const struct race *race_find(const char *name)
 	for (u32 i = 0; races[i]; i++)
 		if (race_is(races[i], name))
 			return races[i];
+	for (u32 i = 0; matrix_races[i]; i++)
+		if (race_is(matrix_races[i], name))
+			return matrix_races[i];
 	return NULL;
 }

@@ -1,0 +1,431 @@
+#include "workloads/matrix.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "mm/file.h"
+#include "mm/gather.h"
+#include "mm/oracle.h"
+#include "mm/reclaim.h"
+#include "mm/swap.h"
+#include "mm/watch.h"
+
+/* CPU of who does it, of who uses the page, of a third party. */
+enum { ACTOR = 0, USER = 1, THIRD = 2 };
+
+/* Under the second page table; with the page after it a huge page. */
+#define PAGE 2
+
+static struct mm *mm(void)
+{
+	return mms()->first_mm;
+}
+
+static struct mm *other(void)
+{
+	return mm()->next_mm;
+}
+
+/* ---- what is done -------------------------------------------------------------------- */
+
+/* The page after it stays, and with it the table. */
+static void unmap(struct task *t)
+{
+	do_munmap(mm(), PAGE, 1);
+}
+
+static void unmap_table(struct task *t)
+{
+	do_munmap(mm(), PAGE, 2);
+}
+
+static void end(struct task *t)
+{
+	exit_mmap(mm());
+}
+
+static void protect(struct task *t)
+{
+	do_mprotect(mm(), PAGE, 1, VM_READ);
+}
+
+static void unprotect(struct task *t)
+{
+	do_mprotect(mm(), PAGE, 1, VM_READ | VM_WRITE);
+}
+
+/* What the child must have is looked at in the end. */
+static void fork_it(struct task *t)
+{
+	dup_mm(mm());
+}
+
+static void store(struct task *t)
+{
+	u64 v = RACE_STORED + 1;
+
+	cpu_access(PAGE, 0, true, &v);
+}
+
+static void compact(struct task *t)
+{
+	compact_page(page_of(current()->arg), 1);
+}
+
+static void scan(struct task *t)
+{
+	change_protection(mm()->first, PAGE, PAGE + 1, mm()->first->flags,
+			  CP_NUMA);
+}
+
+static void reclaim(struct task *t)
+{
+	reclaim_frames(&current()->arg, 1);
+}
+
+static void discard(struct task *t)
+{
+	do_madvise(mm(), PAGE, 1, MADV_DONTNEED);
+}
+
+/* And reclaim takes it, if it is clean. */
+static void free_and_reclaim(struct task *t)
+{
+	do_madvise(mm(), PAGE, 1, MADV_FREE);
+	reclaim_frames(&current()->arg, 1);
+}
+
+static void move_and_discard(struct task *t)
+{
+	do_mremap(mm(), PAGE, 1, 0, 1);
+	do_madvise(mm(), 0, 1, MADV_DONTNEED);
+}
+
+static void split(struct task *t)
+{
+	down_read(&mm()->mmap_lock);
+	split_huge_pmd_at(mm(), PAGE + 1);
+	up_read(&mm()->mmap_lock);
+}
+
+static void collapse(struct task *t)
+{
+	collapse_huge_page(mm(), PAGE);
+}
+
+/* The scan has found the page, and refers to it. */
+static void merge(struct task *t)
+{
+	u64 arg = current()->arg;
+
+	ksm_try_merge(mm(), PAGE, page_of((u32)arg), page_of(arg >> 32));
+}
+
+static void clear(struct task *t)
+{
+	clear_refs(mm());
+}
+
+/* Written out, and dropped if nobody stored to it since. */
+static void sync_and_reclaim(struct task *t)
+{
+	do_fdatasync(mm()->first->file);
+	reclaim_frames(&current()->arg, 1);
+}
+
+static void age(struct task *t)
+{
+	do_madvise(mm(), PAGE, 1, MADV_COLD);
+}
+
+static void watch(struct task *t)
+{
+	uffd_writeprotect(mm(), PAGE, 1, true);
+}
+
+/* ---- stages -------------------------------------------------------------------------- */
+
+/* What must be there before, beyond a page that the user stored to. */
+enum prop {
+	NEED_TWO = 1,           /* the page after it                          */
+	NEED_HUGE = 2,
+	NEED_SWAP = 4,
+	NEED_CHILD = 8,         /* that shares the page                       */
+	NEED_READ_ONLY = 16,
+	NEED_TWIN = 32,         /* a KSM page with the same contents, whose
+				 * program the actor is of                    */
+	NEED_LOW = 64,          /* the VMA begins at 0                        */
+	NEED_RECLAIM = 128,     /* by a third CPU, at the same time           */
+	NEED_COMPACTION = 256,
+	NEED_FILE = 512,        /* a shared mapping of one                    */
+};
+
+struct stage {
+	const char *due;
+	void (*act)(struct task *t);
+	u32 needs;
+	bool user_loads;                /* a store would change the question  */
+	bool is_nobodys;                /* done when nobody runs there        */
+	bool is_harmless;               /* a flush that never comes is legal  */
+};
+
+static const struct stage stages[NR_FLUSH_OPS] = {
+	[FLUSH_MUNMAP] = { "before frame and address are used again, or "
+		"anybody may notice", unmap, NEED_TWO },
+	[FLUSH_EXIT] = { "before the frames are free", end, 0,
+		.is_nobodys = true },
+	[FLUSH_TABLES] = { "before the table's frame is used again",
+		unmap_table, NEED_TWO },
+	[FLUSH_PROTECT_DOWN] = { "before mprotect returns", protect, 0 },
+	[FLUSH_PROTECT_UP] = { "never", unprotect, NEED_READ_ONLY,
+		.is_harmless = true },
+	[FLUSH_FORK] = { "before anybody may see the child", fork_it, 0 },
+	[FLUSH_COW] = { "before the new entry is visible", store, NEED_CHILD,
+		.user_loads = true },
+	[FLUSH_MIGRATE] = { "before the copy begins", compact, 0 },
+	[FLUSH_NUMA_HINT] = { "before a mover that trusts the entry copies",
+		scan, NEED_COMPACTION, .is_harmless = true },
+	[FLUSH_RECLAIM] = { "before the write-out begins", reclaim, NEED_SWAP },
+	[FLUSH_DONTNEED] = { "before madvise returns", discard, 0 },
+	[FLUSH_FREE] = { "before reclaim may call the page clean",
+		free_and_reclaim, NEED_SWAP },
+	[FLUSH_MREMAP] = { "before a page-table lock is dropped",
+		move_and_discard, NEED_LOW },
+	[FLUSH_SPLIT] = { "before the table is visible", split, NEED_HUGE },
+	[FLUSH_COLLAPSE] = { "before the small pages are copied", collapse,
+		NEED_TWO },
+	[FLUSH_KSM] = { "before the contents are compared", merge, NEED_TWIN },
+	[FLUSH_SOFT_DIRTY] = { "before clear_refs returns", clear, 0 },
+	[FLUSH_DIRTY_CLEAR] = { "before the write-out begins", sync_and_reclaim,
+		NEED_FILE | NEED_SWAP },
+	[FLUSH_OLD_CLEAR] = { "never", age, 0, .is_harmless = true },
+	[FLUSH_UFFD_WP] = { "before a write fault copies the page", watch, 0 },
+	[FLUSH_DEBT] = { "at once: the payer cannot wait", protect,
+		NEED_SWAP | NEED_RECLAIM },
+};
+
+const char *matrix_due(enum flush_op op)
+{
+	return stages[op].due;
+}
+
+static void use(void)
+{
+	u64 v = RACE_STORED;
+
+	cpu_access(PAGE, 0, !current()->arg, &v);
+}
+
+static void stay(struct task *t)
+{
+	use();
+}
+
+static void go_and_come_back(struct task *t)
+{
+	switch_mm(other());
+	switch_mm(mm());
+	use();
+}
+
+static void idle_and_come_back(struct task *t)
+{
+	enter_lazy_tlb();
+	switch_mm(mm());
+	use();
+}
+
+/* Lazy there since before. */
+static void go_elsewhere(struct task *t)
+{
+	switch_mm(other());
+}
+
+static void (*const uses[NR_MATRIX_USERS])(struct task *t) = {
+	stay, go_and_come_back, idle_and_come_back
+};
+
+static bool add_space(const struct stage *g, u64 first, u64 nr, u32 flags)
+{
+	struct mm *m;
+
+	if (!(g->needs & NEED_FILE))
+		return race_space(first, nr, flags);
+	m = mm_create();
+	return m && vma_add_file(m, first, nr, VM_READ | VM_WRITE | VM_SHARED,
+				 file_create(nr, FILE_DISK), 0);
+}
+
+static int add_user(const struct stage *g, enum matrix_user user)
+{
+	static const char *const names[NR_MATRIX_USERS] = {
+		"B uses the page", "B away, back, uses it", "B idles, uses it"
+	};
+
+	if (g->is_nobodys)
+		return race_task(USER, "B lazy, goes elsewhere", mm(),
+				 go_elsewhere, 0);
+	return race_task(USER, names[user], mm(), uses[user], g->user_loads);
+}
+
+/* The page as the operation wants to find it. */
+static int add_page(const struct stage *g)
+{
+	int rc = race_touch(USER, PAGE, 1);
+
+	if (!rc && (g->needs & NEED_TWO))
+		rc = race_touch(USER, PAGE + 1, 2);
+	if (!rc && (g->needs & NEED_CHILD) && !dup_mm(mm()))
+		rc = -ENOMEM;
+	if (!rc && (g->needs & NEED_READ_ONLY))
+		rc = do_mprotect(mm(), PAGE, 1, VM_READ);
+	if (!rc && (g->needs & NEED_SWAP))
+		rc = swapon(2);
+	if (g->is_nobodys)
+		enter_lazy_tlb();
+	return rc;
+}
+
+static int add_twin(const struct stage *g)
+{
+	struct mm *twin = race_space(PAGE, 1, VM_READ | VM_WRITE);
+	int rc;
+
+	if (!twin)
+		return -ENOMEM;
+	rc = race_task(ACTOR, "A merges", twin, g->act, 0);
+	if (!rc)
+		rc = race_touch(ACTOR, PAGE, 1);
+	if (!rc)
+		rc = ksm_try_merge(twin, PAGE, ksm_get_page(twin, PAGE), NULL);
+	if (!rc)
+		race_arg(ACTOR, pfn_of(ksm_get_page(mm(), PAGE)) |
+			 race_pfn(twin, PAGE) << 32);
+	return rc;
+}
+
+static int add_actors(const struct stage *g, enum flush_op op)
+{
+	bool is_kernels = op == FLUSH_MIGRATE || op == FLUSH_RECLAIM;
+	u64 pfn = g->needs & NEED_HUGE ? 0 : race_pfn(mm(), PAGE);
+	int rc;
+
+	if (g->needs & NEED_TWIN)
+		return add_twin(g);
+	rc = race_task(ACTOR, flush_op_names[op], is_kernels ? NULL :
+		       g->is_nobodys ? other() : mm(), g->act, pfn);
+	if (!rc && (g->needs & NEED_RECLAIM))
+		rc = race_task(THIRD, "C reclaim", NULL, race_reclaim, pfn);
+	if (!rc && (g->needs & NEED_COMPACTION))
+		rc = race_task(THIRD, "C compaction", NULL, race_compact, pfn);
+	return rc;
+}
+
+/* A row's stage: "back/cow-break". */
+static enum flush_op op_of(const struct race_row *row)
+{
+	u32 op = 0;
+
+	while (strcmp(flush_op_names[op], row->id))
+		op++;
+	return (enum flush_op)op;
+}
+
+static enum matrix_user user_of(const struct race_row *row)
+{
+	u32 user = 0;
+
+	while (strncmp(row->stage, matrix_user_names[user],
+		       strlen(matrix_user_names[user])))
+		user++;
+	return (enum matrix_user)user;
+}
+
+/* O9 and O10 ask whether a flush does what it says; the others, whether anything
+ * is lost. */
+#define EFFECTS (~(u32)(O9_FLUSH_DONE | O10_TLBGEN))
+
+static int stage(const struct race_row *row, const struct kernel *k,
+		 struct sys *sys)
+{
+	enum flush_op op = op_of(row);
+	const struct stage *g = &stages[op];
+	u64 first = g->needs & NEED_LOW ? 0 : PAGE;
+	u32 flags = VM_READ | VM_WRITE | VM_MIGRATABLE | VM_UFFD_WP;
+	u64 end = g->needs & (NEED_TWO | NEED_HUGE) ? PAGE + 2 : PAGE + 1;
+	int rc;
+
+	if (g->needs & NEED_HUGE)
+		flags |= VM_HUGE;
+	if (!add_space(g, first, end - first, flags) || !mm_create())
+		return -ENOMEM;
+	if (g->is_harmless)
+		mms()->oracles &= EFFECTS;
+	rc = add_user(g, user_of(row));
+	if (!rc)
+		rc = add_page(g);
+	return rc ? rc : add_actors(g, op);
+}
+
+/* ---- the races ----------------------------------------------------------------------- */
+
+/* v6.1, but for one thing: that leaves mm_cpumask before CR3 is loaded, and who
+ * frees tables or changes sizes in between tells nobody (docs/findings.md). That
+ * is no strategy's doing. */
+#define KERNEL "v6.13+lazy-mask"
+
+#define ROW(name_, user_) \
+	{ .id = name_, .kernel = KERNEL, .memory = MEM_TSO, .changers = 1, \
+	  .expected = VERDICT_PASS, .tag = "D", .stage = user_ "/" name_ },
+
+static const struct race_row rows[NR_MATRIX_USERS][NR_FLUSH_OPS] = {
+	[MATRIX_STAY] = {
+#define FLUSH_OP(id_, name_, help_) ROW(name_, "stay")
+#include "mm/flush_op.def"
+#undef FLUSH_OP
+	},
+	[MATRIX_BACK] = {
+#define FLUSH_OP(id_, name_, help_) ROW(name_, "back")
+#include "mm/flush_op.def"
+#undef FLUSH_OP
+	},
+	[MATRIX_IDLE] = {
+#define FLUSH_OP(id_, name_, help_) ROW(name_, "idle")
+#include "mm/flush_op.def"
+#undef FLUSH_OP
+	},
+};
+
+#define RACE(user_, name_, has_switches_, summary_) { \
+	.name = "matrix-" name_, .id = "M-" name_, .summary = summary_, \
+	.story = \
+"One CPU does an operation that takes rights away, another one uses the page: the\n" \
+"smallest stage on which a flush that comes too late for that operation is met.\n" \
+"`tlbemu matrix` runs every strategy on every operation.", \
+	.bounds = "2 CPUs (3 where a mover is needed), one page, one operation, " \
+		  "one access; fills, evictions, interrupt and store delays " \
+		  "unbounded", \
+	.rows = rows[user_], .nr_rows = NR_FLUSH_OPS, .nr_cpus = 3, \
+	.stage = stage, .paging = { .levels = 2, .bits = 1 }, \
+	.frames_per_node = 12, .has_switches = has_switches_, \
+}
+
+static const struct race stay_race = RACE(MATRIX_STAY, "stay", false,
+	"each operation, while the page's user runs");
+static const struct race back_race = RACE(MATRIX_BACK, "back", true,
+	"each operation, while the page's user is elsewhere and comes back");
+static const struct race idle_race = RACE(MATRIX_IDLE, "idle", true,
+	"each operation, while the page's user idles and comes back");
+
+const struct race *const matrix_races[] = {
+	&stay_race, &back_race, &idle_race, NULL
+};
+const char *const matrix_user_names[] = { "stay", "back", "idle", NULL };
+
+const struct race_row *matrix_row(const struct race *race, enum flush_op op)
+{
+	/* Nobody's address space has one kind of user only. */
+	if (stages[op].is_nobodys && race != &idle_race)
+		return NULL;
+	return &race->rows[op];
+}
