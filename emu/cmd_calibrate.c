@@ -25,7 +25,7 @@
 
 struct cfg {
 	const char *out, *name;
-	u64 request_ns, max_bytes;
+	u64 request_ns, max_bytes, limit_ns;
 	u32 repeat;
 	int progress;
 	bool help;
@@ -40,6 +40,10 @@ static const struct opt opts[] = {
 	  .max = HOST_MAX_RUNS, .unit = "runs",
 	  .help = "of all of it; a number that they do not agree on within "
 		  "10 % is marked unstable", FIELD(repeat, "measuring") },
+	{ .name = "limit", .kind = OPT_TIME_NS, .def = "115s", .max = 1ull << 50,
+	  .unit = "ns", .help = "no further run begins that would end later, "
+		  "as long as those before took; 0: all do",
+	  FIELD(limit_ns, "measuring") },
 	{ .name = "time", .kind = OPT_TIME_NS, .def = "20ms", .min = 1000000,
 	  .max = 10000000000ull, .unit = "ns",
 	  .help = "for the repetitions of one point; there are a few hundred",
@@ -301,35 +305,54 @@ static int measure(struct host_profile *p, struct mut *host, struct shown *s,
 	return rc;
 }
 
+/* Another, of what is known before, into *@out. */
+static int one_run(const struct host_profile *known, struct host_profile **out,
+		   struct mut *host, struct shown *s, struct err *e)
+{
+	struct host_profile *p = malloc(sizeof(*p));
+
+	*out = p;
+	if (!p)
+		return err_set(e, -ENOMEM, "out of memory");
+	*p = *known;
+	p->notes[0] = '\0';
+	p->hz = clock_core_hz();
+	return measure(p, host, s, e);
+}
+
+static void join(struct host_profile *p, const struct host_profile *const *run,
+		 u32 n)
+{
+	char notes[sizeof(p->notes)];
+
+	memcpy(notes, p->notes, sizeof(notes));
+	host_join(p, run, n);
+	memcpy(p->notes, notes, sizeof(notes));
+	host_join_notes(p, run, n);
+}
+
 static int measure_again(const struct cfg *cfg, struct host_profile *p,
 			 struct mut *host, struct shown *s, struct err *e)
 {
 	struct host_profile *run[HOST_MAX_RUNS] = { NULL };
+	u64 begin = clock_host_ns(), took = 0;
+	u32 n = 0;
 	int rc = 0;
 
-	for (u32 i = 0; i < cfg->repeat && !rc; i++) {
-		run[i] = malloc(sizeof(*p));
-		if (!run[i]) {
-			rc = err_set(e, -ENOMEM, "out of memory");
+	while (n < cfg->repeat && !rc) {
+		rc = one_run(p, &run[n++], host, s, e);
+		took = clock_host_ns() - begin;
+		if (cfg->limit_ns && took + took / n > cfg->limit_ns)
 			break;
-		}
-		*run[i] = *p;
-		run[i]->notes[0] = '\0';
-		run[i]->hz = clock_core_hz();
-		rc = measure(run[i], host, s, e);
 	}
-	if (!rc) {
-		char notes[sizeof(p->notes)];
-
-		memcpy(notes, p->notes, sizeof(notes));
-		host_join(p, (const struct host_profile *const *)run,
-			  cfg->repeat);
-		memcpy(p->notes, notes, sizeof(notes));
-		host_join_notes(p, (const struct host_profile *const *)run,
-				cfg->repeat);
-	}
-	for (u32 i = 0; i < cfg->repeat; i++)
-		free(run[i]);
+	if (!rc)
+		join(p, (const struct host_profile *const *)run, n);
+	if (!rc && n < cfg->repeat)
+		host_profile_note(p, "%u of %u runs: they took %.0f s, one more "
+				  "would end after --limit", n, cfg->repeat,
+				  (double)took / 1e9);
+	while (n)
+		free(run[--n]);
 	return rc;
 }
 
