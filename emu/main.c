@@ -12,6 +12,7 @@
 #include "emu/cmd_race.h"
 #include "emu/cmd_record.h"
 #include "emu/cmd_report.h"
+#include "emu/cmd_reproduce.h"
 #include "emu/cmd_run.h"
 #include "emu/cmd_sweep.h"
 #include "emu/cmd_tlb.h"
@@ -60,6 +61,9 @@ static const struct command commands[] = {
 	{ "validate", "--machine FILE.ini",
 	  "this host and its model side by side, at other points",
 	  cmd_validate },
+	{ "reproduce", "NAME...|all",
+	  "published curves and headlines beside the model's numbers",
+	  cmd_reproduce },
 	{ "report", "DIR", "tables, figures and texts of DIR as one HTML page",
 	  cmd_report },
 	{ "help", "[COMMAND]", "this text, or a command's", cmd_help },

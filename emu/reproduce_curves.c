@@ -1,0 +1,143 @@
+/* Curves of published measurements: the points as printed, and what of the model
+ * stands for them. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "emu/reproduce.h"
+#include "emu/reproduce_runs.h"
+
+#define POINTS(p) .point = (p), .nr = ARRAY_LEN(p)
+#define P(s, a, b) { .series = (s), .x = (a), .published = (b) }
+#define MISSING(s, a, b, why) \
+	{ .series = (s), .x = (a), .published = (b), .missing = (why) }
+
+/* ---- C1 ------------------------------------------------------------------------ */
+
+#define R1(a, b) P("ranged", a, b)
+static const struct repro_point c1[] = {
+	R1(1, 1276), R1(2, 1505), R1(3, 1880), R1(4, 2447), R1(5, 2358),
+	R1(6, 2563), R1(7, 2862), R1(8, 3542), R1(9, 3289), R1(10, 3570),
+	R1(11, 3767), R1(12, 3996), R1(13, 4077), R1(14, 4836), R1(15, 5699),
+	R1(16, 5041), R1(17, 5473), R1(18, 5396), R1(19, 5296), R1(20, 6749),
+	R1(21, 6225), R1(22, 6393), R1(23, 6861), R1(24, 6912), R1(25, 7190),
+	R1(26, 7793), R1(27, 7833), R1(28, 8253), R1(29, 8024), R1(30, 9670),
+	R1(31, 8949), R1(32, 9350), R1(33, 8534), R1(34, 10977), R1(35, 11400),
+	P("full", 0, 2283),
+};
+
+const struct repro_set repro_c1 = {
+	.name = "C1", .title = "cycles of a flush against its pages",
+	.source = "D. Hansen 2014, i5-3320M, kernel build, tracing of about 335 included",
+	.x = "pages (0: of everything)", .unit = "cycles",
+	.machine = "pack:1 core:2 pu:2, haswell-ep at its own clock, kernel v3.15",
+	.note = "one thread: the build's processes mostly have one",
+	.is_fitted = true, POINTS(c1), .run = repro_c1_value,
+};
+
+/* ---- C2 ------------------------------------------------------------------------ */
+
+#define B2(a, b) P("5.17", a, b)
+#define A2(a, b) P("patched", a, b)
+static const struct repro_point c2[] = {
+	B2(1, 159960), B2(5, 310808), B2(10, 479110), B2(15, 526771),
+	B2(20, 534495), B2(25, 547462), B2(30, 579616), B2(35, 594134),
+	B2(40, 612288), B2(45, 617517), B2(50, 637476), B2(55, 614363),
+	A2(1, 160202), A2(5, 308378), A2(10, 490728), A2(15, 562528),
+	A2(20, 587316), A2(25, 628296), A2(30, 666313), A2(35, 701814),
+	A2(40, 732967), A2(45, 749727), A2(50, 735497), A2(55, 778913),
+};
+
+static const struct repro_set repro_c2 = {
+	.name = "C2", .title = "storm: iterations a second against threads",
+	.source = "N. Amit, commit aa44284960d5, will-it-scale tlb_flush1_threads, 56-core Skylake",
+	.x = "threads", .unit = "iterations/s",
+	.machine = "pack:2 core:28 pu:1, skylake-sp, kernels v5.17 and v6.1",
+	.note = "page-table isolation, retpolines and the LRU are not modelled",
+	POINTS(c2), .run = repro_c2_value,
+};
+
+/* ---- C3 ------------------------------------------------------------------------ */
+
+static const struct repro_set repro_c3 = {
+	.name = "C3", .title = "sysbench mmap and fdatasync, concurrent flushes",
+	.source = "N. Amit, Concurrent TLB flushes v3, 2019, 2 x 24-thread Haswell",
+	.x = "threads", .unit = "operations/s",
+	.missing = "needs sysbench's random writes to a mapped file with fdatasync as a workload",
+};
+
+/* ---- C4 ------------------------------------------------------------------------ */
+
+static const struct repro_point c4[] = {
+	P("mprotect(R)", 1, 2499), P("mprotect(R)", 2, 4655),
+	MISSING("relaxed, mprotect(RW)", 1, 2496, "needs relaxed flushes (F9)"),
+	MISSING("relaxed, mprotect(RW)", 2, 2615, "needs relaxed flushes (F9)"),
+};
+
+const struct repro_set repro_c4 = {
+	.name = "C4", .title = "mprotect of one page, with one thread and with two",
+	.source = "N. Amit, RFC relaxed TLB flushes, 2022, Haswell",
+	.x = "threads", .unit = "cycles",
+	.machine = "pack:1 core:4 pu:1, haswell-ep, kernel v6.1",
+	.is_fitted = true, POINTS(c4), .run = repro_c4_value,
+};
+
+/* ---- C5 ------------------------------------------------------------------------ */
+
+#define LRU "needs the per-CPU LRU batches and their drain"
+static const struct repro_point c5[] = {
+	P("vanilla", 36, 527000), P("INVLPGB", 36, 527000),
+	MISSING("no LRU drain", 36, 731000, LRU),
+	MISSING("both", 36, 1157000, LRU),
+};
+
+static const struct repro_set repro_c5 = {
+	.name = "C5", .title = "broadcast flushes in tlb_flush2_threads",
+	.source = "R. van Riel, INVLPGB series, 2024-25, 36-core Milan",
+	.x = "threads", .unit = "iterations/s",
+	.machine = "pack:1 core:36 pu:1, zen3-milan, kernel v6.14",
+	.note = "the LRU lock, which limits what was measured, is not modelled",
+	POINTS(c5), .run = repro_c5_value,
+};
+
+/* ---- C6, C8, C9 ------------------------------------------------------------------ */
+
+static const struct repro_set repro_c6 = {
+	.name = "C6", .title = "reclaim of mapped files, one by one and in batches",
+	.source = "M. Gorman, batch series v6-v7, 2015, 48 CPUs, 4 nodes",
+	.x = "kernel", .unit = "s",
+	.missing = "needs vm-scalability's mapped readers: processes that stream files larger than memory, reclaimed meanwhile",
+};
+
+static const struct repro_point c8[] = {
+	P("2 sockets", 16, 2.7), P("8 sockets", 120, 6.6),
+};
+
+static const struct repro_set repro_c8 = {
+	.name = "C8", .title = "interrupting all other cores once",
+	.source = "LATR as quoted in a TiFlash article (upper ends)",
+	.x = "cores", .unit = "us",
+	.machine = "pack:2 core:8 pu:1 and pack:8 core:15 pu:1, haswell-ep, kernel v4.14",
+	.note = "a flush of one page with all others as targets, less one without any",
+	POINTS(c8), .run = repro_c8_value,
+};
+
+static const struct repro_set repro_c9 = {
+	.name = "C9", .title = "thpscale: fault latency, batched split flush",
+	.source = "commit 3027c6f8eb9d, arm64",
+	.x = "threads", .unit = "us",
+	.missing = "needs thpscale, and the split of huge pages that reclaim drives on arm64",
+};
+
+/* ---- all -------------------------------------------------------------------------- */
+
+extern const struct repro_set repro_headlines[];
+
+const struct repro_set *const repro_sets[] = {
+	&repro_c1, &repro_c2, &repro_c3, &repro_c4, &repro_c5, &repro_c6,
+	&repro_c8, &repro_c9,
+#define H(i) &repro_headlines[i]
+	H(0), H(1), H(2), H(3), H(4), H(5), H(6), H(7), H(8), H(9), H(10), H(11),
+	H(12), H(13), H(14), H(15), H(16), H(17), H(18), H(19), H(20), H(21),
+	NULL
+};

@@ -1,0 +1,311 @@
+#include "emu/reproduce_runs.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAIRS(...) (const char *const[]){ __VA_ARGS__, NULL }
+
+/* What @of says of one run. */
+static int value_of(const struct repro_run *run, const struct repro_costs *c,
+		    double (*of)(const struct timed_result *r), double *value,
+		    struct err *e)
+{
+	struct timed_result *r = calloc(1, sizeof(*r));
+	int rc = r ? repro_measure(run, c, r, e)
+		   : err_set(e, -ENOMEM, "out of memory");
+
+	*value = rc ? NAN : of(r);
+	free(r);
+	return rc;
+}
+
+static const char *number(char text[24], double x)
+{
+	snprintf(text, 24, "%.0f", x);
+	return text;
+}
+
+static double per_second(const struct timed_result *r)
+{
+	return (double)r->done / (double)r->elapsed_cycles * (double)r->hz;
+}
+
+static double flush_us(const struct timed_result *r)
+{
+	return timed_flush_cycles(r) / (double)r->hz * 1e6;
+}
+
+/* ---- C1 and its headlines --------------------------------------------------------- */
+
+#define TRACING 335.0
+
+/* Costs of nothing give the model's own part; a ceiling above all ranges. */
+REPRO_VALUE(c1)
+{
+	char pages[24];
+	int rc = value_of(&(struct repro_run){
+		.machine = "pack:1 core:2 pu:2", .profile = "haswell-ep",
+		.workload = "mprotect-storm", .kernel = "v3.15",
+		.ceiling = p->x ? 64 : 1,
+		.pairs = PAIRS("threads", "1", "pages",
+			       number(pages, p->x ? p->x : 2), "iterations",
+			       "10", "dirty", "no") },
+		c, timed_flush_cycles, value, e);
+
+	*value += TRACING;
+	return rc;
+}
+
+REPRO_VALUE(h1)
+{
+	double one, many, full;
+	int rc = repro_c1_value(&(struct repro_point){ .x = 1 }, c, &one, e);
+
+	if (!rc)
+		rc = repro_c1_value(&(struct repro_point){ .x = 33 }, c, &many, e);
+	if (!rc)
+		rc = repro_c1_value(&(struct repro_point){ .x = 0 }, c, &full, e);
+	if (rc)
+		return rc;
+	if (!strcmp(p->series, "slope"))
+		*value = (many - one) / 32;
+	else if (!strcmp(p->series, "intercept"))
+		*value = one - (many - one) / 32;
+	else
+		*value = full;
+	return 0;
+}
+
+static double call_us(const struct timed_result *r)
+{
+	return (double)r->elapsed_cycles / (double)r->hz * 1e6 /
+	       (double)r->count.v[CTR_MPROTECT_CALLS];
+}
+
+static int epyc_call(const char *pages, const struct repro_costs *c, double *us,
+		     struct err *e)
+{
+	return value_of(&(struct repro_run){
+		.machine = "pack:1 core:2 pu:1", .profile = "zen3-milan",
+		.workload = "mprotect-storm",
+		.pairs = PAIRS("threads", "1", "pages", pages, "iterations",
+			       "10", "pause", "0", "dirty", "no") },
+		c, call_us, us, e);
+}
+
+REPRO_VALUE(h2)
+{
+	double at, above;
+	int rc = epyc_call("33", c, &at, e);
+
+	if (!rc)
+		rc = epyc_call("34", c, &above, e);
+	*value = rc ? NAN : at - above;
+	return rc;
+}
+
+/* ---- C4 ------------------------------------------------------------------------------ */
+
+static double call_cycles(const struct timed_result *r)
+{
+	return (double)r->cpu[0].done_at /
+	       (double)r->count.v[CTR_MPROTECT_CALLS];
+}
+
+REPRO_VALUE(c4)
+{
+	char threads[24];
+
+	return value_of(&(struct repro_run){
+		.machine = "pack:1 core:4 pu:1", .profile = "haswell-ep",
+		.workload = "mprotect-storm",
+		.pairs = PAIRS("threads", number(threads, p->x), "pages", "1",
+			       "iterations", "20", "pause", "0", "dirty", "no",
+			       "own-pages", "0") },
+		c, call_cycles, value, e);
+}
+
+REPRO_VALUE(h3)
+{
+	double one, two;
+	int rc = repro_c4_value(&(struct repro_point){ .x = 1 }, c, &one, e);
+
+	if (!rc)
+		rc = repro_c4_value(&(struct repro_point){ .x = 2 }, c, &two, e);
+	*value = rc ? NAN : two - one;
+	return rc;
+}
+
+/* ---- C2, C5: storms -------------------------------------------------------------------- */
+
+/* The file-backed storm if there is one, else the anonymous. */
+static const char *storm(void)
+{
+	return workload_find("tlb_flush1") ? "tlb_flush1" : "tlb_flush2";
+}
+
+static int c2_rate(const char *kernel, double threads,
+		   const struct repro_costs *c, double *rate, struct err *e)
+{
+	char text[24];
+
+	return value_of(&(struct repro_run){
+		.machine = "pack:2 core:28 pu:1", .profile = "skylake-sp",
+		.workload = storm(), .kernel = kernel,
+		.pairs = PAIRS("threads", number(text, threads), "bytes", "128K",
+			       "thp", "no") },
+		c, per_second, rate, e);
+}
+
+REPRO_VALUE(c2)
+{
+	return c2_rate(strcmp(p->series, "5.17") ? "v6.1" : "v5.17", p->x, c,
+		       value, e);
+}
+
+REPRO_VALUE(h4)
+{
+	double one, all;
+	int rc = c2_rate("v5.17", 1, c, &one, e);
+
+	if (!rc)
+		rc = c2_rate("v5.17", 55, c, &all, e);
+	*value = rc ? NAN : one / (all / 55);
+	return rc;
+}
+
+REPRO_VALUE(h5)
+{
+	double before, after;
+	int rc = c2_rate("v5.17", 55, c, &before, e);
+
+	if (!rc)
+		rc = c2_rate("v6.1", 55, c, &after, e);
+	*value = rc ? NAN : after / before;
+	return rc;
+}
+
+static double flush_share(const struct timed_result *r)
+{
+	return 100 * (double)(r->cycles[CYC_FLUSH] + r->cycles[CYC_WAIT_ACK] +
+			      r->cycles[CYC_RESPOND]) /
+	       (double)timed_busy_cycles(r);
+}
+
+static int milan(const char *flush, const struct repro_costs *c,
+		 double (*of)(const struct timed_result *r), double *value,
+		 struct err *e)
+{
+	return value_of(&(struct repro_run){
+		.machine = "pack:1 core:36 pu:1", .profile = "zen3-milan",
+		.workload = "tlb_flush2", .kernel = "v6.14", .flush = flush,
+		.pairs = PAIRS("threads", "36", "bytes", "128K", "thp", "no") },
+		c, of, value, e);
+}
+
+REPRO_VALUE(c5)
+{
+	return milan(strcmp(p->series, "INVLPGB") ? "deferred" : "invlpgb", c,
+		     per_second, value, e);
+}
+
+REPRO_VALUE(h10)
+{
+	double vanilla, broadcast;
+	int rc;
+
+	if (!strcmp(p->series, "share, IPIs"))
+		return milan("deferred", c, flush_share, value, e);
+	if (!strcmp(p->series, "share, INVLPGB"))
+		return milan("invlpgb", c, flush_share, value, e);
+	rc = milan("deferred", c, per_second, &vanilla, e);
+	if (!rc)
+		rc = milan("invlpgb", c, per_second, &broadcast, e);
+	*value = rc ? NAN : broadcast / vanilla;
+	return rc;
+}
+
+/* ---- C8, LATR ---------------------------------------------------------------------------- */
+
+static int round_us(const char *machine, const char *threads,
+		    const struct repro_costs *c, double *us, struct err *e)
+{
+	return value_of(&(struct repro_run){
+		.machine = machine, .profile = "haswell-ep",
+		.workload = "mprotect-storm", .kernel = "v4.14",
+		.pairs = PAIRS("threads", threads, "pages", "1", "iterations",
+			       "10", "own-pages", "0", "dirty", "no") },
+		c, flush_us, us, e);
+}
+
+REPRO_VALUE(c8)
+{
+	const char *machine = p->x > 16 ? "pack:8 core:15 pu:1"
+					: "pack:2 core:8 pu:1";
+	char threads[24];
+	double alone, all;
+	int rc = round_us(machine, "1", c, &alone, e);
+
+	if (!rc)
+		rc = round_us(machine, number(threads, p->x), c, &all, e);
+	*value = rc ? NAN : all - alone;
+	return rc;
+}
+
+REPRO_VALUE(h14)
+{
+	double few, many;
+	int rc = repro_c8_value(&(struct repro_point){ .x = 16 }, c, &few, e);
+
+	if (!rc)
+		rc = repro_c8_value(&(struct repro_point){ .x = 120 }, c, &many,
+				    e);
+	*value = rc ? NAN : many / few;
+	return rc;
+}
+
+static double munmap_cycles(const struct timed_result *r)
+{
+	return (double)r->count.v[CTR_MUNMAP_CYCLES];
+}
+
+static int latr_munmap(const char *flush, const struct repro_costs *c,
+		       double *cycles, struct err *e)
+{
+	return value_of(&(struct repro_run){
+		.machine = "pack:2 core:8 pu:1", .profile = "haswell-ep",
+		.workload = "munmap-micro", .kernel = "v4.14", .flush = flush,
+		.pairs = PAIRS("threads", "16", "pages", "1", "rounds", "100") },
+		c, munmap_cycles, cycles, e);
+}
+
+REPRO_VALUE(h12)
+{
+	double linux_cycles, latr;
+	int rc = latr_munmap("deferred", c, &linux_cycles, e);
+
+	if (!rc)
+		rc = latr_munmap("latr", c, &latr, e);
+	*value = rc ? NAN : latr / linux_cycles;
+	return rc;
+}
+
+/* ---- the seed ------------------------------------------------------------------------------ */
+
+static double has_lost(const struct timed_result *r)
+{
+	return r->count.v[CTR_LOST_STORES] != 0;
+}
+
+REPRO_VALUE(h22)
+{
+	return value_of(&(struct repro_run){
+		.machine = "pack:4 [numa] core:2 pu:1", .profile = "skylake-sp",
+		.workload = "numa-migrate", .kernel = p->series,
+		.pairs = PAIRS("time", "40ms", "check", "yes", "lines", "moved",
+			       "placement", "spread") },
+		NULL, has_lost, value, e);
+}
