@@ -114,6 +114,44 @@ static void send_all(const struct inval_op *op, u16 asid, u64 vpn, u64 nr_pages,
 	}
 }
 
+/* What a CPU does not have it need not hear of. Those that have it drop it here
+ * and now, earlier than the message arrives, as any entry may vanish; the
+ * initiator waits for the message and its answer. */
+u32 cpu_invalidate_sharers(const struct inval_op *op, u16 asid, u64 vpn,
+			   u64 nr_pages, u32 order)
+{
+	struct cpu *me = this_cpu;
+	u32 told = 0;
+
+	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
+		u32 dropped = 0, hop = (u32)machine_hop(the_sys->m, me->id, i);
+		u64 done;
+
+		for (u64 k = 0; k < nr_pages; k++)
+			dropped += cpu_invalidate_on(&the_sys->cpu[i], op, asid,
+						     vpn + (k << order));
+		if (!dropped || i == me->id)
+			continue;
+		told++;
+		the_sys->cost_used[COST_LINE_TRANSFER_SELF + hop] = true;
+		done = me->now + 2 * machine_line_transfer(the_sys->m, me->id, i);
+		if (done > me->bcast_done_at)
+			me->bcast_done_at = done;
+	}
+	COUNT(TLB_SHARERS_TOLD, told);
+	return told;
+}
+
+void cpu_sharers_sync(void)
+{
+	struct cpu *me = this_cpu;
+	enum cycle_cat cat = cat_enter(CYC_WAIT_ACK);
+
+	if (me->now < me->bcast_done_at)
+		step(me->s, true, me->bcast_done_at - me->now);
+	cat_leave(cat);
+}
+
 /* Every CPU's envelope and buffer, in one step. */
 static void touch_all(void)
 {

@@ -144,6 +144,14 @@ struct os_ops {
 	/* May the task of @cpu use @vpn from where it is? NULL: any may use
 	 * all. Keeps what cannot matter out of envelopes (mmu.h). */
 	bool (*may_use)(u32 cpu, u64 vpn);
+	/* Page tables that are this CPU's own, where all are shared else: has it
+	 * the leaf entry @pte? No: the walk ends in a fault. And explored: may
+	 * @cpu have cached @pte, which was in memory? No steps; NULL: yes. */
+	bool (*may_walk)(u64 pte);
+	bool (*may_hold)(u32 cpu, u64 pte);
+	/* Timed: this CPU stored to the entry of @level for @vpn, of the tables
+	 * under @root. NULL: TLBs do not see it. */
+	void (*pte_stored)(u32 root, u64 vpn, u32 level);
 	/* Between two accesses of a user program: the timer tick's work. */
 	void (*user_tick)(void);
 	/* Timed: somebody stored to @obj what may end a wait. No steps in here.
@@ -349,6 +357,13 @@ void cpu_broadcast(const struct inval_op *op, u16 asid, u64 vpn, u64 nr_pages,
 		   u32 order);
 void cpu_broadcast_sync(void);
 
+/* cpu_invalidate_sharers - timed: @op as cpu_broadcast(), on those CPUs only whose
+ * TLBs have what it names, which a directory knows. They have performed it when
+ * cpu_sharers_sync() returns. Return: other CPUs told. */
+u32 cpu_invalidate_sharers(const struct inval_op *op, u16 asid, u64 vpn,
+			   u64 nr_pages, u32 order);
+void cpu_sharers_sync(void);
+
 /* Timed driver: perform on @c what has arrived by @c->now. */
 void cpu_take_broadcasts(struct cpu *c);
 
@@ -379,6 +394,10 @@ int cpu_run_many(const struct run *runs, size_t n);
  * full, --check, entries in the TLB that give a fault): then it always fails. */
 bool cpu_run_digest(const struct run_digest *d);
 bool cpu_takes_digests(void);
+
+/* cpu_insert - the leaf entry @pte of @level for @vpn goes into this CPU's TLB
+ * without a walk: nothing in memory says so. */
+void cpu_insert(u64 vpn, u32 level, u64 pte);
 
 /* Load a root table: MOV CR3 without NOFLUSH when @flush. */
 void cpu_load_cr3(u32 root, u16 pcid, bool flush);

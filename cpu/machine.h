@@ -122,6 +122,9 @@ struct machine {
 	bool has_pcid, has_invpcid, has_invlpgb, has_tce, has_la57;
 	bool has_tlbi_range, has_hafdbs, has_bbml2;
 	bool has_svinval, has_svnapot, has_svadu, has_svvptc;
+	/* What no machine has: proposals, for who asks for them. */
+	bool has_tlb_directory;         /* knows which TLBs have a page       */
+	bool has_coherent_tlbs;         /* see stores to page-table entries   */
 	struct arch_rules rules;        /* with these features                */
 	u32 invlpgb_max_pages;          /* per instruction                    */
 

@@ -503,6 +503,15 @@ static void may_hold(struct cpu_state *s, struct tlb_entry e)
 	envelope_retire(s->env, &e);
 }
 
+static u32 number_of(const struct cpu_state *s)
+{
+	u32 i = 0;
+
+	while (the_sys->cpu[i].s != s)
+		i++;
+	return i;
+}
+
 /* What one entry said, and all that was reached through it. */
 static void subtree_retire(struct cpu_state *s, u64 vpn, u32 level, u64 old)
 {
@@ -511,6 +520,9 @@ static void subtree_retire(struct cpu_state *s, u64 vpn, u32 level, u64 old)
 	u64 *table;
 
 	if (gives_fault(old) && !the_sys->m->rules.caches_invalid)
+		return;
+	if (!is_table && the_sys->os.may_hold &&
+	    !the_sys->os.may_hold(number_of(s), old))
 		return;
 	may_hold(s, cached(vpn, level, old, gives_fault(old) ? TLB_FAULTS :
 			   is_table ? TLB_TABLE : 0));
@@ -546,7 +558,8 @@ static void retire_unhooked(struct cpu_state *s, u32 root, u64 vpn, u32 level,
 		else
 			at[i] = UINT64_MAX;
 	for (u32 i = 0; i < n; i++)
-		if (at[i] != UINT64_MAX)
+		if (at[i] != UINT64_MAX && (!the_sys->os.may_hold ||
+		    the_sys->os.may_hold(number_of(s), old)))
 			may_hold(s, cached(at[i], level, old, 0));
 }
 
@@ -639,6 +652,8 @@ static void pte_line_written(u32 root, u64 vpn, u32 level)
 {
 	u64 table;
 
+	if (unlikely(the_sys->os.pte_stored && !the_sys->is_explored))
+		the_sys->os.pte_stored(root, vpn, level);
 	if (likely(!the_sys->caches))
 		return;
 	table = walk_table_of(root, vpn, level);

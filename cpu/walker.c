@@ -65,11 +65,28 @@ bool walk_explored(u64 vpn, bool is_write, const struct tlb_entry *from,
 			table = mem->table[pte_pfn(pte)];
 			continue;
 		}
-		if ((is_write && !rights) || lacks(pte, is_write))
+		if ((is_write && !rights) || lacks(pte, is_write) ||
+		    (the_sys->os.may_walk && !the_sys->os.may_walk(pte)))
 			return false;
 		pte = set_bits(p, pte, PTE_A | (is_write ? PTE_D : 0));
 		entry_of(e, vpn, level, pte, rights);
 		return true;
+	}
+}
+
+/* ---- without a walk ------------------------------------------------------------ */
+
+void cpu_insert(u64 vpn, u32 level, u64 pte)
+{
+	struct tlb_entry e;
+
+	entry_of(&e, vpn, level, pte, pte);
+	if (this_cpu->s->env) {
+		touch(this_cpu->s->env, true);
+		envelope_retire(this_cpu->s->env, &e);
+	} else {
+		tlb_array_fill(this_cpu->tlb, pte & PTE_D ? TLB_STORE : TLB_LOAD,
+			       vpn, &e);
 	}
 }
 
@@ -254,6 +271,8 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 	*cycles = likely(is_plain) ? nr_loads * cost_of(COST_WALK_LOAD) : sum;
 	if (unlikely(!(pte & PTE_P)))
 		return fault_at(e, vpn, true);
+	if (unlikely(the_sys->os.may_walk && !the_sys->os.may_walk(pte)))
+		return fault_at(e, vpn, false);
 	if (unlikely((use == TLB_STORE && !(rights & PTE_RW)) ||
 		     ((pte & bits) != bits && lacks(pte, use == TLB_STORE))))
 		return fault_at(e, vpn, lacks(pte, use == TLB_STORE) == PTE_A);

@@ -154,6 +154,7 @@ static int make_points(const struct experiment *x, struct points *p,
 
 	if (rc)
 		return rc;
+	timed_propose(&x->cfg, m);
 	f.n = k.n = 0;
 	f.m = m;
 	rc = each_name(x->cfg.flush, add_flush, &f, e);

@@ -17,6 +17,10 @@ static const char *const placement_names[] = { "spread", "pack", NULL };
 
 static const char *const sched_names[] = { "pinned", "fair", NULL };
 
+static const char *const proposal_names[] = {
+	"none", "tlb-directory", "coherent-tlbs", NULL
+};
+
 static const char *const frames_names[] = { "in-order", "aligned", NULL };
 
 /* ORDER caches_mode, ORDER ept_mode */
@@ -58,6 +62,11 @@ const struct opt timed_opts[] = {
 	  .help = "EFER.TCE is set, as Linux does from 6.15 on where it can: "
 		  "INVLPG leaves the walk caches of other addresses alone",
 	  FIELD(tce, "machine") },
+	{ .name = "proposal", .kind = OPT_ENUM, .def = "none",
+	  .names = proposal_names,
+	  .help = "hardware that papers proposed and no machine has: a "
+		  "directory of what TLBs hold (DiDi), TLBs that see stores to "
+		  "page-table entries (UNITD)", FIELD(proposal, "machine") },
 	{ .name = "levels", .kind = OPT_U32, .def = "4", .min = 4, .max = 5,
 	  .help = "levels of page tables; 5: LA57, addresses of 57 bits",
 	  FIELD(levels, "machine") },
@@ -552,7 +561,13 @@ static int run(struct sys *sys, const struct timed_point *p, struct wl *w,
 	return rc;
 }
 
-int timed_point_run_on(const struct timed_point *p, const struct machine *m,
+void timed_propose(const struct timed_cfg *cfg, struct machine *m)
+{
+	m->has_tlb_directory = cfg->proposal == PROPOSE_DIRECTORY;
+	m->has_coherent_tlbs = cfg->proposal == PROPOSE_COHERENT;
+}
+
+int timed_point_run_on(const struct timed_point *p, const struct machine *given,
 		       struct timed_result *r, struct err *e)
 {
 	struct wl w = {
@@ -564,9 +579,13 @@ int timed_point_run_on(const struct timed_point *p, const struct machine *m,
 		.nr_threads = p->cfg->threads,
 		.unit = "steps",
 	};
+	struct machine own = *given;    /* others run on it, too */
+	const struct machine *m = &own;
 	struct sys *sys;
-	int rc = boot(p, m, &sys, e);
+	int rc;
 
+	timed_propose(p->cfg, &own);
+	rc = boot(p, m, &sys, e);
 	if (rc)
 		return rc;
 	w.max_threads = sched_is_on() ? WL_MAX_THREADS : sys->nr_cpus;

@@ -27,6 +27,9 @@ enum sched_how { SCHED_PINNED, SCHED_FAIR };
 /* ORDER frames_names */
 enum frame_order { FRAMES_IN_ORDER, FRAMES_ALIGNED };
 
+/* ORDER proposal_names */
+enum proposal { PROPOSE_NOTHING, PROPOSE_DIRECTORY, PROPOSE_COHERENT };
+
 /* What every timed command can set. */
 struct timed_cfg {
 	const char *machine, *profile, *kernel, *flush, *workload;
@@ -42,10 +45,14 @@ struct timed_cfg {
 	bool thp;
 	bool zero_page;
 	int frames;             /* enum frame_order                           */
+	int proposal;           /* enum proposal                              */
 	bool check;
 	int sched;              /* enum sched_how                             */
 	struct numactl_cfg numactl;
 };
+
+/* The hardware of cfg->proposal is @m's, too. */
+void timed_propose(const struct timed_cfg *cfg, struct machine *m);
 
 extern const struct opt timed_opts[];
 extern const size_t nr_timed_opts;

@@ -1,4 +1,5 @@
 /* Soft-dirty bits. Reads next to clear_refs_write() in fs/proc/task_mmu.c. */
+#include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/watch.h"
@@ -79,8 +80,12 @@ void clear_refs(struct mm *mm)
 
 static void clear_young(struct mm *mm, u64 vpn, u32 level, u64 *p)
 {
-	if (pte_load(p) & PTE_A)
-		pte_modify(mm->root, vpn, level, p, PTE_A, 0);
+	u64 e = pte_load(p);
+
+	if (!(e & PTE_A))
+		return;
+	flush_aged(e);
+	pte_modify(mm->root, vpn, level, p, PTE_A, 0);
 }
 
 void clear_refs_young(struct mm *mm)

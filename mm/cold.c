@@ -16,6 +16,7 @@ static void make_old(struct mmu_gather *g, u64 vpn, u32 level, u64 *p, u64 e)
 		e = pmdp_invalidate(mm, vpn, p, FLUSH_OLD_CLEAR);
 		pte_store(mm->root, vpn, level, p, e & ~PTE_A);
 	} else {
+		flush_aged(e);
 		pte_modify(mm->root, vpn, level, p, PTE_A, 0);
 	}
 	mms()->flush->changed(&g->b, vpn, paging_order(&the_sys->mem.paging,

@@ -63,12 +63,10 @@ static int map_zero_page(struct mm *mm, struct vma *vma, u64 vpn)
 		return -ENOMEM;
 	ptl = pgtable_lock(mm, vpn, 0);
 	spin_lock(ptl);
-	if (!pte_load(p)) {
+	if (!pte_load(p))
 		pte_store(mm->root, vpn, 0, p,
 			  pte_make(pfn, (prot_of(vma, false) & ~PTE_RW) |
 				   PTE_SPECIAL));
-		flush_mapped(mm, vpn, 0, p);
-	}
 	spin_unlock(ptl);
 	return 0;
 }
@@ -83,6 +81,7 @@ static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
 	struct spinlock *ptl;
 	struct page *page;
 	bool is_mine;
+	u64 e;
 
 	if (!p)
 		return -ENOMEM;
@@ -98,10 +97,10 @@ static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
 		map_new(mm, vma, page, vpn);
 		if (vma->flags & VM_WRITE)
 			flush_writable(mm, vpn);
+		e = pte_make(pfn_of(page), prot_of(vma, is_write) |
+			     (level ? PTE_PS : 0));
 		pte_store(mm->root, vpn, level, p,
-			  pte_make(pfn_of(page), prot_of(vma, is_write) |
-				   (level ? PTE_PS : 0)));
-		flush_mapped(mm, vpn, level, p);
+			  flush_mapping(mm, vpn, level, e));
 	}
 	spin_unlock(ptl);
 	if (!is_mine)

@@ -42,7 +42,6 @@ static void set_pte(struct mm *mm, struct vma *vma, u64 vpn, u64 *p,
 	count_rss(mm);
 	pte_store(mm->root, vpn, 0, p,
 		  pte_make(pfn_of(page), prot_of(vma, is_write)));
-	flush_mapped(mm, vpn, 0, p);
 	NOTE("PTE[%llu] := %s, frame %llu of the file", (unsigned long long)vpn,
 	     is_write ? "RW" : "clean", (unsigned long long)pfn_of(page));
 }
@@ -179,7 +178,6 @@ static void map_copy(struct mm *mm, struct vma *vma, u64 vpn, u64 *p,
 	count_rss(mm);
 	pte_store(mm->root, vpn, 0, p,
 		  pte_make(pfn_of(new), prot_of(vma, true)));
-	flush_mapped(mm, vpn, 0, p);
 	NOTE("PTE[%llu] := frame %llu, a copy of the file's",
 	     (unsigned long long)vpn, (unsigned long long)pfn_of(new));
 }

@@ -111,11 +111,14 @@ struct flush_ops {
 	void (*caught_up)(u64 was);
 	/* A fault found that the entry allows the access. */
 	void (*spurious)(struct mm *mm, u64 vpn);
-	/* Under the page-table lock, a fault here made or changed the entry. */
-	void (*mapped)(struct mm *mm, u64 vpn, u32 level, u64 *p);
+	/* Under the page-table lock: a fault here is about to map a page that
+	 * nobody had, by the entry @e. Return: the entry to be stored. */
+	u64 (*mapping)(struct mm *mm, u64 vpn, u32 level, u64 e);
 	/* Under the page-table lock, before changed() or a flush of its own: the
 	 * entry that was @old lost rights. */
 	void (*revoked)(struct mm *mm, u64 vpn, u32 level, u64 old);
+	/* The kernel is about to clear A of the entry @e without a flush. */
+	void (*aged)(u64 e);
 	/* Of @to, the other CPUs that @r is to interrupt, take away those that
 	 * cannot hold what it names. */
 	void (*narrow)(const struct flush_req *r, u64 *to);
@@ -143,16 +146,23 @@ void flush_batch_end(struct flush_batch *b);
 void flush_let_go(struct mm *mm, u64 start, u64 end, const u32 *pfn, u32 n);
 /* The pages alone: the addresses may still be used. */
 void flush_free_pages(const u32 *pfn, u32 n);
-static inline void flush_mapped(struct mm *mm, u64 vpn, u32 level, u64 *p)
+static inline u64 flush_mapping(struct mm *mm, u64 vpn, u32 level, u64 e)
 {
-	if (mms()->flush && mms()->flush->mapped)
-		mms()->flush->mapped(mm, vpn, level, p);
+	if (!mms()->flush || !mms()->flush->mapping)
+		return e;
+	return mms()->flush->mapping(mm, vpn, level, e);
 }
 
 static inline void flush_revoked(struct mm *mm, u64 vpn, u32 level, u64 old)
 {
 	if (mms()->flush && mms()->flush->revoked)
 		mms()->flush->revoked(mm, vpn, level, old);
+}
+
+static inline void flush_aged(u64 e)
+{
+	if (mms()->flush && mms()->flush->aged)
+		mms()->flush->aged(e);
 }
 
 static inline bool flush_is_put_off(struct mm *mm, u64 vpn, u64 old,

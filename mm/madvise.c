@@ -29,6 +29,7 @@ static void free_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 			pte_store(mm->root, vpn, level, p,
 				  e & ~(PTE_A | PTE_D));
 		} else {
+			flush_aged(e);
 			pte_modify(mm->root, vpn, level, p, PTE_A | PTE_D, 0);
 		}
 		NOTE("%s[%llu] := clean", level ? "PMD" : "PTE",

@@ -196,6 +196,7 @@ static void clear_young(struct page *page, struct vma *vma, u64 vpn, u32 level,
 
 	if (!rmap_maps(e, page) || !(e & PTE_A))
 		return;
+	flush_aged(e);
 	pte_modify(vma->mm->root, vpn, level, p, PTE_A, 0);
 	++*(u32 *)arg;
 }

@@ -229,7 +229,6 @@ static void clear_defer(struct mm *mm, u64 vpn, u64 *p, u64 mig)
 	oracle_stale_from_now(mm, vpn, 1);
 	if (!pte_accessible(mm, old))
 		return;
-	flush_revoked(mm, vpn, 0, old);
 	if (!flush_is_put_off(mm, vpn, old, FLUSH_MIGRATE))
 		set_tlb_ubc_flush_pending(mm, vpn, old & PTE_D);
 }

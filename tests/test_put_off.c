@@ -109,11 +109,32 @@ static void test_taken_rights_need_flush(void **state)
 	assert_int_equal(lost("relaxed", &f), 0);
 }
 
+static void nobody(const struct flush_req *r, u64 *to)
+{
+	touch(to, true);
+	memset(to, 0, (the_sys->nr_cpus + 63) / 64 * sizeof(*to));
+}
+
+/* Who may hold a translation must be told: the rows that the sets of RadixVM and
+ * ABIS pass do not pass by themselves. */
+static void test_holders_are_told(void **state)
+{
+	static const char *const name[] = { "radixvm", "abis" };
+
+	for (size_t i = 0; i < ARRAY_LEN(name); i++) {
+		struct flush_ops f = *flush_find(name[i]);
+
+		f.narrow = nobody;
+		assert_true(lost(name[i], &f));
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_reuse_needs_flush),
 	cmocka_unit_test(test_writing_needs_flush),
 	cmocka_unit_test(test_kept_until_swept),
 	cmocka_unit_test(test_taken_rights_need_flush),
+	cmocka_unit_test(test_holders_are_told),
 };
 
 int main(int argc, char **argv)

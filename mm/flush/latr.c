@@ -358,15 +358,6 @@ static void tick_early(void)
 	let_go_of_old(this_cpu->id, forget);
 }
 
-static void nothing(struct flush_batch *b)
-{
-}
-
-static void finish(struct flush_batch *b)
-{
-	flush_batch_flush(b, false);
-}
-
 extern const struct flush_ops flush_latr, flush_latr_early;
 const struct flush_ops flush_latr = {
 	.name = "latr",
@@ -374,9 +365,7 @@ const struct flush_ops flush_latr = {
 	.source = "Kumar et al., LATR, ASPLOS 2018; its published patch",
 	.defers = "what munmap took stays usable, and its frames and addresses are kept, until all CPUs have ticked; else as deferred",
 	.legal = FLUSH_ALL_OPS,
-	.changed = flush_batch_add,
-	.unlock = nothing,
-	.finish = finish,
+	FLUSH_AT_THE_END,
 	.boot = boot,
 	.tick = tick,
 	.leave = sweep,
@@ -390,9 +379,7 @@ const struct flush_ops flush_latr_early = {
 	.source = "LATR's published patch, lazy freeing off by default",
 	.defers = "what munmap took stays usable, even by its frames' next owners, until all CPUs have ticked",
 	.legal = FLUSH_ALL_OPS & ~FLUSH_BIT(FLUSH_MUNMAP),
-	.changed = flush_batch_add,
-	.unlock = nothing,
-	.finish = finish,
+	FLUSH_AT_THE_END,
 	.boot = boot,
 	.tick = tick_early,
 	.leave = sweep,

@@ -42,15 +42,6 @@ static void writable(struct mm *mm, u64 vpn)
 	flush_clock_pay();
 }
 
-static void nothing(struct flush_batch *b)
-{
-}
-
-static void finish(struct flush_batch *b)
-{
-	flush_batch_flush(b, false);
-}
-
 extern const struct flush_ops flush_luf;
 const struct flush_ops flush_luf = {
 	.name = "luf",
@@ -58,9 +49,7 @@ const struct flush_ops flush_luf = {
 	.source = "B. Park, LUF, RFC v10 to v12, 2024",
 	.defers = "old read-only entries stay usable until their frame is reused or the program may write; else as deferred",
 	.legal = FLUSH_ALL_OPS,
-	.changed = flush_batch_add,
-	.unlock = nothing,
-	.finish = finish,
+	FLUSH_AT_THE_END,
 	.boot = flush_clock_boot,
 	.freed = flush_clock_freed,
 	.given_out = flush_clock_given_out,

@@ -7,10 +7,6 @@
  * mprotect. */
 #include "mm/flush.h"
 
-static void nothing(struct flush_batch *b)
-{
-}
-
 static void finish(struct flush_batch *b)
 {
 	if (b->op == FLUSH_PROTECT_UP && b->nr_changed) {
@@ -33,7 +29,7 @@ const struct flush_ops flush_relaxed = {
 	.defers = "added rights are not used by others until they fault; else as deferred",
 	.legal = FLUSH_ALL_OPS,
 	.changed = flush_batch_add,
-	.unlock = nothing,
+	.unlock = flush_batch_wait,
 	.finish = finish,
 	.spurious = spurious,
 };

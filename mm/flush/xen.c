@@ -29,15 +29,6 @@ static void claim(struct mm *mm, u64 start, u64 end)
 	flush_clock_pay();
 }
 
-static void nothing(struct flush_batch *b)
-{
-}
-
-static void finish(struct flush_batch *b)
-{
-	flush_batch_flush(b, false);
-}
-
 extern const struct flush_ops flush_xen_filter;
 const struct flush_ops flush_xen_filter = {
 	.name = "xen-filter",
@@ -45,9 +36,7 @@ const struct flush_ops flush_xen_filter = {
 	.source = "Xen, tlbflush_filter: commits a902c12ee45f, bbb17f6f1273",
 	.defers = "read-only entries that munmap took stay usable until their frame or address is reused; else as deferred",
 	.legal = FLUSH_ALL_OPS,
-	.changed = flush_batch_add,
-	.unlock = nothing,
-	.finish = finish,
+	FLUSH_AT_THE_END,
 	.boot = flush_clock_boot,
 	.keep = keep,
 	.claim = claim,
