@@ -119,7 +119,8 @@ static void nobody(const struct flush_req *r, u64 *to)
  * ABIS pass do not pass by themselves. */
 static void test_holders_are_told(void **state)
 {
-	static const char *const name[] = { "radixvm", "abis" };
+	static const char *const name[] = { "radixvm", "numapte",
+					    "abis" };
 
 	for (size_t i = 0; i < ARRAY_LEN(name); i++) {
 		struct flush_ops f = *flush_find(name[i]);

@@ -11,10 +11,12 @@
  * after two ticks waits longer (ticks stop on idle CPUs; the published code
  * sends interrupts after a second), and keeps its place in the ring until its
  * pages go; addresses wanted again, by MAP_FIXED, brk or mremap, are flushed by
- * interrupts. Who waits at a lock does not tick.
+ * interrupts. Who waits at a lock does not tick. NUMA hints are flushed as usual
+ * (the paper has the last core that ticks mark the pages).
  *
  * The published code frees at once where its default is left on (latr-early):
- * the frame has a new owner while some CPU still writes to it.
+ * the frame has a new owner while some CPU still writes to it. There mprotect
+ * flushes only when it is called for NUMA balancing.
  */
 #include <errno.h>
 #include <string.h>
@@ -358,6 +360,19 @@ static void tick_early(void)
 	let_go_of_old(this_cpu->id, forget);
 }
 
+/* Only the scanner's changes of rights are flushed. */
+static void finish_early(struct flush_batch *b)
+{
+	bool is_mprotect = b->op == FLUSH_PROTECT_DOWN ||
+			   b->op == FLUSH_PROTECT_UP;
+
+	if (is_mprotect && b->nr_changed) {
+		flush_tlb_alone(b);
+		flush_batch_begin(b, b->mm, b->op);
+	}
+	flush_batch_end(b);
+}
+
 extern const struct flush_ops flush_latr, flush_latr_early;
 const struct flush_ops flush_latr = {
 	.name = "latr",
@@ -375,11 +390,14 @@ const struct flush_ops flush_latr = {
 
 const struct flush_ops flush_latr_early = {
 	.name = "latr-early",
-	.summary = "LATR as published: frames and addresses are not kept. Unsound",
+	.summary = "LATR as published: nothing is kept, mprotect tells nobody. Unsound",
 	.source = "LATR's published patch, lazy freeing off by default",
-	.defers = "what munmap took stays usable, even by its frames' next owners, until all CPUs have ticked",
-	.legal = FLUSH_ALL_OPS & ~FLUSH_BIT(FLUSH_MUNMAP),
-	FLUSH_AT_THE_END,
+	.defers = "what munmap took stays usable, even by its frames' next owners, until all CPUs have ticked; what mprotect took, for good",
+	.legal = FLUSH_ALL_OPS & ~(FLUSH_BIT(FLUSH_MUNMAP) |
+				   FLUSH_BIT(FLUSH_PROTECT_DOWN)),
+	.changed = flush_batch_add,
+	.unlock = flush_batch_wait,
+	.finish = finish_early,
 	.boot = boot,
 	.tick = tick_early,
 	.leave = sweep,
