@@ -20,6 +20,7 @@ void gather_begin(struct mmu_gather *g, struct mm *mm, enum flush_op op)
 	g->spares_anon = g->must_flush = g->has_rmaps = false;
 	if (kern()->gather_announces)
 		set_tlb_flush_pending(mm);
+	g->was_nested = kern()->nested_looks_early && mm_tlb_flush_nested(mm);
 }
 
 /* In the queue: the page is still to be taken off the count of its mappings. */
@@ -125,13 +126,17 @@ void gather_end(struct mmu_gather *g)
 {
 	struct mm *mm = g->b.mm;
 
-	if (kern()->gather_checks_nested && mm_tlb_flush_nested(mm)) {
+	if (kern()->gather_checks_nested &&
+	    (kern()->nested_looks_early ? g->was_nested
+					: mm_tlb_flush_nested(mm))) {
 		NOTE("another gather is open: flush all");
 		flush_batch_begin(&g->b, mm, g->b.op);
 		flush_tlb_mm(mm, FLUSH_DEBT);
 	}
+	if (kern()->gather_announces && kern()->retracts_early)
+		clear_tlb_flush_pending(mm);
 	gather_flush(g);
-	if (kern()->gather_announces)
+	if (kern()->gather_announces && !kern()->retracts_early)
 		clear_tlb_flush_pending(mm);
 }
 

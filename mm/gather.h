@@ -15,6 +15,7 @@ struct mmu_gather {
 	struct flush_batch b;
 	bool is_full_mm;        /* exit: everything goes, one flush of all    */
 	bool has_tables;        /* in the queue                               */
+	bool was_nested;        /* nested_looks_early: when it began          */
 	u64 kept_start, kept_end;       /* the strategy's; equal: nothing     */
 	bool spares_anon;       /* only the file's own pages go               */
 	bool must_flush;        /* before the page-table lock is dropped      */

@@ -181,6 +181,12 @@ struct kernel {
 				 * next to it (8c6e50b0290c)                  */
 	bool gather_announces;          /* mmu_gather counts as a changer     */
 	bool gather_checks_nested;      /* and with two open flushes all      */
+	/* Mutations of announcing: */
+	bool announces_late;            /* once the entries have changed      */
+	bool retracts_early;            /* before the flush                   */
+	bool nested_wants_three;        /* two open gathers are not enough    */
+	bool nested_looks_early;        /* when the gather begins, not at its
+					 * end                                */
 	bool fork_links_at_head;        /* the child's VMA is walked first    */
 	bool split_unwaited;            /* nobody waits for PMDs marked as
 					 * splitting (a model variant)        */

@@ -132,7 +132,8 @@ u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
 	u64 pages = 0;
 
 	flush_batch_begin(&b, mm, op_of(vm_flags, how));
-	set_tlb_flush_pending(mm);
+	if (!kern()->announces_late)
+		set_tlb_flush_pending(mm);
 	for (u64 vpn = start, next; vpn < end; vpn = next) {
 		u64 *pmd = pgtable_entry(mm, vpn, PMD_LEVEL), old;
 		struct spinlock *ptl;
@@ -160,9 +161,14 @@ u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
 		mms()->flush->unlock(&b);
 		spin_unlock(ptl);
 	}
+	if (kern()->announces_late)
+		set_tlb_flush_pending(mm);
+	if (kern()->retracts_early)
+		clear_tlb_flush_pending(mm);
 	/* Only what changed is flushed, and only if something did. */
 	mms()->flush->finish(&b);
-	clear_tlb_flush_pending(mm);
+	if (!kern()->retracts_early)
+		clear_tlb_flush_pending(mm);
 	return pages;
 }
 

@@ -463,7 +463,8 @@ bool mm_tlb_flush_pending(struct mm *mm)
 bool mm_tlb_flush_nested(struct mm *mm)
 {
 	return kern()->pending != PENDING_NONE &&
-	       READ_ONCE(mm->tlb_flush_pending) > 1;
+	       READ_ONCE(mm->tlb_flush_pending) >
+	       (kern()->nested_wants_three ? 2 : 1);
 }
 
 /* May some TLB hold this entry? Not present says no, unless its flush was put

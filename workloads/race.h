@@ -33,7 +33,7 @@ struct race_harmless {
 /* What a fix consists of: parts whose removal some row must notice. */
 struct race_fix {
 	const char *kernel;
-	const char *part[10];           /* NULL ends                          */
+	const char *part[16];           /* NULL ends                          */
 };
 
 struct race {

@@ -174,17 +174,19 @@ static const struct race_fix fixes[] = {
 				"pte-accessible", "clear-flush",
 				"protect-flush" } },
 	{ "v3.13-rc+barrier-noptl", { "barrier", "recheck-pmd" } },
-	{ "v3.13-rc+barrier", { "gup-numa", "isolate-count", "recheck-count",
+	{ "v3.13-rc+barrier", { "check-locked", "gup-numa", "isolate-count", "recheck-count",
 				"recheck-count-after" } },
 	{ "v3.13", { "announce", "check", "check-in-time", "gup-numa",
 		     "page-lock", "isolate-exclusive", "recheck-after-lock" } },
 	{ "v4.13", { "count", "announce", "check" } },
 	{ "v4.14", { "count", "announce", "check", "check-in-time",
 		     "pte-accessible", "isolate-count", "gup-numa",
-		     "install-flush" } },
+		     "install-flush", "announce-first", "retract-last",
+		     "check-locked" } },
 	{ "v5.14", { "pmd-invalidate-flush", "migrate-count" } },
 	{ "v6.1", { "announce", "pte-accessible", "pmd-invalidate-flush",
-		    "clear-flush", "protect-flush" } },
+		    "clear-flush", "protect-flush", "announce-first",
+		    "retract-last" } },
 	{ NULL, { NULL } }
 };
 

@@ -71,7 +71,10 @@ static const struct race_row rows[] = {
 };
 
 static const struct race_fix fixes[] = {
-	{ "v4.13", { "gather-announce", "gather-nested", "count" } },
+	{ "v4.13", { "gather-announce", "gather-nested", "count",
+		     "nested-two", "nested-late", "retract-last" } },
+	{ "v6.1", { "gather-announce", "gather-nested", "nested-two",
+		    "nested-late", "retract-last" } },
 	{ NULL, { NULL } }
 };
 
