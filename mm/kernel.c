@@ -164,6 +164,15 @@ static const struct kernel v4_12 = {
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
 };
 
+/* The 4.3 change alone taken away. */
+static const struct kernel v4_2 = {
+	.name = "v4.2", .commit = "72b252aed506^ (assumed id)", .evidence = "S",
+	.summary = "as v4.12, reclaim flushes page by page",
+	ANNOUNCED_3_15(PENDING_BOOL), .pending_order = ORDER_MB,
+	.thp_check = CHECK_LOCKLESS, WATCH(false, false, true, false),
+	.mremap_flush = MREMAP_FLUSH_LATE,
+};
+
 static const struct kernel ksm_check = {
 	.name = "v4.12+ksm", .commit = "b3a81d0841a9 (check only)",
 	.evidence = "S",
@@ -386,7 +395,7 @@ static const struct kernel v4_14_nolock = {
 const struct kernel *const kernels[] = {
 	RMAP_KERNELS SWAP_KERNELS &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
-	&v3_13_posted, &no_gather, &v4_9_rc, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_15, &v4_19, &v5_5, &v5_7, &v5_8, &v5_11,
+	&v3_13_posted, &no_gather, &v4_9_rc, &v4_2, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_15, &v4_19, &v5_5, &v5_7, &v5_8, &v5_11,
 	&v5_14,
 	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3,
 	&v6_1_mixed, &v6_1_loongarch, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,

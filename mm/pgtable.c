@@ -5,6 +5,7 @@
 
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/reclaim.h"
 
 static u32 top(void)
 {
@@ -24,6 +25,8 @@ u32 alloc_table(u32 node)
 		p = alloc_page((u32)n, 0);
 		left &= ~(1ull << n);
 	}
+	if (!p && mms()->batch)
+		p = alloc_page_or_reclaim();
 	if (!p)
 		return 0;
 	/* A frame that was a table once keeps the room for it. */

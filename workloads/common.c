@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "mm/file.h"
 #include "workloads/workload.h"
 
 static void task(struct task *t)
@@ -56,13 +57,27 @@ int wl_thread_count(struct wl *w, u32 otherwise, struct err *e)
 	return (int)w->nr_threads;
 }
 
-u64 wl_map(struct mm *mm, u64 nr_pages, u32 flags)
+/* A hole behind it, so that neighbours never share a page table. */
+static u64 find_room(struct mm *mm, u64 nr_pages)
 {
 	u64 align = hpage_pages(), start = (mm->mmap_base + align - 1) & ~(align - 1);
 
-	/* A hole, so that neighbours never share a page table. */
 	mm->mmap_base = start + ((nr_pages + align - 1) & ~(align - 1)) + align;
+	return start;
+}
+
+u64 wl_map(struct mm *mm, u64 nr_pages, u32 flags)
+{
+	u64 start = find_room(mm, nr_pages);
+
 	return vma_add(mm, start, nr_pages, flags) ? start : 0;
+}
+
+u64 wl_map_file(struct mm *mm, u64 nr_pages, u32 flags, struct address_space *f)
+{
+	u64 start = find_room(mm, nr_pages);
+
+	return vma_add_file(mm, start, nr_pages, flags, f, 0) ? start : 0;
 }
 
 int wl_populate(struct wl *w, u32 i, u64 vpn, u64 nr_pages, struct err *e)

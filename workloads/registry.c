@@ -6,15 +6,20 @@ extern const struct workload workload_fork_compact, workload_mremap_compact;
 extern const struct workload workload_numa_migrate, workload_mprotect_storm,
 	workload_replay, workload_chase, workload_tlb_flush2,
 	workload_page_fault1, workload_mmap1, workload_malloc1,
-	workload_malloc2, workload_brk1, workload_munmap_micro,
-	workload_pmbench_migrate;
+	workload_malloc2, workload_brk1, workload_tlb_flush1,
+	workload_tlb_flush3, workload_page_fault2, workload_page_fault3,
+	workload_mmap2, workload_sysbench_mmap, workload_mapped_read,
+	workload_munmap_micro, workload_pmbench_migrate;
 
 const struct workload *const workloads[] = {
 	&workload_numa_migrate, &workload_mprotect_storm,
 	&workload_fork_compact, &workload_mremap_compact, &workload_replay,
 	&workload_chase, &workload_tlb_flush2, &workload_page_fault1,
 	&workload_mmap1, &workload_malloc1, &workload_malloc2, &workload_brk1,
-	&workload_munmap_micro, &workload_pmbench_migrate,
+	&workload_tlb_flush1, &workload_tlb_flush3, &workload_page_fault2,
+	&workload_page_fault3, &workload_mmap2, &workload_sysbench_mmap,
+	&workload_mapped_read, &workload_munmap_micro,
+	&workload_pmbench_migrate,
 	NULL
 };
 

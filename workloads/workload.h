@@ -84,6 +84,9 @@ int wl_thread_count(struct wl *w, u32 otherwise, struct err *e);
 /* wl_map - a VMA of @nr_pages somewhere free, in setup(). 0: out of memory. */
 u64 wl_map(struct mm *mm, u64 nr_pages, u32 flags);
 
+/* The same of the beginning of @f. */
+u64 wl_map_file(struct mm *mm, u64 nr_pages, u32 flags, struct address_space *f);
+
 /* wl_populate - thread @i stores once to each page of a range, in setup(). */
 int wl_populate(struct wl *w, u32 i, u64 vpn, u64 nr_pages, struct err *e);
 

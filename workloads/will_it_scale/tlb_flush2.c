@@ -5,17 +5,7 @@
 
 static int one_round(struct wis_task *t)
 {
-	int rc = 0;
-
-	for (u64 p = 0; p < t->pages && !rc; p++) {
-		rc = wis_touch(t->vpn + p, 1, RUN_WRITE);
-		if (!rc)
-			rc = do_madvise(t->mm, t->vpn + p, 1, MADV_DONTNEED);
-		if (!rc)
-			rc = wis_touch(t->vpn + p, 1, RUN_READ);
-		t->w->done++;
-	}
-	return rc;
+	return wis_flush_pages(t);
 }
 
 WIS_CASE(tlb_flush2, "threads write, MADV_DONTNEED and read one page at a time",

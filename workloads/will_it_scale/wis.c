@@ -25,9 +25,17 @@ static int start_one(struct wl *w, struct wis_task *t, u32 i, u32 flags,
 	if (!t->mm)
 		return err_set(e, -ENOMEM, "out of memory");
 	rc = wl_start(w, i, t->mm, e);
+	if (!rc && (flags & WIS_FILE)) {
+		this_cpu = &the_sys->cpu[w->cpu_of[i]];
+		t->file = file_create(t->pages, 0);
+		if (!t->file)
+			return err_set(e, -ENOMEM, "out of memory");
+	}
+	flags &= ~WIS_FILE;
 	if (rc || !flags)
 		return rc;
-	t->vpn = wl_map(t->mm, t->pages, flags);
+	t->vpn = t->file ? wl_map_file(t->mm, t->pages, flags, t->file)
+			 : wl_map(t->mm, t->pages, flags);
 	return t->vpn ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
@@ -83,4 +91,28 @@ int wis_touch(u64 vpn, u64 n, u8 op)
 		rc = wl_runs(run, k);
 	}
 	return rc;
+}
+
+int wis_flush_pages(struct wis_task *t)
+{
+	int rc = 0;
+
+	for (u64 p = 0; p < t->pages && !rc; p++) {
+		rc = wis_touch(t->vpn + p, 1, RUN_WRITE);
+		if (!rc)
+			rc = do_madvise(t->mm, t->vpn + p, 1, MADV_DONTNEED);
+		if (!rc)
+			rc = wis_touch(t->vpn + p, 1, RUN_READ);
+		t->w->done++;
+	}
+	return rc;
+}
+
+int wis_fill_file(struct wis_task *t, u32 flags)
+{
+	u64 vpn = do_mmap_file(t->mm, t->pages, flags, t->file, 0);
+	int rc = vpn ? wis_touch(vpn, t->pages, RUN_WRITE) : -ENOMEM;
+
+	t->w->done += t->pages;
+	return rc ? rc : do_munmap(t->mm, vpn, t->pages);
 }

@@ -12,6 +12,7 @@
 #ifndef WORKLOADS_WIS_H
 #define WORKLOADS_WIS_H
 
+#include "mm/file.h"
 #include "workloads/workload.h"
 
 struct wis_cfg {
@@ -26,7 +27,13 @@ struct wis_task {
 	struct mm *mm;
 	u64 pages;              /* cfg->bytes                                 */
 	u64 vpn;                /* mapped in setup(), if the case asks for it */
+	struct address_space *file;     /* its own, WIS_FILE                  */
 };
+
+/* In the flags of a case: each thread has a temporary file of its own, as large as
+ * the mapping, in memory only (assumed: /tmp is tmpfs). Beside it VM_ flags: it is
+ * mapped in setup(). */
+#define WIS_FILE (1u << 31)
 
 /* One round. Return: 0 or negative errno. */
 typedef int (*wis_round)(struct wis_task *t);
@@ -36,6 +43,12 @@ extern const char *const wis_as_names[];
 int wis_setup(struct wl *w, u32 flags, struct err *e);
 void wis_body(struct wl *w, u32 thread, wis_round round);
 void wis_teardown(struct wl *w);
+
+/* Rounds that several cases share: of each page of the task's mapping, a store, then
+ * MADV_DONTNEED, then a load; and a mapping of the task's file with @flags, filled
+ * and unmapped. */
+int wis_flush_pages(struct wis_task *t);
+int wis_fill_file(struct wis_task *t, u32 flags);
 
 /* One store or load of each page of [@vpn, @vpn + @n). */
 int wis_touch(u64 vpn, u64 n, u8 op);
