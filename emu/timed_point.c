@@ -106,6 +106,11 @@ const struct opt timed_opts[] = {
 	  .def = "deferred", .metavar = "NAME",
 	  .help = "TLB flush strategy", .see = "tlbemu list flush",
 	  FIELD(flush, "kernel") },
+	{ .name = "ceiling", .kind = OPT_U32, .def = "0", .max = 1u << 30,
+	  .unit = "pages",
+	  .help = "x86: flushes of more pages drop everything "
+		  "(tlb_single_page_flush_ceiling); 0: the kernel's; strategies "
+		  "with one of their own keep it", FIELD(ceiling, "kernel") },
 	{ .name = "thp", .kind = OPT_BOOL, .def = "yes",
 	  .help = "transparent huge pages on a first touch",
 	  FIELD(thp, "kernel") },
@@ -241,8 +246,9 @@ static int boot(const struct timed_point *p, const struct machine *m,
 		.has_broadcasts = p->flush->has_broadcasts,
 		.seed = cfg->seed,
 	};
+	static struct kernel tuned;     /* one machine runs at a time */
 	const struct mm_config mc = {
-		.kernel = p->kernel,
+		.kernel = cfg->ceiling ? &tuned : p->kernel,
 		.flush = p->flush,
 		.scan_bytes = cfg->scan_bytes,
 		.scan_period_ns = cfg->scan_period_ns,
@@ -253,6 +259,8 @@ static int boot(const struct timed_point *p, const struct machine *m,
 	};
 	int rc;
 
+	tuned = *p->kernel;
+	tuned.flush_ceiling = cfg->ceiling;
 	if (cfg->cpus > m->nr_cpus)
 		return err_set(e, -EINVAL, "--cpus: %u, but '%s' has %u",
 			       cfg->cpus, m->topology, m->nr_cpus);

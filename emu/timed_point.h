@@ -43,6 +43,7 @@ struct timed_cfg {
 	u64 seed;
 	u64 scan_bytes, scan_period_ns, tick_ns;
 	bool thp;
+	u32 ceiling;            /* 0: the kernel's                            */
 	bool zero_page;
 	int frames;             /* enum frame_order                           */
 	int proposal;           /* enum proposal                              */

@@ -8,7 +8,7 @@ if (suffix eq ".svg") {
 	name = system(sprintf("basename '%s' .svg | tr -c 'A-Za-z0-9\\n' _", figure))
 	set terminal svg size 800,480 dynamic background "white" \
 		font "sans-serif,15" name name
-	big = ",18"; small = ",12"     # pixels here, points below
+	big = ",18"; small = ",12"; tiny = ",10"     # pixels here, points below
 } else {
 	if (suffix ne ".png") {
 		printerr sprintf("'%s': a figure ends in .svg or .png", figure)
@@ -20,7 +20,7 @@ if (suffix eq ".svg") {
 	} else {
 		set terminal png size 800,480 font "sans,11"
 	}
-	big = ",13"; small = ",9"
+	big = ",13"; small = ",9"; tiny = ",7.5"
 }
 set output figure
 set datafile separator comma
