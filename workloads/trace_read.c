@@ -658,7 +658,8 @@ static void take_part(struct trace *t, struct trace_part *p)
 	p->nr_runs = n;
 	t->part = t->taken;
 	t->taken += n;
-	p->events = t->event + t->event_pos;
+	/* A block without events may have no array. */
+	p->events = t->event ? t->event + t->event_pos : NULL;
 	while (t->event_pos < t->nr_events &&
 	       t->event_at[t->event_pos] == t->taken) {
 		t->event_pos++;
