@@ -67,8 +67,9 @@ static void print_help(const struct opt_set *set)
 	fputs("usage: tlbemu calibrate [-o FILE.ini]\n"
 	      "calibrate - measure this host, write a machine profile of it\n\n"
 	      "TLBs, walks, caches, memory, lines between CPUs, and the kernel's "
-	      "work on pages;\nas an ordinary user, by the clock, and nothing "
-	      "stays changed. docs/calibration.md\nsays how each number is found.\n\n",
+	      "work on pages;\nas an ordinary user, by the clock, PAPI's counts "
+	      "beside it where there are any, and\nnothing stays changed. "
+	      "docs/calibration.md says how each number is found.\n\n",
 	      stdout);
 	opt_help(set, stdout);
 	fputs("\nexamples:\n"

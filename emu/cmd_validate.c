@@ -187,7 +187,6 @@ static bool put_summary_of_counts(struct emit *em, const struct errors *v)
 static bool put_shootdowns(struct emit *em, const struct rows *r, double *tmp)
 {
 	struct errors v = { .v = tmp };
-	bool has_moved = false;
 	double per_call;
 	struct err e = { "" };
 
@@ -207,15 +206,13 @@ static bool put_shootdowns(struct emit *em, const struct rows *r, double *tmp)
 		emit_double(em, n[0]);
 		emit_double(em, n[1]);
 		emit_row(em);
-		has_moved |= n[0] > 0;
 		if (!isnan(n[0]))
 			v.v[v.n++] = 100 * fabs(n[1] - n[0]) /
 				(n[0] > n[1] ? n[0] : n[1] > 0 ? n[1] : 1);
 	}
-	if (has_moved)
-		return put_summary_of_counts(em, &v);
-	if (kernel_counts_shootdowns(&per_call, &e))
-		emit_note(em, " they cannot be compared here: %s", e.text);
+	if (!kernel_counts_shootdowns(&per_call, &e))
+		return !v.n || put_summary_of_counts(em, &v);
+	emit_note(em, " they cannot be compared here: %s", e.text);
 	return true;
 }
 

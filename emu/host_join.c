@@ -11,7 +11,7 @@
 struct runs {
 	double v[MAX_RUNS];
 	u32 of[MAX_RUNS];               /* which run                          */
-	u32 n;
+	u32 n, of_all;
 };
 
 static void have(struct runs *r, double v, u32 run)
@@ -37,20 +37,29 @@ static double apart(const struct runs *r)
 	return stat_share(r->v[r->n - 1] - r->v[0], r->v[(r->n - 1) / 2]);
 }
 
-/* "; 3 runs: 84 to 96, unstable" */
+/* "; 2 of 3 runs: 84 to 96, unstable" */
 static void say(const struct runs *r, bool is_marked, char *buf, size_t size)
 {
 	bool is_far = apart(r) > UNSTABLE;
+	char who[32];
 
-	if (r->n < 2)
+	if (r->n == r->of_all)
+		snprintf(who, sizeof(who), "%u runs", r->n);
+	else if (r->n == 1)
+		snprintf(who, sizeof(who), "one of %u runs", r->of_all);
+	else
+		snprintf(who, sizeof(who), "%u of %u runs", r->n, r->of_all);
+	if (r->of_all < 2)
 		*buf = '\0';
+	else if (r->n == 1)
+		snprintf(buf, size, "; %s found it", who);
 	else if (!apart(r))
-		snprintf(buf, size, "; %u runs agree", r->n);
+		snprintf(buf, size, "; %s agree", who);
 	else if (!is_far)
-		snprintf(buf, size, "; %u runs within %.1f %%", r->n,
+		snprintf(buf, size, "; %s within %.1f %%", who,
 			 100 * apart(r));
 	else
-		snprintf(buf, size, "; %u runs: %.6g to %.6g%s", r->n, r->v[0],
+		snprintf(buf, size, "; %s: %.6g to %.6g%s", who, r->v[0],
 			 r->v[r->n - 1], is_marked ? "" : ", unstable");
 }
 
@@ -66,7 +75,7 @@ static void join_level(struct host_profile *out,
 		       const struct host_profile *const *run, u32 n, u32 size,
 		       u32 level)
 {
-	struct runs entries = { .n = 0 }, hit = { .n = 0 };
+	struct runs entries = { .of_all = n }, hit = { .of_all = n };
 	struct calib_level *l = &out->tlb.level[size][level];
 
 	for (u32 i = 0; i < n; i++) {
@@ -94,7 +103,7 @@ static void join_level(struct host_profile *out,
 static void join_walk(struct host_profile *out,
 		      const struct host_profile *const *run, u32 n)
 {
-	struct runs r = { .n = 0 };
+	struct runs r = { .of_all = n };
 
 	for (u32 i = 0; i < n; i++)
 		if (run[i]->tlb.walk.is_found)
@@ -114,7 +123,7 @@ static void join_at(struct host_profile *out,
 {
 	struct calib_latency *l =
 		(struct calib_latency *)(void *)((char *)out + at);
-	struct runs r = { .n = 0 };
+	struct runs r = { .of_all = n };
 
 	for (u32 i = 0; i < n; i++) {
 		const struct calib_latency *of = (const void *)
@@ -151,7 +160,7 @@ static void join_cost(struct host_profile *out,
 		      const struct host_profile *const *run, u32 n, u32 cost)
 {
 	struct found_cost *c = &out->cost[cost];
-	struct runs r = { .n = 0 };
+	struct runs r = { .of_all = n };
 	char text[80];
 	size_t len;
 
@@ -169,7 +178,7 @@ static void join_cost(struct host_profile *out,
 void host_join(struct host_profile *out, const struct host_profile *const *run,
 	       u32 n)
 {
-	struct runs hz = { .n = 0 };
+	struct runs hz = { .of_all = n };
 
 	*out = *run[0];
 	out->notes[0] = '\0';
