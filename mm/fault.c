@@ -101,6 +101,7 @@ static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
 			     (level ? PTE_PS : 0));
 		pte_store(mm->root, vpn, level, p,
 			  flush_mapping(mm, vpn, level, e));
+		flush_mapped(mm, vpn, level, e);
 	}
 	spin_unlock(ptl);
 	if (!is_mine)

@@ -114,6 +114,8 @@ struct flush_ops {
 	/* Under the page-table lock: a fault here is about to map a page that
 	 * nobody had, by the entry @e. Return: the entry to be stored. */
 	u64 (*mapping)(struct mm *mm, u64 vpn, u32 level, u64 e);
+	/* Still under the lock: it has. */
+	void (*mapped)(struct mm *mm, u64 vpn, u32 level, u64 e);
 	/* Under the page-table lock, before changed() or a flush of its own: the
 	 * entry that was @old lost rights. */
 	void (*revoked)(struct mm *mm, u64 vpn, u32 level, u64 old);
@@ -151,6 +153,12 @@ static inline u64 flush_mapping(struct mm *mm, u64 vpn, u32 level, u64 e)
 	if (!mms()->flush || !mms()->flush->mapping)
 		return e;
 	return mms()->flush->mapping(mm, vpn, level, e);
+}
+
+static inline void flush_mapped(struct mm *mm, u64 vpn, u32 level, u64 e)
+{
+	if (mms()->flush && mms()->flush->mapped)
+		mms()->flush->mapped(mm, vpn, level, e);
 }
 
 static inline void flush_revoked(struct mm *mm, u64 vpn, u32 level, u64 old)

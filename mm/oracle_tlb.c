@@ -1,5 +1,6 @@
 /* Oracles of what TLBs and paging-structure caches hold: O8, O9, O10. Explored
  * runs only: they look into envelopes. */
+#include "mm/flush.h"
 #include "mm/oracle.h"
 #include "mm/switch.h"
 
@@ -178,6 +179,34 @@ static bool runs(u32 cpu, const struct mm *mm)
 	return yes && s->root == mm->root && !s->irq_off;
 }
 
+/* The flusher's own store to it may still be buffered. */
+static u64 as_flusher_sees(const u64 *e)
+{
+	const struct storebuf *sb = this_cpu->s->sb;
+
+	touch(e, false);
+	return sb ? sb_forward(sb, arena_offset(&the_sys->arena, e), *e) : *e;
+}
+
+/* A strategy that leaves CPUs out by what they may hold leaves out those that
+ * walked since the entry changed: what they have is what memory says. */
+static bool is_current(struct mm *mm, const struct tlb_entry *e)
+{
+	u64 *p = pgtable_entry(mm, e->vpn, PMD_LEVEL), pte;
+
+	if (!mms()->flush || !mms()->flush->narrow ||
+	    (e->flags & (TLB_TABLE | TLB_FAULTS)))
+		return false;
+	pte = p ? as_flusher_sees(p) : 0;
+	if (!e->order && (pte & PTE_P) && !(pte & PTE_PS)) {
+		p = pgtable_entry(mm, e->vpn, 0);
+		pte = as_flusher_sees(p);
+	}
+	return (pte & PTE_P) && pte_pfn(pte) == e->pfn &&
+	       (!(e->flags & TLB_W) || (pte & PTE_RW)) &&
+	       (!(e->flags & TLB_D) || (pte & PTE_D));
+}
+
 void oracle_flush_begin(struct mm *mm, u64 start, u64 end)
 {
 	if (!the_sys->is_explored)
@@ -192,7 +221,8 @@ void oracle_flush_begin(struct mm *mm, u64 start, u64 end)
 			/* A path to tables that stay is no translation: O8's. */
 			if (s->env->e[i].pcid == s->pcid &&
 			    !(s->env->e[i].flags & TLB_TABLE) &&
-			    overlaps(&s->env->e[i], start, end))
+			    overlaps(&s->env->e[i], start, end) &&
+			    !is_current(mm, &s->env->e[i]))
 				s->env->marked[i] |= (u8)(1u << this_cpu->id);
 	}
 }

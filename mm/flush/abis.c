@@ -49,17 +49,24 @@ static int boot(struct sys *sys)
 	return holders_boot(sys);
 }
 
-/* As usual here, and with A clear for all others. */
 static u64 mapping(struct mm *mm, u64 vpn, u32 level, u64 e)
 {
 	if (!the_sys->m->rules.hw_sets_a)
 		return e;
 	(void)xchg(owner_of(pte_pfn(e)), this_cpu->id + 1);
+	return e & ~PTE_A;
+}
+
+/* Once all see it, A clear: as usual into the TLB here. */
+static void mapped(struct mm *mm, u64 vpn, u32 level, u64 e)
+{
+	if (!the_sys->m->rules.hw_sets_a)
+		return;
+	smp_mb();
 	cpu_insert(vpn, level, e);
 	charge(2 * cost_of(COST_CR3_FLUSH) + cost_of(COST_WALK_LOAD) *
 	       the_sys->mem.paging.levels);
 	NOTE("page %llu in the TLB here, A clear", (unsigned long long)vpn);
-	return e & ~PTE_A;
 }
 
 static void aged(u64 e)
@@ -103,6 +110,7 @@ const struct flush_ops flush_abis = {
 	.can_run = can_run,
 	.boot = boot,
 	.mapping = mapping,
+	.mapped = mapped,
 	.aged = aged,
 	.revoked = revoked,
 	.narrow = holders_narrow,

@@ -54,7 +54,7 @@ const struct flush_ops flush_didi = {
 	.summary = "proposed: a directory of TLBs tells those that have the page",
 	.source = "Villavieja et al., DiDi, PACT 2011 (abstract)",
 	.defers = "old rights stay usable until the end of the range",
-	.needs = "a proposal: --proposal tlb-directory",
+	.needs = "a proposal: --proposal tlb-directory; page tables freed by RCU (R14b)",
 	.legal = FLUSH_ALL_OPS,
 	FLUSH_AT_THE_END,
 	.shoot = shoot,

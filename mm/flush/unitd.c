@@ -75,7 +75,7 @@ const struct flush_ops flush_unitd = {
 	.summary = "proposed: a store to an entry takes it out of all TLBs",
 	.source = "Romanescu et al., UNITD, HPCA 2010 (abstract)",
 	.defers = "nothing",
-	.needs = "a proposal: --proposal coherent-tlbs",
+	.needs = "a proposal: --proposal coherent-tlbs; page tables freed by RCU (R14b)",
 	.legal = FLUSH_ALL_OPS,
 	FLUSH_AT_THE_END,
 	.boot = boot,
