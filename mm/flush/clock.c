@@ -71,9 +71,14 @@ bool flush_clock_freed(struct page *p)
 	return true;
 }
 
-u64 flush_clock_begin(void)
+static u64 begin(void)
 {
 	return atomic_add_return(&clock()->now.v, 1);
+}
+
+u64 flush_clock_catching_up(void)
+{
+	return READ_ONCE(clock()->mask[this_cpu->id / 64]) ? begin() : 0;
 }
 
 /* Only this CPU notes what it did; or who waited for it, while it waits. */
@@ -85,9 +90,10 @@ static void note(u32 cpu, u64 was)
 		WRITE_ONCE(*v, was);
 }
 
-void flush_clock_end(u64 was)
+void flush_clock_caught_up(u64 was)
 {
-	note(this_cpu->id, was);
+	if (was)
+		note(this_cpu->id, was);
 }
 
 /* Those that have not flushed since @stamp bring what they have loaded up to
@@ -110,7 +116,7 @@ static void flush_older(u64 stamp)
 	}
 	if (!any)
 		return;
-	was = flush_clock_begin();
+	was = begin();
 	flush_tlb_batch(to);
 	for (u32 i = 0; i < the_sys->nr_cpus; i++)
 		if (to[i / 64] >> i % 64 & 1)

@@ -18,11 +18,12 @@ int flush_clock_boot(struct sys *sys);
  * that have @mm loaded may have it cached. Others catch up when they load it:
  * its generation has gone up before. */
 void flush_clock_owe(struct page *p, struct mm *mm);
-/* flush_ops.freed, .given_out, .catching_up, .caught_up */
+/* flush_ops.freed, .given_out, .catching_up, .caught_up. Nothing is noted until
+ * somebody owes a flush. */
 bool flush_clock_freed(struct page *p);
 void flush_clock_given_out(struct page *p);
-u64 flush_clock_begin(void);
-void flush_clock_end(u64 was);
+u64 flush_clock_catching_up(void);
+void flush_clock_caught_up(u64 was);
 /* All that is owed, now. */
 void flush_clock_pay(void);
 

@@ -38,6 +38,13 @@ static void shoot(struct flush_req *r)
 		cpu_sharers_sync();
 }
 
+/* What reclaim unmaps; waited for as any broadcast. */
+static void batch_start(struct mm *mm, u64 vpn)
+{
+	smp_mb();
+	one(inval_op_find("INVLPGB VA+PCID"), mm_pcid(mm), vpn, 1, 0);
+}
+
 static bool can_run(const struct machine *m, struct err *e)
 {
 	if (m->has_tlb_directory)
@@ -58,6 +65,7 @@ const struct flush_ops flush_didi = {
 	.legal = FLUSH_ALL_OPS,
 	FLUSH_AT_THE_END,
 	.shoot = shoot,
+	.batch_start = batch_start,
 	.has_global_asids = true,
 	.has_broadcasts = true,
 	.can_run = can_run,

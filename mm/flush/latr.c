@@ -394,7 +394,8 @@ const struct flush_ops flush_latr_early = {
 	.source = "LATR's published patch, lazy freeing off by default",
 	.defers = "what munmap took stays usable, even by its frames' next owners, until all CPUs have ticked; what mprotect took, for good",
 	.legal = FLUSH_ALL_OPS & ~(FLUSH_BIT(FLUSH_MUNMAP) |
-				   FLUSH_BIT(FLUSH_PROTECT_DOWN)),
+				   FLUSH_BIT(FLUSH_PROTECT_DOWN) |
+				   FLUSH_BIT(FLUSH_DEBT)),
 	.changed = flush_batch_add,
 	.unlock = flush_batch_wait,
 	.finish = finish_early,

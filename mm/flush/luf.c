@@ -55,6 +55,6 @@ const struct flush_ops flush_luf = {
 	.given_out = flush_clock_given_out,
 	.unmapped = unmapped,
 	.writable = writable,
-	.catching_up = flush_clock_begin,
-	.caught_up = flush_clock_end,
+	.catching_up = flush_clock_catching_up,
+	.caught_up = flush_clock_caught_up,
 };

@@ -59,6 +59,15 @@ static void shoot(struct flush_req *r)
 	cpu_broadcast_sync();
 }
 
+/* What reclaim unmaps. */
+static void batch_start(struct mm *mm, u64 vpn)
+{
+	if (!the_sys->is_explored)
+		return;
+	smp_mb();
+	cpu_broadcast(inval_op_find("INVLPGB VA+PCID"), mm_pcid(mm), vpn, 1, 0);
+}
+
 static bool can_run(const struct machine *m, struct err *e)
 {
 	if (m->has_coherent_tlbs)
@@ -80,6 +89,7 @@ const struct flush_ops flush_unitd = {
 	FLUSH_AT_THE_END,
 	.boot = boot,
 	.shoot = shoot,
+	.batch_start = batch_start,
 	.has_global_asids = true,
 	.has_broadcasts = true,
 	.can_run = can_run,

@@ -42,6 +42,6 @@ const struct flush_ops flush_xen_filter = {
 	.claim = claim,
 	.freed = flush_clock_freed,
 	.given_out = flush_clock_given_out,
-	.catching_up = flush_clock_begin,
-	.caught_up = flush_clock_end,
+	.catching_up = flush_clock_catching_up,
+	.caught_up = flush_clock_caught_up,
 };
