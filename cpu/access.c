@@ -313,6 +313,27 @@ static inline int translate_slow(struct cpu *c, u64 vpn, enum tlb_use use,
 	}
 }
 
+int cpu_entry_for(u64 vpn, bool is_write, struct tlb_entry *out)
+{
+	enum tlb_use use = is_write ? TLB_STORE : TLB_LOAD;
+	struct cpu *c = this_cpu;
+	struct pending p = { 0 };
+	struct tlb_entry *e;
+	int rc;
+
+	if (unlikely(c->now >= c->run_until))
+		the_sys->drv.wait(NULL, NULL, NULL, 0);
+	rc = translate_slow(c, vpn, use, &e, &p);
+	if (rc)
+		return rc;
+	cpu_wait_until(c, p.done, p.cat);
+	++*lookups_of(c, use);
+	if (unlikely(the_sys->os.used != NULL))
+		the_sys->os.used(e, vpn, is_write, 1);
+	*out = *e;
+	return 0;
+}
+
 /* ---- program data in the caches (caches = full) ------------------------------- */
 
 /* How many accesses of @r from number @i on touch just the lines that it

@@ -32,6 +32,7 @@
 struct cpu;
 struct sys;
 struct task;
+struct dram;
 
 /* What hardware a run allows beyond plain interleaving. */
 enum memory_model { MEM_SC, MEM_TSO, MEM_WEAK, NR_MEMORY_MODELS };
@@ -198,6 +199,7 @@ struct sys {
 	struct core *core;      /* [nr_cores of the machine], timed           */
 	struct walk_config walk;
 	struct caches *caches;  /* NULL: none                                 */
+	struct dram *dram;      /* timed                                      */
 	u32 nr_cpus;
 	enum memory_model memory_model;
 	bool is_explored;
@@ -384,6 +386,10 @@ int cpu_translate(u64 vpn, bool is_write, u64 *pfn);
 /* cpu_run_many - consume @n page runs on this CPU's arrays. Timed runs only.
  * Return: 0 or the fault handler's error. */
 int cpu_run_many(const struct run *runs, size_t n);
+
+/* cpu_entry_for - this CPU's translation of @vpn for one access, through TLBs,
+ * walk and faults. Timed runs only. Return: 0, or the fault handler's error. */
+int cpu_entry_for(u64 vpn, bool is_write, struct tlb_entry *out);
 
 /* cpu_run_digest - consume the runs that @d sums up; its lead is not among them.
  * Return: true with everything as cpu_run_many() of those runs would have left

@@ -109,6 +109,8 @@ static bool is_used(const struct machine_value *v,
 		return use->walker;
 	case PART_CACHE:
 		return use->cache >> v->index & 1;
+	case PART_MEMORY:
+		return use->memory;
 	case PART_COST:
 		return use->cost[v->index];
 	case NR_MACHINE_PARTS:
@@ -260,6 +262,9 @@ static void use_profile(struct machine *m, struct profile *p)
 	m->psc = p->psc;
 	m->nested_entries = p->nested_entries;
 	m->nr_walkers = p->nr_walkers;
+	m->node_bandwidth = p->node_bandwidth;
+	m->link_bandwidth = p->link_bandwidth;
+	m->lines_in_flight = p->lines_in_flight;
 	memcpy(m->cache, p->cache, sizeof(m->cache));
 	use_features(m, p);
 	use_costs(m, p);

@@ -73,6 +73,7 @@ enum machine_part {
 	PART_PSC,               /* [index]: level, or PSC_NESTED              */
 	PART_WALKER,
 	PART_CACHE,             /* [index]: enum cache_level                  */
+	PART_MEMORY,
 	PART_COST,              /* [index]: enum cost                         */
 	NR_MACHINE_PARTS
 };
@@ -133,6 +134,8 @@ struct machine {
 	u32 nested_entries;             /* of the nested TLB (cpu/ept.h)      */
 	u32 nr_walkers;                 /* walks that a core does at a time   */
 	struct cache_geometry cache[NR_CACHE_LEVELS];   /* bytes 0: none      */
+	u64 node_bandwidth, link_bandwidth;     /* bytes a second; 0: no limit */
+	u32 lines_in_flight;            /* of a core, from memory             */
 
 	u64 cost[NR_COSTS];             /* cycles                             */
 	double cost_given[NR_COSTS];    /* before rounding, in
@@ -235,7 +238,7 @@ bool machine_has(const struct machine *m, enum machine_feature feature,
 /* What a result leans on: bits are indexes as in enum machine_part. */
 struct machine_use {
 	u32 tlb, psc, cache;
-	bool walker;
+	bool walker, memory;
 	const bool *cost;               /* [NR_COSTS]                         */
 };
 

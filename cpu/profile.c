@@ -427,6 +427,7 @@ static void (*section_of(const char *name))(struct parse *)
 	} sections[] = {
 		{ "machine", set_machine }, { "cost", set_cost },
 		{ "tlb", parse_tlb_design }, { "psc", parse_psc },
+		{ "memory", parse_memory },
 		{ "walker", parse_walker }, { "cache.l1d", parse_cache },
 		{ "cache.l2", parse_cache }, { "cache.llc", parse_cache },
 	};
@@ -443,6 +444,7 @@ static void unknown_section(struct parse *ps)
 {
 	static const char *const names[] = {
 		"machine", "cost", "tlb", "tlb.NAME", "psc", "walker",
+		"memory",
 		"cache.l1d", "cache.l2", "cache.llc", NULL
 	};
 	char hint[128];

@@ -38,10 +38,14 @@
  *	bytes = 32K
  *	ways = 8
  *	latency = 4             cycles of a load that hits
+ *	[memory]                may be missing, as any of its keys
+ *	node_bandwidth = 17G    bytes a second of a node's memory; unlimited
+ *	link_bandwidth = 12G    the same between two nodes, both ways together
+ *	lines_in_flight = 10    of a core; 10, and assumed
  *	[cost]                  names and units: cpu/costs.def
  *	dram_local_ns = 81.4 | source
  *
- * Every value ends in "| source". In [tlb*], [psc], [walker] and [cache.*] the
+ * Every value ends in "| source". In [tlb*], [psc], [walker], [memory] and [cache.*] the
  * key "source" stands for those that do not. A source that begins with
  * "assumed" was chosen.
  *
@@ -70,6 +74,8 @@ struct profile {
 	struct psc_geometry psc;
 	u32 nested_entries;
 	u32 nr_walkers;
+	u64 node_bandwidth, link_bandwidth;     /* bytes a second; 0: none    */
+	u32 lines_in_flight;
 	struct cache_geometry cache[NR_CACHE_LEVELS];
 	double cost[NR_COSTS];                  /* in the cost's own unit     */
 

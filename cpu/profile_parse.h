@@ -92,6 +92,7 @@ void parse_check_tlbs(struct parse *ps);
 /* profile_walk.c: [psc], [walker], [cache.NAME] */
 void parse_psc(struct parse *ps);
 void parse_walker(struct parse *ps);
+void parse_memory(struct parse *ps);
 void parse_cache(struct parse *ps);
 void parse_check_walks(struct parse *ps);
 

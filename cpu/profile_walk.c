@@ -73,6 +73,45 @@ void parse_walker(struct parse *ps)
 		parse_keep(ps, PART_WALKER, 0, "walks");
 }
 
+/* Ten line fill buffers, as Intel's cores had from Nehalem to Broadwell. */
+#define IN_FLIGHT_DEFAULT 10u
+
+void parse_memory(struct parse *ps)
+{
+	static const char *const keys[] = {
+		"node_bandwidth", "link_bandwidth", "lines_in_flight", "source",
+		NULL
+	};
+	int key = parse_find(keys, ps->key);
+	u64 *bw = key ? &ps->p->link_bandwidth : &ps->p->node_bandwidth;
+
+	if (key < 0) {
+		parse_unknown_key(ps, keys);
+		return;
+	}
+	if (key == 2)
+		parse_u32(ps, 1, 1024, &ps->p->lines_in_flight);
+	else if (units_parse_in(UNIT_BYTES, ps->value, 1u << 20, 1ull << 44, bw,
+				NULL))
+		parse_fail(ps, ps->key_line, "%s: '%s' is not a number of bytes "
+			   "a second from 1M to 16T", ps->key, ps->value);
+	if (!ps->err)
+		parse_keep(ps, PART_MEMORY, (u32)key, key == 2 ? "lines"
+			   : "bytes/s");
+}
+
+/* Listed with the profile's numbers only where it says something of memory. */
+static void default_memory(struct parse *ps)
+{
+	if (ps->p->lines_in_flight)
+		return;
+	ps->p->lines_in_flight = IN_FLIGHT_DEFAULT;
+	if (parse_last_line(ps, "memory"))
+		parse_default(ps, PART_MEMORY, 2, "memory.lines_in_flight", "10",
+			      "lines", "assumed: ten line fill buffers, as "
+			      "Nehalem to Broadwell have");
+}
+
 void parse_cache(struct parse *ps)
 {
 	static const char *const keys[] = {
@@ -154,6 +193,8 @@ void parse_check_walks(struct parse *ps)
 		parse_default(ps, PART_PSC, PSC_NESTED, "psc.nested", "32",
 			      "entries", "assumed: no vendor publishes it");
 	}
+	if (!ps->err)
+		default_memory(ps);
 	for (u32 i = 1; i < PSC_MAX_LEVELS; i++)
 		snprintf(psc->source[i], sizeof(psc->source[i]), "%.127s",
 			 parse_source_of(ps, "psc", psc_keys[i - 1]));

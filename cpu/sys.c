@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/dram.h"
 #include "cpu/ept.h"
 #include "cpu/step.h"
 
@@ -98,6 +99,8 @@ static int cores_create(struct sys *sys)
 		if (!rc)
 			c->tlb = c->core->thread[c->thread];
 	}
+	if (!rc)
+		rc = dram_create(&sys->dram, m, frames);
 	if (!rc && sys->walk.caches)
 		rc = caches_create(&sys->caches, m, sys->walk.caches,
 				   frames / m->nr_nodes, sys->walk.ept ?
@@ -116,6 +119,7 @@ static void cores_destroy(struct sys *sys)
 	}
 	free(sys->core);
 	caches_destroy(sys->caches);
+	dram_destroy(sys->dram);
 }
 
 static int cpu_create(struct sys *sys, struct cpu *c, u32 id,

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/suggest.h"
+#include "cpu/dram.h"
 #include "cpu/timed.h"
 #include "emu/sde.h"
 
@@ -214,7 +215,7 @@ static bool has_caches(const struct machine *m)
 /* Threads may change CPUs, or wait for one. */
 static bool is_scheduled(const struct timed_cfg *cfg)
 {
-	return cfg->sched == SCHED_FAIR || cfg->numactl.physcpubind ||
+	return cfg->sched == SCHED_FAIR || cfg->numa.mode || cfg->numactl.physcpubind ||
 		cfg->numactl.cpunodebind;
 }
 
@@ -276,6 +277,13 @@ static int boot(const struct timed_point *p, const struct machine *m,
 		return err_set(e, -EINVAL, "--caches: the profile '%s' names "
 			       "no data caches ([cache.l1d], [cache.l2], "
 			       "[cache.llc])", m->name);
+	if (cfg->numa.mode && !p->kernel->numa.commit)
+		return err_set(e, -EINVAL, "--numa_balancing: not modelled for "
+			       "kernel '%s'; of v3.12, v3.13, v4.14, v5.14, v6.1, "
+			       "v6.3, v6.4, v6.7, v6.12 it is", p->kernel->name);
+	if (cfg->numa.mode && m->nr_nodes > NUMA_MAX_NODES)
+		return err_set(e, -EINVAL, "--numa_balancing: %u nodes, at most "
+			       "%u are modelled", m->nr_nodes, NUMA_MAX_NODES);
 	if (cfg->levels == 5 && !machine_has(m, FEATURE_LA57, e))
 		return err_prefix(e, -EINVAL, "--levels=5: ");
 	if (cfg->tce && !machine_has(m, FEATURE_TCE, e))
@@ -291,7 +299,11 @@ static int boot(const struct timed_point *p, const struct machine *m,
 		rc = mm_boot(*out, &mc);
 	if (!rc && is_scheduled(cfg))
 		rc = sched_boot(&(struct sched_config){ .tick_ns = cfg->tick_ns });
+	if (!rc && cfg->numa.mode)
+		rc = numa_boot(&cfg->numa);
 	if (rc) {
+		numa_shutdown();
+		sched_shutdown();
 		mm_shutdown(*out);
 		timed_remove(*out);
 		sys_destroy(*out);
@@ -359,6 +371,7 @@ static void start_clocks(struct sys *sys)
 		c->nr_pending = 0;
 	}
 	memset(sys->cost_used, 0, sizeof(sys->cost_used));
+	dram_reset(sys->dram);
 	this_cpu = &sys->cpu[0];
 	PROBE(.what = PROBE_START);
 }
@@ -491,6 +504,8 @@ static void count_assumed(struct sys *sys, struct timed_result *r)
 		.cache = sys->walk.caches ? caches_used(&r->count) : 0,
 		.walker = (sys->walk.mlp > 1 || shares_cores(sys)) &&
 			  is_any(&r->count, CTR_WALKER_LOADS, CTR_WALKER_LOADS),
+		.memory = r->count.v[CTR_NODE_LOADS] ||
+			  r->count.v[CTR_NODE_STORES],
 		.cost = sys->cost_used,
 	};
 
@@ -613,6 +628,7 @@ int timed_point_run_on(const struct timed_point *p, const struct machine *given,
 	} else {
 		rc = err_set(e, -ENOMEM, "out of memory");
 	}
+	numa_shutdown();
 	sched_shutdown();
 	free(w.cpu_of);
 	free(w.thread);

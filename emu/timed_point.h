@@ -15,6 +15,7 @@
 #include "cpu/cpu.h"
 #include "mm/flush.h"
 #include "emu/numactl.h"
+#include "mm/numa_balancing.h"
 #include "mm/oracle.h"
 #include "workloads/workload.h"
 
@@ -50,6 +51,7 @@ struct timed_cfg {
 	bool check;
 	int sched;              /* enum sched_how                             */
 	struct numactl_cfg numactl;
+	struct numa_knobs numa;
 };
 
 /* The hardware of cfg->proposal is @m's, too. */

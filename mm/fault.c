@@ -4,6 +4,7 @@
 #include "mm/file.h"
 #include "mm/flush.h"
 #include "mm/mm.h"
+#include "mm/numa_balancing.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
 
@@ -165,13 +166,20 @@ static int do_present(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 static int fault_at(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p,
 		    u64 e, bool is_write)
 {
+	int rc;
+
 	if (e & PTE_P)
 		return do_present(mm, vma, vpn, level, p, e, is_write);
 	if (e & PTE_NUMA) {
 		if (!(vma->flags & (VM_READ | VM_WRITE)))
 			return -EFAULT;
-		return level ? do_huge_pmd_numa_page(mm, vma, vpn, p, e)
-			     : do_numa_page(mm, vma, vpn, p, e);
+		rc = level ? do_huge_pmd_numa_page(mm, vma, vpn, p, e)
+			   : do_numa_page(mm, vma, vpn, p, e);
+		if (numab()) {
+			numa_vma_accessed(vma);
+			numa_fault_done();
+		}
+		return rc;
 	}
 	if (e & PTE_MIG)
 		return migration_entry_wait(mm, vma, vpn, level, p);

@@ -53,13 +53,13 @@
 	.numa_clear_holds_page_lock = (clear), .gup_fast_sees_numa = (gup), \
 	.thp_recheck_count_after = (gup), .isolate_checks_count = true, \
 	.numa_pte_present_first = true, .flush_ceiling = (ceiling)
-#define V3_12 PRIVATE(true, true, true, 8)
+#define V3_12 PRIVATE(true, true, true, 8), .numa = NUMA_V3_12
 
 /* From 3.13: the range is announced, movers and pte_accessible() look. */
 #define ANNOUNCED(kind, ceiling) \
 	PRIVATE(true, true, true, ceiling), .pending = (kind), \
 	.pte_accessible_pending = true
-#define V3_13 ANNOUNCED(PENDING_BOOL, 8)
+#define V3_13 ANNOUNCED(PENDING_BOOL, 8), .numa = NUMA_V3_13
 #define ANNOUNCED_3_15(kind) ANNOUNCED(kind, 33), FILES_3_15
 #define V4_13 ANNOUNCED_3_15(PENDING_COUNT), .gather_announces = true, \
 	.gather_checks_nested = true, \
@@ -69,7 +69,7 @@
 static const struct kernel v3_8 = {
 	.name = "v3.8", .commit = "b32967ff101a", .evidence = "S",
 	.summary = "THP NUMA migration without any flush of its own (the rest as v3.12)",
-	PRIVATE(false, true, true, 8),
+	PRIVATE(false, true, true, 8), .numa = NUMA_V3_12,
 };
 
 static const struct kernel v3_11_clear = {
@@ -88,6 +88,7 @@ static const struct kernel v3_12_gup = {
 	.name = "v3.12-gup", .commit = "2b4847e73004^", .evidence = "S",
 	.summary = "v3.12 exactly: GUP-fast takes NUMA huge pages",
 	PRIVATE(true, true, false, 8),
+	.numa = NUMA_V3_12,
 };
 
 static const struct kernel too_late = {
@@ -153,6 +154,7 @@ static const struct kernel v4_10 = {
 	.thp_check = CHECK_LOCKLESS, BATCHED(DEBT_NONE),
 	WATCH(false, false, true, false), .pmd_shows_none = true,
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
+	.numa = NUMA_V4,
 };
 
 static const struct kernel v4_12 = {
@@ -162,6 +164,7 @@ static const struct kernel v4_12 = {
 	.thp_check = CHECK_LOCKLESS, BATCHED(DEBT_NONE),
 	WATCH(false, false, true, false),
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
+	.numa = NUMA_V4,
 };
 
 /* The 4.3 change alone taken away. */
@@ -253,6 +256,7 @@ static const struct kernel v5_14 = {
 	.name = "v5.14", .commit = "c5b5a3dd2c1f", .evidence = "S",
 	.summary = "THP NUMA migration through migration entries",
 	V5_14, BATCHED(DEBT_BOOL),
+	.numa = NUMA_V5,
 };
 
 /* As the distribution's 6.1.192: with 6db2526c1d69, fea4e317f9e7 and
@@ -273,12 +277,13 @@ static const struct kernel v6_1 = {
 	.name = "v6.1", .commit = "v6.1", .evidence = "T",
 	.summary = "as v5.14, flushes by generation (tlb_gen)",
 	V6_1,
+	.numa = NUMA_V6_1,
 };
 
 static const struct kernel v6_3 = {
 	.name = "v6.3", .commit = "7e12beb8ca2a", .evidence = "S",
 	.summary = "as v6.1, migrate_pages flushes once for up to 512 pages",
-	V6_1, .migrate_batches = true,
+	V6_1, .migrate_batches = true, .numa = NUMA_V6_3,
 };
 
 /* Reclaim's batches, later and elsewhere. */
@@ -316,6 +321,7 @@ static const struct kernel v6_14 = {
 	.name = "v6.14", .commit = "383c4613c67c", .evidence = "S",
 	.summary = "as v6.1, madvise pays the batch debt after retaking the lock",
 	V6_1, FILES_6_2, .debt_after_relock = true,
+	.numa = NUMA_V6_12,
 };
 
 static const struct kernel v6_6_arm64 = {
@@ -357,6 +363,7 @@ static const struct kernel v4_19 = {
 #include "mm/kernel_rmap.inc"
 #include "mm/kernel_swap.inc"
 #include "mm/kernel_switch.inc"
+#include "mm/kernel_numa.inc"
 
 /* Model variants: the mover that never takes the scanner's lock. */
 static const struct kernel pending_bool_nolock = {
@@ -400,7 +407,7 @@ const struct kernel *const kernels[] = {
 	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3,
 	&v6_1_mixed, &v6_1_loongarch, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
-	SWITCH_KERNELS NULL
+	SWITCH_KERNELS NUMA_KERNELS NULL
 };
 
 const struct kernel *kernel_find(const char *name)

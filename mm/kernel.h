@@ -7,6 +7,7 @@
 #define MM_KERNEL_H
 
 #include "base/types.h"
+#include "mm/numa_rules.h"
 
 /* How a change of protection tells movers that its flush is still to come. */
 enum pending_kind {
@@ -247,6 +248,7 @@ struct kernel {
 	bool reader_without_ptl;        /* the mover learns of the entry from
 					 * hardware alone (a model variant)   */
 	u32 flush_ceiling;              /* pages; more is a full flush        */
+	struct numa_rules numa;
 
 	bool migrate_batches;           /* migrate_pages() of many: one flush  */
 	bool reclaim_batches;           /* unmaps wait for one flush          */

@@ -59,6 +59,8 @@ static bool install_new_pmd(struct mm *mm, struct vma *vma, u64 *pmdp, u64 pmd,
 	new->mapcount = 1;
 	new->index = page->index;
 	new->anon_vma = page->anon_vma;
+	if (mms()->numa)
+		new->last_cpupid = page->last_cpupid;
 	if (kern()->thp_install_flushes) {
 		pte_xchg(mm->root, vpn, PMD_LEVEL, pmdp, 0);
 		oracle_stale_from_now(mm, vpn, hpage_pages());
@@ -187,6 +189,8 @@ static bool move_mapping(struct page *page, struct page *new)
 	touch(new, true);
 	new->index = page->index;
 	new->anon_vma = page->anon_vma;
+	if (mms()->numa)
+		new->last_cpupid = page->last_cpupid;
 	touch_flags(page, false);
 	touch_flags(new, true);
 	new->is_shared = page->is_shared;

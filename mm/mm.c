@@ -5,6 +5,7 @@
 
 #include "mm/flush.h"
 #include "mm/mm.h"
+#include "mm/numa_balancing.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
 #include "mm/sched.h"
@@ -25,14 +26,14 @@ static void user_tick(void)
 	struct thread *t;
 	u64 due;
 
-	if (current()->sched)
-		(void)sched_tick();
+	if (current()->sched && sched_tick() && mms()->numa)
+		numa_tick();
 	t = current();
 	if (mms()->tick_cycles && this_cpu->now >= t->tick_stamp) {
 		t->tick_stamp = this_cpu->now + mms()->tick_cycles;
 		timer_tick();
 	}
-	if (!mms()->scan_period_cycles || this_cpu->now < t->scan_stamp)
+	if (!mms()->scan_period_cycles || mms()->numa || this_cpu->now < t->scan_stamp)
 		return;
 	t->scan_stamp = this_cpu->now + mms()->scan_period_cycles;
 	charge(cost_of(COST_TIMER_TICK));

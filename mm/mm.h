@@ -19,6 +19,10 @@
 struct flush_ops;
 struct address_space;
 struct sched_task;
+struct numa_state;
+struct numa_task;
+struct numa_mm;
+struct numa_vma;
 
 /* One per 4 KiB frame, as vmemmap. Of a huge page only the first is used. */
 struct page {
@@ -79,6 +83,7 @@ struct vma {
 	struct vma *next_mapping;       /* of the file, in walking order      */
 	u32 has_anon;           /* of a file, private: some page was copied   */
 	u32 zero;
+	struct numa_vma *numab;
 };
 
 /* Everybody who may map pages that were first touched under one VMA: itself,
@@ -127,6 +132,7 @@ struct mm {
 	u64 mmap_base;          /* next free vpn for mmap                     */
 	u64 start_brk, brk;     /* vpn: the heap, empty when equal            */
 	struct mm *next_mm;     /* all there are                              */
+	struct numa_mm *numab;
 	struct truth *truth;    /* explored: ghost of every page, by vpn      */
 	u64 *cpu_word;          /* flush_ops.load: [nr_cpus] the strategy's   */
 };
@@ -139,6 +145,7 @@ struct thread {
 	u64 tick_stamp;         /* cycles: the same of the scheduler          */
 	u64 arg;
 	struct sched_task *sched;       /* NULL: its CPU is its own (sched.h) */
+	struct numa_task *numa;         /* numa_balancing.h                   */
 	struct mempolicy mpol;
 };
 
@@ -153,6 +160,7 @@ struct node_mem {
 	u64 next;               /* never used from here on                    */
 	u64 end;
 	u64 hand;               /* where reclaim looks next                   */
+	u64 nr_used;            /* timed: frames given out                    */
 };
 
 /* Frames that a CPU has set aside (runs.c). */
@@ -217,7 +225,8 @@ struct mm_state {
 	u64 *stale_since;       /* timed, checked: [vpn] cycles + 1           */
 	u64 stale_pages;
 	struct window_stat *window;
-	/* NUMA scanner */
+	/* NUMA scanner; or balancing by the kernel's own rules (or NULL) */
+	struct numa_state *numa;
 	u64 scan_pages;
 	u64 scan_period_cycles;
 	u64 tick_cycles;

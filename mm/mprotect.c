@@ -4,6 +4,7 @@
 #include "mm/file.h"
 #include "mm/flush.h"
 #include "mm/mm.h"
+#include "mm/numa_balancing.h"
 #include "mm/oracle.h"
 #include "mm/reclaim.h"
 #include "mm/vma.h"
@@ -82,6 +83,9 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 	    (level && !pmd_is_huge(old)))
 		return 0;
 	if (how != CP_RIGHTS && !(old & PTE_P))
+		return 0;
+	if (how == CP_NUMA && numab() &&
+	    numa_scan_skips(page_of(pte_pfn(old)), level, b->mm))
 		return 0;
 	if (how == CP_NUMA && (old & PTE_SPECIAL))
 		return 0;

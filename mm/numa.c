@@ -1,6 +1,7 @@
 /* Automatic NUMA balancing: the scanner and the hint faults it causes. */
 #include "mm/flush.h"
 #include "mm/mm.h"
+#include "mm/numa_balancing.h"
 #include "mm/oracle.h"
 
 /* ---- scanner ----------------------------------------------------------------- */
@@ -16,9 +17,9 @@ static void set_numa_tlb_lazy(struct mm *mm, bool is_lazy)
 	NOTE("numa_tlb_lazy := %d", is_lazy);
 }
 
-static u64 change_prot_numa(struct vma *vma, u64 start, u64 end)
+u64 change_prot_numa(struct vma *vma, u64 start, u64 end)
 {
-	u64 n;
+	u64 huge = this_cpu->count.v[CTR_NUMA_HUGE_PTE_UPDATES], n;
 
 	if (!kern()->lazy_spans_loop)
 		set_numa_tlb_lazy(vma->mm, true);
@@ -26,6 +27,11 @@ static u64 change_prot_numa(struct vma *vma, u64 start, u64 end)
 	if (!kern()->lazy_spans_loop)
 		set_numa_tlb_lazy(vma->mm, false);
 	COUNT(NUMA_PTE_UPDATES, n);
+	/* 0255d491: a huge entry is one. */
+	if (numab() && kern()->numa.pmd_counts_one) {
+		huge = this_cpu->count.v[CTR_NUMA_HUGE_PTE_UPDATES] - huge;
+		COUNT(NUMA_PTE_UPDATES, -(huge * (hpage_pages() - 1)));
+	}
 	return n;
 }
 
@@ -82,9 +88,11 @@ void task_numa_work(void)
  * faults in a row from one node are needed, except for the first ever. */
 static int mpol_misplaced(struct page *page)
 {
-	u32 me = this_cpu->id + 1;
-	u32 last = xchg(&page->last_cpupid, me);
+	u32 me = this_cpu->id + 1, last;
 
+	if (numab())
+		return numa_misplaced(page);
+	last = xchg(&page->last_cpupid, me);
 	if (last && the_sys->m->cpu[last - 1].node != this_cpu->node)
 		return -1;
 	return page->node == this_cpu->node ? -1 : (int)this_cpu->node;
@@ -123,7 +131,7 @@ int do_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *ptep, u64 pte)
 	spin_unlock(ptl);
 	if (target < 0)
 		return 0;
-	if (migrate_misplaced_page(page, (u32)target) ||
+	if (numa_hint_moved(migrate_misplaced_page(page, (u32)target), target) ||
 	    kern()->numa_pte_present_first)
 		return 0;
 	/* Not moved and still PROT_NONE: give it back. */
@@ -181,7 +189,8 @@ static int do_huge_pmd_numa_page_generic(struct mm *mm, u64 vpn, u64 *pmdp,
 	if (target >= 0) {
 		get_page(page);
 		spin_unlock(ptl);
-		if (migrate_misplaced_page(page, (u32)target))
+		if (numa_hint_moved(migrate_misplaced_page(page, (u32)target),
+				    target))
 			return 0;
 		spin_lock(ptl);
 		if (pte_load(pmdp) != pmd)
@@ -201,8 +210,9 @@ static int migrate_huge(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,
 		smp_rmb();      /* with task_numa_work */
 		numa_check_pending(mm, vpn);
 	}
-	if (migrate_misplaced_transhuge_page(mm, vma, pmdp, pmd, vpn, page,
-					     node))
+	if (numa_hint_moved(migrate_misplaced_transhuge_page(mm, vma, pmdp, pmd,
+							     vpn, page, node),
+			    (int)node))
 		COUNT(NUMA_PAGES_MIGRATED, hpage_pages());
 	return 0;
 }

@@ -1,9 +1,12 @@
 /* Frames: per-node free lists of 4K and huge blocks, references, locks. */
 #include "mm/flush.h"
+#include "cpu/dram.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 
 #define ANY_VPN UINT64_MAX
+/* Moved in one go, where memory has queues. */
+#define COPY_PAGES 64u
 
 u32 pfn_node(u64 pfn)
 {
@@ -83,6 +86,8 @@ struct page *alloc_page_for(u32 node, u32 order, u64 vpn)
 		return NULL;
 	if (mms()->flush && mms()->flush->given_out)
 		mms()->flush->given_out(p);
+	if (!the_sys->is_explored)
+		mms()->node[node].nr_used += 1ull << order;
 	touch(p, true);
 	p->is_free = 0;
 	p->order = (u8)order & 63;
@@ -117,6 +122,8 @@ void free_page_to(struct page *p)
 	p->index = 0;
 	if (!mms()->flush || !mms()->flush->freed || !mms()->flush->freed(p))
 		oracle_free(p);
+	if (!the_sys->is_explored)
+		n->nr_used -= 1ull << p->order;
 	p->is_free = 1;
 	p->is_file = 0;
 	p->anon_vma = NULL;
@@ -262,13 +269,38 @@ static void copy_frame(u64 dst, u64 src, u64 cycles, bool is_move)
 	}
 }
 
+/* Where memory has queues, copies stand in them, a part after the other, so that
+ * others get their turn. false: there are none. */
+static bool copy_takes_bandwidth(u64 src, u64 dst, u64 pages)
+{
+	struct dram *d = the_sys->dram;
+	u32 a = pfn_node(src), b = pfn_node(dst);
+
+	if (the_sys->is_explored || !the_sys->m->node_bandwidth)
+		return false;
+	for (u64 n; pages; pages -= n) {
+		u64 read, written;
+
+		n = pages < COPY_PAGES ? pages : COPY_PAGES;
+		step(page_of(src), false, 0);
+		read = dram_transfer(d, a, n << PAGE_SHIFT, 0);
+		written = dram_transfer(d, b, n << PAGE_SHIFT, 0);
+		the_sys->drv.delay(read > written ? read : written);
+	}
+	return true;
+}
+
 static void copy_all(struct page *dst, struct page *src, bool is_move)
 {
 	enum cycle_cat cat = cat_enter(CYC_COPY);
 	u64 s = pfn_of(src), d = pfn_of(dst), n = 1ull << src->order;
 	u64 cycles = copy_cycles(d, s, src->order);
 
-	for (u64 i = 0; i < n; i++)
+	if (copy_takes_bandwidth(s, d, n))
+		cycles = 0;
+	/* Only its time matters where no contents are modelled. */
+	for (u64 i = 0; i < n && (cycles || the_sys->mem.lines_per_frame ||
+				  the_sys->is_checked); i++)
 		copy_frame(d + i, s + i, cycles, is_move);
 	cat_leave(cat);
 }

@@ -338,6 +338,9 @@ static const struct {
 #define NEW_STLB { 2, "lsf", 3, 128, 8 }, { 2, "lsf", 5, 128, 8 }
 #define ITLB(a, b) { 1, "f", 1, a, 8 }, { 1, "f", 2, b, 8 }
 #define SKYLAKE_STLB { 2, "lsf", 3, 128, 12 }, { 2, "ls", 4, 4, 4 }
+	{ "westmere-ex", { { 1, "ls", 1, 16, 4 }, { 1, "ls", 2, 8, 4 },
+			   { 1, "f", 1, 16, 4 }, { 1, "f", 2, 1, 7 },
+			   { 2, "lsf", 1, 128, 4 } } },
 	{ "haswell-ep", { OLD_L1D, ITLB(8, 1), { 2, "lsf", 3, 128, 8 } } },
 	{ "broadwell-e", { OLD_L1D, ITLB(8, 1), { 2, "lsf", 3, 256, 6 },
 			   { 2, "ls", 4, 4, 4 } } },

@@ -3,6 +3,8 @@
 #include "workloads/workload.h"
 
 extern const struct workload workload_fork_compact, workload_mremap_compact;
+extern const struct workload workload_numa01, workload_numa01_threadlocal,
+	workload_numa02, workload_numa02_smt;
 extern const struct workload workload_numa_migrate, workload_mprotect_storm,
 	workload_replay, workload_chase, workload_tlb_flush2,
 	workload_page_fault1, workload_mmap1, workload_malloc1,
@@ -12,6 +14,8 @@ extern const struct workload workload_numa_migrate, workload_mprotect_storm,
 	workload_munmap_micro, workload_pmbench_migrate;
 
 const struct workload *const workloads[] = {
+	&workload_numa01, &workload_numa01_threadlocal, &workload_numa02,
+	&workload_numa02_smt,
 	&workload_numa_migrate, &workload_mprotect_storm,
 	&workload_fork_compact, &workload_mremap_compact, &workload_replay,
 	&workload_chase, &workload_tlb_flush2, &workload_page_fault1,

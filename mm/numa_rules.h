@@ -1,0 +1,130 @@
+/* numa_rules.h - how automatic NUMA balancing differs between kernels, as data:
+ * part of struct kernel. Each switch names the commit that brought it; those
+ * marked (assumed) are remembered, not looked up.
+ *
+ * Sources: v3.13.0, Debian's linux-source 6.1 and 6.12; mail archives.
+ */
+#ifndef MM_NUMA_RULES_H
+#define MM_NUMA_RULES_H
+
+#include "base/types.h"
+
+/* update_task_scan_period(). */
+enum numa_period {
+	NUMA_PERIOD_STEP,       /* 10 ms more for a fault that moved nothing;
+				 * reset now and then (assumed)               */
+	NUMA_PERIOD_3_OF_10,    /* 04bb2f947505 (assumed id): local faults
+				 * against a threshold of 3 of 10             */
+	NUMA_PERIOD_7_OF_10,    /* 37ec97deb3a8 (assumed id): local or private,
+				 * against 7 of 10                            */
+};
+
+/* Which faults may move their page. */
+enum numa_filter {
+	NUMA_FILTER_LAST_NODE,  /* the last fault came from this node, too; not
+				 * the first ever (assumed)                   */
+	NUMA_FILTER_DEFER,      /* 3.13: as that, the first ever may; after a
+				 * refusal the task's next 16 shared ones wait */
+	NUMA_FILTER_GROUP,      /* should_numa_migrate_memory()               */
+};
+
+/* task_numa_migrate(). */
+enum numa_move {
+	NUMA_MOVE_NONE,
+	NUMA_MOVE_3_13,         /* capacity, the better sum of gains          */
+	NUMA_MOVE_SPARE,        /* spare, busy, overloaded nodes; small gains
+				 * are none (6.x)                             */
+};
+
+struct numa_rules {
+	const char *commit;     /* what the set stands for; NULL: no balancing */
+	const char *evidence;   /* S: source read; A: assumed                 */
+
+	bool scan_by_rss;       /* periods and RSS: 598f0ec0bc99 (assumed id) */
+	bool scan_waits_remote; /* none until the mm ran on a second node
+				 * (mm->first_nid; until 3.12, assumed)       */
+	bool scan_charges_changed;      /* pieces without change are charged to
+				 * a budget of 8 times the size only:
+				 * 4620f8c1fda2 (assumed id)                  */
+	bool scan_trylock;      /* gives up if mmap_lock is taken for writing:
+				 * 8655d5497735 (assumed id)                  */
+	bool scan_throttles;    /* 32 times the scanner's CPU time passes:
+				 * 51170840fe91 (assumed id)                  */
+	bool skips_local;       /* pages of an mm with one thread that are on
+				 * its node (3.15 on, assumed)                */
+	bool pmd_counts_one;    /* 0255d491 (3.12); reverted Nov 2013         */
+	bool vma_delay;         /* ef6a22b70f6d (6.4)                         */
+	bool vma_pids;          /* fc137c0ddab2 (6.4)                         */
+	bool vma_partial;       /* b7a5b537c55c (6.7): one begun is ended     */
+	bool vma_retry;         /* f169c62ff7cd (6.7): rather than nothing, one
+				 * that nobody accessed; each once a pass     */
+	bool vma_starving;      /* f22cde4371f3 (6.12)                        */
+
+	enum numa_period period;
+	bool failed_slows;      /* 074c238177a7: failed migrations count as no
+				 * faults                                     */
+	bool placement_waits;   /* statistics are looked at when a move may be
+				 * tried, not at every fault                  */
+	bool faults_cpu;        /* 50ec8a401fed (3.15): where the faults came
+				 * from, weighted by run time                 */
+	bool active_is_local;   /* 792568ec6a31 (3.15): shared among active
+				 * nodes is local                             */
+	enum numa_filter filter;
+	bool has_groups;        /* 8c8a743c5087 (3.13)                        */
+	enum numa_move move;
+	bool lb_resists;        /* the load balancer asks (3.13 on)           */
+	bool lb_resets;         /* and a task it moves scans anew:
+				 * 05cbdf4f5c19 (assumed id)                  */
+	u32 ratelimit_pages;    /* a node and 100 ms; 0: none, efaffc5e40ae   */
+	bool has_tiering;       /* c574bbe91703 (5.18, assumed)               */
+	bool tier_threshold;    /* 33024536bafd, c959924b0dc5 (6.1, assumed)  */
+	u32 period_min_ms, period_max_ms;       /* defaults                   */
+};
+
+#define NUMA_V3_12 { \
+	.commit = "v3.12", .evidence = "A", .scan_waits_remote = true, \
+	.pmd_counts_one = true, .ratelimit_pages = 32768, \
+	.period_min_ms = 100, .period_max_ms = 5000 }
+
+#define NUMA_V3_13 { \
+	.commit = "v3.13", .evidence = "S", .scan_by_rss = true, \
+	.period = NUMA_PERIOD_3_OF_10, .filter = NUMA_FILTER_DEFER, \
+	.has_groups = true, .move = NUMA_MOVE_3_13, .lb_resists = true, \
+	.ratelimit_pages = 32768, \
+	.period_min_ms = 1000, .period_max_ms = 60000 }
+
+#define NUMA_SINCE_4_14 \
+	.scan_by_rss = true, .scan_charges_changed = true, \
+	.scan_trylock = true, .scan_throttles = true, .skips_local = true, \
+	.period = NUMA_PERIOD_7_OF_10, .failed_slows = true, \
+	.placement_waits = true, .faults_cpu = true, .active_is_local = true, \
+	.filter = NUMA_FILTER_GROUP, .has_groups = true, \
+	.move = NUMA_MOVE_SPARE, .lb_resists = true, \
+	.period_min_ms = 1000, .period_max_ms = 60000
+
+/* 4.10 to 4.18, with 4.14's periods. */
+#define NUMA_V4 { \
+	.commit = "v4.14", .evidence = "A", NUMA_SINCE_4_14, \
+	.ratelimit_pages = 32768 }
+#define NUMA_V5 { \
+	.commit = "v5.14", .evidence = "A", NUMA_SINCE_4_14, \
+	.lb_resets = true }
+
+#define NUMA_TIERED \
+	NUMA_SINCE_4_14, .lb_resets = true, .has_tiering = true, \
+	.tier_threshold = true
+#define NUMA_V6_1 { .commit = "v6.1", .evidence = "S", NUMA_TIERED }
+#define NUMA_V6_3 { .commit = "v6.3", .evidence = "S", NUMA_TIERED }
+#define NUMA_V6_4 { \
+	.commit = "fc137c0ddab2, ef6a22b70f6d", .evidence = "S", NUMA_TIERED, \
+	.vma_delay = true, .vma_pids = true }
+#define NUMA_V6_7 { \
+	.commit = "b7a5b537c55c, f169c62ff7cd", .evidence = "S", NUMA_TIERED, \
+	.vma_delay = true, .vma_pids = true, .vma_partial = true, \
+	.vma_retry = true }
+#define NUMA_V6_12 { \
+	.commit = "f22cde4371f3", .evidence = "S", NUMA_TIERED, \
+	.vma_delay = true, .vma_pids = true, .vma_partial = true, \
+	.vma_retry = true, .vma_starving = true }
+
+#endif

@@ -1,0 +1,82 @@
+/* Memory tiering: pages of nodes without CPUs are promoted when they are hot, by
+ * the time between scan and fault (5.18; threshold and limit 6.1). Demotion is
+ * reclaim's and is not modelled: a full top tier promotes nothing. */
+#include "mm/numa_balancing.h"
+
+#define TIME_BITS 20            /* LAST_CPUPID_SHIFT leaves about as many     */
+#define STEPS 16u               /* NUMA_MIGRATION_ADJUST_STEPS                */
+
+u32 numa_now_ms(void)
+{
+	return (u32)(this_cpu->now / numab()->ms) & ((1u << TIME_BITS) - 1);
+}
+
+static u64 free_pages(u32 node)
+{
+	const struct node_mem *n = &mms()->node[node];
+
+	return n->end - node * mms()->frames_per_node - n->nr_used;
+}
+
+/* 1 GiB or a sixteenth above the watermarks (assumed: those are another 64th). */
+static bool has_room(u32 node)
+{
+	const struct node_mem *n = &mms()->node[node];
+	u64 size = n->end - node * mms()->frames_per_node;
+	u64 enough = 1ull << (30 - PAGE_SHIFT);
+
+	if (size / 16 > enough)
+		enough = size / 16;
+	return free_pages(node) > enough + size / 64;
+}
+
+static void adjust_threshold(struct numa_node *n, u64 limit_pages)
+{
+	u32 ref = numab()->knobs.hot_threshold_ms, unit = 2 * ref / STEPS;
+	u64 period = numab()->knobs.scan_period_max_ms, want, got;
+	u32 th = n->threshold_ms ? n->threshold_ms : ref;
+
+	if (this_cpu->now - n->th_start <= period * numab()->ms)
+		return;
+	n->th_start = this_cpu->now;
+	want = limit_pages * period / 1000;
+	got = n->candidates - n->th_candidates;
+	if (got > want * 11 / 10)
+		th = th - unit > unit ? th - unit : unit;
+	else if (got < want * 9 / 10)
+		th = th + unit < 2 * ref ? th + unit : 2 * ref;
+	n->th_candidates = n->candidates;
+	n->threshold_ms = th;
+}
+
+static bool is_over_limit(struct numa_node *n, u64 limit_pages, u32 pages)
+{
+	n->candidates += pages;
+	COUNT(PGPROMOTE_CANDIDATE, pages);
+	if (this_cpu->now - n->rl_start > 1000 * numab()->ms) {
+		n->rl_start = this_cpu->now;
+		n->rl_candidates = n->candidates;
+	}
+	return n->candidates - n->rl_candidates >= limit_pages;
+}
+
+bool numa_promotes(struct page *page, u32 node)
+{
+	struct numa_node *n = &numab()->node[node];
+	u64 limit = (u64)numab()->knobs.promote_rate_limit_MBps <<
+		(20 - PAGE_SHIFT);
+	u32 now = numa_now_ms(), age, pages = 1u << page->order;
+
+	if (has_room(node)) {
+		n->threshold_ms = 0;
+		return true;
+	}
+	if (!numa_rules()->tier_threshold)
+		return true;
+	adjust_threshold(n, limit);
+	age = (now - xchg(&page->last_cpupid, now)) & ((1u << TIME_BITS) - 1);
+	if (age >= (n->threshold_ms ? n->threshold_ms
+				    : numab()->knobs.hot_threshold_ms))
+		return false;
+	return !is_over_limit(n, limit, pages);
+}

@@ -1,0 +1,833 @@
+/* NUMA balancing: formulas and rules by era, each switch on and off; queues of
+ * memory; self-checks of counters; the published behaviour, scaled down. */
+#include <string.h>
+
+#include "mm/numa_balancing.h"
+#include "tests/point.h"
+
+static struct {
+	void (*body)(struct wl *w, u32 i);
+	struct kernel k;
+	u32 threads;
+	struct mm *mm;
+	u64 vpn, pages;
+	u32 flags;
+	u64 seen[16];
+} P;
+
+static int setup(struct wl *w, struct err *e)
+{
+	int n = wl_thread_count(w, P.threads, e);
+
+	if (n < 0)
+		return n;
+	P.mm = mm_create();
+	P.vpn = wl_map(P.mm, P.pages, P.flags);
+	for (u32 i = 0; i < w->nr_threads; i++)
+		OK(wl_start(w, i, P.mm, e));
+	return 0;
+}
+
+static void body(struct wl *w, u32 i)
+{
+	P.body(w, i);
+}
+
+static const struct workload program = {
+	.name = "program", .setup = setup, .body = body,
+};
+
+/* The rules to run by; a test may change them before it runs. */
+static struct numa_rules *by(const char *kernel)
+{
+	memset(&P, 0, sizeof(P));
+	P.k = *kernel_find(kernel);
+	P.threads = 1;
+	P.pages = 64;
+	P.flags = VM_READ | VM_WRITE | VM_MIGRATABLE;
+	return &P.k.numa;
+}
+
+static struct timed_result *run(void (*fn)(struct wl *, u32),
+				const char *const *pairs)
+{
+	struct timed_result *r;
+	struct setup s;
+
+	P.body = fn;
+	point_make(&s, &program, pairs);
+	s.p.kernel = &P.k;
+	r = point_run(&s);
+	point_free(&s);
+	return r;
+}
+
+#define TWO_NODES "machine", "pack:2 core:2 pu:1", "numa_balancing", "1"
+
+static struct numa_task *me(void)
+{
+	struct numa_task *t = numa_current();
+
+	memset(t->f, 0, sizeof(t->f));
+	memset(t->locality, 0, sizeof(t->locality));
+	t->total_faults = 0;
+	return t;
+}
+
+static void touch_page(u64 page)
+{
+	struct run r = {
+		.va = (P.vpn + page) << PAGE_SHIFT, .count = 1, .bytes = 8,
+		.op = RUN_WRITE,
+	};
+
+	OK(cpu_run_many(&r, 1));
+}
+
+/* Fault page @page's NUMA hint by hand: mark it, touch it. */
+static void hint(u64 page)
+{
+	struct vma *v = find_vma(P.mm, P.vpn + page);
+
+	touch_page(page);
+	change_prot_numa(v, P.vpn + page, P.vpn + page + 1);
+	touch_page(page);
+}
+
+/* ---- periods ------------------------------------------------------------------- */
+
+static void periods(struct wl *w, u32 i)
+{
+	static const struct { u64 mib; u32 min, max; } want[] = {
+		{ 256, 1000, 60000 }, { 1024, 250, 15000 }, { 3072, 100, 5000 },
+		{ 65536, 100, 234 }, { 262144, 100, 100 },
+	};
+	struct numa_task *t = me();
+	u64 rss = P.mm->rss;
+
+	for (u32 k = 0; k < ARRAY_LEN(want); k++) {
+		P.mm->rss = want[k].mib << (20 - PAGE_SHIFT);
+		if (numa_rules()->scan_by_rss) {
+			assert_int_equal(numa_scan_min_ms(t), want[k].min);
+			assert_int_equal(numa_scan_max_ms(t), want[k].max);
+		} else {
+			assert_int_equal(numa_scan_min_ms(t), 100);
+			assert_int_equal(numa_scan_max_ms(t), 5000);
+		}
+	}
+	P.mm->rss = rss;
+}
+
+/* Section 1.3's table; until 3.12 memory does not matter. */
+static void test_periods(void **state)
+{
+	static const char *const era[] = { "v3.12", "v3.13", "v6.1", "v6.12" };
+
+	for (u32 i = 0; i < ARRAY_LEN(era); i++) {
+		by(era[i]);
+		free(run(periods, PAIRS(TWO_NODES)));
+	}
+}
+
+/* A task of 1000 ms with this in its last pass: its next period. */
+static u32 next_period(u64 local, u64 remote, u64 shared, u64 private,
+		       u64 failed)
+{
+	struct numa_task *t = me();
+
+	t->scan_period_ms = 2000;
+	t->scan_period_max_ms = 60000;
+	t->locality[0] = remote;
+	t->locality[1] = local;
+	t->locality[2] = failed;
+	update_task_scan_period(t, shared, private);
+	return t->scan_period_ms;
+}
+
+static void adapt(struct wl *w, u32 i)
+{
+	P.seen[0] = next_period(100, 0, 0, 100, 0);
+	P.seen[1] = next_period(100, 0, 100, 0, 0);
+	P.seen[2] = next_period(10, 90, 50, 50, 0);
+	P.seen[3] = next_period(50, 50, 50, 50, 0);
+	P.seen[4] = next_period(0, 100, 0, 100, 0);
+	P.seen[5] = next_period(100, 0, 0, 100, 7);
+}
+
+/* All private and local: 7 slots more in 3.13, 3 in 6.x. Few local: faster, in
+ * 3.13 by 2 slots times the private share. Half: slower in 3.13, faster in 6.x.
+ * Nothing local or shared, or (4.0 on) a failed migration: twice. */
+static void test_adaption(void **state)
+{
+	static const struct { const char *era; u64 want[6]; } c[] = {
+		{ "v3.12", { 2000, 2000, 2000, 2000, 2000, 2000 } },
+		{ "v3.13", { 3400, 3400, 1800, 2400, 4000, 3400 } },
+		{ "v6.1", { 2600, 2600, 1600, 1600, 4000, 4000 } },
+	};
+
+	for (u32 i = 0; i < ARRAY_LEN(c); i++) {
+		by(c[i].era);
+		free(run(adapt, PAIRS(TWO_NODES)));
+		for (u32 k = 0; k < 6; k++)
+			if (P.seen[k] != c[i].want[k])
+				fail_msg("%s, case %u: want %llu, got %llu",
+					 c[i].era, k,
+					 (unsigned long long)c[i].want[k],
+					 (unsigned long long)P.seen[k]);
+	}
+	by("v6.1")->failed_slows = false;
+	free(run(adapt, PAIRS(TWO_NODES)));
+	assert_int_equal(P.seen[5], 2600);
+}
+
+/* ---- filters ------------------------------------------------------------------- */
+
+/* Would a fault here move a page of the other node whose last fault was @last? */
+static bool moves(u32 last)
+{
+	struct page *page = page_of(pte_pfn(*pgtable_entry(P.mm, P.vpn, 0)));
+	bool yes;
+
+	page->node = !this_cpu->node;
+	page->last_cpupid = last;
+	yes = numa_misplaced(page) == (int)this_cpu->node;
+	page->node = (u8)this_cpu->node;
+	numa_current()->hint.is_set = false;
+	return yes;
+}
+
+static void filters(struct wl *w, u32 i)
+{
+	u32 pid = current()->sched->pid, here = this_cpu->id;
+	u32 there = this_cpu->node ? 0 : 2;
+
+	touch_page(0);
+	me()->preferred_nid = 1;
+	numa_current()->scan_seq = 9;
+	P.seen[0] = moves(0);
+	P.seen[1] = moves(make_cpupid(pid, here));
+	P.seen[2] = moves(make_cpupid(pid + 1, here));
+	P.seen[3] = moves(make_cpupid(pid, there));
+	P.seen[4] = numa_current()->migrate_deferred;
+	P.seen[5] = moves(make_cpupid(pid + 1, there));
+	P.seen[6] = numa_current()->migrate_deferred;
+	P.seen[7] = moves(make_cpupid(pid + 1, here));
+	/* Early in its life, from anywhere, if it is mine. */
+	numa_current()->scan_seq = 4;
+	P.seen[8] = moves(make_cpupid(pid, there));
+}
+
+/* The first fault ever; twice from here, by me, by another; from there. */
+static void test_filters(void **state)
+{
+	static const struct { const char *era; u64 want[9]; } c[] = {
+		{ "v3.12", { 0, 1, 1, 0, 0, 0, 0, 1, 0 } },
+		{ "v3.13", { 1, 1, 1, 0, 0, 0, 16, 0, 0 } },
+		{ "v6.1", { 1, 1, 1, 0, 0, 0, 0, 1, 1 } },
+	};
+
+	for (u32 i = 0; i < ARRAY_LEN(c); i++) {
+		by(c[i].era);
+		free(run(filters, PAIRS(TWO_NODES, "thp", "no")));
+		for (u32 k = 0; k < 9; k++)
+			if (P.seen[k] != c[i].want[k])
+				fail_msg("%s, case %u: want %llu, got %llu",
+					 c[i].era, k,
+					 (unsigned long long)c[i].want[k],
+					 (unsigned long long)P.seen[k]);
+	}
+}
+
+/* ---- scans --------------------------------------------------------------------- */
+
+static void two_mib(struct wl *w, u32 i)
+{
+	struct vma *v = find_vma(P.mm, P.vpn);
+
+	numa_current();
+	for (u64 p = 0; p < 512; p++)
+		touch_page(p);
+	change_prot_numa(v, v->start, v->end);
+}
+
+/* A huge entry is 512 updates, in 3.12 it was one; and one of those of the other
+ * counter either way. */
+static void test_huge_counts(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		struct timed_result *r;
+
+		by("v3.13")->pmd_counts_one = i;
+		P.pages = 512;
+		P.flags |= VM_HUGE;
+		r = run(two_mib, PAIRS(TWO_NODES));
+		assert_int_equal(r->count.v[CTR_NUMA_PTE_UPDATES], i ? 1 : 512);
+		assert_int_equal(r->count.v[CTR_NUMA_HUGE_PTE_UPDATES], 1);
+		free(r);
+	}
+	assert_true(kernel_find("v3.12")->numa.pmd_counts_one);
+}
+
+/* Of one thread, 4K pages beside it stay as they are from 3.15 on. */
+static void test_skips_local(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		struct timed_result *r;
+
+		by("v6.1")->skips_local = i;
+		P.pages = 512;
+		r = run(two_mib, PAIRS(TWO_NODES));
+		assert_int_equal(r->count.v[CTR_NUMA_PTE_UPDATES], i ? 0 : 512);
+		free(r);
+	}
+	assert_false(kernel_find("v3.13")->numa.skips_local);
+}
+
+/* Until its time is up, by this thread; the scanner's work, then, and nothing
+ * else is due. */
+static void scan_now(void)
+{
+	struct numa_task *t = numa_current();
+
+	P.mm->numa_next_scan = 1;
+	t->scan_period_ms = 1;
+	t->node_stamp = 1;
+	t->t->sched->sum_exec += 100 * numab()->ms;
+	numa_tick();
+}
+
+static u64 updates(void)
+{
+	return this_cpu->count.v[CTR_NUMA_PTE_UPDATES];
+}
+
+static void gap(struct wl *w, u32 i)
+{
+	u64 far = wl_map(P.mm, 64 << 8, P.flags), last;
+
+	(void)far;
+	last = wl_map(P.mm, 1024, P.flags);
+	for (u64 p = 0; p < 1024; p++)
+		touch_page(p);
+	for (u64 p = 0; p < 1024; p++)
+		touch_page(last - P.vpn + p);
+	scan_now();
+	P.seen[0] = updates();
+}
+
+/* 4 MiB, 64 MiB that nobody touched, 4 MiB; a scan of 16 MiB. Until 4.2 or so what
+ * comes after the first change is charged: the second part is not reached. */
+static void test_charges_changed(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.1")->scan_charges_changed = i;
+		P.k.numa.skips_local = false;
+		P.pages = 1024;
+		free(run(gap, PAIRS(TWO_NODES, "thp", "no",
+				    "numa_balancing_scan_size_mb", "16")));
+		assert_int_equal(P.seen[0], i ? 2048 : 1024);
+	}
+	assert_false(kernel_find("v3.13")->numa.scan_charges_changed);
+}
+
+static void hold_lock(struct wl *w, u32 i)
+{
+	u64 from;
+
+	if (i) {
+		down_write(&P.mm->mmap_lock);
+		the_sys->drv.delay(10 * numab()->ms);
+		up_write(&P.mm->mmap_lock);
+		return;
+	}
+	the_sys->drv.delay(5 * numab()->ms);
+	from = this_cpu->now;
+	scan_now();
+	P.seen[0] = this_cpu->now - from > numab()->ms;
+}
+
+/* Since 4.18 a scan does not wait for mmap_lock. */
+static void test_trylock(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.1")->scan_trylock = i;
+		P.threads = 2;
+		free(run(hold_lock, PAIRS(TWO_NODES)));
+		assert_int_equal(P.seen[0], !i);
+	}
+}
+
+static void throttle(struct wl *w, u32 i)
+{
+	for (u64 p = 0; p < P.pages; p++)
+		touch_page(p);
+	scan_now();
+	P.seen[0] = numa_current()->node_stamp / numab()->ms;
+}
+
+/* Time spent scanning is paid for, 32 times. */
+static void test_throttle(void **state)
+{
+	u64 stamp[2];
+
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.1")->scan_throttles = i;
+		P.k.numa.skips_local = false;
+		P.pages = 4096;
+		free(run(throttle, PAIRS(TWO_NODES, "thp", "no")));
+		stamp[i] = P.seen[0];
+	}
+	assert_true(stamp[1] > stamp[0]);
+}
+
+static void one_node(struct wl *w, u32 i)
+{
+	touch_page(0);
+	scan_now();
+	P.seen[0] = updates();
+	sched_move_current(2);
+	scan_now();
+	P.seen[1] = this_cpu->count.v[CTR_NUMA_PTE_UPDATES];
+}
+
+/* Until 3.12 an mm that stayed on one node was not scanned. */
+static void test_waits_remote(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		by("v3.13")->scan_waits_remote = i;
+		free(run(one_node, PAIRS(TWO_NODES, "thp", "no")));
+		assert_int_equal(P.seen[0], !i);
+		assert_int_equal(P.seen[1], i);
+	}
+	assert_true(kernel_find("v3.12")->numa.scan_waits_remote);
+}
+
+/* ---- VMAs that nobody of the scanner's threads accessed ------------------------- */
+
+/* @n passes by a thread that touched one page once. */
+static void many_passes(struct wl *w, u32 i)
+{
+	touch_page(0);
+	for (u32 k = 0; k < 12; k++) {
+		scan_now();
+		P.seen[k] = updates();
+		/* Another thread takes the fault: this one's PID stays out. */
+		if (k >= 1)
+			find_vma(P.mm, P.vpn)->numab
+				? (void)(find_vma(P.mm, P.vpn)->numab->pids[0] =
+					 find_vma(P.mm, P.vpn)->numab->pids[1] = 0)
+				: (void)0;
+		*pgtable_entry(P.mm, P.vpn, 0) |= PTE_P;
+	}
+}
+
+static u64 passes_that_scan(const char *era, void (*change)(struct numa_rules *))
+{
+	struct numa_rules *r = by(era);
+	u64 n = 0;
+
+	r->skips_local = false;
+	if (change)
+		change(r);
+	free(run(many_passes, PAIRS(TWO_NODES, "thp", "no",
+				    "numa_balancing_scan_delay_ms", "0")));
+	for (u32 k = 1; k < 12; k++)
+		n += P.seen[k] > P.seen[k - 1];
+	return n;
+}
+
+static void no_pids(struct numa_rules *r)
+{
+	r->vma_pids = false;
+}
+
+static void no_retry(struct numa_rules *r)
+{
+	r->vma_retry = false;
+}
+
+static void no_starving(struct numa_rules *r)
+{
+	r->vma_retry = false;
+	r->vma_starving = false;
+}
+
+static void only_starving(struct numa_rules *r)
+{
+	r->vma_retry = false;
+}
+
+/* 6.3 scans in every pass, 6.4 in the first two, 6.7 rather than nothing; without
+ * that, 6.12 as soon as it was left out for more passes than there are threads. */
+static void test_vma_pids(void **state)
+{
+	u64 all = passes_that_scan("v6.3", NULL);
+
+	assert_true(all >= 10);
+	assert_true(passes_that_scan("v6.4", NULL) <= 2);
+	assert_true(passes_that_scan("v6.4", no_pids) >= 10);
+	assert_true(passes_that_scan("v6.7", NULL) >= 4);
+	assert_true(passes_that_scan("v6.7", no_retry) <= 2);
+	assert_true(passes_that_scan("v6.12", only_starving) >= 3);
+	assert_true(passes_that_scan("v6.12", no_starving) <= 2);
+}
+
+static void partial(struct wl *w, u32 i)
+{
+	struct numa_vma *v;
+
+	for (u64 p = 0; p < P.pages; p++)
+		touch_page(p);
+	scan_now();
+	v = find_vma(P.mm, P.vpn)->numab;
+	v->pids[0] = v->pids[1] = 0;
+	P.mm->numa_scan_seq = v->start_seq + 5;
+	P.seen[0] = updates();
+	scan_now();
+	P.seen[1] = updates();
+}
+
+/* 6.7: one that is half scanned is scanned to its end. */
+static void test_vma_partial(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.7")->vma_partial = i;
+		P.k.numa.vma_retry = false;
+		P.k.numa.skips_local = false;
+		P.pages = 2048;
+		free(run(partial, PAIRS(TWO_NODES, "thp", "no",
+					"numa_balancing_scan_size_mb", "4",
+					"numa_balancing_scan_delay_ms", "0")));
+		assert_int_equal(P.seen[0], 1024);
+		assert_int_equal(P.seen[1], i ? 2048 : 1024);
+	}
+}
+
+static void young(struct wl *w, u32 i)
+{
+	touch_page(0);
+	P.mm->numa_scan_seq = 1;
+	scan_now();
+	P.seen[0] = updates();
+	the_sys->drv.delay(this_cpu->now + 1001 * numab()->ms);
+	scan_now();
+	P.seen[1] = updates();
+}
+
+/* 6.4: a VMA younger than the scan delay is left alone, once the mm had a pass. */
+static void test_vma_delay(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.4")->vma_delay = i;
+		P.k.numa.vma_pids = false;
+		P.k.numa.skips_local = false;
+		free(run(young, PAIRS(TWO_NODES, "thp", "no")));
+		assert_int_equal(P.seen[0], !i);
+		assert_int_equal(P.seen[1], 1);
+	}
+	assert_false(kernel_find("v6.3")->numa.vma_delay);
+}
+
+/* ---- faults, placement, groups --------------------------------------------------- */
+
+static void place(struct wl *w, u32 i)
+{
+	struct numa_task *t = me();
+
+	t->f[NUMA_MEMBUF].n[1][1] = 100;
+	t->f[NUMA_CPUBUF].n[0][1] = 100;
+	t->locality[0] = 100;
+	the_sys->drv.delay(this_cpu->now + 10 * numab()->ms);
+	P.mm->numa_scan_seq = 7;
+	task_numa_placement(t);
+	P.seen[0] = (u64)t->preferred_nid;
+	P.seen[1] = numa_sum(&t->f[NUMA_MEM], 1);
+	P.seen[2] = numa_sum(&t->f[NUMA_CPU], 0) > 0;
+	P.mm->numa_scan_seq = 8;
+	task_numa_placement(t);
+	P.seen[3] = numa_sum(&t->f[NUMA_MEM], 1);
+	P.seen[4] = t->migrate_retry > 0;
+}
+
+/* The node with most faults is preferred; what was counts half a pass later. CPU
+ * faults from 3.15; a move is tried at once in 3.13. None of it in 3.12. */
+static void test_placement(void **state)
+{
+	static const struct { const char *era; u64 want[5]; } c[] = {
+		{ "v3.12", { (u64)-1, 0, 0, 0, 0 } },
+		{ "v3.13", { 1, 100, 0, 50, 1 } },
+		{ "v6.1", { 1, 100, 1, 50, 0 } },
+	};
+
+	for (u32 i = 0; i < ARRAY_LEN(c); i++) {
+		by(c[i].era);
+		free(run(place, PAIRS(TWO_NODES)));
+		assert_memory_equal(P.seen, c[i].want, sizeof(c[i].want));
+	}
+	by("v6.1")->faults_cpu = false;
+	free(run(place, PAIRS(TWO_NODES)));
+	assert_int_equal(P.seen[2], 0);
+}
+
+static void share(struct wl *w, u32 i)
+{
+	(void)numa_current();
+	if (!i) {
+		the_sys->drv.delay(20 * numab()->ms);
+		return;
+	}
+	the_sys->drv.delay(5 * numab()->ms);
+	for (struct sched_task *s = sched_first_of_all(); s; s = s->next_of_all)
+		if (s != current()->sched) {
+			int priv = 0;
+
+			task_numa_group(numa_of(s), make_cpupid(
+				current()->sched->pid, this_cpu->id), false,
+				&priv);
+			touch_page(0);
+			page_of(pte_pfn(*pgtable_entry(P.mm, P.vpn, 0)))->
+				last_cpupid = make_cpupid(s->pid, s->cpu);
+		}
+	change_prot_numa(find_vma(P.mm, P.vpn), P.vpn, P.vpn + 1);
+	touch_page(0);
+	P.seen[0] = numa_current()->group ? numa_current()->group->nr_tasks : 0;
+}
+
+/* Two threads that fault on one page form a group, from 3.13 on. */
+static void test_groups(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.1")->has_groups = i;
+		P.threads = 2;
+		free(run(share, PAIRS(TWO_NODES, "thp", "no")));
+		assert_int_equal(P.seen[0], i ? 2 : 0);
+	}
+	assert_false(kernel_find("v3.12")->numa.has_groups);
+}
+
+static void active(struct wl *w, u32 i)
+{
+	struct numa_task *t = me();
+	struct numa_group g = { .nr_tasks = 2, .active_nodes = 2,
+				.max_faults_cpu = 10 };
+
+	touch_page(0);
+	g.cpu.n[0][0] = g.cpu.n[1][0] = 10;
+	t->group = &g;
+	t->migrate_retry = UINT64_MAX;
+	t->hint = (struct numa_hint){
+		.is_set = true, .node = 1, .pages = 1,
+		.last_cpupid = make_cpupid(99, this_cpu->id),
+	};
+	numa_fault_done();
+	P.seen[0] = t->locality[1];
+	t->group = NULL;
+}
+
+/* 3.15: a shared fault among a group's active nodes is local. */
+static void test_active_is_local(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.1")->active_is_local = i;
+		free(run(active, PAIRS(TWO_NODES)));
+		assert_int_equal(P.seen[0], i);
+	}
+}
+
+static void waits(struct wl *w, u32 i)
+{
+	struct numa_task *t = me();
+
+	touch_page(0);
+	t->f[NUMA_MEMBUF].n[1][1] = 100;
+	t->migrate_retry = UINT64_MAX;
+	P.mm->numa_scan_seq = 7;
+	t->hint = (struct numa_hint){ .is_set = true, .pages = 1 };
+	numa_fault_done();
+	P.seen[0] = t->scan_seq;
+}
+
+/* 3.13 places at every fault that is the first of a pass, 6.x only when a move may
+ * be tried again. */
+static void test_placement_waits(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.1")->placement_waits = i;
+		free(run(waits, PAIRS(TWO_NODES)));
+		assert_int_equal(P.seen[0], i ? 0 : 7);
+	}
+	assert_false(kernel_find("v3.13")->numa.placement_waits);
+}
+
+/* ---- moves --------------------------------------------------------------------- */
+
+static void wrong_places(struct wl *w, u32 i)
+{
+	struct numa_task *t = me();
+	u32 other = !this_cpu->node;
+
+	t->f[NUMA_MEM].n[other][1] = 1000;
+	t->total_faults = 1000;
+	t->preferred_nid = (int)other;
+	P.seen[i] = this_cpu->id;
+	the_sys->drv.delay(5 * numab()->ms);
+	if (!i)
+		numa_migrate_preferred(t);
+	for (u32 k = 0; k < 40; k++) {
+		touch_page(i);
+		the_sys->drv.delay(this_cpu->now + numab()->ms);
+		the_sys->os.user_tick();
+	}
+	P.seen[i + 2] = this_cpu->id;
+}
+
+/* Two threads, each on the node where the other's memory is. Without a free CPU 6.x
+ * lets them change places, and 3.13 does not look at a node that is full. With one
+ * 3.13 prefers the exchange to a move that makes one node emptier, and 6.x leaves
+ * two strangers alone while there is room. */
+static void test_swap(void **state)
+{
+	static const struct { const char *era, *machine; bool swaps; } c[] = {
+		{ "v3.12", "pack:2 core:1 pu:1", false },
+		{ "v3.12", "pack:2 core:2 pu:1", false },
+		{ "v3.13", "pack:2 core:1 pu:1", false },
+		{ "v3.13", "pack:2 core:2 pu:1", true },
+		{ "v6.1", "pack:2 core:1 pu:1", true },
+		{ "v6.1", "pack:2 core:2 pu:1", false },
+	};
+
+	for (u32 i = 0; i < ARRAY_LEN(c); i++) {
+		struct timed_result *r;
+
+		by(c[i].era);
+		P.threads = 2;
+		r = run(wrong_places, PAIRS("machine", c[i].machine,
+					    "numa_balancing", "1", "thp", "no"));
+		assert_int_equal(P.seen[2] == P.seen[1] &&
+				 P.seen[3] == P.seen[0], c[i].swaps);
+		assert_int_equal(r->count.v[CTR_NUMA_TASK_SWAPPED],
+				 c[i].swaps);
+		free(r);
+	}
+}
+
+static void limit(struct wl *w, u32 i)
+{
+	struct page *page;
+
+	touch_page(0);
+	page = page_of(pte_pfn(*pgtable_entry(P.mm, P.vpn, 0)));
+	for (u32 k = 0; k < 300; k++) {
+		page->node = !this_cpu->node;
+		page->last_cpupid = 0;
+		P.seen[0] += numa_misplaced(page) >= 0;
+	}
+	page->node = (u8)this_cpu->node;
+	the_sys->drv.delay(this_cpu->now + 101 * numab()->ms);
+	page->node = !this_cpu->node;
+	page->last_cpupid = 0;
+	P.seen[1] = numa_misplaced(page) >= 0;
+	page->node = (u8)this_cpu->node;
+}
+
+/* So many pages to a node in 100 ms; none from 4.19 on. */
+static void test_rate_limit(void **state)
+{
+	by("v3.13")->ratelimit_pages = 100;
+	free(run(limit, PAIRS(TWO_NODES, "thp", "no")));
+	assert_int_equal(P.seen[0], 101);
+	assert_int_equal(P.seen[1], 1);
+	by("v6.1");
+	free(run(limit, PAIRS(TWO_NODES, "thp", "no")));
+	assert_int_equal(P.seen[0], 300);
+	assert_int_equal(kernel_find("v3.13")->numa.ratelimit_pages, 32768);
+}
+
+static void balancer(struct wl *w, u32 i)
+{
+	struct numa_task *t = me();
+
+	t->preferred_nid = (int)this_cpu->node;
+	t->f[NUMA_MEM].n[this_cpu->node][1] = 1000;
+	t->total_faults = 1000;
+	t->scan_seq = 3;
+	t->scan_period_ms = 7777;
+	P.seen[0] = sched_resists != NULL;
+	sched_moved(t->t->sched, this_cpu->id, this_cpu->node ? 0 : 2);
+	P.seen[1] = t->scan_period_ms;
+}
+
+/* The load balancer asks; and who it took from its memory scans anew. */
+static void test_balancer(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		struct numa_rules *r = by("v6.12");
+
+		r->lb_resets = i;
+		r->lb_resists = i;
+		free(run(balancer, PAIRS(TWO_NODES)));
+		assert_int_equal(P.seen[0], i);
+		assert_int_equal(P.seen[1], i ? 1000 : 7777);
+	}
+}
+
+/* ---- tiering ------------------------------------------------------------------- */
+
+static void tier(struct wl *w, u32 i)
+{
+	/* Until the slow node has it: the fast one is full. */
+	for (u64 p = 0; p < P.pages; p++)
+		touch_page(p);
+	P.seen[3] = pfn_node(pte_pfn(*pgtable_entry(P.mm, P.vpn + P.pages - 1,
+						    0)));
+	hint(P.pages - 1);
+	P.seen[0] = this_cpu->count.v[CTR_PGPROMOTE_CANDIDATE];
+	change_prot_numa(find_vma(P.mm, P.vpn), P.vpn + P.pages - 2,
+			 P.vpn + P.pages - 1);
+	the_sys->drv.delay(this_cpu->now + 1500 * numab()->ms);
+	touch_page(P.pages - 2);
+	P.seen[1] = this_cpu->count.v[CTR_PGPROMOTE_CANDIDATE];
+	P.seen[2] = this_cpu->count.v[CTR_NUMA_PTE_UPDATES];
+}
+
+/* A page that faults soon after it was marked is hot and a candidate; one that
+ * takes longer than the threshold is not. Before 5.18 nothing is tiered. */
+static void test_tiering(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.12")->has_tiering = i;
+		P.k.numa.skips_local = false;
+		P.pages = 600;
+		free(run(tier, PAIRS("machine", "[numa(memory=2MiB)] "
+				     "[numa(memory=1GiB)] pack:1 core:1 pu:1",
+				     "numa_balancing", "2", "thp", "no")));
+		assert_int_equal(P.seen[3], 1);
+		assert_int_equal(P.seen[0], i);
+		assert_int_equal(P.seen[1], i);
+	}
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_periods),
+	cmocka_unit_test(test_adaption),
+	cmocka_unit_test(test_filters),
+	cmocka_unit_test(test_huge_counts),
+	cmocka_unit_test(test_skips_local),
+	cmocka_unit_test(test_charges_changed),
+	cmocka_unit_test(test_trylock),
+	cmocka_unit_test(test_throttle),
+	cmocka_unit_test(test_waits_remote),
+	cmocka_unit_test(test_vma_pids),
+	cmocka_unit_test(test_vma_partial),
+	cmocka_unit_test(test_vma_delay),
+	cmocka_unit_test(test_placement),
+	cmocka_unit_test(test_groups),
+	cmocka_unit_test(test_active_is_local),
+	cmocka_unit_test(test_placement_waits),
+	cmocka_unit_test(test_swap),
+	cmocka_unit_test(test_rate_limit),
+	cmocka_unit_test(test_balancer),
+	cmocka_unit_test(test_tiering),
+};
+
+TEST_MAIN(tests)

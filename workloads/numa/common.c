@@ -1,0 +1,49 @@
+#include <errno.h>
+
+#include "workloads/numa/numa.h"
+
+void wl_barrier_wait(struct wl_barrier *b, u32 nr_threads)
+{
+	u32 round = READ_ONCE(b->round);
+
+	if (atomic_add_return(&b->arrived, 1) == nr_threads) {
+		WRITE_ONCE(b->arrived, 0);
+		WRITE_ONCE(b->round, round + 1);
+		return;
+	}
+	thread_sleep(&b->round, round);
+}
+
+bool wl_stream(struct wl *w, u64 va, u64 bytes, enum run_op op, u64 footprint,
+	       u64 chunk)
+{
+	while (bytes) {
+		u64 n = bytes < chunk ? bytes : chunk;
+
+		if (w->error)
+			return false;
+		if (cpu_stream(va, n, op, footprint)) {
+			wl_fail(w, -E2BIG, "%s: the machine's memory, or what "
+				"its policy leaves of it, is full",
+				w->workload->name);
+			return false;
+		}
+		the_sys->os.user_tick();
+		va += n;
+		bytes -= n;
+	}
+	return true;
+}
+
+void wl_think(u64 cycles)
+{
+	u64 until = this_cpu->now + cycles;
+
+	the_sys->drv.delay(until);
+	the_sys->os.user_tick();
+}
+
+u64 wl_cycles(u64 ns)
+{
+	return machine_ns_to_cycles(the_sys->m, ns);
+}
