@@ -3,6 +3,7 @@
  * Every point runs in a process of its own; the tables are made from the results
  * in order. */
 #include "emu/cmd_reproduce.h"
+#include "emu/cmd_reproduce_numa.h"
 
 #include <errno.h>
 #include <math.h>
@@ -417,6 +418,7 @@ static int reproduce(const struct reproduce_cfg *cfg, struct work *w,
 static void print_help(const struct opt_set *set)
 {
 	fputs("usage: tlbemu reproduce [options] NAME...|curves|headlines|all|fit\n"
+	      "       tlbemu reproduce numa [options]\n"
 	      "reproduce - published curves (C1 to C6, C8, C9) and headline results (H01 to\n"
 	      "H22) beside what the model makes of them, with the error of each point\n\n"
 	      "One set of cost constants serves all machines. It is fitted on C1 and C4\n"
@@ -425,6 +427,7 @@ static void print_help(const struct opt_set *set)
 	fputs("\nexamples:\n"
 	      "  tlbemu reproduce C2\n"
 	      "  tlbemu reproduce all -o reproduce.json\n"
+	      "  tlbemu reproduce numa --help\n"
 	      "exit status: 0 all that is modelled is within its band, 1 something is\n"
 	      "outside or the output could not be written, 2 usage\n", stdout);
 }
@@ -453,5 +456,7 @@ int cmd_reproduce(int argc, char **argv)
 		.print_help = print_help, .run = run_cmd,
 	};
 
+	if (argc > 1 && !strcmp(argv[1], "numa"))
+		return cmd_reproduce_numa(argc - 1, argv + 1);
 	return cmd_main(&cmd, argc, argv);
 }

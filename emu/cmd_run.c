@@ -17,11 +17,12 @@
 
 /* ORDER table */
 enum {
-	TABLE_COUNTERS, TABLE_CYCLES, TABLE_CPUS, TABLE_WINDOW, TABLE_EXPLAIN,
+	TABLE_COUNTERS, TABLE_CYCLES, TABLE_CPUS, TABLE_WINDOW, TABLE_SAMPLES,
+	TABLE_EXPLAIN,
 	TABLE_EXPLAIN_FLUSHES, TABLE_EXPLAIN_CPUS, TABLE_EXPLAIN_DEAREST
 };
 static const char *const table_names[] = {
-	"counters", "cycles", "cpus", "window", "explain", "explain-flushes",
+	"counters", "cycles", "cpus", "window", "samples", "explain", "explain-flushes",
 	"explain-cpus", "explain-dearest", NULL
 };
 
@@ -184,6 +185,18 @@ static double units_per_second(const struct timed_result *r)
 	return (double)r->done / (double)r->elapsed_cycles * (double)r->hz;
 }
 
+static void note_convergence(struct emit *em, const struct timed_result *r)
+{
+	double since = series_converged(&r->series, r->hz, 90);
+
+	if (since < 0)
+		emit_note(em, "%11s nine lines of ten from the own node: not "
+			  "for good", "");
+	else
+		emit_note(em, "%11.3f s until nine lines of ten came from the "
+			  "own node, for good", since);
+}
+
 static void summary(struct emit *em, const struct experiment *x,
 		    const struct timed_result *r)
 {
@@ -206,6 +219,8 @@ static void summary(struct emit *em, const struct experiment *x,
 	emit_note(em, "%11s leans on %u of %u assumed numbers of profile %s "
 		  "('tlbemu list machines %s')", "", r->nr_assumed_used,
 		  r->nr_assumed, r->profile, r->profile);
+	if (r->series.period)
+		note_convergence(em, r);
 	if (r->is_checked)
 		emit_note(em, "%11s %s", "", r->count.v[CTR_LOST_STORES] ||
 			  r->count.v[CTR_WRITE_AFTER_FREE]
@@ -267,6 +282,8 @@ static void report(const struct experiment *x, const struct timed_result *r,
 		 x->cfg.kernel, x->cfg.flush, (unsigned long long)x->cfg.seed);
 	counters_emit(em, "counters", title, &r->count, &r->modelled);
 	cycles_table(em, r);
+	if (r->series.period)
+		series_table(em, &r->series, r->hz);
 	if (emit_kind_of(em) != EMIT_TABLE)
 		cpus_table(em, r);
 	if (r->is_checked)
@@ -334,6 +351,9 @@ static int check_table(const struct experiment *x, struct err *e)
 {
 	int t = x->output.table;
 
+	if (t == TABLE_SAMPLES && !x->cfg.sample_ns)
+		return err_set(e, -EINVAL, "--table=samples: only --sample makes "
+			       "it");
 	if (t == TABLE_WINDOW && !x->cfg.check)
 		return err_set(e, -EINVAL, "--table=window: only --check counts "
 			       "it");

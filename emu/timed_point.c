@@ -563,7 +563,7 @@ static void show(u64 cycles, void *arg)
 }
 
 static int run(struct sys *sys, const struct timed_point *p, struct wl *w,
-	       struct err *e)
+	       struct timed_result *r, struct err *e)
 {
 	struct shown s = { .w = w };
 	int rc = w->workload->setup(w, e);
@@ -573,8 +573,11 @@ static int run(struct sys *sys, const struct timed_point *p, struct wl *w,
 	if (sched_is_on() && sched_begin())
 		return err_set(e, -ENOMEM, "out of memory");
 	start_clocks(sys);
+	series_begin(&r->series, machine_ns_to_cycles(sys->m,
+						      p->cfg->sample_ns));
 	progress_start(&s.p, p->progress, w->workload->name, w->unit, w->total);
 	rc = timed_run(sys, show, &s, NULL);
+	series_end();
 	progress_end(&s.p);
 	if (w->error)
 		return err_set(e, w->error, "%s", w->err.text);
@@ -618,7 +621,7 @@ int timed_point_run_on(const struct timed_point *p, const struct machine *given,
 		place(sys, p->cfg->placement, w.cpu_of);
 		rc = bind(p->cfg, sys, &w, e);
 		if (!rc)
-			rc = run(sys, p, &w, e);
+			rc = run(sys, p, &w, r, e);
 		if (!rc) {
 			gather(sys, &w, r);
 			sde_retire(&r->count, r->elapsed_cycles, r->cycles);

@@ -15,6 +15,7 @@
 #include "cpu/cpu.h"
 #include "mm/flush.h"
 #include "emu/numactl.h"
+#include "emu/series.h"
 #include "mm/numa_balancing.h"
 #include "mm/oracle.h"
 #include "workloads/workload.h"
@@ -52,6 +53,7 @@ struct timed_cfg {
 	int sched;              /* enum sched_how                             */
 	struct numactl_cfg numactl;
 	struct numa_knobs numa;
+	u64 sample_ns;
 };
 
 /* The hardware of cfg->proposal is @m's, too. */
@@ -89,6 +91,7 @@ struct timed_result {
 	bool is_checked;
 	struct window_stat window;
 	char profile[64], topology[256];
+	struct series series;           /* empty without sample_ns            */
 	/* Per CPU that ran a thread; under the scheduler, of all CPUs. */
 	u32 nr_rows;
 	struct {

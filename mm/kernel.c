@@ -61,7 +61,7 @@
 	.pte_accessible_pending = true
 #define V3_13 ANNOUNCED(PENDING_BOOL, 8), .numa = NUMA_V3_13
 #define ANNOUNCED_3_15(kind) ANNOUNCED(kind, 33), FILES_3_15
-#define V4_13 ANNOUNCED_3_15(PENDING_COUNT), .gather_announces = true, \
+#define V4_13 ANNOUNCED_3_15(PENDING_COUNT), .numa = NUMA_V4, .gather_announces = true, \
 	.gather_checks_nested = true, \
 	.anon_vma_reuse = true, BATCHED(DEBT_BOOL), \
 	WATCH(true, true, true, false)

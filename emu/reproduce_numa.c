@@ -1,0 +1,254 @@
+/* T1 to T14; see reproduce_numa.h. */
+#include "emu/reproduce_numa.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#define PAIRS(...) (const char *const[]){ __VA_ARGS__, NULL }
+#define ON "numa_balancing", "1"
+#define OFF "numa_balancing", "0"
+#define MILAN "machine", \
+	"pack:2 [numa(memory=64GiB)] l3:8(size=32MiB) core:8 pu:2", \
+	"profile", "zen3-milan", "chunk", "2M", "loops", "600"
+/* Eight threads an address space, as published. */
+#define IPIS "machine", "pack:2 core:8 pu:1", "thp", "no", "threads", "8", \
+	"loops", "40", ON
+
+const struct numa_run_of numa_runs[NR_NUMA_RUNS] = {
+	[RUN_01_OFF] = { "numa01, off", "numa01",
+		PAIRS("kernel", "v3.13", "chunk", "1M", OFF) },
+	[RUN_01_ON] = { "numa01, v3.13", "numa01",
+		PAIRS("kernel", "v3.13", "chunk", "1M", ON) },
+	[RUN_LOCAL_OFF] = { "numa01_THREADLOCAL, off", "numa01_THREADLOCAL",
+		PAIRS("kernel", "v3.13", "chunk", "1M", OFF) },
+	[RUN_LOCAL_ON] = { "numa01_THREADLOCAL, v3.13", "numa01_THREADLOCAL",
+		PAIRS("kernel", "v3.13", "chunk", "1M", ON) },
+	[RUN_02_OFF] = { "numa02, off", "numa02",
+		PAIRS("kernel", "v3.13", OFF) },
+	[RUN_02_ON] = { "numa02, v3.13", "numa02",
+		PAIRS("kernel", "v3.13", ON) },
+	[RUN_SMT_OFF] = { "numa02_SMT, off", "numa02_SMT",
+		PAIRS("kernel", "v3.13", OFF) },
+	[RUN_SMT_ON] = { "numa02_SMT, v3.13", "numa02_SMT",
+		PAIRS("kernel", "v3.13", ON) },
+	[RUN_01_312] = { "numa01, v3.12", "numa01",
+		PAIRS("kernel", "v3.12", "chunk", "1M", ON) },
+	[RUN_LOCAL_312] = { "numa01_THREADLOCAL, v3.12", "numa01_THREADLOCAL",
+		PAIRS("kernel", "v3.12", "chunk", "1M", ON) },
+	[RUN_02_312] = { "numa02, v3.12", "numa02",
+		PAIRS("kernel", "v3.12", ON) },
+	[RUN_SMT_312] = { "numa02_SMT, v3.12", "numa02_SMT",
+		PAIRS("kernel", "v3.12", ON) },
+	[RUN_63] = { "numa01_THREADLOCAL, 256 CPUs, v6.3", "numa01_THREADLOCAL",
+		PAIRS("kernel", "v6.3", MILAN, ON) },
+	[RUN_64] = { "the same, v6.4", "numa01_THREADLOCAL",
+		PAIRS("kernel", "v6.4", MILAN, ON) },
+	[RUN_67] = { "the same, v6.7", "numa01_THREADLOCAL",
+		PAIRS("kernel", "v6.7", MILAN, ON) },
+	[RUN_IPI_OLD] = { "numa02, 4K pages, 8 threads, v4.14", "numa02",
+		PAIRS("kernel", "v4.14", IPIS) },
+	[RUN_IPI_NEW] = { "the same, v5.14", "numa02",
+		PAIRS("kernel", "v5.14", IPIS) },
+	[RUN_ONE_NODE] = { "numa02, one node, v3.13", "numa02",
+		PAIRS("kernel", "v3.13", "machine", "pack:1 core:8 pu:1",
+		      "loops", "100", ON) },
+	[RUN_STREAM_LIMIT] = { "stream, v4.14", "stream",
+		PAIRS("kernel", "v4.14", ON) },
+	[RUN_STREAM] = { "stream, v5.14 (no limit)", "stream",
+		PAIRS("kernel", "v5.14", ON) },
+};
+
+/* ---- values --------------------------------------------------------------------- */
+
+#define BIT(run) (1u << (run))
+#define SECONDS(run) \
+	static double s_##run(const struct numa_outcome *r) \
+	{ \
+		return r[run].seconds; \
+	}
+#define RATIO(name, on, off) \
+	static double name(const struct numa_outcome *r) \
+	{ \
+		return r[on].seconds / r[off].seconds; \
+	}
+SECONDS(RUN_01_OFF) SECONDS(RUN_01_ON) SECONDS(RUN_LOCAL_OFF)
+SECONDS(RUN_LOCAL_ON) SECONDS(RUN_02_OFF) SECONDS(RUN_02_ON)
+SECONDS(RUN_SMT_OFF) SECONDS(RUN_SMT_ON) SECONDS(RUN_01_312)
+SECONDS(RUN_LOCAL_312) SECONDS(RUN_02_312) SECONDS(RUN_SMT_312)
+RATIO(ratio_01, RUN_01_ON, RUN_01_OFF)
+RATIO(ratio_local, RUN_LOCAL_ON, RUN_LOCAL_OFF)
+RATIO(ratio_02, RUN_02_ON, RUN_02_OFF)
+RATIO(ratio_smt, RUN_SMT_ON, RUN_SMT_OFF)
+RATIO(ratio_stream, RUN_STREAM_LIMIT, RUN_STREAM)
+RATIO(slower_01, RUN_01_ON, RUN_LOCAL_ON)
+
+static double system_share(const struct numa_outcome *r)
+{
+	return 100 * r[RUN_LOCAL_ON].system_seconds /
+		r[RUN_LOCAL_ON].user_seconds;
+}
+
+static u64 count(const struct numa_outcome *r, enum counter c)
+{
+	return r->count.v[c];
+}
+
+/* None left count as one. */
+static double updates_fall(const struct numa_outcome *r)
+{
+	u64 left = count(&r[RUN_64], CTR_NUMA_PTE_UPDATES);
+
+	return (double)count(&r[RUN_63], CTR_NUMA_PTE_UPDATES) /
+		(double)(left ? left : 1);
+}
+
+static double updates_recover(const struct numa_outcome *r)
+{
+	return 100 * (double)count(&r[RUN_67], CTR_NUMA_PTE_UPDATES) /
+		(double)count(&r[RUN_63], CTR_NUMA_PTE_UPDATES);
+}
+
+static double ipis_a_page(const struct numa_outcome *r)
+{
+	return (double)count(r, CTR_IPIS_SENT) /
+		(double)count(r, CTR_NUMA_PAGES_MIGRATED);
+}
+
+static double ipis_old(const struct numa_outcome *r)
+{
+	return ipis_a_page(&r[RUN_IPI_OLD]);
+}
+
+static double ipis_new(const struct numa_outcome *r)
+{
+	return ipis_a_page(&r[RUN_IPI_NEW]);
+}
+
+static double one_node_local(const struct numa_outcome *r)
+{
+	return 100 * (double)count(&r[RUN_ONE_NODE], CTR_NUMA_HINT_FAULTS_LOCAL) /
+		(double)count(&r[RUN_ONE_NODE], CTR_NUMA_HINT_FAULTS);
+}
+
+static double one_node_migrated(const struct numa_outcome *r)
+{
+	return (double)count(&r[RUN_ONE_NODE], CTR_NUMA_PAGES_MIGRATED);
+}
+
+/* mmtests' formula on published columns, in units of a million. */
+static double cost(double updates, double faults, double migrated)
+{
+	return (7 * updates + 5000 * faults + 19 * migrated) / 1e6;
+}
+
+static double cost_t3(const struct numa_outcome *r)
+{
+	return cost(17955537, 3950201, 11562658);
+}
+
+static double cost_t7(const struct numa_outcome *r)
+{
+	return cost(2517600, 1678620, 69473);
+}
+
+/* How many of the balanced runs break what must hold of counters. */
+static double broken_laws(const struct numa_outcome *r)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < NR_NUMA_RUNS; i++) {
+		const u64 *v = r[i].count.v;
+		bool is_one = i >= RUN_01_312 && i <= RUN_SMT_312;
+
+		n += !is_one && v[CTR_NUMA_PTE_UPDATES] <
+			512 * v[CTR_NUMA_HUGE_PTE_UPDATES];
+		n += v[CTR_NUMA_HINT_FAULTS_LOCAL] > v[CTR_NUMA_HINT_FAULTS];
+		n += v[CTR_NUMA_PAGES_MIGRATED] > v[CTR_PGMIGRATE_SUCCESS];
+	}
+	return n;
+}
+
+/* ---- rows ----------------------------------------------------------------------- */
+
+#define ROW(t, text, unit_, want, run) \
+	{ t, text, unit_, want, 0, 0, BIT(run), s_##run, NULL }
+#define BAND(t, text, unit_, want, lo, hi, a, b, fn) \
+	{ t, text, unit_, want, lo, hi, BIT(a) | BIT(b), fn, NULL }
+#define MISSING(t, text, why) \
+	{ t, text, "", NAN, 0, 0, 0, NULL, why }
+
+#define NO_HEAP "no Java heap with a collector among the workloads"
+#define NO_SET "a series of patches between versions, not a version"
+#define NO_MACHINE "the machine's memory bandwidth is not known"
+#define FLUSHES "costs of flushes are compared by other means (docs/findings.md)"
+
+const struct numa_row numa_rows[] = {
+	ROW("T1", "NUMA01, off", "s", 1667, RUN_01_OFF),
+	ROW("T1", "NUMA01, on", "s", 1270, RUN_01_ON),
+	BAND("T1", "NUMA01, on / off", "", 0.762, 0.6, 0.8, RUN_01_ON,
+	     RUN_01_OFF, ratio_01),
+	ROW("T1", "THREADLOCAL, off", "s", 1391, RUN_LOCAL_OFF),
+	ROW("T1", "THREADLOCAL, on", "s", 398, RUN_LOCAL_ON),
+	BAND("T1", "THREADLOCAL, on / off", "", 0.286, 0.25, 0.35, RUN_LOCAL_ON,
+	     RUN_LOCAL_OFF, ratio_local),
+	BAND("T1", "THREADLOCAL, system / user time, on", "%", NAN, 0, 1.5,
+	     RUN_LOCAL_ON, RUN_LOCAL_ON, system_share),
+	ROW("T1", "NUMA02, off", "s", 176, RUN_02_OFF),
+	ROW("T1", "NUMA02, on", "s", 50.3, RUN_02_ON),
+	BAND("T1", "NUMA02, on / off", "", 0.286, 0.25, 0.35, RUN_02_ON,
+	     RUN_02_OFF, ratio_02),
+	ROW("T1", "NUMA02_SMT, off", "s", 164, RUN_SMT_OFF),
+	ROW("T1", "NUMA02_SMT, on", "s", 47.6, RUN_SMT_ON),
+	BAND("T1", "NUMA02_SMT, on / off", "", 0.290, 0, 0, RUN_SMT_ON,
+	     RUN_SMT_OFF, ratio_smt),
+	BAND("T1", "NUMA01 / THREADLOCAL, on", "", 3.19, 1.5, 100, RUN_01_ON,
+	     RUN_LOCAL_ON, slower_01),
+	MISSING("T1", "other trees (numacore, autonuma), SPECjbb", NO_SET ";  "
+		NO_HEAP),
+	ROW("T2", "NUMA01, 3.9, by v3.12's rules", "s", 1202, RUN_01_312),
+	ROW("T2", "THREADLOCAL, 3.9", "s", 394, RUN_LOCAL_312),
+	ROW("T2", "NUMA02, 3.9", "s", 50.3, RUN_02_312),
+	ROW("T2", "NUMA02_SMT, 3.9", "s", 58.5, RUN_SMT_312),
+	MISSING("T2", "V5", NO_SET),
+	ROW("T3", "NUMA01, 3.12-rc3", "s", 971, RUN_01_312),
+	ROW("T3", "NUMA01, 3.13", "s", 1199, RUN_01_ON),
+	ROW("T3", "THREADLOCAL, 3.12-rc3", "s", 569, RUN_LOCAL_312),
+	ROW("T3", "THREADLOCAL, 3.13", "s", 643, RUN_LOCAL_ON),
+	ROW("T3", "NUMA02, 3.12-rc3", "s", 51.6, RUN_02_312),
+	ROW("T3", "NUMA02, 3.13", "s", 49.9, RUN_02_ON),
+	ROW("T3", "NUMA02_SMT, 3.12-rc3", "s", 49.7, RUN_SMT_312),
+	ROW("T3", "NUMA02_SMT, 3.13", "s", 50.3, RUN_SMT_ON),
+	{ "T3", "mmtests' cost of its counters", "", 20096, 20095, 20097, 0,
+	  cost_t3, NULL },
+	MISSING("T3", "SPECjbb", NO_HEAP),
+	MISSING("T4", "SPECjbb2005 on 8 sockets", NO_HEAP),
+	MISSING("T5", "NUMA01 and xfs_repair, 4.0-rc1", "4.0's lost write bit is "
+		"not modelled, nor a program like xfs_repair"),
+	BAND("T6", "STREAM: run time with the rate limit / without", "", 1.03,
+	     0, 0, RUN_STREAM_LIMIT, RUN_STREAM, ratio_stream),
+	{ "T7", "mmtests' cost of its counters", "", 8412, 8412, 8413, 0,
+	  cost_t7, NULL },
+	MISSING("T7", "SPECjbb2005", NO_HEAP),
+	BAND("T8", "interrupts a migrated page, before 5.13", "", 5, 2.5, 10,
+	     RUN_IPI_OLD, RUN_IPI_OLD, ipis_old),
+	BAND("T8", "interrupts a migrated page, since", "", 0.1, 0, 0.2,
+	     RUN_IPI_NEW, RUN_IPI_NEW, ipis_new),
+	MISSING("T9", "promotion from persistent memory", "reclaim does not "
+		"demote, and a full top tier promotes nothing"),
+	BAND("T10", "THREADLOCAL, 256 CPUs: updates 6.3 / 6.4", "", 171, 100,
+	     1e9, RUN_63, RUN_64, updates_fall),
+	BAND("T10", "the same: updates 6.7 of 6.3's", "%", 63.8, 60, 1e9,
+	     RUN_67, RUN_63, updates_recover),
+	MISSING("T10", "elapsed times, Cascade Lake, Sapphire Rapids",
+		NO_MACHINE),
+	MISSING("T11", "6.10-rc5 on 256 CPUs, mTHP", NO_MACHINE "; no mTHP"),
+	BAND("T12", "one node: local faults", "%", 100, 100, 100, RUN_ONE_NODE,
+	     RUN_ONE_NODE, one_node_local),
+	{ "T12", "one node: pages migrated", "pages", 0, -0.5, 0.5,
+	  BIT(RUN_ONE_NODE), one_node_migrated, NULL },
+	MISSING("T13", "3.7, AutoNUMA and numacore, 4 x 8 CPUs", NO_SET),
+	MISSING("T14", "flush costs", FLUSHES),
+	{ "laws", "broken laws of counters, all runs", "", 0, -0.5, 0.5,
+	  BIT(NR_NUMA_RUNS) - 1, broken_laws, NULL },
+};
+const u32 nr_numa_rows = ARRAY_LEN(numa_rows);

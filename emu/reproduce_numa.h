@@ -1,0 +1,54 @@
+/* reproduce_numa.h - the rows of `tlbemu reproduce numa`: what was published, by
+ * whom, and how it follows from runs of the model; or why it is not modelled.
+ *
+ * Nothing is fitted on these numbers but westmere-ex's node_bandwidth, whose source
+ * is T1 itself: the run times without balancing follow from it, those with it do
+ * not. Bands are those of the acceptance list; a row without one is printed for
+ * comparison and not judged.
+ */
+#ifndef EMU_REPRODUCE_NUMA_H
+#define EMU_REPRODUCE_NUMA_H
+
+#include "base/counters.h"
+#include "base/types.h"
+
+/* ORDER numa_runs[] */
+enum numa_run {
+	RUN_01_OFF, RUN_01_ON, RUN_LOCAL_OFF, RUN_LOCAL_ON, RUN_02_OFF,
+	RUN_02_ON, RUN_SMT_OFF, RUN_SMT_ON,     /* T1: v3.13 on and off       */
+	RUN_01_312, RUN_LOCAL_312, RUN_02_312, RUN_SMT_312,     /* T2, T3     */
+	RUN_63, RUN_64, RUN_67,                 /* T10                        */
+	RUN_IPI_OLD, RUN_IPI_NEW,               /* T8                         */
+	RUN_ONE_NODE,                           /* T12                        */
+	RUN_STREAM_LIMIT, RUN_STREAM,           /* T6                         */
+	NR_NUMA_RUNS
+};
+
+struct numa_run_of {
+	const char *what;               /* for who reads the table            */
+	const char *workload;
+	const char *const *pairs;       /* option, value ..., NULL            */
+};
+extern const struct numa_run_of numa_runs[NR_NUMA_RUNS];
+
+/* What is kept of a run. */
+struct numa_outcome {
+	bool is_done;
+	int rc;
+	double seconds, user_seconds, system_seconds;
+	struct counters count;
+	char error[256];
+};
+
+struct numa_row {
+	const char *test, *what, *unit;
+	double published;               /* NAN: none                          */
+	double low, high;               /* band; both 0: none                 */
+	u32 needs;                      /* bits of runs                       */
+	double (*value)(const struct numa_outcome *run);
+	const char *missing;            /* not modelled, because              */
+};
+extern const struct numa_row numa_rows[];
+extern const u32 nr_numa_rows;
+
+#endif
