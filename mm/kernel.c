@@ -541,6 +541,8 @@ const struct kernel_switch kernel_switches[] = {
 	     "a page that nobody maps is moved by its anon_vma"),
 	PART("migrate-batch", migrate_batches, 0,
 	     "migration flushes for every page"),
+	PART("migrate-batch-in-time", migrate_flushes_late, 1,
+	     "a batch of migrations is flushed once it is copied"),
 	PART("batch-flush", batch_flushes, 0,
 	     "what reclaim unmapped is never flushed"),
 	PART("batch-flush-dirty", batch_flush_dirty, 0,

@@ -251,6 +251,8 @@ struct kernel {
 	struct numa_rules numa;
 
 	bool migrate_batches;           /* migrate_pages() of many: one flush  */
+	bool migrate_flushes_late;      /* that flush, once all are copied (a
+					 * mutation)                          */
 	bool reclaim_batches;           /* unmaps wait for one flush          */
 	bool batch_flushes;             /* that flush, before pages are freed */
 	bool batch_flush_dirty;         /* and before they are written out    */

@@ -40,9 +40,12 @@ static u32 migrate_batch(const u64 *pfn, u32 n, u32 node)
 			nr++;
 	for (u32 i = 0; i < nr; i++)
 		move_unmap(&m[i], true);
-	try_to_unmap_flush();
+	if (!kern()->migrate_flushes_late)
+		try_to_unmap_flush();
 	for (u32 i = 0; i < nr; i++)
 		moved += move_end(&m[i]);
+	if (kern()->migrate_flushes_late)
+		try_to_unmap_flush();
 	return moved;
 }
 

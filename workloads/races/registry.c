@@ -10,6 +10,7 @@ extern const struct race
 	race_dontneed,
 	race_exec_stack,
 	race_fork_migration,
+	race_migrate_batch,
 	race_free,
 	race_mremap_flush,
 	race_mremap_order,
@@ -44,6 +45,7 @@ const struct race *const races[] = {
 	&race_collapse,
 	&race_pmd_none,
 	&race_dirty_bit,
+	&race_migrate_batch,
 	&race_put_off,
 	NULL
 };
