@@ -20,6 +20,13 @@ REPRO_VALUE(h2);        /* us less at 34 pages than at 33                     */
 REPRO_VALUE(h3);        /* cycles more with a remote target                   */
 REPRO_VALUE(h4);        /* C2: us an iteration at 55 threads against 1        */
 REPRO_VALUE(h5);        /* C2: patched against 5.17 at 55                     */
+REPRO_VALUE(c3);        /* series, x threads; operations a second             */
+REPRO_VALUE(h6);        /* C3 at 16 threads: the ratio                        */
+REPRO_VALUE(h7);        /* time, or IPIs a second: the ratio                  */
+REPRO_VALUE(h8);
+REPRO_VALUE(h21);       /* throughput: the ratio                              */
+REPRO_VALUE(h9);        /* % of IPIs that go, or pages a second: the ratio    */
+REPRO_VALUE(h11);       /* % of IPIs that go                                  */
 REPRO_VALUE(h10);       /* share of flushing, and throughput's ratio          */
 REPRO_VALUE(h12);       /* munmap under LATR against Linux                    */
 REPRO_VALUE(h14);       /* C8: the ratio                                      */
