@@ -51,6 +51,9 @@ static struct timed {
 	void (*on_progress)(u64 cycles, void *arg);
 	void *progress_arg;
 	const volatile bool *stop;
+	u64 sample_at;                  /* without a sampler: never           */
+	u64 (*on_sample)(u64 cycles, void *arg);
+	void *sample_arg;
 } T;
 
 static struct sched_cpu *sc_of(const struct cpu *c)
@@ -184,6 +187,8 @@ static void go(struct fiber *from)
 			if (T.stop && *T.stop)
 				T.result = -EINTR;
 		}
+		if (unlikely(T.heap[0]->now >= T.sample_at) && T.on_sample)
+			T.sample_at = T.on_sample(T.heap[0]->now, T.sample_arg);
 		this_cpu = heap_pop();
 		set_horizon(this_cpu);
 		to = &this_cpu->fiber;
@@ -573,6 +578,13 @@ void timed_remove(struct sys *sys)
 void timed_set_lookahead(u64 cycles)
 {
 	T.lookahead = cycles;
+}
+
+void timed_set_sampler(u64 at, u64 (*fn)(u64 cycles, void *arg), void *arg)
+{
+	T.sample_at = at;
+	T.on_sample = fn;
+	T.sample_arg = arg;
 }
 
 int timed_run(struct sys *sys, void (*on_progress)(u64 cycles, void *arg),

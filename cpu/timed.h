@@ -30,6 +30,11 @@ void timed_set_lookahead(u64 cycles);
 int timed_run(struct sys *sys, void (*on_progress)(u64 cycles, void *arg),
 	      void *arg, const volatile bool *stop);
 
+/* timed_set_sampler - before timed_run: @fn whenever the slowest clock has passed
+ * a time, first at @at; it returns the next one. Other CPUs may be ahead by the
+ * lookahead, and further while what they do is private. */
+void timed_set_sampler(u64 at, u64 (*fn)(u64 cycles, void *arg), void *arg);
+
 /* The machine's clock: that of the CPU that finished last. */
 u64 timed_elapsed(const struct sys *sys);
 

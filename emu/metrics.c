@@ -15,6 +15,7 @@ static const struct {
 	{ "busy", "cycles", true },
 	{ "overhead", "cycles", true }, /* what balancing and faults cost     */
 	{ "locality", "%", false },     /* hint faults on the page's own node */
+	{ "converged", "ms", false },   /* see metrics_converged_ms()         */
 	{ "per_flush", "cycles", false },
 	{ "done", NULL, true },
 	{ "threads", NULL, true },
@@ -49,24 +50,34 @@ u32 metric_find(const char *name)
 	return i;
 }
 
-/* Scanning, faults, copying and the flushes of all these: cycles in which no
- * CPU did what the program wanted. Walks are the hardware's. */
-static u64 overhead_cycles(const struct timed_result *r)
-{
-	static const enum cycle_cat cats[] = {
-		CYC_FAULT, CYC_SCAN, CYC_COPY, CYC_FLUSH, CYC_WAIT_ACK,
-		CYC_RESPOND, CYC_LOCK_WAIT,
-	};
-	u64 n = 0;
-
-	for (u32 i = 0; i < ARRAY_LEN(cats); i++)
-		n += r->cycles[cats[i]];
-	return n;
-}
-
 static double ratio(double a, u64 b)
 {
 	return b ? a / (double)b : NAN;
+}
+
+/* Of the hint faults between two samples: were enough on the page's own node? */
+static bool is_local(const struct timed_sample *from,
+		     const struct timed_sample *to)
+{
+	u64 faults = to->hint_faults - from->hint_faults;
+	u64 local = to->hint_faults_local - from->hint_faults_local;
+
+	return local * 100 >= faults * METRIC_CONVERGED_PERCENT;
+}
+
+static double converged_ms(const struct timed_result *r)
+{
+	const struct timed_sample none = { 0 };
+	u32 i = r->nr_samples;
+
+	if (!r->count.v[CTR_NUMA_HINT_FAULTS])
+		return NAN;
+	while (i && is_local(i > 1 ? &r->sample[i - 2] : &none,
+			     &r->sample[i - 1]))
+		i--;
+	if (i == r->nr_samples)
+		return NAN;
+	return i ? timed_cycles_to_ms(r, r->sample[i - 1].at_cycles) : 0;
 }
 
 void metrics_of(const struct timed_result *r, struct metrics *m)
@@ -79,9 +90,10 @@ void metrics_of(const struct timed_result *r, struct metrics *m)
 	v[METRIC_PER_ACCESS] = ratio(v[METRIC_ELAPSED] * 1e6 * r->nr_threads,
 				     c[CTR_ACCESSES]);
 	v[METRIC_BUSY] = (double)timed_busy_cycles(r);
-	v[METRIC_OVERHEAD] = (double)overhead_cycles(r);
+	v[METRIC_OVERHEAD] = (double)timed_overhead(r->cycles);
 	v[METRIC_LOCALITY] = ratio(100.0 * (double)c[CTR_NUMA_HINT_FAULTS_LOCAL],
 				   c[CTR_NUMA_HINT_FAULTS]);
+	v[METRIC_CONVERGED] = converged_ms(r);
 	v[METRIC_PER_FLUSH] = timed_flush_cycles(r);
 	v[METRIC_DONE] = (double)r->done;
 	v[METRIC_THREADS] = r->nr_threads;

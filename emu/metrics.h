@@ -13,13 +13,19 @@
 /* ORDER own_metrics in metrics.c */
 enum {
 	METRIC_ELAPSED, METRIC_PER_UNIT, METRIC_PER_ACCESS, METRIC_BUSY,
-	METRIC_OVERHEAD, METRIC_LOCALITY, METRIC_PER_FLUSH, METRIC_DONE,
-	METRIC_THREADS, METRIC_ASSUMED,
+	METRIC_OVERHEAD, METRIC_LOCALITY, METRIC_CONVERGED, METRIC_PER_FLUSH,
+	METRIC_DONE, METRIC_THREADS, METRIC_ASSUMED,
 	NR_OWN_METRICS,
 	METRIC_CYCLES = NR_OWN_METRICS,
 	METRIC_COUNTERS = METRIC_CYCLES + NR_CYCLE_CATS,
 	NR_METRICS = METRIC_COUNTERS + NR_COUNTERS
 };
+
+/* `converged`: from this modelled time to the end, in each span between two
+ * samples (timed_result.sample), that share of the NUMA hint faults was on the
+ * page's own node; a span without faults counts as such. Absent without faults,
+ * or when the last span has too few. */
+#define METRIC_CONVERGED_PERCENT 90
 
 struct metrics {
 	double v[NR_METRICS];   /* NAN: absent. Counts are exact up to 2^53   */

@@ -12,12 +12,17 @@
 #include "emu/metrics.h"
 #include "emu/pool.h"
 
+/* Of each sample, where there are hint faults at all. */
+enum { NR_SAMPLED = 6 };
+
 /* What a worker hands over. */
 struct result {
 	int rc;
 	struct err err;
 	u64 host_ns;
 	struct metrics m;
+	u32 nr_samples;
+	struct sweep_sample sample[TIMED_MAX_SAMPLES * NR_SAMPLED];
 };
 
 struct work {
@@ -47,6 +52,32 @@ static u64 host_ns(void)
 	return (u64)t.tv_sec * 1000000000u + (u64)t.tv_nsec;
 }
 
+static void keep_samples(const struct timed_result *r, struct result *out)
+{
+	static const u32 metric[NR_SAMPLED] = {
+		METRIC_COUNTERS + CTR_ACCESSES,
+		METRIC_COUNTERS + CTR_NUMA_HINT_FAULTS,
+		METRIC_COUNTERS + CTR_NUMA_HINT_FAULTS_LOCAL,
+		METRIC_COUNTERS + CTR_NUMA_PAGES_MIGRATED,
+		METRIC_CYCLES + CYC_SCAN, METRIC_OVERHEAD,
+	};
+
+	for (u32 i = 0; i < r->nr_samples &&
+	     r->count.v[CTR_NUMA_HINT_FAULTS]; i++) {
+		const struct timed_sample *s = &r->sample[i];
+		const u64 v[NR_SAMPLED] = {
+			s->accesses, s->hint_faults, s->hint_faults_local,
+			s->pages_migrated, s->scan_cycles, s->overhead_cycles,
+		};
+		u64 ns = (u64)(timed_cycles_to_ms(r, s->at_cycles) * 1e6);
+
+		for (u32 k = 0; k < NR_SAMPLED; k++)
+			out->sample[out->nr_samples++] = (struct sweep_sample){
+				.at_ns = ns, .metric = metric[k],
+				.value = (double)v[k] };
+	}
+}
+
 static int run_experiment(const struct experiment *x, struct result *out)
 {
 	struct timed_point p = experiment_point(x, NULL, NULL);
@@ -62,8 +93,10 @@ static int run_experiment(const struct experiment *x, struct result *out)
 	if (!rc)
 		rc = m ? timed_point_run_on(&p, m, r, &out->err)
 		       : timed_point_run(&p, r, &out->err);
-	if (!rc)
+	if (!rc) {
 		metrics_of(r, &out->m);
+		keep_samples(r, out);
+	}
 	out->host_ns = host_ns() - from;
 	free(r);
 	return rc;
@@ -106,6 +139,8 @@ static int keep(struct work *w, u32 job, const struct result *r,
 		.nr_values = error ? 0 : NR_METRICS,
 		.value = error ? NULL : r->m.v,
 		.name = name_metric,
+		.nr_samples = error ? 0 : r->nr_samples,
+		.sample = error ? NULL : r->sample,
 	}, w->e);
 	free(k.config);
 	return rc;
