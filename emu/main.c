@@ -17,6 +17,7 @@
 #include "emu/cmd_sweep.h"
 #include "emu/cmd_tlb.h"
 #include "emu/cmd_trace.h"
+#include "emu/cmd_tune.h"
 #include "emu/version.h"
 
 struct command {
@@ -45,6 +46,9 @@ static const struct command commands[] = {
 	{ "sweep", "FILE.ini --db FILE.db",
 	  "every point of a grid of settings, into a database; may be stopped",
 	  cmd_sweep },
+	{ "tune", "WORKLOAD --knobs FILE",
+	  "which settings suit this program on that machine, and how sure",
+	  cmd_tune },
 	{ "list", "machines|kernels|flush|workloads|races|counters [NAME]",
 	  "what can be named, and every number of a machine with its source",
 	  cmd_list },

@@ -23,12 +23,12 @@ static void find_value(void *arg, const struct opt *o, const char *value,
 }
 
 /* Through the option and back, so that one value has one spelling. */
-static int add_value(struct sweep_axis *a, struct opt_set *s, const char *text,
-		     struct err *e)
+static int add_value(struct sweep_axis *a, struct opt_set *s,
+		     enum opt_origin origin, const char *text, struct err *e)
 {
 	char *spelled = NULL;
 	char **more;
-	int rc = opt_assign(s, a->o->name, text, OPT_FROM_FILE, e);
+	int rc = opt_assign(s, a->o->name, text, origin, e);
 
 	if (rc)
 		return rc;
@@ -120,8 +120,9 @@ static int parse_range(enum unit_kind kind, char *text, struct range *r,
 	return 0;
 }
 
-static int add_range(struct sweep_axis *a, struct opt_set *s, char *text,
-		     enum unit_kind kind, struct err *e)
+static int add_range(struct sweep_axis *a, struct opt_set *s,
+		     enum opt_origin origin, char *text, enum unit_kind kind,
+		     struct err *e)
 {
 	struct range r;
 	int rc = parse_range(kind, text, &r, e);
@@ -131,7 +132,7 @@ static int add_range(struct sweep_axis *a, struct opt_set *s, char *text,
 	for (u64 v = r.lo; !rc; ) {
 		char buf[UNITS_MAX_TEXT];
 
-		rc = add_value(a, s, units_format(kind, v, buf), e);
+		rc = add_value(a, s, origin, units_format(kind, v, buf), e);
 		if (r.multiplies ? v > r.hi / r.step : v > r.hi - r.step ||
 		    r.hi < r.step)
 			break;
@@ -168,8 +169,8 @@ static char *next_item(char **rest, bool *is_quoted)
 	return p;
 }
 
-static int add_items(struct sweep_axis *a, struct opt_set *s, char *text,
-		     struct err *e)
+static int add_items(struct sweep_axis *a, struct opt_set *s,
+		     enum opt_origin origin, char *text, struct err *e)
 {
 	enum unit_kind kind;
 	int rc = 0;
@@ -186,9 +187,9 @@ static int add_items(struct sweep_axis *a, struct opt_set *s, char *text,
 				       "as 1, 2, 4 or 1..25, and found nothing "
 				       "where one should be", a->o->name);
 		if (!is_quoted && unit_of(a->o, &kind) && strstr(item, ".."))
-			rc = add_range(a, s, item, kind, e);
+			rc = add_range(a, s, origin, item, kind, e);
 		else
-			rc = add_value(a, s, item, e);
+			rc = add_value(a, s, origin, item, e);
 	}
 	return rc;
 }
@@ -230,7 +231,8 @@ int sweep_grid_add(struct sweep_grid *g, struct opt_set *s, const char *name,
 		free(copy);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
-	rc = add_items(a, s, copy, e);
+	rc = add_items(a, s, g->is_after_args ? OPT_FROM_CMDLINE
+		       : OPT_FROM_FILE, copy, e);
 	free(copy);
 	for (u32 i = 0; i < g->nr_axes && n <= SWEEP_MAX_POINTS; i++)
 		n *= g->axis[i].nr;
@@ -293,5 +295,5 @@ void sweep_grid_free(struct sweep_grid *g)
 	for (u32 i = 0; i < g->nr_axes; i++)
 		free_axis(&g->axis[i]);
 	free(g->axis);
-	*g = (struct sweep_grid){ 0 };
+	*g = (struct sweep_grid){ .is_after_args = g->is_after_args };
 }

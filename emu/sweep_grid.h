@@ -33,10 +33,13 @@ struct sweep_axis {
 struct sweep_grid {
 	struct sweep_axis *axis;
 	u32 nr_axes;
+	bool is_after_args;     /* values are read when the command line has
+				 * been: what it set must not hide them       */
 };
 
 /* sweep_grid_add - the values of @text to the axis @name. Each is stored in @s
- * on the way, as a file's: what @s holds afterwards says nothing.
+ * on the way, as a file's or, is_after_args, as the command line's: what @s
+ * holds afterwards says nothing.
  * -ENOENT: no such option (with the nearest name); -EINVAL, -ERANGE: a value;
  * -E2BIG: more than SWEEP_MAX_POINTS, SWEEP_MAX_VALUES. */
 int sweep_grid_add(struct sweep_grid *g, struct opt_set *s, const char *name,

@@ -1,0 +1,94 @@
+/* tune.h - which settings of some knobs suit a program: points of a sweep,
+ * summed up over seeds, fronts, and a recommendation with how sure it is.
+ *
+ * A setting is one combination of the knobs' values; a point is a setting with a
+ * seed. Everything that has run is in the sweep's database, so a search that is
+ * stopped goes on, and a larger one reuses what a smaller one ran.
+ *
+ * Errors: negative errno with text; -EINTR: stopped.
+ */
+#ifndef EMU_TUNE_H
+#define EMU_TUNE_H
+
+#include "base/rng.h"
+#include "emu/metrics.h"
+#include "emu/sweep_run.h"
+
+#define TUNE_MAX_SEEDS 100u
+
+/* What is small when a setting is good. */
+enum tune_goal { GOAL_TIME, GOAL_OVERHEAD, GOAL_CONVERGED, NR_GOALS };
+
+/* What else figures show, of all seeds. */
+enum { TUNE_LOCALITY, TUNE_BUSY, TUNE_SCAN, TUNE_FAULT, TUNE_COPY, TUNE_FLUSH,
+       NR_TUNE_SHOWN };
+
+struct tune_setting {
+	u32 index;                      /* in the knobs' grid                 */
+	u32 nr_seeds;                   /* that it ran with, from the first   */
+	double goal[NR_GOALS][TUNE_MAX_SEEDS];  /* NAN: absent                */
+	double shown[NR_TUNE_SHOWN][TUNE_MAX_SEEDS];
+	double median[NR_GOALS];
+	double shown_median[NR_TUNE_SHOWN];
+	bool is_dropped;                /* hopeless after nr_seeds            */
+	bool is_failed;
+	bool is_on_front;               /* of time against overhead           */
+	bool is_on_converged_front;     /* of time against converged          */
+};
+
+/* ORDER search_names in cmd_tune.c */
+enum tune_search { SEARCH_HALVING, SEARCH_GRID, SEARCH_RANDOM };
+
+struct tune {
+	struct sweep sweep;             /* grid: the knobs, then the seeds    */
+	struct sweep base_sweep;        /* grid: what the knobs are without   */
+	u32 nr_seeds;
+	u32 time_metric;                /* METRIC_ELAPSED, METRIC_PER_ACCESS  */
+	enum tune_search search;
+	u32 tries;                      /* settings at most; 0: all           */
+	u64 seed;                       /* of drawing these, and of bootstrap */
+	struct tune_setting base;
+	struct tune_setting *setting;   /* those tried, [nr]                  */
+	u32 nr;
+	u32 nr_ran;                     /* points run just now                */
+	struct err first;               /* the first failed point's           */
+};
+
+/* tune_run - the search, then medians and fronts. */
+int tune_run(struct tune *t, struct err *e);
+void tune_free(struct tune *t);
+
+/* tune_front - mark in @is_on those of @n pairs that no other is better than in
+ * one and at least as good in the other. NAN: is on no front. */
+void tune_front(const double *a, const double *b, u32 n, bool *is_on);
+
+/* tune_ratio - mean(@a) / mean(@b), of the same @n seeds, and the interval that
+ * holds it in 95 of 100 cases: bootstrap, 2000 resamplings of the seeds, in
+ * pairs. Fewer than 3 seeds: lo and hi are NAN. */
+struct tune_ratio {
+	double ratio, lo, hi;
+};
+struct tune_ratio tune_ratio(const double *a, const double *b, u32 n,
+			     u64 seed);
+
+/* tune_choose - of those that ran with all seeds: the fastest by median, and of
+ * those that cannot be told from it (the interval of the ratio begins at
+ * 1 + TUNE_ALIKE or below) the one with least overhead. NULL: none. */
+#define TUNE_ALIKE 0.01
+struct tune_choice {
+	const struct tune_setting *fastest, *best;
+	u32 nr_alike;                   /* as fast as the fastest, with it    */
+	struct tune_ratio to_base;      /* best's time against the base's     */
+	u32 seeds_won;                  /* seeds in which best is faster      */
+};
+int tune_choose(const struct tune *t, struct tune_choice *c);
+
+/* The samples of a setting's first seed: share of local hint faults between
+ * two samples, NAN where there were none. Return: how many, @max at most. */
+struct tune_moment {
+	double ms, locality;
+};
+u32 tune_locality(struct tune *t, const struct tune_setting *s,
+		  struct tune_moment *out, u32 max);
+
+#endif

@@ -1,0 +1,520 @@
+#include "emu/tune_files.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/outfile.h"
+
+#define SCRIPT(id, file)                                                    \
+	__asm__(".pushsection .rodata\n"                                    \
+		".global tlbemu_gp_" #id "\n"                               \
+		"tlbemu_gp_" #id ":\n"                                      \
+		".incbin \"plots/" file "\"\n"                              \
+		".byte 0\n"                                                 \
+		".popsection\n");                                           \
+	extern const char tlbemu_gp_##id[];
+
+SCRIPT(style, "style.gp")
+SCRIPT(front, "tune_front.gp")
+SCRIPT(knob, "tune_knob.gp")
+SCRIPT(locality, "tune_locality.gp")
+SCRIPT(cost, "tune_cost.gp")
+SCRIPT(heat, "tune_heat.gp")
+
+const char *tune_setting_name(const struct tune *t,
+			      const struct tune_setting *s, char *buf,
+			      size_t size)
+{
+	const struct sweep_grid *g = t->sweep.grid;
+	size_t n = 0;
+
+	if (s == &t->base) {
+		snprintf(buf, size, "as it is");
+		return buf;
+	}
+	buf[0] = '\0';
+	for (u32 a = 0; a < tune_nr_knobs(t) && n < size; a++)
+		n += (size_t)snprintf(buf + n, size - n, "%s%s=%s", a ? " " : "",
+				      g->axis[a].o->name, g->axis[a].value[
+				      tune_knob_index(t, s, a)]);
+	return buf;
+}
+
+/* ---- the table -------------------------------------------------------------------- */
+
+static int by_time(const void *a, const void *b)
+{
+	const struct tune_setting *x = *(struct tune_setting *const *)a;
+	const struct tune_setting *y = *(struct tune_setting *const *)b;
+	double p = x->median[GOAL_TIME], q = y->median[GOAL_TIME];
+
+	if (isnan(p) || isnan(q))
+		return isnan(p) - isnan(q);
+	if (p != q)
+		return p < q ? -1 : 1;
+	return x->index < y->index ? -1 : 1;
+}
+
+static double lowest(const double *v, u32 n)
+{
+	double x = n ? v[0] : NAN;
+
+	for (u32 i = 1; i < n; i++)
+		x = fmin(x, v[i]);
+	return x;
+}
+
+static double highest(const double *v, u32 n)
+{
+	double x = n ? v[0] : NAN;
+
+	for (u32 i = 1; i < n; i++)
+		x = fmax(x, v[i]);
+	return x;
+}
+
+static const char *remark(const struct tune_setting *s)
+{
+	if (s->is_failed)
+		return "failed";
+	if (s->is_dropped)
+		return "hopeless";
+	return s->is_on_front ? s->is_on_converged_front ? "front, converges"
+							 : "front"
+			      : s->is_on_converged_front ? "converges" : "";
+}
+
+static void table_row(const struct tune *t, const struct tune_setting *s,
+		      struct emit *em)
+{
+	for (u32 a = 0; a < tune_nr_knobs(t); a++)
+		emit_str(em, s == &t->base
+			 ? t->base_sweep.grid->axis[a].value[0]
+			 : t->sweep.grid->axis[a].value[tune_knob_index(t, s, a)]);
+	emit_double(em, s->median[GOAL_TIME]);
+	emit_double(em, lowest(s->goal[GOAL_TIME], s->nr_seeds));
+	emit_double(em, highest(s->goal[GOAL_TIME], s->nr_seeds));
+	emit_double(em, s->median[GOAL_TIME] / t->base.median[GOAL_TIME]);
+	emit_double(em, 100 * s->median[GOAL_OVERHEAD] /
+		    s->shown_median[TUNE_BUSY]);
+	emit_double(em, s->median[GOAL_OVERHEAD] / 1e6);
+	emit_double(em, s->median[GOAL_CONVERGED]);
+	emit_double(em, s->shown_median[TUNE_LOCALITY]);
+	emit_u64(em, s->nr_seeds);
+	emit_str(em, s == &t->base ? "as it is" : remark(s));
+	emit_row(em);
+}
+
+void tune_table(struct tune *t, struct emit *em)
+{
+	const char *unit = metric_info(t->time_metric).unit;
+	const struct emit_col tail[] = {
+		{ .name = "time", .unit = unit, .type = EMIT_DOUBLE,
+		  .decimals = 3 },
+		{ .name = "lowest", .unit = unit, .type = EMIT_DOUBLE,
+		  .decimals = 3 },
+		{ .name = "highest", .unit = unit, .type = EMIT_DOUBLE,
+		  .decimals = 3 },
+		{ .name = "ratio", .type = EMIT_DOUBLE, .decimals = 3 },
+		{ .name = "overhead", .unit = "%", .type = EMIT_DOUBLE,
+		  .decimals = 1 },
+		{ .name = "overhead_cycles", .unit = "M", .type = EMIT_DOUBLE,
+		  .decimals = 1 },
+		{ .name = "converged", .unit = "ms", .type = EMIT_DOUBLE,
+		  .decimals = 2 },
+		{ .name = "locality", .unit = "%", .type = EMIT_DOUBLE,
+		  .decimals = 1 },
+		{ .name = "seeds", .type = EMIT_U64 },
+		{ .name = "remark", .type = EMIT_STRING },
+	};
+	u32 k = tune_nr_knobs(t);
+	struct emit_col *col = calloc(k + ARRAY_LEN(tail), sizeof(*col));
+	struct tune_setting **v = calloc(t->nr + 1, sizeof(*v));
+
+	for (u32 a = 0; col && a < k; a++)
+		col[a] = (struct emit_col){
+			.name = t->sweep.grid->axis[a].o->name,
+			.type = EMIT_STRING };
+	if (col && v) {
+		memcpy(col + k, tail, sizeof(tail));
+		for (u32 i = 0; i < t->nr; i++)
+			v[i] = &t->setting[i];
+		qsort(v, t->nr, sizeof(*v), by_time);
+		emit_table(em, &(struct emit_table){ .name = "tune",
+			   .cols = col, .nr_cols = k + ARRAY_LEN(tail) });
+		table_row(t, &t->base, em);
+		for (u32 i = 0; i < t->nr; i++)
+			table_row(t, v[i], em);
+	}
+	free(col);
+	free(v);
+}
+
+/* ---- figures --------------------------------------------------------------------------- */
+
+static int put_text(const struct tune_files *f, const char *name,
+		    const char *text, struct err *e)
+{
+	struct outfile o;
+	char path[4096];
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	rc = outfile_open(&o, path, e);
+	if (rc)
+		return rc;
+	fputs(text, o.f);
+	return outfile_commit(&o, e);
+}
+
+static int open_csv(const struct tune_files *f, const char *name,
+		    struct emit **em, struct err *e)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s.csv", f->dir, name);
+	return emit_create(em, &(struct emit_cfg){ .path = path }, e);
+}
+
+/* gnuplot -c SCRIPT.gp NAME.csv NAME.svg, in the directory. 127: not there. */
+static int gnuplot(const char *dir, const char *script, const char *name,
+		   const char *title, const char *more)
+{
+	char gp[64], csv[96], svg[96];
+	int status;
+	pid_t pid;
+
+	snprintf(gp, sizeof(gp), "%s.gp", script);
+	snprintf(csv, sizeof(csv), "%s.csv", name);
+	snprintf(svg, sizeof(svg), "%s.svg", name);
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		if (chdir(dir))
+			_exit(126);
+		execlp("gnuplot", "gnuplot", "-c", gp, csv, svg, title, more,
+		       (char *)NULL);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+static int draw(struct tune_files *f, const char *script, const char *name,
+		const char *more, struct err *e)
+{
+	int status;
+
+	if (f->lacks_gnuplot)
+		return 0;
+	status = gnuplot(f->dir, script, name, f->title, more);
+	if (status == 127)
+		f->lacks_gnuplot = true;
+	else if (status)
+		return err_set(e, -EIO, "%s/%s.svg: gnuplot ended with status "
+			       "%d", f->dir, name, status);
+	else
+		f->nr_figures++;
+	return 0;
+}
+
+/* ---- one CSV each -------------------------------------------------------------------------- */
+
+static const char *role(const struct tune_files *f,
+			const struct tune_setting *s)
+{
+	return s == &f->t->base ? "as it is"
+		: s == f->choice->best ? "recommended"
+		: s->is_on_front ? "front" : "other";
+}
+
+static void front_csv(struct tune_files *f, struct emit *em)
+{
+	const char *unit = metric_info(f->t->time_metric).unit;
+	const struct emit_col cols[] = {
+		{ .name = "role", .type = EMIT_STRING },
+		{ .name = "time", .unit = unit, .type = EMIT_DOUBLE },
+		{ .name = "overhead", .unit = "M cycles", .type = EMIT_DOUBLE },
+		{ .name = "setting", .type = EMIT_STRING },
+	};
+	char name[512];
+
+	emit_table(em, &(struct emit_table){ .name = "front", .cols = cols,
+		   .nr_cols = ARRAY_LEN(cols) });
+	for (u32 i = 0; i <= f->t->nr; i++) {
+		const struct tune_setting *s = i == f->t->nr ? &f->t->base
+							     : &f->t->setting[i];
+
+		if (isnan(s->median[GOAL_TIME]))
+			continue;
+		emit_str(em, role(f, s));
+		emit_double(em, s->median[GOAL_TIME]);
+		emit_double(em, s->median[GOAL_OVERHEAD] / 1e6);
+		emit_str(em, tune_setting_name(f->t, s, name, sizeof(name)));
+		emit_row(em);
+	}
+}
+
+static double best_with(const struct tune *t, u32 a, u32 x, u32 b, u32 y)
+{
+	double best = NAN;
+
+	for (u32 i = 0; i < t->nr; i++) {
+		const struct tune_setting *s = &t->setting[i];
+
+		if (tune_knob_index(t, s, a) == x &&
+		    tune_knob_index(t, s, b) == y)
+			best = fmin(best, s->median[GOAL_TIME]);
+	}
+	return best;
+}
+
+static void knob_csv(struct tune_files *f, u32 a, struct emit *em)
+{
+	const struct sweep_axis *axis = &f->t->sweep.grid->axis[a];
+	const char *unit = metric_info(f->t->time_metric).unit;
+	const struct emit_col cols[] = {
+		{ .name = "position", .type = EMIT_U64 },
+		{ .name = "value", .type = EMIT_STRING },
+		{ .name = "time", .unit = unit, .type = EMIT_DOUBLE },
+		{ .name = "best", .unit = unit, .type = EMIT_DOUBLE },
+		{ .name = "as_it_is", .unit = unit, .type = EMIT_DOUBLE },
+	};
+
+	emit_table(em, &(struct emit_table){ .name = "knob", .cols = cols,
+		   .nr_cols = ARRAY_LEN(cols) });
+	for (u32 x = 0; x < axis->nr; x++)
+		for (u32 i = 0; i < f->t->nr; i++) {
+			const struct tune_setting *s = &f->t->setting[i];
+
+			if (tune_knob_index(f->t, s, a) != x ||
+			    isnan(s->median[GOAL_TIME]))
+				continue;
+			emit_u64(em, x);
+			emit_str(em, axis->value[x]);
+			emit_double(em, s->median[GOAL_TIME]);
+			emit_double(em, best_with(f->t, a, x, a, x));
+			emit_double(em, f->t->base.median[GOAL_TIME]);
+			emit_row(em);
+		}
+}
+
+static void locality_csv(struct tune_files *f, struct emit *em)
+{
+	static const struct emit_col cols[] = {
+		{ .name = "role", .type = EMIT_STRING },
+		{ .name = "at", .unit = "ms", .type = EMIT_DOUBLE },
+		{ .name = "local", .unit = "%", .type = EMIT_DOUBLE },
+		{ .name = "setting", .type = EMIT_STRING },
+	};
+	const struct tune_setting *who[3] = { &f->t->base, f->choice->best,
+					      f->choice->fastest };
+	static const char *const roles[3] = { "as it is", "recommended",
+					      "fastest" };
+	struct tune_moment m[TIMED_MAX_SAMPLES];
+	char name[512];
+
+	emit_table(em, &(struct emit_table){ .name = "locality", .cols = cols,
+		   .nr_cols = ARRAY_LEN(cols) });
+	for (u32 w = 0; w < (who[2] == who[1] ? 2 : 3); w++) {
+		u32 n = tune_locality(f->t, who[w], m, TIMED_MAX_SAMPLES);
+
+		for (u32 i = 0; i < n; i++) {
+			if (isnan(m[i].locality))
+				continue;
+			emit_str(em, roles[w]);
+			emit_double(em, m[i].ms);
+			emit_double(em, m[i].locality);
+			emit_str(em, tune_setting_name(f->t, who[w], name,
+						       sizeof(name)));
+			emit_row(em);
+		}
+	}
+}
+
+static void cost_row(struct tune_files *f, const struct tune_setting *s,
+		     struct emit *em)
+{
+	static const u32 part[] = { TUNE_SCAN, TUNE_FAULT, TUNE_COPY,
+				    TUNE_FLUSH };
+	char name[512];
+
+	emit_str(em, role(f, s));
+	emit_str(em, tune_setting_name(f->t, s, name, sizeof(name)));
+	for (u32 i = 0; i < ARRAY_LEN(part); i++)
+		emit_double(em, 100 * s->shown_median[part[i]] /
+			    s->shown_median[TUNE_BUSY]);
+	emit_row(em);
+}
+
+/* As it is, and the ten fastest. */
+static void cost_csv(struct tune_files *f, struct emit *em)
+{
+	static const struct emit_col cols[] = {
+		{ .name = "role", .type = EMIT_STRING },
+		{ .name = "setting", .type = EMIT_STRING },
+		{ .name = "scan", .unit = "%", .type = EMIT_DOUBLE },
+		{ .name = "fault", .unit = "%", .type = EMIT_DOUBLE },
+		{ .name = "copy", .unit = "%", .type = EMIT_DOUBLE },
+		{ .name = "flush", .unit = "%", .type = EMIT_DOUBLE },
+	};
+	struct tune_setting **v = calloc(f->t->nr + 1, sizeof(*v));
+
+	emit_table(em, &(struct emit_table){ .name = "cost", .cols = cols,
+		   .nr_cols = ARRAY_LEN(cols) });
+	cost_row(f, &f->t->base, em);
+	for (u32 i = 0; v && i < f->t->nr; i++)
+		v[i] = &f->t->setting[i];
+	if (v)
+		qsort(v, f->t->nr, sizeof(*v), by_time);
+	for (u32 i = 0; v && i < f->t->nr && i < 10; i++)
+		if (!isnan(v[i]->median[GOAL_TIME]))
+			cost_row(f, v[i], em);
+	free(v);
+}
+
+static void heat_csv(struct tune_files *f, u32 a, u32 b, struct emit *em)
+{
+	const struct sweep_axis *x = &f->t->sweep.grid->axis[a];
+	const struct sweep_axis *y = &f->t->sweep.grid->axis[b];
+	const struct emit_col cols[] = {
+		{ .name = "x", .type = EMIT_U64 },
+		{ .name = "y", .type = EMIT_U64 },
+		{ .name = x->o->name, .type = EMIT_STRING },
+		{ .name = y->o->name, .type = EMIT_STRING },
+		{ .name = "time", .type = EMIT_DOUBLE },
+	};
+
+	emit_table(em, &(struct emit_table){ .name = "heat", .cols = cols,
+		   .nr_cols = ARRAY_LEN(cols) });
+	for (u32 i = 0; i < x->nr; i++)
+		for (u32 k = 0; k < y->nr; k++) {
+			double v = best_with(f->t, a, i, b, k);
+
+			if (isnan(v))
+				continue;
+			emit_u64(em, i);
+			emit_u64(em, k);
+			emit_str(em, x->value[i]);
+			emit_str(em, y->value[k]);
+			emit_double(em, v);
+			emit_row(em);
+		}
+}
+
+/* ---- all of it ---------------------------------------------------------------------------- */
+
+static int put_scripts(const struct tune_files *f, struct err *e)
+{
+	static const struct {
+		const char *name, *text;
+	} s[] = {
+		{ "style.gp", tlbemu_gp_style },
+		{ "tune_front.gp", tlbemu_gp_front },
+		{ "tune_knob.gp", tlbemu_gp_knob },
+		{ "tune_locality.gp", tlbemu_gp_locality },
+		{ "tune_cost.gp", tlbemu_gp_cost },
+		{ "tune_heat.gp", tlbemu_gp_heat },
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(s) && !rc; i++)
+		rc = put_text(f, s[i].name, s[i].text, e);
+	return rc;
+}
+
+static int knobs(struct tune_files *f, u32 *two, u32 *nr_two, struct err *e)
+{
+	int rc = 0;
+
+	for (u32 a = 0; a < tune_nr_knobs(f->t) && !rc; a++) {
+		const struct sweep_axis *axis = &f->t->sweep.grid->axis[a];
+		struct emit *em;
+		char name[80];
+
+		if (axis->nr < 2)
+			continue;
+		if (*nr_two < 2)
+			two[(*nr_two)++] = a;
+		snprintf(name, sizeof(name), "knob_%.64s", axis->o->name);
+		rc = open_csv(f, name, &em, e);
+		if (rc)
+			return rc;
+		knob_csv(f, a, em);
+		rc = emit_close(em, e);
+		if (!rc)
+			rc = draw(f, "tune_knob", name, axis->o->name, e);
+	}
+	return rc;
+}
+
+static bool has_moments(struct tune_files *f)
+{
+	struct tune_moment m[TIMED_MAX_SAMPLES];
+
+	return tune_locality(f->t, &f->t->base, m, TIMED_MAX_SAMPLES) ||
+		tune_locality(f->t, f->choice->best, m, TIMED_MAX_SAMPLES);
+}
+
+static int figure(struct tune_files *f, const char *script, const char *name,
+		  void (*fill)(struct tune_files *f, struct emit *em),
+		  struct err *e)
+{
+	struct emit *em;
+	int rc = open_csv(f, name, &em, e);
+
+	if (rc)
+		return rc;
+	fill(f, em);
+	rc = emit_close(em, e);
+	return rc ? rc : draw(f, script, name, "", e);
+}
+
+int tune_files_open(const struct tune_files *f, struct err *e)
+{
+	struct stat st;
+
+	if (mkdir(f->dir, 0777) && errno != EEXIST)
+		return err_set(e, -errno, "cannot make '%s': %s", f->dir,
+			       strerror(errno));
+	if (stat(f->dir, &st) || !S_ISDIR(st.st_mode))
+		return err_set(e, -ENOTDIR, "'%s': not a directory", f->dir);
+	return put_scripts(f, e);
+}
+
+int tune_files_write(struct tune_files *f, struct err *e)
+{
+	u32 two[2], nr_two = 0;
+	struct emit *em;
+	int rc = open_csv(f, "tune", &em, e);
+
+	if (rc)
+		return rc;
+	tune_table(f->t, em);
+	rc = emit_close(em, e);
+	if (!rc)
+		rc = figure(f, "tune_front", "front", front_csv, e);
+	if (!rc)
+		rc = knobs(f, two, &nr_two, e);
+	if (!rc && has_moments(f))
+		rc = figure(f, "tune_locality", "locality", locality_csv, e);
+	if (!rc)
+		rc = figure(f, "tune_cost", "cost", cost_csv, e);
+	if (rc || nr_two < 2)
+		return rc;
+	rc = open_csv(f, "heat", &em, e);
+	if (rc)
+		return rc;
+	heat_csv(f, two[0], two[1], em);
+	rc = emit_close(em, e);
+	return rc ? rc : draw(f, "tune_heat", "heat", "", e);
+}
