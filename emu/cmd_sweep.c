@@ -9,6 +9,7 @@
 #include "emu/cmd.h"
 #include "emu/cmd_sweep.h"
 #include "emu/sweep_export.h"
+#include "emu/sweep_slurm.h"
 
 enum export_kind { EXPORT_NONE, EXPORT_CSV, EXPORT_JSON, EXPORT_TXT };
 static const char *const export_names[] = {
@@ -16,7 +17,8 @@ static const char *const export_names[] = {
 };
 
 struct sweep_cfg {
-	const char *db, *columns, *share, *collect;
+	const char *db, *columns, *share, *collect, *slurm, *sbatch;
+	u32 tasks;
 	int export;             /* enum export_kind                           */
 	bool status, retry_failed;
 };
@@ -66,6 +68,16 @@ static const struct opt sweep_opts[] = {
 	{ .name = "collect", .kind = OPT_STRING, .metavar = "DIR",
 	  .help = "take over the points of all databases DIR/*.db first, run "
 		  "nothing", OWN(collect) },
+	{ .name = "slurm", .kind = OPT_STRING, .metavar = "DIR",
+	  .help = "submit a Slurm job array that does it, a database in DIR "
+		  "each task; again: the tasks that are not complete",
+	  OWN(slurm) },
+	{ .name = "tasks", .kind = OPT_U32, .def = "4", .min = 1, .max = 10000,
+	  .help = "tasks of --slurm; the same when submitting again",
+	  OWN(tasks) },
+	{ .name = "sbatch", .kind = OPT_STRING, .metavar = "ARGS",
+	  .help = "further words for sbatch, such as '-p long --time 60'",
+	  OWN(sbatch) },
 };
 
 struct session {
@@ -146,7 +158,11 @@ static int check_usage(const struct session *s)
 	if (!s->x.workload && !c->status && !c->export && !c->collect)
 		return complain_usage("sweep", "which FILE.ini? (without one: "
 				      "--status, --export or --collect)");
-	if (!c->db && !s->x.output.dry_run)
+	if (c->slurm && (!s->x.workload || c->status || c->export ||
+			 c->collect || c->share))
+		return complain_usage("sweep", "--slurm submits a FILE.ini, "
+				      "and nothing else at a time");
+	if (!c->db && !s->x.output.dry_run && !c->slurm)
 		return complain_usage("sweep", "--db FILE.db is where the "
 				      "results are kept");
 	if (s->x.output.out && !c->export)
@@ -158,38 +174,56 @@ static int check_usage(const struct session *s)
 
 /* ---- what it prints ------------------------------------------------------------------- */
 
+struct echo {
+	const struct sweep_grid *g;
+	FILE *f;
+};
+
 static void echo_base(void *arg, const struct opt *o, const char *value,
 		      enum opt_origin origin)
 {
-	const struct sweep_grid *g = arg;
+	const struct echo *e = arg;
 
-	for (u32 i = 0; i < g->nr_axes; i++)
-		if (g->axis[i].o == o)
+	for (u32 i = 0; i < e->g->nr_axes; i++)
+		if (e->g->axis[i].o == o)
 			return;
 	if (strcmp(o->name, "workload") && *value)
-		printf("%s = %s\n", o->name, value);
+		fprintf(e->f, "%s = %s\n", o->name, value);
 }
 
-static void print_axis(const struct sweep_axis *a)
+#define AXIS_COLUMNS 70         /* an INI line holds less than 200 characters */
+
+/* In several lines of the same name, if need be. */
+static void print_axis(const struct sweep_axis *a, FILE *f)
 {
-	printf("%s = ", a->o->name);
+	int n = 0;
+
 	for (u32 i = 0; i < a->nr; i++) {
 		const char *v = a->value[i];
-		bool needs = !*v || strpbrk(v, ",\"") || strchr(" \t", *v);
+		bool needs = !*v || strpbrk(v, ",\"") || strchr(" \t", *v) ||
+			strstr(v, "..");
 
-		printf(needs ? "%s\"%s\"" : "%s%s", i ? ", " : "", v);
+		if (n > AXIS_COLUMNS) {
+			fputc('\n', f);
+			n = 0;
+		}
+		n += n ? fprintf(f, ", ") : fprintf(f, "%s = ", a->o->name);
+		n += fprintf(f, needs ? "\"%s\"" : "%s", v);
 	}
-	putchar('\n');
+	fputc('\n', f);
 }
 
-static void print_grid(const struct session *s)
+/* A file that `tlbemu sweep` reads back as the same grid. */
+static void print_grid(const struct session *s, FILE *f)
 {
-	printf("# %u points\nworkload = %s\n", s->nr_points,
-	       s->x.workload->name);
-	opt_each(s->x.set, echo_base, (void *)&s->grid);
-	puts("\n[sweep]");
+	struct echo e = { &s->grid, f };
+
+	fprintf(f, "# %u points\nworkload = %s\n", s->nr_points,
+		s->x.workload->name);
+	opt_each(s->x.set, echo_base, &e);
+	fputs("\n[sweep]\n", f);
 	for (u32 i = 0; i < s->grid.nr_axes; i++)
-		print_axis(&s->grid.axis[i]);
+		print_axis(&s->grid.axis[i], f);
 }
 
 /* Return: the exit status that @t means. */
@@ -378,6 +412,37 @@ static int sweep(struct session *s)
 	return status;
 }
 
+static void print_to(const void *arg, FILE *f)
+{
+	print_grid(arg, f);
+}
+
+static int slurm(struct session *s)
+{
+	struct sweep_slurm j = {
+		.s = &s->sweep, .dir = s->cfg.slurm, .nr_tasks = s->cfg.tasks,
+		.cpus_per_task = s->x.output.jobs ? s->x.output.jobs : 1,
+		.args = s->cfg.sbatch, .print_grid = print_to, .arg = s,
+	};
+	int rc;
+
+	s->sweep = (struct sweep){ .x = &s->x, .grid = &s->grid,
+				   .retry_failed = s->cfg.retry_failed };
+	if (j.nr_tasks > s->nr_points)
+		j.nr_tasks = s->nr_points;
+	rc = sweep_slurm(&j, &s->e);
+	if (rc)
+		return complain(rc == -ENOSYS ? EXIT_CANNOT
+				: exit_status_of(rc), &s->e);
+	if (j.job[0])
+		printf("job %s: %u task%s\n", j.job, j.nr_submitted,
+		       j.nr_submitted == 1 ? "" : "s");
+	if (j.nr_running || j.nr_complete)
+		printf("not submitted: %u tasks complete, %u running\n",
+		       j.nr_complete, j.nr_running);
+	return 0;
+}
+
 static void show_help(const struct session *s)
 {
 	fputs("usage: tlbemu sweep FILE.ini --db FILE.db [options]\n"
@@ -400,8 +465,10 @@ static void show_help(const struct session *s)
 	      "  tlbemu sweep --db storm.db --export txt --columns elapsed,ipis_sent\n"
 	      "  tlbemu sweep storm.ini --db a/0.db --share 0/2   (and 1/2 elsewhere), then\n"
 	      "  tlbemu sweep storm.ini --db storm.db --collect a\n"
+	      "  tlbemu sweep storm.ini --slurm a --tasks 50 -j 8, and when these have ended,\n"
+	      "  tlbemu sweep storm.ini --db storm.db --collect a\n"
 	      "exit status: 0 all points done, 1 some failed or the host refused, 2 usage or\n"
-	      "bad input (also a damaged database), 3 stopped before the end\n",
+	      "bad input (also a damaged database), 3 stopped before the end, 77 no Slurm\n",
 	      stdout);
 }
 
@@ -418,9 +485,9 @@ int cmd_sweep(int argc, char **argv)
 	} else {
 		status = check_usage(&s);
 		if (!status && s.x.output.dry_run)
-			print_grid(&s);
+			print_grid(&s, stdout);
 		else if (!status)
-			status = sweep(&s);
+			status = s.cfg.slurm ? slurm(&s) : sweep(&s);
 	}
 	sweep_grid_free(&s.grid);
 	free(s.point);

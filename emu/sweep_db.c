@@ -299,6 +299,17 @@ void sweep_db_close(struct sweep_db *db)
 	free(db);
 }
 
+bool sweep_db_is_busy(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool is_busy = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) &&
+		errno == EWOULDBLOCK;
+
+	if (fd >= 0)
+		close(fd);
+	return is_busy;
+}
+
 void sweep_db_in_child(struct sweep_db *db)
 {
 	if (db->lock_fd >= 0)

@@ -42,6 +42,9 @@ void sweep_db_close(struct sweep_db *db);
  * locked. The worker must not use @db otherwise. */
 void sweep_db_in_child(struct sweep_db *db);
 
+/* sweep_db_is_busy - is a sweep writing to @path just now? */
+bool sweep_db_is_busy(const char *path);
+
 enum sweep_state { SWEEP_MISSING, SWEEP_DONE, SWEEP_FAILED };
 
 struct sweep_sample {
