@@ -1,0 +1,287 @@
+/* init.c - the first process of a real kernel booted by tests/kernel.sh: native
+ * counterparts of emulated workloads, and what the kernel counted of them. Each
+ * line: "row NAME THREADS PAGES COUNTER MEDIAN LOWEST HIGHEST", of ROUNDS rounds.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define MAX_THREADS 8
+#define ROUNDS 3
+#define CALLS 20
+#define PAGE 4096ul
+
+static atomic_int stop;
+static volatile char *area;
+static unsigned long pages;
+
+/* ---- what the kernel counts ---------------------------------------------------- */
+
+/* The sum of the row "TLB:" of /proc/interrupts: interrupts received. */
+static long tlb_interrupts(void)
+{
+	FILE *f = fopen("/proc/interrupts", "r");
+	char line[4096];
+	long sum = 0;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		char *p = strstr(line, "TLB:");
+		long v;
+		int n;
+
+		if (!p)
+			continue;
+		for (p += 4; sscanf(p, "%ld%n", &v, &n) == 1; p += n)
+			sum += v;
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+
+	if (fd >= 0) {
+		if (write(fd, text, strlen(text)) < 0)
+			printf("cannot write %s\n", path);
+		close(fd);
+	}
+}
+
+#define TRACE "/sys/kernel/tracing/"
+
+/* Flushes by the initiator that went to other CPUs ("remote ipi send"), and of
+ * these the full ones (pages:-1). */
+static void trace_counts(long *sent, long *full)
+{
+	FILE *f = fopen(TRACE "trace", "r");
+	char line[512];
+
+	*sent = *full = 0;
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strstr(line, "tlb_flush:") || !strstr(line, "remote ipi send"))
+			continue;
+		++*sent;
+		*full += strstr(line, "pages:-1") != NULL;
+	}
+	if (f)
+		fclose(f);
+}
+
+/* ---- workloads ------------------------------------------------------------------- */
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void touch(void)
+{
+	for (unsigned long i = 0; i < pages; i++)
+		area[i * PAGE] = 1;
+}
+
+static atomic_ulong arrived, passed;
+static int nr_threads;
+
+/* Waited for without sleeping, so that no CPU's TLB is ever idle. */
+static void barrier(void)
+{
+	unsigned long round = passed;
+
+	if (++arrived % (unsigned long)nr_threads == 0) {
+		passed++;
+		return;
+	}
+	while (passed == round)
+		__asm__ volatile("pause");
+}
+
+/* What all but the first thread do: store when told, and wait. */
+static void *other(void *arg)
+{
+	pin((int)(long)arg);
+	for (;;) {
+		barrier();
+		if (stop)
+			return NULL;
+		touch();
+		barrier();
+	}
+}
+
+static void all_touch(void)
+{
+	barrier();
+	touch();
+	barrier();
+}
+
+static void map(void)
+{
+	area = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	madvise((void *)area, pages * PAGE, MADV_NOHUGEPAGE);
+}
+
+/* mprotect-storm: read-only and back, with stores in between. */
+static void storm(void)
+{
+	map();
+	touch();
+	for (int i = 0; i < CALLS; i++) {
+		mprotect((void *)area, pages * PAGE, PROT_READ);
+		mprotect((void *)area, pages * PAGE, PROT_READ | PROT_WRITE);
+		touch();
+	}
+}
+
+/* munmap-micro: one maps, all store, one takes the pages away. */
+static void micro_munmap(void)
+{
+	for (int i = 0; i < CALLS; i++) {
+		map();
+		all_touch();
+		munmap((void *)area, pages * PAGE);
+	}
+	area = NULL;
+}
+
+static void micro_dontneed(void)
+{
+	map();
+	for (int i = 0; i < CALLS; i++) {
+		all_touch();
+		madvise((void *)area, pages * PAGE, MADV_DONTNEED);
+	}
+}
+
+static const struct op {
+	const char *name;
+	void (*run)(void);
+} ops[] = {
+	{ "mprotect-storm", storm },
+	{ "munmap-micro:munmap", micro_munmap },
+	{ "munmap-micro:dontneed", micro_dontneed },
+};
+
+/* ---- measuring ---------------------------------------------------------------------- */
+
+static void one_round(const struct op *op, long v[3])
+{
+	long before;
+
+	put(TRACE "trace", "");
+	put(TRACE "tracing_on", "1");
+	before = tlb_interrupts();
+	op->run();
+	v[0] = tlb_interrupts() - before;
+	put(TRACE "tracing_on", "0");
+	trace_counts(&v[1], &v[2]);
+	if (area)
+		munmap((void *)area, pages * PAGE);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	long x = *(const long *)a, y = *(const long *)b;
+
+	return x > y ? 1 : x < y ? -1 : 0;
+}
+
+static void measure(const struct op *op)
+{
+	static const char *const names[3] = { "irqs", "sent", "full" };
+	long v[3][ROUNDS], r[3];
+
+	for (int k = 0; k < ROUNDS; k++) {
+		one_round(op, r);
+		for (int i = 0; i < 3; i++)
+			v[i][k] = r[i];
+	}
+	for (int i = 0; i < 3; i++) {
+		qsort(v[i], ROUNDS, sizeof(long), by_value);
+		printf("row %s %d %lu %s %ld %ld %ld\n", op->name, nr_threads,
+		       pages, names[i], v[i][ROUNDS / 2], v[i][0],
+		       v[i][ROUNDS - 1]);
+	}
+}
+
+static void with_threads(int threads)
+{
+	static const unsigned long sizes[] = { 1, 33, 34, 100 };
+	pthread_t t[MAX_THREADS];
+
+	nr_threads = threads;
+	arrived = 0;
+	stop = 0;
+	pin(0);
+	for (long i = 1; i < threads; i++)
+		pthread_create(&t[i], NULL, other, (void *)i);
+	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+		pages = sizes[s];
+		for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+			measure(&ops[i]);
+	}
+	stop = 1;
+	if (threads > 1)
+		barrier();
+	for (int i = 1; i < threads; i++)
+		pthread_join(t[i], NULL);
+}
+
+/* There is no /dev/console in the archive that we come from. */
+static void open_console(void)
+{
+	int fd;
+
+	mkdir("/dev", 0755);
+	mount("dev", "/dev", "devtmpfs", 0, NULL);
+	fd = open("/dev/ttyS0", O_RDWR);
+	for (int i = 0; fd >= 0 && i < 3; i++)
+		dup2(fd, i);
+}
+
+int main(void)
+{
+	struct utsname u;
+	long nr_cpus;
+
+	open_console();
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	mkdir("/proc", 0755);
+	mkdir("/sys", 0755);
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("sysfs", "/sys", "sysfs", 0, NULL);
+	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+	put("/proc/sys/kernel/numa_balancing", "0");
+	put(TRACE "tracing_on", "0");
+	put(TRACE "events/tlb/tlb_flush/enable", "1");
+	nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	uname(&u);
+	printf("kernel %s %s\ncpus %ld\n", u.sysname, u.release, nr_cpus);
+	for (int threads = 1; threads <= nr_cpus && threads <= MAX_THREADS;
+	     threads *= 2)
+		with_threads(threads);
+	puts("end");
+	fflush(stdout);
+	reboot(RB_POWER_OFF);
+	return 0;
+}
