@@ -394,7 +394,7 @@ int tune_choose(const struct tune *t, struct tune_choice *c)
 
 /* ---- over time ----------------------------------------------------------------------------- */
 
-struct series {
+struct moments {
 	struct tune_moment *out;
 	double *faults;                 /* so far, of moment i                */
 	u32 n, max;
@@ -403,7 +403,7 @@ struct series {
 
 static void take_sample(void *arg, u64 at_ns, double value)
 {
-	struct series *s = arg;
+	struct moments *s = arg;
 
 	if (s->n == s->max)
 		return;
@@ -420,10 +420,10 @@ u32 tune_locality(struct tune *t, const struct tune_setting *s,
 {
 	const struct sweep *sw = s == &t->base ? &t->base_sweep : &t->sweep;
 	double faults[TIMED_MAX_SAMPLES + 1], last = 0, last_local = 0;
-	struct series all = { .out = out, .faults = faults,
+	struct moments all = { .out = out, .faults = faults,
 			      .max = max < TIMED_MAX_SAMPLES ? max
 							     : TIMED_MAX_SAMPLES };
-	struct series local = all;
+	struct moments local = all;
 	struct sweep_key k;
 
 	local.is_local = true;
