@@ -72,6 +72,7 @@ struct cpu_ctx {
 	void (*call_fn)(void *arg);     /* my outstanding request             */
 	void *call_arg;
 	bool call_unacked;              /* nobody counts its answers          */
+	bool call_is_inline;            /* what it asks is in the call record */
 	u16 serves;                     /* in a handler: whose request        */
 	bool is_acked;                  /* and it needs no answer any more    */
 	bool take_irq;                  /* driver: interrupt before resuming  */

@@ -238,7 +238,8 @@ static void take_one(struct cpu *c)
 	PROBE(.what = PROBE_SERVE, .other = from);
 	if (has_call_lines() && !c->ctx.is_acked) {
 		step(call_line_of(the_sys, from->id, c->id), false, 0);
-		step(from->ctx.call_arg, false, 0);
+		if (!from->ctx.call_is_inline)
+			step(from->ctx.call_arg, false, 0);
 	}
 	if (what)
 		the_sys->os.posted(what);

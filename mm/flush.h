@@ -71,6 +71,11 @@ struct flush_ops {
 	 * protocol of its own in place of tlb_gen, slots and lazy CPUs; .shoot,
 	 * too, is its own. NULL: as Linux (switch.c). */
 	u16 (*load)(struct mm *mm, bool is_back, bool *flush);
+	/* --flush=NAME:TEXT: the strategy so modified. NULL: no such. */
+	const struct flush_ops *(*variant)(const char *text);
+	/* A CPU's is_lazy is read with the line of its queue, which whoever
+	 * interrupts it writes to anyway. */
+	bool packs_lines;
 	/* What is wrong with it: a bug kept to be shown, which nobody should
 	 * compare with ("all" leaves it out). NULL: nothing is known. */
 	const char *flaw;
@@ -211,6 +216,8 @@ void flush_tlb_alone(const struct flush_batch *b);
 void flush_catch_up(void);
 /* This CPU carries *@r out, if it is not covered by later ones yet. */
 void flush_here(struct flush_req *r);
+/* The same as part of what is going on already. */
+void flush_func(void *r);
 /* For protocols of their own. flush_own: this CPU drops what @r names of the
  * address space that it has loaded. flush_targets: a mask of CPUs, this one's
  * own, empty; flush_targets_done() empties it again. */
@@ -225,6 +232,9 @@ static inline bool flush_has(const u64 *mask, u32 cpu)
 }
 /* Received, and how many were sent. */
 void flush_count_sent(const struct flush_req *r);
+/* Whom Linux interrupts for @r, of its mm_cpumask, in *@to. Return: there are
+ * others than this CPU in the mask. */
+bool flush_pick(const struct flush_req *r, u64 *to);
 /* What @r names, 0 for "all". */
 u64 flush_pages(const struct flush_req *r);
 /* The strategy in use has a protocol of its own. */

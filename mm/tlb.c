@@ -99,7 +99,7 @@ static void not_loaded(struct mm *mm)
 
 /* flush_tlb_func: a CPU brings itself up to date. A request for no mm in
  * particular is for whichever is loaded. */
-static void flush_func(void *arg)
+void flush_func(void *arg)
 {
 	struct flush_req *r = arg;
 	struct cpu_state *s = this_cpu->s;
@@ -144,6 +144,19 @@ static u64 read_shared(const u64 *p)
 	return *p;
 }
 
+/* In the line of its queue it comes along with what is written there. */
+static bool read_lazy(u32 cpu)
+{
+	const struct tlb_state *t = tlb_state_of(cpu);
+
+	if (!mms()->flush->packs_lines)
+		return read_shared(&t->is_lazy);
+	step(&the_sys->cpu[cpu].s->nr_ipis, true, cost_of(COST_PTE_SCAN));
+	touch(&t->is_lazy, false);
+	observe(t->is_lazy);
+	return t->is_lazy;
+}
+
 /* should_flush_tlb: loaded_mm first, is_lazy after, as switch_mm writes the
  * one after the other. */
 static bool must_tell(const struct flush_req *r, u32 cpu)
@@ -156,7 +169,7 @@ static bool must_tell(const struct flush_req *r, u32 cpu)
 	if (kern()->flush_filter != FILTER_MASK)
 		loaded = read_shared(&t->loaded_mm);
 	smp_rmb();
-	if (kern()->lazy_tlb != LAZY_TLB_IPI && read_shared(&t->is_lazy))
+	if (kern()->lazy_tlb != LAZY_TLB_IPI && read_lazy(cpu))
 		return false;
 	switch (kern()->flush_filter) {
 	case FILTER_MASK:
@@ -212,6 +225,11 @@ void flush_count_sent(const struct flush_req *r)
 		COUNT(TLB_FLUSH_SEND_ALL, 1);
 	else
 		COUNT(TLB_FLUSH_SEND_PAGES, r->end - r->start);
+}
+
+bool flush_pick(const struct flush_req *r, u64 *to)
+{
+	return targets(r, r->mm->cpumask, to);
 }
 
 u64 *flush_targets(void)

@@ -15,9 +15,17 @@ const struct flush_ops *const flush_strategies[] = {
 
 const struct flush_ops *flush_find(const char *name)
 {
-	for (u32 i = 0; flush_strategies[i]; i++)
-		if (!strcmp(flush_strategies[i]->name, name))
-			return flush_strategies[i];
+	size_t n = strcspn(name, ":");
+
+	for (u32 i = 0; flush_strategies[i]; i++) {
+		const struct flush_ops *f = flush_strategies[i];
+
+		if (strlen(f->name) != n || strncmp(f->name, name, n))
+			continue;
+		if (!name[n])
+			return f;
+		return f->variant ? f->variant(name + n + 1) : NULL;
+	}
 	return NULL;
 }
 
