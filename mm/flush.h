@@ -60,9 +60,13 @@ struct flush_ops {
 	u64 (*ceiling_for)(const struct mm *mm);
 	/* .shoot starts broadcasts (cpu.h). */
 	bool has_broadcasts;
-	/* Reclaim unmapped @vpn and puts the flush off: start it, if its end can
-	 * be waited for by cpu_broadcast_sync(). NULL: interrupts at the end. */
-	void (*batch_start)(struct mm *mm, u64 vpn);
+	/* Reclaim unmapped @vpn and puts the flush off: start it. true: its end
+	 * can be waited for by cpu_broadcast_sync(); false, or NULL: interrupts
+	 * at the end. */
+	bool (*batch_start)(struct mm *mm, u64 vpn);
+	/* The tag that @mm has on every CPU by now, above those of the slots; 0:
+	 * none yet, slots and tlb_gen. */
+	u16 (*global_tag)(const struct mm *mm);
 	/* The same PCID means the mm on every CPU: mm->ctx_id. */
 	bool has_global_asids;
 	/* This CPU, in mm_cpumask of @mm by now, loads it, or has had it loaded
@@ -130,6 +134,10 @@ struct flush_ops {
 	 * cannot hold what it names. */
 	void (*narrow)(const struct flush_req *r, u64 *to);
 };
+
+/* For can_run(): has @m got it? false: why not, and @what_works. */
+bool flush_needs(const struct machine *m, enum machine_feature feature,
+		 const char *name, const char *what_works, struct err *e);
 
 /* NULL-terminated registry. */
 extern const struct flush_ops *const flush_strategies[];

@@ -118,6 +118,7 @@ struct mm {
 	u64 asid;               /* global ones: its tag everywhere, from the
 				 * first switch after a rollover another one  */
 	u64 asid_generation;
+	u64 global_asid;        /* flush_ops.global_tag: the strategy's       */
 	u32 tlb_flush_pending;
 	u32 numa_tlb_lazy;
 	u32 tlb_flush_batched;  /* reclaim unmapped and has not flushed yet   */

@@ -19,6 +19,8 @@ struct tlb_batch {
 	u64 cpumask[MM_CPUMASK_WORDS];
 	u32 is_required;
 	u32 is_writable;        /* some entry was dirty                       */
+	u32 needs_ipi;          /* and some flush has not been started        */
+	u32 zero;
 };
 
 /* shrink_pages - reclaim the @n pages of @page, which the caller has isolated:

@@ -75,6 +75,12 @@ static u32 search_slots(struct mm *mm, u64 gen, bool *flush)
 	return t->next_slot++;
 }
 
+static u16 global_tag(const struct mm *mm)
+{
+	return mms()->flush && mms()->flush->global_tag
+		? mms()->flush->global_tag(mm) : 0;
+}
+
 /* choose_new_asid. @gen: what the mm is at. Return: the slot, and the tag in
  * *@pcid; *@flush: what that holds must be dropped when it is loaded. */
 static u32 choose_slot(struct mm *mm, u64 gen, u16 *pcid, bool *flush)
@@ -84,7 +90,10 @@ static u32 choose_slot(struct mm *mm, u64 gen, u16 *pcid, bool *flush)
 
 	touch(t->ctx, true);
 	touch(&t->slot, true);
-	*flush = !has_global_asids();
+	*pcid = mm ? global_tag(mm) : 0;
+	*flush = !has_global_asids() && !*pcid;
+	if (*pcid)
+		return SLOT_GLOBAL;
 	if (*flush && has_pcid())
 		slot = search_slots(mm, gen, flush);
 	*pcid = pcid_of(mm, slot);
@@ -270,10 +279,23 @@ static void come_back(struct mm *mm)
 			load_cr3(mm, 0, pcid, 0, true);
 		return;
 	}
+	if (adopt_global_tag(mm))
+		return;
 	gen = READ_ONCE(mm->tlb_gen);
 	touch(t->ctx, false);
 	if (kern()->has_tlb_gen && !has_global_asids() && t->ctx[t->slot].tlb_gen != gen)
 		load_cr3(mm, t->slot, pcid_of(mm, t->slot), gen, true);
+}
+
+bool adopt_global_tag(struct mm *mm)
+{
+	struct tlb_state *t = me();
+	u16 tag = global_tag(mm);
+
+	touch(&t->slot, false);
+	if (tag && t->slot != SLOT_GLOBAL)
+		load_cr3(mm, SLOT_GLOBAL, tag, 0, false);
+	return tag;
 }
 
 static void switch_irqs_off(struct mm *next)
@@ -348,7 +370,8 @@ void shoot_lazies(struct mm *mm)
 {
 	u64 *to = flush_targets();
 
-	if ((flush_is_own() || has_global_asids()) && flush_others(mm, to))
+	if ((flush_is_own() || has_global_asids() || global_tag(mm)) &&
+	    flush_others(mm, to))
 		smp_call(to, leave_if_lazy, mm, NULL);
 	flush_targets_done();
 }

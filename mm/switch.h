@@ -24,6 +24,8 @@
 #include "mm/mm.h"
 
 #define NR_ASID_SLOTS 6
+/* In place of a slot: the mm's own tag, which broadcasts keep up to date. */
+#define SLOT_GLOBAL NR_ASID_SLOTS
 
 struct asid_slot {
 	u64 ctx_id;             /* 0: nobody's                                */
@@ -63,6 +65,10 @@ void tlb_state_begin(struct mm *mm);
 
 /* An interrupt for @mm, where handlers look at active_mm. */
 void flush_by_active_mm(const struct mm *mm);
+
+/* In an interrupt, @mm is loaded: under its own tag, if it has got one by now.
+ * Return: it is, and broadcasts see to it. */
+bool adopt_global_tag(struct mm *mm);
 
 /* In an interrupt or with interrupts off: go to the kernel's own root. */
 void leave_mm(void);

@@ -119,6 +119,8 @@ void flush_func(void *arg)
 		return;
 	if (am_lazy())
 		leave_mm();
+	else if (adopt_global_tag(mm))
+		;       /* broadcast */
 	else if (kern()->has_tlb_gen)
 		catch_up(r, mm);
 	else

@@ -98,18 +98,27 @@ static void start_broadcast(struct mm *mm, u64 vpn)
 	cpu_broadcast(inval_op_find("TLBI VALE1IS"), mm_pcid(mm), vpn, 1, 0);
 }
 
+/* Return: interrupts are not needed. */
+static bool start_now(struct mm *mm, u64 vpn)
+{
+	if (mms()->flush->batch_start)
+		return mms()->flush->batch_start(mm, vpn);
+	if (kern()->batch_broadcasts)
+		start_broadcast(mm, vpn);
+	return kern()->batch_broadcasts;
+}
+
 void set_tlb_ubc_flush_pending(struct mm *mm, u64 vpn, bool is_dirty)
 {
 	struct tlb_batch *b = mine();
 
-	if (mms()->flush->batch_start)
-		mms()->flush->batch_start(mm, vpn);
-	else if (kern()->batch_broadcasts)
-		start_broadcast(mm, vpn);
-	else if (kern()->has_tlb_gen)
-		(void)atomic_add_return(&mm->tlb_gen, 1);
-	for (u32 w = 0; w < MM_CPUMASK_WORDS; w++)
-		b->cpumask[w] |= mm->cpumask[w];
+	if (!start_now(mm, vpn)) {
+		if (kern()->has_tlb_gen)
+			(void)atomic_add_return(&mm->tlb_gen, 1);
+		for (u32 w = 0; w < MM_CPUMASK_WORDS; w++)
+			b->cpumask[w] |= mm->cpumask[w];
+		b->needs_ipi = 1;
+	}
 	b->is_required = 1;
 	b->is_writable |= is_dirty;
 	if (kern()->batch_debt == DEBT_BOOL)
@@ -128,7 +137,7 @@ void try_to_unmap_flush(void)
 	NOTE("flush what reclaim unmapped");
 	if (kern()->batch_broadcasts || mms()->flush->batch_start)
 		cpu_broadcast_sync();
-	else if (kern()->batch_flushes)
+	if (b->needs_ipi && kern()->batch_flushes)
 		flush_tlb_batch(b->cpumask);
 	memset(b, 0, sizeof(*b));
 }

@@ -3,8 +3,6 @@
  * address space has a global ASID from the start; Linux gives one to a busy
  * process after a while and uses interrupts until then (not modelled). The
  * kernel's ceiling and generations stay. */
-#include <errno.h>
-
 #include "mm/flush.h"
 
 /* Where the machine does not say: CPUID 8000_0008 EDX is 7, one less, on EPYC
@@ -33,18 +31,17 @@ static void shoot(struct flush_req *r)
 }
 
 /* arch_tlbbatch_add_pending of 6.15; TLBSYNC at the end. */
-static void batch_start(struct mm *mm, u64 vpn)
+static bool batch_start(struct mm *mm, u64 vpn)
 {
 	smp_mb();
 	cpu_broadcast(inval_op_find("INVLPGB VA+PCID"), mm_pcid(mm), vpn, 1, 0);
+	return true;
 }
 
 static bool can_run(const struct machine *m, struct err *e)
 {
-	if (machine_has(m, FEATURE_INVLPGB, e))
-		return true;
-	err_prefix(e, -EINVAL, "flush invlpgb: ");
-	return false;
+	return flush_needs(m, FEATURE_INVLPGB, "invlpgb",
+			   "--profile zen3-milan", e);
 }
 
 static void nothing(struct flush_batch *b)

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <string.h>
 
 #include "mm/flush.h"
@@ -27,6 +28,18 @@ const struct flush_ops *flush_find(const char *name)
 		return f->variant ? f->variant(name + n + 1) : NULL;
 	}
 	return NULL;
+}
+
+bool flush_needs(const struct machine *m, enum machine_feature feature,
+		 const char *name, const char *what_works, struct err *e)
+{
+	struct err why;
+
+	if (machine_has(m, feature, &why))
+		return true;
+	err_set(e, -EINVAL, "flush %s: %s; try %s, or --flush deferred", name,
+		why.text, what_works);
+	return false;
 }
 
 void flush_batch_begin(struct flush_batch *b, struct mm *mm, enum flush_op op)

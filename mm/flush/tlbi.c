@@ -29,10 +29,11 @@ static void shoot(struct flush_req *r)
 
 /* 6.6: a page that reclaim or migration unmaps is on its way at once; who needs
  * all of them gone waits once. */
-static void batch_start(struct mm *mm, u64 vpn)
+static bool batch_start(struct mm *mm, u64 vpn)
 {
 	smp_mb();
 	cpu_broadcast(inval_op_find("TLBI VALE1IS"), mm_pcid(mm), vpn, 1, 0);
+	return true;
 }
 
 static bool can_run(const struct machine *m, struct err *e)
