@@ -37,7 +37,7 @@ struct pool {
 	u32 zero;
 };
 
-static u32 pool_size = DEFAULT_POOL;
+static u32 pool_size(void);
 
 static int boot(struct sys *sys)
 {
@@ -58,9 +58,9 @@ static u16 tag_of(const struct mm *mm)
 static u32 take(struct pool *p)
 {
 	touch(p, true);
-	if (p->used == pool_size)
+	if (p->used == pool_size())
 		return 0;
-	if (p->next == pool_size) {
+	if (p->next == pool_size()) {
 		/* What they tagged goes everywhere, then from the beginning. */
 		cpu_broadcast(inval_op_find("INVLPGB ALL"), 0, 0, 1, 0);
 		cpu_broadcast_sync();
@@ -230,10 +230,18 @@ extern const struct flush_ops flush_invlpgb_asid;
 }
 const struct flush_ops flush_invlpgb_asid = OPS("invlpgb-asid");
 
+/* The one with a pool of its own. */
+static char small_name[40];
+static const struct flush_ops small = OPS(small_name);
+static u32 small_pool;
+
+static u32 pool_size(void)
+{
+	return mms()->flush == &small ? small_pool : DEFAULT_POOL;
+}
+
 static const struct flush_ops *variant(const char *text)
 {
-	static char name[40];
-	static struct flush_ops ops = OPS(name);
 	char *end;
 	unsigned long n;
 
@@ -242,7 +250,7 @@ static const struct flush_ops *variant(const char *text)
 	n = strtoul(text + 5, &end, 10);
 	if (*end || end == text + 5 || n > DEFAULT_POOL)
 		return NULL;
-	pool_size = (u32)n;
-	snprintf(name, sizeof(name), "invlpgb-asid:pool=%lu", n);
-	return &ops;
+	small_pool = (u32)n;
+	snprintf(small_name, sizeof(small_name), "invlpgb-asid:pool=%lu", n);
+	return &small;
 }
