@@ -20,10 +20,21 @@ static struct tlb_batch *mine(void)
 	return &mms()->batch[this_cpu->id];
 }
 
+/* Interrupts at the end reach what CPUs have loaded. Where tags are global, what
+ * else they hold is behind no generation: such a strategy starts each flush
+ * itself, or does not wait. */
+static bool may_batch(void)
+{
+	const struct flush_ops *f = mms()->flush;
+
+	return !flush_is_own() && (!f->has_global_asids || f->batch_start ||
+				   kern()->batch_broadcasts);
+}
+
 /* If no other CPU may hold the entry there is nothing to save. */
 bool should_defer_flush(struct mm *mm)
 {
-	return kern()->reclaim_batches && !flush_is_own() &&
+	return kern()->reclaim_batches && may_batch() &&
 	       mm_has_other_cpus(mm);
 }
 
