@@ -39,10 +39,11 @@ static void shoot(struct flush_req *r)
 }
 
 /* What reclaim unmaps; waited for as any broadcast. */
-static void batch_start(struct mm *mm, u64 vpn)
+static bool batch_start(struct mm *mm, u64 vpn)
 {
 	smp_mb();
 	one(inval_op_find("INVLPGB VA+PCID"), mm_pcid(mm), vpn, 1, 0);
+	return true;
 }
 
 static bool can_run(const struct machine *m, struct err *e)

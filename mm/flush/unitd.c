@@ -60,12 +60,13 @@ static void shoot(struct flush_req *r)
 }
 
 /* What reclaim unmaps. */
-static void batch_start(struct mm *mm, u64 vpn)
+static bool batch_start(struct mm *mm, u64 vpn)
 {
 	if (!the_sys->is_explored)
-		return;
+		return true;
 	smp_mb();
 	cpu_broadcast(inval_op_find("INVLPGB VA+PCID"), mm_pcid(mm), vpn, 1, 0);
+	return true;
 }
 
 static bool can_run(const struct machine *m, struct err *e)
