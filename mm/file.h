@@ -108,6 +108,12 @@ void unmap_mapping_range(struct address_space *f, u64 first, u64 nr,
 			 bool even_cows);
 /* ftruncate() to at most the size it was made with. Return: 0, -EINVAL. */
 int do_truncate(struct address_space *f, u64 nr_pages);
+/* The pages of @f became one, and who maps them is to find that: at @vpn of @mm,
+ * mmap_lock taken here, entries go, and their page table (collapse_pte_mapped_thp());
+ * or in all address spaces, where kernels take no mmap_lock for it
+ * (retract_page_tables()). The table must be whole within a mapping of a file. */
+void collapse_pte_mapped_thp(struct mm *mm, u64 vpn);
+void retract_page_tables(struct address_space *f);
 /* A driver takes its frames back: unmapped, then freed. */
 void device_release(struct address_space *f);
 

@@ -120,6 +120,12 @@ static void gather_flush(struct mmu_gather *g)
 	free_queued();
 }
 
+void gather_end_vma(struct mmu_gather *g, const struct vma *v)
+{
+	if (v->file && (v->file->flags & FILE_DEVICE) && kern()->pfnmap_flushes)
+		gather_flush(g);
+}
+
 /* Somebody else may have cleared what this one found cleared, and not flushed
  * yet: with two under way everything is flushed (99baac21e458, 7a30df49f63a). */
 void gather_end(struct mmu_gather *g)
@@ -243,17 +249,20 @@ static void zap_pmd(struct mmu_gather *g, u64 vpn, u64 *pmd)
 		gather_flush(g);
 }
 
-static void zap_ptes(struct mmu_gather *g, u64 vpn, u64 end)
+/* The entries of the table that @pmd named when it was read. */
+static void zap_ptes(struct mmu_gather *g, u64 pmd, u64 vpn, u64 end)
 {
+	const struct paging *pg = &the_sys->mem.paging;
+	struct spinlock *ptl = &page_of(pte_pfn(pmd))->ptl;
+	u64 *table = the_sys->mem.table[pte_pfn(pmd)];
 	struct gather *q = queue();
 
 	while (vpn < end) {
-		struct spinlock *ptl = pgtable_lock(g->b.mm, vpn, 0);
-
 		spin_lock(ptl);
+		oracle_walks(pte_pfn(pmd));
 		flush_tlb_batched_pending(g->b.mm);
 		for (; vpn < end && q->n < capacity(g); vpn++)
-			zap_entry(g, vpn, 0, pgtable_entry(g->b.mm, vpn, 0));
+			zap_entry(g, vpn, 0, &table[paging_index(pg, vpn, 0)]);
 		if (g->must_flush)
 			flush_under_lock(g);
 		mms()->flush->unlock(&g->b);
@@ -282,6 +291,6 @@ void zap_range(struct mmu_gather *g, u64 start, u64 end)
 		if (pmd_is_huge(old))
 			zap_pmd(g, vpn, pmd);
 		else if (old)
-			zap_ptes(g, vpn, next);
+			zap_ptes(g, old, vpn, next);
 	}
 }

@@ -24,6 +24,9 @@ struct mmu_gather {
 
 void gather_begin(struct mmu_gather *g, struct mm *mm, enum flush_op op);
 void gather_end(struct mmu_gather *g);
+/* @v is unmapped, and about to leave its file's list. Frames that nobody counts may
+ * be freed by who finds no mapping there: they are flushed before (b67fbebd4cf9). */
+void gather_end_vma(struct mmu_gather *g, const struct vma *v);
 /* Clear all entries of [start, end). */
 void zap_range(struct mmu_gather *g, u64 start, u64 end);
 /* The range is unmapped, and no VMA that is left reaches into [floor, ceiling):

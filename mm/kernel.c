@@ -34,8 +34,9 @@
 	.ksm_checks_pending = (ksm), .soft_dirty_announces = (announces), \
 	.soft_dirty_flushes = (flushes), .wp_checks_pending = (wp)
 
-/* Mappings of files, from 3.15; from 6.2. */
+/* Mappings of files, from 3.15, 5.19, 6.2. */
 #define FILES_3_15 .zap_flushes_dirty = true, .fault_around = true
+#define FILES_5_19 .pfnmap_flushes = true
 #define FILES_6_2 .zap_delays_rmap = true
 
 /* mremap: from 3.7 (4.9 to 4.18: with MREMAP_FLUSH_DIRTY); 4.19; whole tables
@@ -268,10 +269,10 @@ static const struct kernel v5_14 = {
 	.batch_gen_is_invalid = (invalid), .uses_pcid = true, \
 	.range_flush_frees = true, .free_invalidates_huge = true
 #define WITH_GEN(invalid) \
-	GENERATIONS(invalid), .lazy_tlb = LAZY_TLB_SKIP_BUT_TABLES, \
+	GENERATIONS(invalid), FILES_5_19, .lazy_tlb = LAZY_TLB_SKIP_BUT_TABLES, \
 	.switch_mark = SWITCH_MARK_FIRST, .flush_filter = FILTER_SWITCHING
 #define V6_1 WITH_GEN(true), .gup_rechecks_pmd = true, \
-	.collapse_syncs = true
+	.collapse_syncs = true, .retract_locks_rmap = true
 
 static const struct kernel v6_1 = {
 	.name = "v6.1", .commit = "v6.1", .evidence = "T",
@@ -283,7 +284,21 @@ static const struct kernel v6_1 = {
 static const struct kernel v6_3 = {
 	.name = "v6.3", .commit = "7e12beb8ca2a", .evidence = "S",
 	.summary = "as v6.1, migrate_pages flushes once for up to 512 pages",
-	V6_1, .migrate_batches = true, .numa = NUMA_V6_3,
+	V6_1, FILES_6_2, .migrate_batches = true, .numa = NUMA_V6_3,
+};
+
+/* Tables of files go without mmap_lock. */
+static const struct kernel v6_6_retract = {
+	.name = "v6.6+retract", .commit = "1d65b771bc08", .evidence = "S",
+	.summary = "as v6.1, khugepaged takes tables of files from any address space",
+	V6_1, FILES_6_2, .retract_is_shared = true,
+};
+
+static const struct kernel v6_12_retract = {
+	.name = "v6.12+retract", .commit = "6fa1066fc5d0", .evidence = "S",
+	.summary = "the same, mremap looks again under its locks",
+	V6_1, FILES_6_2, .retract_is_shared = true,
+	.mremap_rechecks_table = true,
 };
 
 /* Reclaim's batches, later and elsewhere. */
@@ -404,7 +419,7 @@ const struct kernel *const kernels[] = {
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
 	&v3_13_posted, &no_gather, &v4_9_rc, &v4_2, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_15, &v4_19, &v5_5, &v5_7, &v5_8, &v5_11,
 	&v5_14,
-	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3,
+	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3, &v6_6_retract, &v6_12_retract,
 	&v6_1_mixed, &v6_1_loongarch, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
 	SWITCH_KERNELS NUMA_KERNELS NULL
@@ -581,6 +596,12 @@ const struct kernel_switch kernel_switches[] = {
 	     "pages and tables are freed before the flush"),
 	PART("zap-dirty-flush", zap_flushes_dirty, 0,
 	     "munmap of what was stored to in a file flushes after its locks"),
+	PART("pfnmap-flush", pfnmap_flushes, 0,
+	     "a driver's frames are unmapped without a flush of their own"),
+	PART("retract-locks", retract_locks_rmap, 0,
+	     "a file's page tables go under no lock that walks take"),
+	PART("mremap-recheck", mremap_rechecks_table, 0,
+	     "mremap moves a table that it saw before it had its locks"),
 	PART("zap-delay-rmap", zap_delays_rmap, 0,
 	     "the page counts as unmapped before the flush"),
 	PART("table-flush", table_free, TABLE_FREE_NO_BATCH,

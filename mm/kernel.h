@@ -178,6 +178,17 @@ struct kernel {
 				 * (1cf35d47712d)                             */
 	bool zap_delays_rmap;   /* and only then is the page unmapped
 				 * (5df397dec7c4)                             */
+	bool mkclean_walks;     /* page_mkclean does not ask first whether the
+				 * page is mapped (a model variant)           */
+	bool pfnmap_flushes;    /* munmap flushes frames that nobody counts
+				 * before their VMA leaves the file's list
+				 * (b67fbebd4cf9)                             */
+	bool retract_locks_rmap;        /* a file's page tables go under the
+				 * locks that walks take (8d3c106e19e8)       */
+	bool retract_is_shared; /* or, in any address space, with these held
+				 * for reading only (1d65b771bc08)            */
+	bool mremap_rechecks_table;     /* that there is one to be moved, once
+				 * it has its locks (6fa1066fc5d0)            */
 	bool fault_around;      /* a read fault on a file maps what is in memory
 				 * next to it (8c6e50b0290c)                  */
 	bool gather_announces;          /* mmu_gather counts as a changer     */

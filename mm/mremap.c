@@ -182,8 +182,9 @@ static void move_entries(struct move *m, u64 from, u64 to, u64 nr, u32 level)
 
 /* A whole page table changes its place in the tree: one flush, whatever is in
  * it. Walkers that came through the anon_vma hold the table's own lock, which
- * goes along with it and so keeps nobody out (97113eb39fa7). */
-static void move_table(struct move *m, u64 from, u64 to, u32 level)
+ * goes along with it and so keeps nobody out (97113eb39fa7). Return: 0; -EAGAIN:
+ * there is none any more. */
+static int move_table(struct move *m, u64 from, u64 to, u32 level)
 {
 	struct spinlock *ol = pgtable_lock(m->mm, from, level);
 	struct spinlock *nl = pgtable_lock(m->mm, to, level);
@@ -194,10 +195,18 @@ static void move_table(struct move *m, u64 from, u64 to, u32 level)
 	m->need_rmap_locks = kern()->mremap_table_locks_rmap || had_locks;
 	rmap_lock(m);
 	lock_two(ol, nl);
+	if (kern()->mremap_rechecks_table &&
+	    !pte_load(pgtable_entry(m->mm, from, level))) {
+		unlock_two(ol, nl);
+		rmap_unlock(m);
+		m->need_rmap_locks = had_locks;
+		return -EAGAIN;
+	}
 	e = pte_xchg(m->mm->root, from, level,
 		     pgtable_entry(m->mm, from, level), 0);
 	oracle_stale_from_now(m->mm, from, 1ull << order);
 	oracle_pages_move(m->mm, from, to, 1ull << order);
+	oracle_walks(pte_pfn(e));       /* pmd_populate() takes it for one    */
 	pte_store(m->mm->root, to, level, pgtable_entry(m->mm, to, level), e);
 	NOTE("table of %s[%llu] moves to [%llu]", level > PMD_LEVEL ? "PUD" :
 	     "PMD", (unsigned long long)(from >> order),
@@ -208,6 +217,7 @@ static void move_table(struct move *m, u64 from, u64 to, u32 level)
 	unlock_two(ol, nl);
 	rmap_unlock(m);
 	m->need_rmap_locks = had_locks;
+	return 0;
 }
 
 static bool is_whole_pmd(u64 from, u64 to, u64 nr)
@@ -232,8 +242,7 @@ static int move_pmd(struct move *m, u64 from, u64 to, u64 nr)
 		return move_huge(m, from, to) ? 0 : -EAGAIN;
 	if (!pmd_is_huge(pmd) && is_whole && kern()->mremap_moves_tables &&
 	    !pte_load(new)) {
-		move_table(m, from, to, PMD_LEVEL);
-		return 0;
+		return move_table(m, from, to, PMD_LEVEL);
 	}
 	if (pmd_is_huge(pmd)) {
 		/* Not aligned alike: in small pieces. */
@@ -271,7 +280,7 @@ static u64 move_pud(struct move *m, u64 from, u64 to, u64 nr)
 	}
 	if (pte_load(new))
 		return 0;
-	move_table(m, from, to, level);
+	(void)move_table(m, from, to, level);
 	return size;
 }
 

@@ -36,8 +36,11 @@ void truth_set(struct mm *mm, u64 vpn, u64 value)
 {
 	struct truth *t = at(mm, vpn, true);
 
-	if (t)
-		t->value = value;
+	if (!t)
+		return;
+	t = home(mm, t, true);
+	t->value = value;
+	t->is_own = t->is_private;
 }
 
 /* ---- accesses ------------------------------------------------------------------------ */

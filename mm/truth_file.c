@@ -75,6 +75,9 @@ u64 truth_file_contents(const struct truth *t, u64 *value)
 	u64 i = t->file_page - 1u - f->truth, pfn = f->cache[i];
 
 	*value = pfn ? *line_of(pfn) : f->disk[i];
+	/* Nobody's any more. */
+	if (!pfn && (f->flags & FILE_DEVICE))
+		*value = mms()->file_truth[t->file_page - 1].value;
 	return pfn;
 }
 

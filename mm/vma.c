@@ -223,8 +223,10 @@ int munmap_locked(struct mm *mm, u64 start, u64 end)
 		floor = v->end;
 	oracle_discard_begin(mm, start, end);
 	gather_begin(&g, mm, FLUSH_MUNMAP);
-	for (v = gone; v; v = v->next)
+	for (v = gone; v; v = v->next) {
 		zap_range(&g, v->start, v->end);
+		gather_end_vma(&g, v);
+	}
 	for (v = gone; v; v = v->next) {
 		vma_unlink_file(v);
 		unlink_anon_vmas(v);

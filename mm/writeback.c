@@ -27,7 +27,7 @@ bool page_mkclean(struct page *page)
 {
 	u32 cleaned = 0;
 
-	if (!READ_ONCE(page->mapcount))
+	if (!kern()->mkclean_walks && !READ_ONCE(page->mapcount))
 		return false;
 	rmap_walk(page, mkclean_one, &cleaned);
 	observe(cleaned);

@@ -81,7 +81,7 @@ const struct race race_collapse = {
 	.bounds = "2 CPUs on 2 nodes, one range of two small pages collapsed "
 		  "once, one device store through GUP-fast; flushes by TLBI, or "
 		  "(R17-ipi, R17-6.1) by interrupts. Anonymous memory only: "
-		  "R17c is not modelled",
+		  "R17c is file-tables",
 	.rows = rows,
 	.nr_rows = ARRAY_LEN(rows),
 	.fixes = fixes,
