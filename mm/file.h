@@ -108,12 +108,12 @@ void unmap_mapping_range(struct address_space *f, u64 first, u64 nr,
 			 bool even_cows);
 /* ftruncate() to at most the size it was made with. Return: 0, -EINVAL. */
 int do_truncate(struct address_space *f, u64 nr_pages);
-/* The pages of @f became one, and who maps them is to find that: at @vpn of @mm,
- * mmap_lock taken here, entries go, and their page table (collapse_pte_mapped_thp());
- * or in all address spaces, where kernels take no mmap_lock for it
- * (retract_page_tables()). The table must be whole within a mapping of a file. */
-void collapse_pte_mapped_thp(struct mm *mm, u64 vpn);
-void retract_page_tables(struct address_space *f);
+/* khugepaged made the pages of @f one, and who maps them is to find that. Up to 6.5:
+ * at @vpn of @mm, under its mmap_lock, entries go, and their page table
+ * (collapse_pte_mapped_thp()); from 6.6 on tables, empty by then, in all address
+ * spaces and without mmap_lock (retract_page_tables()). (retract.c) */
+void retract_file(struct address_space *f, struct mm *mm, u64 vpn);
+
 /* A driver takes its frames back: unmapped, then freed. */
 void device_release(struct address_space *f);
 

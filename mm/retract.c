@@ -63,10 +63,10 @@ static void collapse_locked(struct vma *v, u64 vpn, u64 *pmdp)
 	put_page(page_of(pte_pfn(pmd)));
 }
 
-void collapse_pte_mapped_thp(struct mm *mm, u64 vpn)
+static void collapse_pte_mapped_thp(struct mm *mm, u64 vpn)
 {
 	bool locks = kern()->retract_locks_rmap;
-	u64 obs = obs_save(), *pmdp;
+	u64 *pmdp;
 	struct vma *v;
 
 	down_write(&mm->mmap_lock);
@@ -84,11 +84,11 @@ void collapse_pte_mapped_thp(struct mm *mm, u64 vpn)
 		}
 	}
 	up_write(&mm->mmap_lock);
-	obs_restore(obs);
 }
 
-/* The table is empty: its pages were unmapped, and are locked. Walks come upon a
- * table that is gone, or read it before it is freed. */
+/* The table is empty: its pages were unmapped, and are locked. Who walks at the same
+ * time, and looks again once it has the lock (pte_offset_map_lock()), is not
+ * modelled. */
 static void retract_one(struct vma *v, u64 vpn)
 {
 	u64 *pmdp = pgtable_entry(v->mm, vpn, PMD_LEVEL), pmd;
@@ -112,9 +112,9 @@ static void retract_one(struct vma *v, u64 vpn)
 	put_page(page_of(pte_pfn(pmd)));
 }
 
-void retract_page_tables(struct address_space *f)
+static void retract_page_tables(struct address_space *f)
 {
-	u64 obs = obs_save(), n = hpage_pages();
+	u64 n = hpage_pages();
 
 	down_read(&f->i_mmap_rwsem);
 	touch(&f->i_mmap, false);
@@ -123,5 +123,15 @@ void retract_page_tables(struct address_space *f)
 		     !v->has_anon && covers_table(v, vpn); vpn += n)
 			retract_one(v, vpn);
 	up_read(&f->i_mmap_rwsem);
+}
+
+void retract_file(struct address_space *f, struct mm *mm, u64 vpn)
+{
+	u64 obs = obs_save();
+
+	if (kern()->retract_is_shared)
+		retract_page_tables(f);
+	else
+		collapse_pte_mapped_thp(mm, vpn);
 	obs_restore(obs);
 }

@@ -19,12 +19,7 @@ static struct address_space *file(void)
 
 static void collapse(struct task *t)
 {
-	collapse_pte_mapped_thp(mms()->first_mm, PAGE);
-}
-
-static void retract(struct task *t)
-{
-	retract_page_tables(file());
+	retract_file(file(), mms()->first_mm, PAGE);
 }
 
 static void truncate_file(struct task *t)
@@ -39,13 +34,12 @@ static void move(struct task *t)
 
 static const struct {
 	const char *stage;
-	void (*collapse)(struct task *t);
 	void (*walk)(struct task *t);
 	const char *name;
 	bool is_empty;          /* the table                                  */
 } how[] = {
-	{ "truncate", collapse, truncate_file, "D truncate", false },
-	{ "mremap", retract, move, "B mremap", true },
+	{ "truncate", truncate_file, "D truncate", false },
+	{ "mremap", move, "B mremap", true },
 };
 
 static int stage(const struct race_row *row, const struct kernel *k,
@@ -68,8 +62,8 @@ static int stage(const struct race_row *row, const struct kernel *k,
 		rc = race_touch(WALKER, PAGE, 1);
 	if (!rc && how[i].is_empty)
 		unmap_mapping_range(f, 0, 2, true);
-	return rc ? rc : race_task(COLLAPSER, "A khugepaged", NULL,
-				   how[i].collapse, 0);
+	return rc ? rc : race_task(COLLAPSER, "A khugepaged", NULL, collapse,
+				   0);
 }
 
 #define ROW(i, k, e, o, tag_, stage_) RACE_ROW(i, k, e, o, tag_, stage_)
@@ -77,6 +71,7 @@ static int stage(const struct race_row *row, const struct kernel *k,
 static const struct race_row rows[] = {
 	ROW("R17c", "v5.14", VERDICT_FAIL, O8_PTPAGE, "S", "truncate"),
 	ROW("R17c-fix", "v6.1", VERDICT_PASS, 0, "S", "truncate"),
+	ROW("R12d-6.1", "v6.1", VERDICT_PASS, 0, "D", "mremap"),
 	ROW("R12d", "v6.6+retract", VERDICT_FAIL, O8_PTPAGE, "S", "mremap"),
 	ROW("R12d-fix", "v6.12+retract", VERDICT_PASS, 0, "S", "mremap"),
 };
