@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "emu/moves.h"
+#include "mm/file.h"
 #include "mm/mm.h"
 
 #define NAME 64
@@ -182,6 +183,24 @@ static bool name_of_vma(const void *obj, char *out, size_t size)
 	return false;
 }
 
+static bool name_of_file(const void *obj, char *out, size_t size)
+{
+	for (const struct address_space *f = mms()->first_file; f; f = f->next) {
+		const char *what = IS(obj, f->i_mmap_rwsem) ? "list of mappings"
+				 : IS(obj, f->lock) ? "cache lock"
+				 : IS(obj, f->nr_pages) ? "size" : "struct";
+
+		if (!within(obj, f, sizeof(*f)) &&
+		    !within(obj, f->cache, f->max_pages * sizeof(*f->cache)))
+			continue;
+		if (!within(obj, f, sizeof(*f)))
+			what = "cache";
+		snprintf(out, size, "%s of the file", what);
+		return true;
+	}
+	return false;
+}
+
 static bool name_of_cpu(const void *obj, char *out, size_t size)
 {
 	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
@@ -220,7 +239,8 @@ void race_object(const void *obj, char *out, size_t size)
 			 (unsigned long long)((u64)((const u64 *)obj - m->line) /
 					      m->lines_per_frame));
 	else if (!name_page(obj, out, size) && !name_of_mm(obj, out, size) &&
-		 !name_of_vma(obj, out, size) && !name_of_cpu(obj, out, size))
+		 !name_of_vma(obj, out, size) && !name_of_file(obj, out, size) &&
+		 !name_of_cpu(obj, out, size))
 		snprintf(out, size, "another word");
 }
 

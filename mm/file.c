@@ -193,13 +193,15 @@ static u64 *disk_of(struct address_space *f, u64 index)
 	return &f->disk[index * the_sys->mem.lines_per_frame];
 }
 
-/* Locked, and of one in the cache; it is unlocked unless it is the one wanted. */
-static struct page *read_page(struct address_space *f, u64 index)
+/* Locked and referenced. NULL: somebody else was faster, or *@rc, -ENOMEM. */
+static struct page *read_page(struct address_space *f, u64 index, int *rc)
 {
 	struct page *page = alloc_page_or_reclaim();
 
-	if (!page)
+	if (!page) {
+		*rc = -ENOMEM;
 		return NULL;
+	}
 	(void)trylock_page(page);
 	if (!add_to_page_cache(f, index, page)) {
 		unlock_page(page);
@@ -222,13 +224,11 @@ static struct page *read_around(struct address_space *f, u64 index, int *rc)
 {
 	u64 half = f->readahead / 2, first = index > half ? index - half : 0;
 	u64 end = first + (f->readahead ? f->readahead : 1);
-	struct page *want = read_page(f, index), *page;
+	struct page *want = read_page(f, index, rc), *page;
+	int nothing;            /* without the others it goes on as well      */
 
-	if (!want) {
-		if (!READ_ONCE(f->cache[index]))
-			*rc = -ENOMEM;
+	if (!want)
 		return NULL;
-	}
 	if (f->flags & FILE_DISK && !(f->flags & FILE_SPARSE)) {
 		COUNT(FILE_READS, 1);
 		charge(cost_of(COST_SWAP_READ));
@@ -238,7 +238,7 @@ static struct page *read_around(struct address_space *f, u64 index, int *rc)
 	if (end > f->nr_pages)
 		end = f->nr_pages;
 	for (u64 i = first; i < end; i++) {
-		page = READ_ONCE(f->cache[i]) ? NULL : read_page(f, i);
+		page = READ_ONCE(f->cache[i]) ? NULL : read_page(f, i, &nothing);
 		if (!page)
 			continue;
 		unlock_page(page);
