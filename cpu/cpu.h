@@ -226,6 +226,7 @@ struct sys {
 	struct contend_config contend;
 	struct call_line *call_line;    /* [from * nr_cpus + to], has_lines   */
 	void *os_state;         /* mm/'s                                      */
+	void *os_fixed;         /* mm/'s, never changes, outside the arena    */
 };
 
 /* MAY_LOAD: not met so far, but not ruled out. */

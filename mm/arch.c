@@ -87,8 +87,8 @@ void fix_spurious_fault(struct mm *mm, u64 vpn, u32 level, u64 *p,
 {
 	u64 set = set_access_flags(mm, vpn, level, p, is_write);
 
-	if (mms()->flush && mms()->flush->spurious)
-		mms()->flush->spurious(mm, vpn);
+	if (flusher() && flusher()->spurious)
+		flusher()->spurious(mm, vpn);
 	if (set & PTE_D)
 		flush_tlb_upgraded(mm, vpn);
 	else if (!set && !is_stale_entry_gone())

@@ -19,7 +19,7 @@ static void make_old(struct mmu_gather *g, u64 vpn, u32 level, u64 *p, u64 e)
 		flush_aged(e);
 		pte_modify(mm->root, vpn, level, p, PTE_A, 0);
 	}
-	mms()->flush->changed(&g->b, vpn, paging_order(&the_sys->mem.paging,
+	flusher()->changed(&g->b, vpn, paging_order(&the_sys->mem.paging,
 						       level));
 }
 
@@ -46,7 +46,7 @@ static void age_entries(struct mmu_gather *g, u64 vpn, u64 end, u32 level,
 		if (is_pageout && !level && isolate_lru_page(page_of(pte_pfn(e))))
 			page[n++] = page_of(pte_pfn(e));
 	}
-	mms()->flush->unlock(&g->b);
+	flusher()->unlock(&g->b);
 	spin_unlock(ptl);
 	if (n)
 		shrink_pages(page, n);

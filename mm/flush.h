@@ -163,47 +163,47 @@ void flush_let_go(struct mm *mm, u64 start, u64 end, const u32 *pfn, u32 n);
 void flush_free_pages(const u32 *pfn, u32 n);
 static inline u64 flush_mapping(struct mm *mm, u64 vpn, u32 level, u64 e)
 {
-	if (!mms()->flush || !mms()->flush->mapping)
+	if (!flusher() || !flusher()->mapping)
 		return e;
-	return mms()->flush->mapping(mm, vpn, level, e);
+	return flusher()->mapping(mm, vpn, level, e);
 }
 
 static inline void flush_mapped(struct mm *mm, u64 vpn, u32 level, u64 e)
 {
-	if (mms()->flush && mms()->flush->mapped)
-		mms()->flush->mapped(mm, vpn, level, e);
+	if (flusher() && flusher()->mapped)
+		flusher()->mapped(mm, vpn, level, e);
 }
 
 static inline void flush_revoked(struct mm *mm, u64 vpn, u32 level, u64 old)
 {
-	if (mms()->flush && mms()->flush->revoked)
-		mms()->flush->revoked(mm, vpn, level, old);
+	if (flusher() && flusher()->revoked)
+		flusher()->revoked(mm, vpn, level, old);
 }
 
 static inline void flush_aged(u64 e)
 {
-	if (mms()->flush && mms()->flush->aged)
-		mms()->flush->aged(e);
+	if (flusher() && flusher()->aged)
+		flusher()->aged(e);
 }
 
 static inline bool flush_is_put_off(struct mm *mm, u64 vpn, u64 old,
 				    enum flush_op op)
 {
-	return mms()->flush && mms()->flush->unmapped &&
-	       mms()->flush->unmapped(mm, vpn, old, op);
+	return flusher() && flusher()->unmapped &&
+	       flusher()->unmapped(mm, vpn, old, op);
 }
 
 static inline void flush_writable(struct mm *mm, u64 vpn)
 {
-	if (mms()->flush && mms()->flush->writable)
-		mms()->flush->writable(mm, vpn);
+	if (flusher() && flusher()->writable)
+		flusher()->writable(mm, vpn);
 }
 
 /* Where the pages of [start, end) are the strategy's in the meantime. */
 static inline void flush_claim(struct mm *mm, u64 start, u64 end)
 {
-	if (mms()->flush && mms()->flush->claim)
-		mms()->flush->claim(mm, start, end);
+	if (flusher() && flusher()->claim)
+		flusher()->claim(mm, start, end);
 }
 
 /* tlb.c */
@@ -248,7 +248,7 @@ u64 flush_pages(const struct flush_req *r);
 /* The strategy in use has a protocol of its own. */
 static inline bool flush_is_own(void)
 {
-	return mms()->flush && mms()->flush->load;
+	return flusher() && flusher()->load;
 }
 
 #endif

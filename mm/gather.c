@@ -58,7 +58,7 @@ static void drop_delayed_rmaps(struct mmu_gather *g)
  * before somebody finds it gone. */
 static void flush_under_lock(struct mmu_gather *g)
 {
-	mms()->flush->finish(&g->b);
+	flusher()->finish(&g->b);
 	drop_delayed_rmaps(g);
 }
 
@@ -88,7 +88,7 @@ void flush_let_go(struct mm *mm, u64 start, u64 end, const u32 *pfn, u32 n)
 /* One time at most for a gather. */
 static bool is_kept(struct mmu_gather *g)
 {
-	const struct flush_ops *f = mms()->flush;
+	const struct flush_ops *f = flusher();
 	struct gather *q = queue();
 
 	if (!f->keep || g->b.op != FLUSH_MUNMAP || g->has_tables || !g->b.nr_changed ||
@@ -113,7 +113,7 @@ static void gather_flush(struct mmu_gather *g)
 		return;
 	if (kern()->gather_frees_early)
 		free_queued();
-	mms()->flush->finish(&g->b);
+	flusher()->finish(&g->b);
 	if (g->has_tables)
 		tables_grace_period();
 	g->has_tables = false;
@@ -170,7 +170,7 @@ static void zap_present(struct mmu_gather *g, u64 vpn, u32 order, u64 old)
 	if (pte_accessible(mm, old)) {
 		flush_revoked(mm, vpn, order ? PMD_LEVEL : 0, old);
 		g->b.was_writable |= !(old & PTE_P) || (old & PTE_RW);
-		mms()->flush->changed(&g->b, vpn, order);
+		flusher()->changed(&g->b, vpn, order);
 	}
 	touch(&mm->rss, true);
 	mm->rss -= 1ull << page->order;
@@ -224,7 +224,7 @@ static void zap_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 	if (old & PTE_SPECIAL) {
 		if (pte_accessible(mm, old)) {
 			flush_revoked(mm, vpn, level, old);
-			mms()->flush->changed(&g->b, vpn, order);
+			flusher()->changed(&g->b, vpn, order);
 		}
 	} else if (old & (PTE_P | PTE_NUMA)) {
 		zap_present(g, vpn, order, old);
@@ -243,7 +243,7 @@ static void zap_pmd(struct mmu_gather *g, u64 vpn, u64 *pmd)
 
 	spin_lock(ptl);
 	zap_entry(g, vpn, PMD_LEVEL, pmd);
-	mms()->flush->unlock(&g->b);
+	flusher()->unlock(&g->b);
 	spin_unlock(ptl);
 	if (queue()->n == queue()->capacity)
 		gather_flush(g);
@@ -265,7 +265,7 @@ static void zap_ptes(struct mmu_gather *g, u64 pmd, u64 vpn, u64 end)
 			zap_entry(g, vpn, 0, &table[paging_index(pg, vpn, 0)]);
 		if (g->must_flush)
 			flush_under_lock(g);
-		mms()->flush->unlock(&g->b);
+		flusher()->unlock(&g->b);
 		spin_unlock(ptl);
 		if (g->must_flush) {
 			g->must_flush = false;

@@ -36,7 +36,7 @@ static void free_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 		     (unsigned long long)(vpn >> order));
 		oracle_stale_from_now(mm, vpn, 1ull << order);
 		flush_revoked(mm, vpn, level, e);
-		mms()->flush->changed(&g->b, vpn, order);
+		flusher()->changed(&g->b, vpn, order);
 	}
 	touch(&page->mapcount, true);
 	page->is_lazyfree = 1;
@@ -84,7 +84,7 @@ static void free_entries(struct mmu_gather *g, u64 vpn, u64 end, u32 level)
 		oracle_may_drop(g->b.mm, vpn, step < end - vpn ? step
 							       : end - vpn);
 	}
-	mms()->flush->unlock(&g->b);
+	flusher()->unlock(&g->b);
 	spin_unlock(ptl);
 }
 

@@ -16,8 +16,8 @@ void timer_tick(void)
 {
 	u64 obs = obs_save();
 
-	if (mms()->flush && mms()->flush->tick)
-		mms()->flush->tick();
+	if (flusher() && flusher()->tick)
+		flusher()->tick();
 	obs_restore(obs);
 }
 
@@ -164,13 +164,15 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 {
 	/* In the arena: the list of mms and the next number are state. */
 	struct mm_state *s = arena_alloc(&sys->arena, sizeof(*s));
+	struct mm_fixed *fixed = malloc(sizeof(*fixed));
 	int rc;
 
-	if (!s)
+	sys->os_fixed = fixed;
+	if (!s || !fixed)
 		return -ENOMEM;
 	sys->os_state = s;
-	s->k = cfg->kernel;
-	s->flush = cfg->flush;
+	fixed->k = cfg->kernel;
+	fixed->flush = cfg->flush;
 	s->thp_enabled = cfg->thp_enabled;
 	s->has_zero_page = cfg->zero_page;
 	s->masks_vary = !sys->is_explored || cfg->has_switches;
@@ -193,8 +195,8 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 		rc = oracle_boot(sys, cfg);
 	if (!rc)
 		rc = migrate_boot();
-	if (!rc && s->flush && s->flush->boot)
-		rc = s->flush->boot(sys);
+	if (!rc && cfg->flush && cfg->flush->boot)
+		rc = cfg->flush->boot(sys);
 	return rc;
 }
 
@@ -202,4 +204,6 @@ void mm_shutdown(struct sys *sys)
 {
 	oracle_shutdown();
 	sys->os_state = NULL;
+	free(sys->os_fixed);
+	sys->os_fixed = NULL;
 }

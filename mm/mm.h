@@ -199,9 +199,14 @@ struct gather {
 	u32 *pfn;
 };
 
-struct mm_state {
+/* What never changes: pointers out of the arena, whose values differ from one
+ * process to the next and must not be in the key of a state. */
+struct mm_fixed {
 	const struct kernel *k;
 	const struct flush_ops *flush;
+};
+
+struct mm_state {
 	void *move;             /* migrate_batches: struct move [nr_cpus][..] */
 	void *flush_state;      /* its own, in the arena                      */
 	u64 *free_words;        /* mm->cpu_word of former ones                */
@@ -246,7 +251,12 @@ static inline struct mm_state *mms(void)
 
 static inline const struct kernel *kern(void)
 {
-	return mms()->k;
+	return ((const struct mm_fixed *)the_sys->os_fixed)->k;
+}
+
+static inline const struct flush_ops *flusher(void)
+{
+	return ((const struct mm_fixed *)the_sys->os_fixed)->flush;
 }
 
 static inline struct page *page_of(u64 pfn)

@@ -113,7 +113,7 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 	oracle_stale_from_now(b->mm, vpn, 1ull << order);
 	if (needs_flush(old, new, level)) {
 		flush_revoked(b->mm, vpn, level, old);
-		mms()->flush->changed(b, vpn, order);
+		flusher()->changed(b, vpn, order);
 	}
 	return 1ull << order;
 }
@@ -162,7 +162,7 @@ u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
 						      pgtable_entry(mm, vpn, 0),
 						      vm_flags, how);
 		}
-		mms()->flush->unlock(&b);
+		flusher()->unlock(&b);
 		spin_unlock(ptl);
 	}
 	if (kern()->announces_late)
@@ -170,7 +170,7 @@ u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
 	if (kern()->retracts_early)
 		clear_tlb_flush_pending(mm);
 	/* Only what changed is flushed, and only if something did. */
-	mms()->flush->finish(&b);
+	flusher()->finish(&b);
 	if (!kern()->retracts_early)
 		clear_tlb_flush_pending(mm);
 	return pages;

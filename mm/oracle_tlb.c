@@ -194,7 +194,7 @@ static bool is_current(struct mm *mm, const struct tlb_entry *e)
 {
 	u64 *p = pgtable_entry(mm, e->vpn, PMD_LEVEL), pte;
 
-	if (!mms()->flush || !mms()->flush->narrow ||
+	if (!flusher() || !flusher()->narrow ||
 	    (e->flags & (TLB_TABLE | TLB_FAULTS)))
 		return false;
 	pte = p ? as_flusher_sees(p) : 0;

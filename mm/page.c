@@ -84,8 +84,8 @@ struct page *alloc_page_for(u32 node, u32 order, u64 vpn)
 	observe(p ? pfn_of(p) : 0);
 	if (!p)
 		return NULL;
-	if (mms()->flush && mms()->flush->given_out)
-		mms()->flush->given_out(p);
+	if (flusher() && flusher()->given_out)
+		flusher()->given_out(p);
 	if (!the_sys->is_explored)
 		mms()->node[node].nr_used += 1ull << order;
 	touch(p, true);
@@ -120,7 +120,7 @@ void free_page_to(struct page *p)
 	NOTE("free %s, frame %llu", p->order ? "huge page" : "page",
 	     (unsigned long long)pfn_of(p));
 	p->index = 0;
-	if (!mms()->flush || !mms()->flush->freed || !mms()->flush->freed(p))
+	if (!flusher() || !flusher()->freed || !flusher()->freed(p))
 		oracle_free(p);
 	if (!the_sys->is_explored)
 		n->nr_used -= 1ull << p->order;

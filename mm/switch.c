@@ -43,7 +43,7 @@ static u64 ctx_of(const struct mm *mm)
 /* One tag for an mm everywhere, and flushes reach it everywhere: no slots. */
 static bool has_global_asids(void)
 {
-	return mms()->flush && mms()->flush->has_global_asids;
+	return flusher() && flusher()->has_global_asids;
 }
 
 static u16 pcid_of(const struct mm *mm, u32 slot)
@@ -77,8 +77,8 @@ static u32 search_slots(struct mm *mm, u64 gen, bool *flush)
 
 static u16 global_tag(const struct mm *mm)
 {
-	return mms()->flush && mms()->flush->global_tag
-		? mms()->flush->global_tag(mm) : 0;
+	return flusher() && flusher()->global_tag
+		? flusher()->global_tag(mm) : 0;
 }
 
 /* choose_new_asid. @gen: what the mm is at. Return: the slot, and the tag in
@@ -106,7 +106,7 @@ static u32 ask_strategy(struct mm *mm, u16 *pcid, bool *flush)
 	*pcid = 0;
 	*flush = false;
 	if (mm)
-		*pcid = mms()->flush->load(mm, false, flush);
+		*pcid = flusher()->load(mm, false, flush);
 	return 0;
 }
 
@@ -274,7 +274,7 @@ static void come_back(struct mm *mm)
 		smp_mb();       /* is_lazy before tlb_gen; pairs with
 				 * flush_tlb_req's increment */
 	if (flush_is_own()) {
-		pcid = mms()->flush->load(mm, true, &flush);
+		pcid = flusher()->load(mm, true, &flush);
 		if (flush)
 			load_cr3(mm, 0, pcid, 0, true);
 		return;
@@ -314,8 +314,8 @@ static void switch_irqs_off(struct mm *next)
 /* What was put off until now. */
 static void before_leaving(void)
 {
-	if (mms()->flush && mms()->flush->leave)
-		mms()->flush->leave();
+	if (flusher() && flusher()->leave)
+		flusher()->leave();
 }
 
 void switch_mm(struct mm *next)

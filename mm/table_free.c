@@ -59,7 +59,7 @@ bool table_free_at_once(struct mmu_gather *g, u64 pfn)
 		NOTE("nobody else uses the address space");
 		break;
 	case TABLE_FREE_NO_BATCH_FLUSHED:
-		mms()->flush->finish(&g->b);
+		flusher()->finish(&g->b);
 		/* fallthrough */
 	case TABLE_FREE_NO_BATCH:
 		sync_one();

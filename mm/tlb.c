@@ -62,7 +62,7 @@ static void catch_up(const struct flush_req *r, struct mm *mm)
 {
 	struct tlb_state *t = tlb_state_of(this_cpu->id);
 	u64 *here = &t->ctx[t->slot].tlb_gen, gen, was = 0;
-	const struct flush_ops *f = mms()->flush;
+	const struct flush_ops *f = flusher();
 
 	touch(here, true);
 	if (kern()->gen_read_first)
@@ -151,7 +151,7 @@ static bool read_lazy(u32 cpu)
 {
 	const struct tlb_state *t = tlb_state_of(cpu);
 
-	if (!mms()->flush->packs_lines)
+	if (!flusher()->packs_lines)
 		return read_shared(&t->is_lazy);
 	step(&the_sys->cpu[cpu].s->nr_ipis, true, cost_of(COST_PTE_SCAN));
 	touch(&t->is_lazy, false);
@@ -206,8 +206,8 @@ static bool targets(const struct flush_req *r, const u64 *mask, u64 *to)
 			if (!must_tell(r, 64 * w + bit))
 				to[w] &= ~(1ull << bit);
 		}
-	if (mms()->flush && mms()->flush->narrow)
-		mms()->flush->narrow(r, to);
+	if (flusher() && flusher()->narrow)
+		flusher()->narrow(r, to);
 	return others;
 }
 
@@ -308,7 +308,7 @@ static void begin_req(struct flush_req *r, struct mm *mm, u64 start, u64 end,
 		      u32 order, bool is_full, bool freed_tables,
 		      enum flush_op op)
 {
-	const struct flush_ops *f = mms()->flush;
+	const struct flush_ops *f = flusher();
 	u64 ceiling = ceiling_of(f, mm);
 	u64 n = (end - start) >> order;
 
@@ -372,7 +372,7 @@ void flush_catch_up(void)
 void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
 		   bool freed_tables, enum flush_op op)
 {
-	const struct flush_ops *f = mms()->flush;
+	const struct flush_ops *f = flusher();
 	struct flush_req *r = my_req();
 	enum cycle_cat cat = cat_enter(CYC_FLUSH);
 

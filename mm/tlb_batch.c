@@ -25,7 +25,7 @@ static struct tlb_batch *mine(void)
  * itself, or does not wait. */
 static bool may_batch(void)
 {
-	const struct flush_ops *f = mms()->flush;
+	const struct flush_ops *f = flusher();
 
 	return !flush_is_own() && (!f->has_global_asids || f->batch_start ||
 				   kern()->batch_broadcasts);
@@ -112,8 +112,8 @@ static void start_broadcast(struct mm *mm, u64 vpn)
 /* Return: interrupts are not needed. */
 static bool start_now(struct mm *mm, u64 vpn)
 {
-	if (mms()->flush->batch_start)
-		return mms()->flush->batch_start(mm, vpn);
+	if (flusher()->batch_start)
+		return flusher()->batch_start(mm, vpn);
 	if (kern()->batch_broadcasts)
 		start_broadcast(mm, vpn);
 	return kern()->batch_broadcasts;
@@ -146,7 +146,7 @@ void try_to_unmap_flush(void)
 	if (!b->is_required)
 		return;
 	NOTE("flush what reclaim unmapped");
-	if (kern()->batch_broadcasts || mms()->flush->batch_start)
+	if (kern()->batch_broadcasts || flusher()->batch_start)
 		cpu_broadcast_sync();
 	if (b->needs_ipi && kern()->batch_flushes)
 		flush_tlb_batch(b->cpumask);

@@ -125,7 +125,7 @@ static struct mix {
 
 static bool on(u32 which)
 {
-	const struct flush_ops *f = mms()->flush;
+	const struct flush_ops *f = flusher();
 
 	if (f == &flush_eurosys20)
 		return (CONCURRENT | EARLY_ACK | LINES) & which;

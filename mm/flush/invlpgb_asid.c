@@ -237,7 +237,7 @@ static u32 small_pool;
 
 static u32 pool_size(void)
 {
-	return mms()->flush == &small ? small_pool : DEFAULT_POOL;
+	return flusher() == &small ? small_pool : DEFAULT_POOL;
 }
 
 static const struct flush_ops *variant(const char *text)
