@@ -481,7 +481,7 @@ static int put_until_full(void)
 	static char config[20000];
 	struct err e = { "" };
 	struct sweep_db *db;
-	char hash[8];
+	char hash[16];
 	int rc = 0, n;
 
 	memset(config, 'x', sizeof(config) - 1);
