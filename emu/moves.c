@@ -1,5 +1,6 @@
 #include "emu/moves.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,9 @@ static mask128 bit_of(const void *obj)
 
 static void x_touch(const void *obj, bool is_write)
 {
+	/* What lies elsewhere has another address in the next process. */
+	assert(arena_offset(&explorer.sys->arena, obj) <
+	       explorer.sys->arena.used);
 	if (is_write)
 		explorer.wr |= bit_of(obj);
 	else

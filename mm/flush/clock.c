@@ -12,6 +12,7 @@ struct flush_clock {
 	struct line now;
 	struct line *cpu;       /* [nr_cpus] when its last flush began        */
 	u64 *mask;              /* CPUs that somebody ever owed a flush       */
+	u64 *to;                /* [nr_cpus] masks: whom a CPU flushes now    */
 };
 
 static struct flush_clock *clock(void)
@@ -33,9 +34,10 @@ int flush_clock_boot(struct sys *sys)
 		return -ENOMEM;
 	c->cpu = arena_alloc(a, sys->nr_cpus * sizeof(*c->cpu));
 	c->mask = arena_alloc(a, words() * sizeof(*c->mask));
+	c->to = arena_alloc(a, sys->nr_cpus * words() * sizeof(*c->to));
 	mms()->flush_state = c;
 	c->now.v = 1;
-	return c->cpu && c->mask ? 0 : -ENOMEM;
+	return c->cpu && c->mask && c->to ? 0 : -ENOMEM;
 }
 
 /* A word of it that changes is an exchange: bits come and never go. */
@@ -100,8 +102,9 @@ void flush_clock_caught_up(u64 was)
  * date. */
 static void flush_older(u64 stamp)
 {
-	u64 to[MM_CPUMASK_WORDS] = { 0 }, was = 0, any = 0;
+	u64 *to = clock()->to + this_cpu->id * words(), was = 0, any = 0;
 
+	memset(to, 0, words() * sizeof(*to));
 	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
 		if (!(i % 64) && !READ_ONCE(clock()->mask[i / 64])) {
 			i += 63;
