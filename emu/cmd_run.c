@@ -27,10 +27,7 @@ static const char *const table_names[] = {
 };
 
 static const struct opt run_opts[] = {
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
-	  .metavar = "FILE", .help = "write .txt, .csv or .json instead",
-	  .offset = offsetof(struct output_cfg, out), .group = "output",
-	  .no_echo = true },
+	OUTPUT_OUT("FILE", "write .txt, .csv or .json instead"),
 	{ .name = "table", .kind = OPT_ENUM, .def = "counters",
 	  .names = table_names, .help = "the table that a .csv shows",
 	  .offset = offsetof(struct output_cfg, table), .group = "output",
@@ -51,18 +48,9 @@ static const struct opt run_opts[] = {
 		  "each); the file says what was dropped",
 	  .offset = offsetof(struct output_cfg, timeline_events),
 	  .group = "output", .no_echo = true },
-	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
-	  .names = progress_modes, .help = "progress on stderr",
-	  .offset = offsetof(struct output_cfg, progress), .group = "output",
-	  .no_echo = true },
-	{ .name = "dry-run", .kind = OPT_BOOL,
-	  .help = "print the whole configuration as an INI file, run nothing",
-	  .offset = offsetof(struct output_cfg, dry_run), .group = "output",
-	  .no_echo = true },
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h',
-	  .help = "this text; with a WORKLOAD its options, too",
-	  .offset = offsetof(struct output_cfg, help), .group = "output",
-	  .no_echo = true },
+	OUTPUT_PROGRESS,
+	OUTPUT_DRY_RUN("print the whole configuration as an INI file, run nothing"),
+	OUTPUT_HELP("this text; with a WORKLOAD its options, too"),
 };
 
 static const char usage[] =

@@ -24,26 +24,11 @@ struct sweep_cfg {
 };
 
 static const struct opt common_opts[] = {
-	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "0",
-	  .max = 256, .help = "worker processes; 0: one per host CPU",
-	  .offset = offsetof(struct output_cfg, jobs), .group = "output",
-	  .no_echo = true },
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
-	  .metavar = "FILE", .help = "where --export writes; without it stdout",
-	  .offset = offsetof(struct output_cfg, out), .group = "output",
-	  .no_echo = true },
-	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
-	  .names = progress_modes, .help = "progress on stderr",
-	  .offset = offsetof(struct output_cfg, progress), .group = "output",
-	  .no_echo = true },
-	{ .name = "dry-run", .kind = OPT_BOOL,
-	  .help = "print the grid and how many points it has, run nothing",
-	  .offset = offsetof(struct output_cfg, dry_run), .group = "output",
-	  .no_echo = true },
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h',
-	  .help = "this text; with a FILE.ini its workload's options, too",
-	  .offset = offsetof(struct output_cfg, help), .group = "output",
-	  .no_echo = true },
+	OUTPUT_JOBS,
+	OUTPUT_OUT("FILE", "where --export writes; without it stdout"),
+	OUTPUT_PROGRESS,
+	OUTPUT_DRY_RUN("print the grid and how many points it has, run nothing"),
+	OUTPUT_HELP("this text; with a FILE.ini its workload's options, too"),
 };
 
 #define OWN(f) .offset = offsetof(struct sweep_cfg, f), .group = "sweep", \

@@ -30,27 +30,12 @@ struct tune_cfg {
 };
 
 static const struct opt common_opts[] = {
-	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "0",
-	  .max = 256, .help = "worker processes; 0: one per host CPU",
-	  .offset = offsetof(struct output_cfg, jobs), .group = "output",
-	  .no_echo = true },
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
-	  .metavar = "DIR", .help = "figures, with the CSV of each, and the "
-		  "database",
-	  .offset = offsetof(struct output_cfg, out), .group = "output",
-	  .no_echo = true },
-	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
-	  .names = progress_modes, .help = "progress on stderr",
-	  .offset = offsetof(struct output_cfg, progress), .group = "output",
-	  .no_echo = true },
-	{ .name = "dry-run", .kind = OPT_BOOL,
-	  .help = "print how many settings and points there are, run nothing",
-	  .offset = offsetof(struct output_cfg, dry_run), .group = "output",
-	  .no_echo = true },
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h',
-	  .help = "this text; with a WORKLOAD its options, too",
-	  .offset = offsetof(struct output_cfg, help), .group = "output",
-	  .no_echo = true },
+	OUTPUT_JOBS,
+	OUTPUT_OUT("DIR", "figures, with the CSV of each, and the "
+		   "database"),
+	OUTPUT_PROGRESS,
+	OUTPUT_DRY_RUN("print how many settings and points there are, run nothing"),
+	OUTPUT_HELP("this text; with a WORKLOAD its options, too"),
 };
 
 #define OWN(f) .offset = offsetof(struct tune_cfg, f), .group = "tuning", \

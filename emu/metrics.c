@@ -18,7 +18,7 @@ static const struct {
 	{ "converged", "ms", false },   /* see metrics_converged_ms()         */
 	{ "per_flush", "cycles", false },
 	{ "done", NULL, true },
-	{ "threads", NULL, true },
+	{ "nr_threads", NULL, true },
 	{ "assumed_numbers_used", NULL, true },
 };
 

@@ -1,4 +1,4 @@
-/* Oracles of what TLBs and paging-structure caches hold: O8, O9, O10. Explored
+/* Oracles of what TLBs and paging-structure caches hold: O8, O9, O10, O11. Explored
  * runs only: they look into envelopes. */
 #include "mm/flush.h"
 #include "mm/oracle.h"
@@ -134,6 +134,7 @@ void oracle_one_size(struct mm *mm, u64 vpn, const u64 *pmdp, u32 level)
 	 * other size is filled. */
 	bool is_filled = (*pmdp & PTE_P) && pmd_is_huge(*pmdp) != !!level;
 
+	touch(pmdp, false);
 	for (u32 c = 0; the_sys->is_explored && c < the_sys->nr_cpus; c++) {
 		const struct cpu_state *s = the_sys->cpu[c].s;
 
@@ -188,14 +189,33 @@ static u64 as_flusher_sees(const u64 *e)
 	return sb ? sb_forward(sb, arena_offset(&the_sys->arena, e), *e) : *e;
 }
 
+/* A path to a table that stays is no reason to flush. */
+static bool is_current_path(struct mm *mm, const struct tlb_entry *e)
+{
+	const struct paging *pg = &the_sys->mem.paging;
+
+	for (u32 l = PMD_LEVEL; l < pg->levels; l++) {
+		u64 *p, pte;
+
+		if (paging_order(pg, l) != e->order)
+			continue;
+		p = pgtable_entry(mm, e->vpn, l);
+		pte = p ? as_flusher_sees(p) : 0;
+		return (pte & PTE_P) && !(pte & PTE_PS) &&
+		       pte_pfn(pte) == e->pfn;
+	}
+	return false;
+}
+
 /* A strategy that leaves CPUs out by what they may hold leaves out those that
  * walked since the entry changed: what they have is what memory says. */
 static bool is_current(struct mm *mm, const struct tlb_entry *e)
 {
 	u64 *p = pgtable_entry(mm, e->vpn, PMD_LEVEL), pte;
 
-	if (!flusher() || !flusher()->narrow ||
-	    (e->flags & (TLB_TABLE | TLB_FAULTS)))
+	if (e->flags & TLB_TABLE)
+		return is_current_path(mm, e);
+	if (!flusher() || !flusher()->narrow || (e->flags & TLB_FAULTS))
 		return false;
 	pte = p ? as_flusher_sees(p) : 0;
 	if (!e->order && (pte & PTE_P) && !(pte & PTE_PS)) {
@@ -218,9 +238,7 @@ void oracle_flush_begin(struct mm *mm, u64 start, u64 end)
 			continue;
 		touch(s->env, true);
 		for (u32 i = 0; i < s->env->n; i++)
-			/* A path to tables that stay is no translation: O8's. */
 			if (s->env->e[i].pcid == s->pcid &&
-			    !(s->env->e[i].flags & TLB_TABLE) &&
 			    overlaps(&s->env->e[i], start, end) &&
 			    !is_current(mm, &s->env->e[i]))
 				s->env->marked[i] |= (u8)(1u << this_cpu->id);
