@@ -219,6 +219,42 @@ static bool is_scheduled(const struct timed_cfg *cfg)
 		cfg->numactl.cpunodebind;
 }
 
+/* What cannot be together, said before anything is built. */
+static int refuse(const struct timed_point *p, const struct machine *m,
+		  struct err *e)
+{
+	const struct timed_cfg *cfg = p->cfg;
+
+	if (cfg->cpus > m->nr_cpus)
+		return err_set(e, -EINVAL, "--cpus: %u, but '%s' has %u",
+			       cfg->cpus, m->topology, m->nr_cpus);
+	if (cfg->irqs_off_ns && machine_ns_to_cycles(m, cfg->irqs_off_ns) >=
+				machine_ns_to_cycles(m, cfg->irqs_every_ns))
+		return err_set(e, -EINVAL, "--irqs-off: not shorter than "
+			       "--irqs-off-every");
+	if (p->flush->can_run && !p->flush->can_run(m, e))
+		return -EINVAL;
+	if (nr_frames(m) > UINT32_MAX)
+		return err_set(e, -EINVAL, "machine '%s': more than 16 TiB of "
+			       "memory", m->topology);
+	if (cfg->caches && !has_caches(m))
+		return err_set(e, -EINVAL, "--caches: the profile '%s' names "
+			       "no data caches ([cache.l1d], [cache.l2], "
+			       "[cache.llc])", m->name);
+	if (cfg->numa.mode && !p->kernel->numa.commit)
+		return err_set(e, -EINVAL, "--numa_balancing: not modelled for "
+			       "kernel '%s'; of v3.12, v3.13, v4.14, v5.14, v6.1, "
+			       "v6.3, v6.4, v6.7, v6.12 it is", p->kernel->name);
+	if (cfg->numa.mode && m->nr_nodes > NUMA_MAX_NODES)
+		return err_set(e, -EINVAL, "--numa_balancing: %u nodes, at most "
+			       "%u are modelled", m->nr_nodes, NUMA_MAX_NODES);
+	if (cfg->levels == 5 && !machine_has(m, FEATURE_LA57, e))
+		return err_prefix(e, -EINVAL, "--levels=5: ");
+	if (cfg->tce && !machine_has(m, FEATURE_TCE, e))
+		return err_prefix(e, -EINVAL, "--tce: ");
+	return 0;
+}
+
 static int boot(const struct timed_point *p, const struct machine *m,
 		struct sys **out, struct err *e)
 {
@@ -262,32 +298,8 @@ static int boot(const struct timed_point *p, const struct machine *m,
 
 	tuned = *p->kernel;
 	tuned.flush_ceiling = cfg->ceiling;
-	if (cfg->cpus > m->nr_cpus)
-		return err_set(e, -EINVAL, "--cpus: %u, but '%s' has %u",
-			       cfg->cpus, m->topology, m->nr_cpus);
-	if (cfg->irqs_off_ns && sc.contend.irqs_off >= sc.contend.irqs_every)
-		return err_set(e, -EINVAL, "--irqs-off: not shorter than "
-			       "--irqs-off-every");
-	if (p->flush->can_run && !p->flush->can_run(m, e))
+	if (refuse(p, m, e))
 		return -EINVAL;
-	if (nr_frames(m) > UINT32_MAX)
-		return err_set(e, -EINVAL, "machine '%s': more than 16 TiB of "
-			       "memory", m->topology);
-	if (cfg->caches && !has_caches(m))
-		return err_set(e, -EINVAL, "--caches: the profile '%s' names "
-			       "no data caches ([cache.l1d], [cache.l2], "
-			       "[cache.llc])", m->name);
-	if (cfg->numa.mode && !p->kernel->numa.commit)
-		return err_set(e, -EINVAL, "--numa_balancing: not modelled for "
-			       "kernel '%s'; of v3.12, v3.13, v4.14, v5.14, v6.1, "
-			       "v6.3, v6.4, v6.7, v6.12 it is", p->kernel->name);
-	if (cfg->numa.mode && m->nr_nodes > NUMA_MAX_NODES)
-		return err_set(e, -EINVAL, "--numa_balancing: %u nodes, at most "
-			       "%u are modelled", m->nr_nodes, NUMA_MAX_NODES);
-	if (cfg->levels == 5 && !machine_has(m, FEATURE_LA57, e))
-		return err_prefix(e, -EINVAL, "--levels=5: ");
-	if (cfg->tce && !machine_has(m, FEATURE_TCE, e))
-		return err_prefix(e, -EINVAL, "--tce: ");
 	rc = sys_create(out, &sc);
 	if (rc == -E2BIG)
 		return err_set(e, rc, "--caches: the memory of '%s' is too "
