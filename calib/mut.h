@@ -177,6 +177,16 @@ static inline u64 mut_offset(enum mut_page size, u64 i)
 
 const char *mut_op_name(enum mut_op op);
 
+/* mut_figure - of @s, what a row is about: the fastest tenth, since interruptions
+ * only add; beside other threads the median, since one of them that does not run
+ * just now (its virtual CPU was taken) makes a call that must wait for it
+ * cheaper. */
+static inline double mut_figure(const struct mut_work *w,
+				const struct mut_sample *s)
+{
+	return w->others ? s->cycles.median : s->cycles.low;
+}
+
 /* mut_chase - as the op, after a look at the shape: -E2BIG when the machine
  * has not that much memory or address space, -ENOTSUP when it has not that CPU.
  * Events are NAN when @m ignores them. */

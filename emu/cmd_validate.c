@@ -15,6 +15,7 @@
 #include "emu/experiment.h"
 #include "emu/mut_emulated.h"
 #include "emu/validate_rows.h"
+#include "emu/validate_why.h"
 #include "emu/version.h"
 #include "host/clock.h"
 #include "host/kernel_counts.h"
@@ -216,6 +217,30 @@ static bool put_shootdowns(struct emit *em, const struct rows *r, double *tmp)
 	return true;
 }
 
+/* Of each call the fewest threads with which the host does otherwise than the
+ * model: one line says it. */
+static void put_why(struct emit *em, const struct rows *r)
+{
+	for (u32 op = 0; op < NR_MUT_OPS; op++)
+		for (u32 others = 1; others <= MUT_MAX_OTHERS; others++) {
+			struct added a;
+
+			if (!added_by_threads(r, (enum mut_op)op, others, &a))
+				continue;
+			emit_note(em, " %s: %u other thread%s add%s %.0f "
+				  "cycles to a call of %llu pages and %.0f to "
+				  "one of %llu, in the model %.0f and %.0f: a "
+				  "flush of many pages is many rounds to other "
+				  "CPUs here, one in the model",
+				  mut_op_name((enum mut_op)op), others,
+				  others == 1 ? "" : "s", others == 1 ? "s" : "",
+				  a.native[0], (unsigned long long)row_pages(a.few),
+				  a.native[1], (unsigned long long)row_pages(a.most),
+				  a.emulated[0], a.emulated[1]);
+			break;
+		}
+}
+
 static bool is_asked(const struct rows *r, enum suite suite)
 {
 	for (u32 i = 0; i < r->n; i++)
@@ -245,13 +270,15 @@ static bool put_all(struct emit *em, const struct cfg *cfg,
 	emit_meta_str(em, NULL, "revision", tlbemu_revision);
 	emit_table(em, &(struct emit_table){
 		.name = "rows", .title = " this host and its model, cycles per "
-		"access or call; native: fastest tenth of the repetitions",
+		"access or call; native: fastest tenth of the repetitions, "
+		"beside threads their median",
 		.cols = cols, .nr_cols = ARRAY_LEN(cols) });
 	for (u32 k = 0; k < r->n; k++)
 		put_row(em, &r->row[k]);
 	put_notes(em, r);
 	if (is_asked(r, TOGETHER))
 		is_inside = put_shootdowns(em, r, tmp);
+	put_why(em, r);
 	if (*interference_text(i, text, sizeof(text)))
 		emit_note(em, " meanwhile: %s", text);
 	emit_note(em, " summary of the errors, as amounts");

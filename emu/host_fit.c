@@ -43,7 +43,7 @@ static const struct fit fits[] = {
 	       "model charges", DONTNEED, 4K, 64),
 	/* Above the ceiling, where a call repeats best. */
 	BEYOND(IPI_DELIVER_LLC, "mprotect of 64 pages beside one running thread "
-	       "against alone", MPROTECT, 64, 64, 1),
+	       "against alone, medians", MPROTECT, 64, 64, 1),
 };
 
 /* Where a ceiling of single-page flushes is looked for. */
@@ -80,11 +80,12 @@ static int measure(struct mut *m, const struct fit *f, struct span *out,
 
 	if (rc)
 		return rc;
-	*out = (struct span){ s.cycles.low, stat_half(&s.cycles), s.cycles.n };
+	*out = (struct span){ mut_figure(&f->work, &s), stat_half(&s.cycles),
+			      s.cycles.n };
 	if (!f->has_less)
 		return 0;
 	rc = mut_work(m, &f->less, &s, e);
-	out->cycles -= s.cycles.low;
+	out->cycles -= mut_figure(&f->less, &s);
 	out->half += stat_half(&s.cycles);
 	return rc;
 }

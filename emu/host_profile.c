@@ -38,7 +38,7 @@ const char *host_profile_source(u32 n, double spread, char *buf, size_t size)
 	char how[64];
 
 	host_profile_spread(spread, how, sizeof(how));
-	snprintf(buf, size, "clock: fastest tenth of %u,%s", n,
+	snprintf(buf, size, "clock: %u repetitions,%s", n,
 		 how + strlen("clock:"));
 	return buf;
 }

@@ -47,7 +47,7 @@ void host_profile_write(const struct host_profile *p, FILE *f);
 void host_profile_note(struct host_profile *p, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* "clock: +- 3 %" and "clock: fastest tenth of 9, +- 3 %", to @buf; @spread as
+/* "clock: +- 3 %" and "clock: 9 repetitions, +- 3 %", to @buf; @spread as
  * stat_share() has it. */
 const char *host_profile_spread(double spread, char *buf, size_t size);
 const char *host_profile_source(u32 n, double spread, char *buf, size_t size);

@@ -216,7 +216,8 @@ int row_measure(struct row *row, struct mut *host, struct mut *model,
 
 	if (rc)
 		return unless_refused(row, "this host", rc, e);
-	row->native = s.cycles.low;
+	row->native = row->kind == ROW_WORK ? mut_figure(&row->work, &s)
+					    : s.cycles.low;
 	row->lo = s.cycles.lo;
 	row->hi = s.cycles.hi;
 	row->shootdowns[0] = s.ev[MUT_SHOOTDOWNS];
