@@ -98,7 +98,7 @@ static bool translate(u64 vpn, bool is_write, struct tlb_entry *e, u32 *called)
 	}
 	NOTE("page walk: load TLB entry%s, pfn %llu", e->order ? " (huge)" : "",
 	     (unsigned long long)e->pfn);
-	if (!the_sys->may_speculate) {
+	if (!the_sys->may_speculate && !(e->flags & TLB_ONCE)) {
 		touch(s->env, true);
 		envelope_retire(s->env, e);
 	}
@@ -266,7 +266,8 @@ static bool walk_now(struct cpu *c, u64 vpn, enum tlb_use use, struct pending *p
 	count[CTR_WALK_LOAD]++;
 	count[CTR_WALK_LOAD_4K + walk_size(c->walked.order)]++;
 	count[CTR_WALK_LOAD_CYCLES] += cycles;
-	tlb_array_fill(c->tlb, use, vpn, &c->walked);
+	if (likely(!(c->walked.flags & TLB_ONCE)))
+		tlb_array_fill(c->tlb, use, vpn, &c->walked);
 	return true;
 }
 
@@ -408,6 +409,8 @@ run_one(struct cpu *c, const struct run *r, u64 per, bool is_watched)
 			data_access(c, r, r->count - left, e, use, &p);
 			n = same_lines(r, r->count - left, left);
 		}
+		if (unlikely(e->flags & TLB_ONCE))
+			n = 1;
 		if (n > 1) {
 			room = c->now < c->run_until ? c->run_until - c->now : 1;
 			room = room / per + (room % per != 0);

@@ -19,7 +19,7 @@ struct bbm {
 	u32 nr_words;           /* of cpus[]                                  */
 	u32 bits;               /* log2 of entries per table                  */
 	size_t slot_bytes;
-	bool may_resize;
+	bool may_resize, has_nt;
 	u64 nr, room;           /* room: a power of two                       */
 	u8 *slot;
 };
@@ -102,7 +102,8 @@ static void remove_rec(struct bbm *b, struct rec *r)
 	b->nr--;
 }
 
-int bbm_create(struct bbm **out, u32 nr_cpus, u32 table_bits, bool may_resize)
+int bbm_create(struct bbm **out, u32 nr_cpus, u32 table_bits,
+	       const struct arch_rules *rules)
 {
 	struct bbm *b = calloc(1, sizeof(*b));
 
@@ -110,7 +111,8 @@ int bbm_create(struct bbm **out, u32 nr_cpus, u32 table_bits, bool may_resize)
 		return -ENOMEM;
 	b->nr_words = (nr_cpus + 63) / 64;
 	b->bits = table_bits;
-	b->may_resize = may_resize;
+	b->may_resize = rules->may_resize;
+	b->has_nt = rules->has_nt;
 	b->slot_bytes = sizeof(struct rec) + b->nr_words * sizeof(u64);
 	b->room = FIRST_ROOM;
 	b->slot = calloc(b->room, b->slot_bytes);
@@ -138,6 +140,17 @@ u64 bbm_nr_open(const struct bbm *b)
 static bool is_leaf(u64 pte, u32 level)
 {
 	return (pte & PTE_P) && (!level || pte & PTE_PS);
+}
+
+static bool is_table(u64 pte, u32 level)
+{
+	return (pte & PTE_P) && level && !(pte & PTE_PS);
+}
+
+/* A large page that no TLB keeps. */
+static bool is_passing(const struct bbm *b, u64 pte, u32 level)
+{
+	return b->has_nt && is_leaf(pte, level) && level && pte & PTE_NT;
 }
 
 static bool is_any(const u64 *words, u32 n)
@@ -178,8 +191,10 @@ static bool settle(struct bbm *b, u32 root, u64 vpn, u32 level, u64 new,
 
 	if (!r->root)
 		return false;
-	differs = (level != new_level && !b->may_resize) ||
-		  pte_pfn(r->old) - vpn != pte_pfn(new) - new_vpn;
+	differs = (level != new_level || is_table(r->old, level)) &&
+		  !b->may_resize;
+	if (!is_table(r->old, level))
+		differs |= pte_pfn(r->old) - vpn != pte_pfn(new) - new_vpn;
 	remove_rec(b, r);
 	return differs;
 }
@@ -199,6 +214,32 @@ static bool is_other_size_open(struct bbm *b, u32 root, u64 vpn, u32 level,
 	return is_open;
 }
 
+/* To or from a large page with nT set. It is not held by anybody, so it stands
+ * where an invalid entry would; but its frames are used, so those may not change
+ * without one. */
+static bool passes(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old, u64 new,
+		   const u64 *may_hold)
+{
+	bool is_both = is_leaf(old, level) && is_leaf(new, level);
+
+	if (is_both && pte_pfn(old) != pte_pfn(new) &&
+	    is_any(may_hold, b->nr_words))
+		return true;
+	if (is_passing(b, old, level)) {
+		/* Only now does what was before matter. */
+		if (is_passing(b, new, level) || !(new & PTE_P) || !b->nr)
+			return false;
+		if (is_table(new, level))
+			return settle(b, root, vpn, level, new, vpn, level) &&
+			       !b->may_resize;
+		return settle(b, root, vpn, level, new, vpn, level) |
+		       is_other_size_open(b, root, vpn, level, new);
+	}
+	if (old & PTE_P)
+		note_old(b, root, vpn, level, old, may_hold);
+	return false;
+}
+
 bool bbm_changed(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old, u64 new,
 		 const u64 *may_hold)
 {
@@ -206,11 +247,14 @@ bool bbm_changed(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old, u64 new,
 	bool is_bad;
 
 	vpn = first_vpn(b, vpn, level);
+	if (is_passing(b, old, level) || is_passing(b, new, level))
+		return passes(b, root, vpn, level, old, new, may_hold);
 	if (was && is)
 		return pte_pfn(old) != pte_pfn(new) &&
 		       is_any(may_hold, b->nr_words);
-	/* From a leaf to a table at once: another size, nothing between. */
-	if (was && new & PTE_P && !b->may_resize)
+	/* Between leaf and table at once: another size, nothing between. */
+	if (((was && is_table(new, level)) || (is && is_table(old, level))) &&
+	    !b->may_resize)
 		return is_any(may_hold, b->nr_words);
 	if (was) {
 		note_old(b, root, vpn, level, old, may_hold);
@@ -234,7 +278,7 @@ void bbm_invalidated_page(struct bbm *b, u32 cpu, u32 root, u64 vpn)
 	for (u32 level = 0; b->nr && level <= MAX_LEVEL; level++) {
 		struct rec *r = find(b, root, first_vpn(b, vpn, level), level);
 
-		if (r->root)
+		if (r->root && !is_table(r->old, level))
 			cpu_is_done(b, r, cpu);
 	}
 }

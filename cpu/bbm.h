@@ -8,24 +8,34 @@
  * keeps the old entry and the CPUs still to invalidate: those that had the
  * tables loaded when it was replaced.
  *
- * FEAT_BBM level 2 (@may_resize) lets an entry be replaced by one of another
- * size with the same frames at once. What a table holds that replaces a leaf is
- * then looked at only when it is written later.
+ * How a large page becomes a table or a table a large page of the same frames,
+ * by level of FEAT_BBM:
+ *   0  as anything else: invalid entry, invalidation, new entry;
+ *   1  (has_nt) through the large page with nT set, which is never cached: set nT,
+ *      invalidate, write the table; or write the large page with nT, invalidate,
+ *      clear nT;
+ *   2  (may_resize) at once.
+ * Frames that change need all three steps at any level. What a table holds that
+ * replaces a leaf is looked at only when it is written later; what a table held
+ * that a leaf replaces counts as one entry, which only an invalidation of the
+ * whole address space takes away.
  *
- * Not modelled: changes of memory type, FEAT_BBM level 1, conflict aborts, and
- * that equal contents excuse a read-only entry that moves (contents are not
- * compared).
+ * Not modelled: changes of memory type, conflict aborts (which level 2 may still
+ * raise), and that equal contents excuse a read-only entry that moves (contents
+ * are not compared).
  *
- * Source: Arm ARM DDI 0487, D8.17.1, R_WHZWS and R_DDMVT.
+ * Source: Arm ARM DDI 0487, D8.17.1 to D8.17.3, R_WHZWS, R_DDMVT, R_KFLJB,
+ * R_KHRBC; assumed: what level 1 asks for step by step.
  */
 #ifndef CPU_BBM_H
 #define CPU_BBM_H
 
-#include "base/types.h"
+#include "tlb/arch.h"
 
 struct bbm;
 
-int bbm_create(struct bbm **out, u32 nr_cpus, u32 table_bits, bool may_resize);
+int bbm_create(struct bbm **out, u32 nr_cpus, u32 table_bits,
+	       const struct arch_rules *rules);
 void bbm_destroy(struct bbm *b);
 
 /* bbm_changed - the entry of @level for @vpn under @root went from @old to

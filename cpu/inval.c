@@ -89,6 +89,7 @@ void cpu_load_cr3(u32 root, u16 pcid, bool flush)
 {
 	struct cpu_state *s = this_cpu->s;
 
+	assert(!(pcid >> the_sys->m->rules.asid_bits));
 	touch(&s->root, true);
 	/* What it may have cached of the old one stays, under its PCID. */
 	if (s->env && s->root && s->pcid != pcid)

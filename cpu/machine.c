@@ -65,11 +65,13 @@ static bool *feature_flag(struct machine *m, enum machine_feature feature)
 	case FEATURE_LA57: return &m->has_la57;
 	case FEATURE_TLBI_RANGE: return &m->has_tlbi_range;
 	case FEATURE_HAFDBS: return &m->has_hafdbs;
+	case FEATURE_BBML1: return &m->has_bbml1;
 	case FEATURE_BBML2: return &m->has_bbml2;
 	case FEATURE_SVINVAL: return &m->has_svinval;
 	case FEATURE_SVNAPOT: return &m->has_svnapot;
 	case FEATURE_SVADU: return &m->has_svadu;
 	case FEATURE_SVVPTC: return &m->has_svvptc;
+	case FEATURE_SV57: return &m->has_sv57;
 	case NR_MACHINE_FEATURES: break;
 	}
 	assert(!"a feature");
@@ -220,6 +222,7 @@ static void use_rules(struct machine *m)
 	if (m->arch == ARCH_ARM) {
 		r->hw_sets_a = r->hw_sets_d = m->has_hafdbs;
 		r->may_resize = m->has_bbml2;
+		r->has_nt = m->has_bbml1 || m->has_bbml2;
 	} else if (m->arch == ARCH_RISCV) {
 		r->hw_sets_a = r->hw_sets_d = m->has_svadu;
 		r->caches_invalid = !m->has_svvptc;

@@ -57,12 +57,15 @@ enum machine_feature {
 	FEATURE_LA57,           /* x86: five levels of tables                 */
 	FEATURE_TLBI_RANGE,     /* Arm: FEAT_TLBIRANGE                        */
 	FEATURE_HAFDBS,         /* Arm: hardware sets A and D                 */
+	FEATURE_BBML1,          /* Arm: FEAT_BBM level 1, the nT bit          */
 	FEATURE_BBML2,          /* Arm: FEAT_BBM level 2                      */
 	FEATURE_SVINVAL,        /* RISC-V                                     */
 	FEATURE_SVNAPOT,        /* RISC-V                                     */
 	FEATURE_SVADU,          /* RISC-V: hardware sets A and D              */
 	FEATURE_SVVPTC,         /* RISC-V: entries with V=0 are not cached for
 				 * long; here, not at all                     */
+	FEATURE_SV57,           /* RISC-V: five levels of tables; Sv39 and Sv48
+				 * come with it                               */
 	NR_MACHINE_FEATURES
 };
 
@@ -121,8 +124,8 @@ struct machine {
 
 	enum arch arch;
 	bool has_pcid, has_invpcid, has_invlpgb, has_tce, has_la57;
-	bool has_tlbi_range, has_hafdbs, has_bbml2;
-	bool has_svinval, has_svnapot, has_svadu, has_svvptc;
+	bool has_tlbi_range, has_hafdbs, has_bbml1, has_bbml2;
+	bool has_svinval, has_svnapot, has_svadu, has_svvptc, has_sv57;
 	/* What no machine has: proposals, for who asks for them. */
 	bool has_tlb_directory;         /* knows which TLBs have a page       */
 	bool has_coherent_tlbs;         /* see stores to page-table entries   */

@@ -12,7 +12,8 @@
  * Bits 8..11 mean this only while P = 0 (bit 8 is G, global, while P = 1): NUM (PROT_NONE, the bit that marks a
  * NUMA hint), SWP (pfn is a slot of the swap device), MIG (migration entry), MW
  * (it was writable). Bits that software may use, present or not: SD, soft-dirty
- * (58), UWP, write-protected by userfaultfd (57), and special (56).
+ * (58), UWP, write-protected by userfaultfd (57), and special (56). Bit 60 of a
+ * large page is Arm's nT (arch_rules.has_nt; nothing elsewhere).
  */
 #ifndef CPU_MEMORY_H
 #define CPU_MEMORY_H
@@ -38,6 +39,8 @@
 #define PTE_UFFD_WP (1ull << 57)
 #define PTE_SOFT_DIRTY (1ull << 58)
 #define PTE_SOFTWARE (PTE_UFFD_WP | PTE_SOFT_DIRTY)
+/* Block translation entry: see tlb/arch.h. */
+#define PTE_NT	(1ull << 60)
 #define PTE_NX	(1ull << 63)
 #define PTE_PFN_MASK 0x000ffffffffff000ull
 
@@ -73,6 +76,23 @@ static inline u32 paging_entries(const struct paging *p)
 static inline u32 paging_order(const struct paging *p, u32 level)
 {
 	return p->bits * level;
+}
+
+/* paging_user_pages - programs have the pages below this. Real addresses are
+ * canonical: the bits above those that the tables translate repeat the highest
+ * one, and the half where it is set is the kernel's (x86-64 with 4 and 5 levels,
+ * RISC-V Sv39, Sv48, Sv57). The small tables of explored stages are all the
+ * program's. */
+static inline u64 paging_user_pages(const struct paging *p)
+{
+	return 1ull << (p->levels * p->bits - (p->bits == 9));
+}
+
+/* paging_reaches - is there an entry for @vpn at all? An address beyond is not
+ * canonical, or the kernel's, of which nothing is mapped. */
+static inline bool paging_reaches(const struct paging *p, u64 vpn)
+{
+	return !(vpn >> p->levels * p->bits);
 }
 
 static inline u32 paging_index(const struct paging *p, u64 vpn, u32 level)

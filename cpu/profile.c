@@ -39,8 +39,8 @@ enum machine_key { KEY_NAME, KEY_SUMMARY, KEY_TOPOLOGY, KEY_HZ, KEY_ARCH,
 static const char *const machine_keys[] = {
 	"name", "summary", "topology", "hz", "arch",
 	"pcid", "invpcid", "invlpgb", "tce", "la57",
-	"tlbi_range", "hafdbs", "bbml2",
-	"svinval", "svnapot", "svadu", "svvptc", NULL
+	"tlbi_range", "hafdbs", "bbml1", "bbml2",
+	"svinval", "svnapot", "svadu", "svvptc", "sv57", NULL
 };
 _Static_assert(ARRAY_LEN(machine_keys) == KEY_FEATURES + NR_MACHINE_FEATURES + 1,
 	       "ORDER machine_feature");

@@ -8,8 +8,8 @@
  *	hz = 2.5GHz | source
  *	arch = x86 | source     also arm, riscv
  *	pcid = yes | source     also invpcid, tce, la57 (x86), tlbi_range,
- *	                        hafdbs, bbml2 (Arm), svinval, svnapot, svadu,
- *	                        svvptc (RISC-V); no when missing
+ *	                        hafdbs, bbml1, bbml2 (Arm), svinval, svnapot,
+ *	                        svadu, svvptc, sv57 (RISC-V); no when missing
  *	invlpgb = 8 | source    pages per instruction; 0, or missing: none
  *	[tlb]
  *	pcid_slots = 4          address spaces kept apart; 0, or missing: all

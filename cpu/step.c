@@ -68,8 +68,7 @@ static void ordered_step(const void *p, u64 cycles)
 	acquire();
 }
 
-/* An ordered operation's store: visible at once. */
-static void store_now(void *p, u32 bytes, u64 v)
+void word_store_now(void *p, u32 bytes, u64 v)
 {
 	u64 old = word_get(p, bytes);
 
@@ -198,7 +197,7 @@ u64 word_xchg(void *p, u32 bytes, u64 v, u64 cycles)
 
 	ordered_step(p, cycles);
 	old = word_get(p, bytes);
-	store_now(p, bytes, v);
+	word_store_now(p, bytes, v);
 	observe(old);
 	return old;
 }
@@ -210,7 +209,7 @@ bool word_cmpxchg(void *p, u32 bytes, u64 old, u64 v, u64 cycles)
 	ordered_step(p, cycles);
 	ok = word_get(p, bytes) == old;
 	if (ok)
-		store_now(p, bytes, v);
+		word_store_now(p, bytes, v);
 	observe(ok);
 	return ok;
 }
@@ -220,7 +219,7 @@ u64 word_add(void *p, u32 bytes, u64 delta, u64 cycles)
 	u64 v;
 
 	ordered_step(p, cycles);
-	store_now(p, bytes, word_get(p, bytes) + delta);
+	word_store_now(p, bytes, word_get(p, bytes) + delta);
 	v = word_get(p, bytes);
 	observe(v);
 	return v;
@@ -233,7 +232,7 @@ bool word_inc_not_zero(void *p, u32 bytes, u64 cycles)
 	ordered_step(p, cycles);
 	v = word_get(p, bytes);
 	if (v)
-		store_now(p, bytes, v + 1);
+		word_store_now(p, bytes, v + 1);
 	observe(v != 0);
 	return v;
 }
@@ -248,7 +247,7 @@ void word_add_relaxed(void *p, u32 bytes, u64 delta, u64 cycles)
 		return;
 	}
 	ordered_step(p, cycles);
-	store_now(p, bytes, word_get(p, bytes) + delta);
+	word_store_now(p, bytes, word_get(p, bytes) + delta);
 }
 
 void smp_mb(void)
@@ -360,7 +359,7 @@ void word_lock(u64 *p)
 	if (this_cpu->s->sb)
 		touch(this_cpu->s->sb, false);
 	acquire();
-	store_now(p, sizeof(*p), 1);
+	word_store_now(p, sizeof(*p), 1);
 }
 
 void word_unlock(u64 *p)
@@ -489,6 +488,12 @@ static struct tlb_entry cached(u64 vpn, u32 level, u64 pte, u8 flags)
 	return e;
 }
 
+/* A large page that is used but never cached. */
+static bool is_never_cached(u64 pte, u32 level)
+{
+	return level && pte & PTE_NT && the_sys->m->rules.has_nt;
+}
+
 /* Accesses through it fault: some architectures cache that. */
 static bool gives_fault(u64 pte)
 {
@@ -519,7 +524,8 @@ static void subtree_retire(struct cpu_state *s, u64 vpn, u32 level, u64 old)
 	bool is_table = level && (old & PTE_P) && !(old & PTE_PS);
 	u64 *table;
 
-	if (gives_fault(old) && !the_sys->m->rules.caches_invalid)
+	if ((gives_fault(old) && !the_sys->m->rules.caches_invalid) ||
+	    is_never_cached(old, level))
 		return;
 	if (!is_table && the_sys->os.may_hold &&
 	    !the_sys->os.may_hold(number_of(s), old))
@@ -601,7 +607,8 @@ u64 pte_vpn(u32 root, u64 vpn, u32 level, const u64 *pte)
 
 void pte_retire(u32 root, u64 vpn, u32 level, u64 old)
 {
-	bool is_leaf = !gives_fault(old) && (!level || (old & PTE_PS));
+	bool is_leaf = !gives_fault(old) && (!level || (old & PTE_PS)) &&
+		       !is_never_cached(old, level);
 
 	if (!the_sys->is_explored || !the_sys->may_speculate)
 		return;

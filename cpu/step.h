@@ -56,6 +56,9 @@ static inline void touch(const void *obj, bool is_write)
 u64 word_read(const void *p, u32 bytes, u64 cycles);
 void word_write(void *p, u32 bytes, u64 v, u64 cycles);
 u64 word_xchg(void *p, u32 bytes, u64 v, u64 cycles);
+/* word_store_now - the store of an ordered operation whose step the caller took
+ * (cpu_serialise()): visible at once. */
+void word_store_now(void *p, u32 bytes, u64 v);
 bool word_cmpxchg(void *p, u32 bytes, u64 old, u64 v, u64 cycles);
 u64 word_add(void *p, u32 bytes, u64 delta, u64 cycles);
 bool word_inc_not_zero(void *p, u32 bytes, u64 cycles);

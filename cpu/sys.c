@@ -219,7 +219,7 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 		goto err;
 	if (!sys->is_explored && cfg->m->rules.needs_bbm) {
 		rc = bbm_create(&sys->bbm, sys->nr_cpus, cfg->paging.bits,
-				cfg->m->rules.may_resize);
+				&sys->m->rules);
 		if (rc)
 			goto err;
 	}

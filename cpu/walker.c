@@ -30,6 +30,8 @@ static void entry_of(struct tlb_entry *e, u64 vpn, u32 level, u64 pte,
 		.flags = (u8)((rights & PTE_RW ? TLB_W : 0) |
 			      (pte & PTE_D ? TLB_D : 0)),
 	};
+	if (unlikely(level && pte & PTE_NT) && the_sys->m->rules.has_nt)
+		e->flags |= TLB_ONCE;
 }
 
 /* Which of A and D keeps @pte from being used? 0: none, or hardware sets it. */
@@ -51,6 +53,8 @@ bool walk_explored(u64 vpn, bool is_write, const struct tlb_entry *from,
 	u32 level = from ? from->order / mem->paging.bits : mem->paging.levels;
 
 	memset(e, 0, sizeof(*e));
+	if (!paging_reaches(&mem->paging, vpn))
+		return false;
 	for (;;) {
 		u64 *p, pte;
 
@@ -239,6 +243,9 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 	u64 rights = PTE_RW, sum = 0, frame, pte, *p;
 	u32 level, index, nr_loads = 0;
 
+	*cycles = 0;
+	if (unlikely(!paging_reaches(&mem->paging, vpn)))
+		return fault_at(e, vpn, false);
 	frame = start(c, space, vpn, &level, &rights);
 	for (;;) {
 		u64 *table = mem->table[frame];
@@ -296,6 +303,8 @@ enum walk_verdict walk_verdict(u64 vpn, bool is_write)
 	const struct memory *mem = &the_sys->mem;
 	u64 frame = this_cpu->s->root, rights = PTE_RW;
 
+	if (!paging_reaches(&mem->paging, vpn))
+		return WALK_FORBIDS;
 	for (u32 level = mem->paging.levels; level-- > 0; ) {
 		u64 pte = mem->table[frame][paging_index(&mem->paging, vpn,
 							 level)];

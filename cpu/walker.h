@@ -10,6 +10,9 @@
  * Information"; Arm ARM DDI 0487 D8.16, RISC-V privileged specification,
  * Svade.
  *
+ * An address that the tables do not reach (paging_reaches(): not canonical, or
+ * the kernel's) is a fault, from no entry.
+ *
  * No-execute is not enforced: fetches need what loads need.
  */
 #ifndef CPU_WALKER_H

@@ -68,9 +68,15 @@ const struct opt timed_opts[] = {
 	  .help = "hardware that papers proposed and no machine has: a "
 		  "directory of what TLBs hold (DiDi), TLBs that see stores to "
 		  "page-table entries (UNITD)", FIELD(proposal, "machine") },
-	{ .name = "levels", .kind = OPT_U32, .def = "4", .min = 4, .max = 5,
-	  .help = "levels of page tables; 5: LA57, addresses of 57 bits",
+	{ .name = "levels", .kind = OPT_U32, .def = "4", .min = 3, .max = 5,
+	  .help = "levels of page tables, 9 bits of address each: 5 with x86's "
+		  "LA57 or RISC-V's Sv57, 3 RISC-V's Sv39",
 	  FIELD(levels, "machine") },
+	{ .name = "asid-bits", .kind = OPT_U32, .def = "0", .max = 16,
+	  .help = "bits of an ASID where one number names an address space on "
+		  "all CPUs (Arm has 8 or 16, x86 12); when all are given out "
+		  "every TLB is dropped; 0: the architecture's, 16 on Arm",
+	  FIELD(asid_bits, "machine") },
 	{ .name = "mlp", .kind = OPT_U32, .def = "1", .min = 1,
 	  .max = CPU_MAX_MLP,
 	  .help = "accesses of a thread that may wait for translations and "
@@ -219,6 +225,44 @@ static bool is_scheduled(const struct timed_cfg *cfg)
 		cfg->numactl.cpunodebind;
 }
 
+static int check_levels(const struct timed_cfg *cfg, const struct machine *m,
+			struct err *e)
+{
+	bool is_riscv = m->arch == ARCH_RISCV;
+
+	if (cfg->levels == 3 && !is_riscv)
+		return err_set(e, -EINVAL, "--levels=3: only RISC-V has tables "
+			       "of three levels (Sv39); machine '%s' is %s",
+			       m->name, m->rules.name);
+	if (cfg->levels == 5 &&
+	    !machine_has(m, is_riscv ? FEATURE_SV57 : FEATURE_LA57, e))
+		return err_prefix(e, -EINVAL, "--levels=5: ");
+	return 0;
+}
+
+/* Each CPU keeps the number of what it has loaded, and one may be loading. */
+static int check_asid_bits(const struct timed_point *p, const struct machine *m,
+			   struct err *e)
+{
+	u32 bits = p->cfg->asid_bits;
+	u32 cpus = p->cfg->cpus ? p->cfg->cpus : m->nr_cpus;
+
+	if (!bits)
+		return 0;
+	if (bits > m->rules.asid_bits)
+		return err_set(e, -EINVAL, "--asid-bits=%u: at most %u on %s",
+			       bits, m->rules.asid_bits, m->rules.name);
+	if (!p->flush->has_global_asids)
+		return err_set(e, -EINVAL, "--asid-bits: with --flush %s each "
+			       "CPU has numbers of its own; 'tlbi' and "
+			       "'invlpgb' have common ones", p->flush->name);
+	if ((1u << bits) - 1 <= 2 * cpus)
+		return err_set(e, -EINVAL, "--asid-bits=%u: %u numbers are too "
+			       "few for %u CPUs, each may hold on to two", bits,
+			       (1u << bits) - 1, cpus);
+	return 0;
+}
+
 /* What cannot be together, said before anything is built. */
 static int refuse(const struct timed_point *p, const struct machine *m,
 		  struct err *e)
@@ -248,8 +292,8 @@ static int refuse(const struct timed_point *p, const struct machine *m,
 	if (cfg->numa.mode && m->nr_nodes > NUMA_MAX_NODES)
 		return err_set(e, -EINVAL, "--numa_balancing: %u nodes, at most "
 			       "%u are modelled", m->nr_nodes, NUMA_MAX_NODES);
-	if (cfg->levels == 5 && !machine_has(m, FEATURE_LA57, e))
-		return err_prefix(e, -EINVAL, "--levels=5: ");
+	if (check_levels(cfg, m, e))
+		return -EINVAL;
 	if (cfg->tce && !machine_has(m, FEATURE_TCE, e))
 		return err_prefix(e, -EINVAL, "--tce: ");
 	return 0;
@@ -428,6 +472,8 @@ static void say_modelled(struct timed_result *r, const struct sys *sys)
 		hide(r, checked[i]);
 	if (!sys->bbm)
 		hide(r, CTR_BBM_VIOLATIONS);
+	if (!flusher() || !flusher()->has_global_asids)
+		hide(r, CTR_ASID_ROLLOVERS);
 	if (sys->m->rules.hw_sets_a)
 		hide(r, CTR_ACCESSED_FAULTS);
 	if (sys->m->rules.hw_sets_d)
@@ -667,6 +713,11 @@ int timed_point_run_on(const struct timed_point *p, const struct machine *given,
 	int rc;
 
 	timed_propose(p->cfg, &own);
+	rc = check_asid_bits(p, m, e);
+	if (rc)
+		return rc;
+	if (p->cfg->asid_bits)
+		own.rules.asid_bits = (u8)p->cfg->asid_bits;
 	rc = boot(p, m, &sys, e);
 	if (rc)
 		return rc;

@@ -39,6 +39,7 @@ struct timed_cfg {
 	int placement;
 	int caches, ept;        /* enum caches_mode, enum ept_mode            */
 	u32 levels, mlp;
+	u32 asid_bits;          /* 0: the architecture's                      */
 	bool psc, tce;
 	int lines, ipi_send, guest;     /* struct contend_config              */
 	u64 irqs_off_ns, irqs_every_ns;

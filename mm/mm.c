@@ -133,7 +133,8 @@ struct mm *mm_create(void)
 	touch(&mms()->next_ctx_id, true);
 	mm->ctx_id = ++mms()->next_ctx_id;
 	mm->tlb_gen = 1;
-	mm->asid = mm->ctx_id;
+	if (flusher() && flusher()->has_global_asids)
+		mm->asid = asid_new();
 	mm->asid_generation = mms()->asid_generation;
 	/* The heap far below what mmap gives. */
 	mm->mmap_base = 1ull << (pg->levels * pg->bits - 2);

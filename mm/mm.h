@@ -215,7 +215,8 @@ struct mm_state {
 	struct flush_req *req;  /* [nr_cpus] the flush a CPU has under way    */
 	u64 *targets;           /* [nr_cpus] masks: whom its flush interrupts */
 	struct tlb_state *tlb_state;    /* [nr_cpus] switch.h                 */
-	u64 asid_generation;    /* rollovers of global ASIDs, by stages only  */
+	u64 asid_generation;    /* rollovers of global ASIDs (asid.c)         */
+	u64 last_asid;          /* given out in this generation               */
 	bool masks_vary;        /* explored: mm_cpumask and lazy CPUs change  */
 	struct gather *gather;  /* [nr_cpus]                                  */
 	struct page_run *run;   /* [nr_cpus] mm_config.aligns_frames, or NULL */
@@ -283,6 +284,12 @@ static inline u32 hpage_order(void)
 static inline u64 hpage_pages(void)
 {
 	return 1ull << hpage_order();
+}
+
+/* TASK_SIZE, in pages: programs have those below. */
+static inline u64 task_size(void)
+{
+	return paging_user_pages(&the_sys->mem.paging);
 }
 
 struct mm_config {

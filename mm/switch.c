@@ -138,9 +138,13 @@ static void load_cr3(struct mm *mm, u32 slot, u16 pcid, u64 gen, bool flush)
 void tlb_state_begin(struct mm *mm)
 {
 	struct tlb_state *t = me();
-	u16 pcid = pcid_of(mm, 0);
 	bool flush;
+	u16 pcid;
 
+	if (has_global_asids())
+		asid_enter(mm);
+	asid_entered();
+	pcid = pcid_of(mm, 0);
 	t->loaded_mm = (uintptr_t)mm;
 	t->active_mm = (uintptr_t)mm;
 	t->slot = 0;
@@ -211,21 +215,6 @@ void flush_by_active_mm(const struct mm *mm)
 	NOTE("not active_mm: its slot is forgotten");
 }
 
-/* ---- global ASIDs ---------------------------------------------------------------------- */
-
-/* check_and_switch_context: after a rollover the mm gets another ASID. What the
- * TLBs held under that is gone since the rollover. */
-static void renew_asid(struct mm *mm)
-{
-	if (!has_global_asids() ||
-	    READ_ONCE(mm->asid_generation) == mms()->asid_generation)
-		return;
-	(void)xchg(&mm->asid, mm->asid + 16);
-	(void)xchg(&mm->asid_generation, mms()->asid_generation);
-	NOTE("address space %u has ASID %llu now", mm->ctx_id,
-	     (unsigned long long)mm->asid);
-}
-
 /* ---- switching -------------------------------------------------------------------- */
 
 /* The flusher increments tlb_gen and then looks who must be told; here who will
@@ -239,8 +228,8 @@ static void switch_to_other(struct mm *prev, struct mm *next)
 	u16 pcid;
 	u32 slot;
 
-	if (next)
-		renew_asid(next);
+	if (next && has_global_asids())
+		asid_enter(next);
 	if (kern()->switch_mark == SWITCH_MARK_FIRST)
 		WRITE_ONCE(me()->loaded_mm, MM_SWITCHING);
 	if (prev && !is_own)
@@ -257,6 +246,8 @@ static void switch_to_other(struct mm *prev, struct mm *next)
 		WRITE_ONCE(me()->loaded_mm, MM_SWITCHING);
 	load_cr3(next, slot, pcid, gen, flush);
 	WRITE_ONCE(me()->loaded_mm, (uintptr_t)next);
+	if (next && has_global_asids())
+		asid_entered();
 	/* Where lazy CPUs are told like others: out of the mask last. */
 	if (prev && is_own)
 		mask_clear(prev);

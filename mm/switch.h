@@ -42,7 +42,9 @@ struct tlb_state {
 	u32 next_slot;
 	struct asid_slot ctx[NR_ASID_SLOTS];
 	u64 active_mm;          /* ipi_by_active_mm: a struct mm *            */
-	u64 pad2;
+	u64 entering;           /* asid.c: the struct mm * about to be loaded */
+	u64 flush_pending;      /* asid.c: all of the TLB, before a new ASID  */
+	u64 pad2[7];
 };
 
 /* CR3 is about to change. */
@@ -69,6 +71,15 @@ void flush_by_active_mm(const struct mm *mm);
 /* In an interrupt, @mm is loaded: under its own tag, if it has got one by now.
  * Return: it is, and broadcasts see to it. */
 bool adopt_global_tag(struct mm *mm);
+
+/* asid_new - a number for an address space that has none of this generation;
+ * may begin another one. */
+u64 asid_new(void);
+/* asid_enter - with interrupts off, before @mm's number is loaded: it has one of
+ * this generation, and nothing that the TLB holds is under that from before.
+ * asid_entered: it is loaded. */
+void asid_enter(struct mm *mm);
+void asid_entered(void);
 
 /* In an interrupt or with interrupts off: go to the kernel's own root. */
 void leave_mm(void);

@@ -60,8 +60,11 @@ void vma_insert(struct mm *mm, struct vma *v)
 
 struct vma *vma_add(struct mm *mm, u64 start, u64 nr_pages, u32 flags)
 {
-	struct vma *v = vma_alloc(mm, start, start + nr_pages, flags);
+	struct vma *v;
 
+	if (nr_pages > task_size() || start > task_size() - nr_pages)
+		return NULL;
+	v = vma_alloc(mm, start, start + nr_pages, flags);
 	/* Linux waits with the anon_vma until the first fault. */
 	if (!v || anon_vma_prepare(v))
 		return NULL;

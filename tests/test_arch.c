@@ -173,7 +173,6 @@ static void test_rules(void **state)
 	assert_true(arch_rules[ARCH_RISCV].caches_invalid);
 	assert_false(arch_rules[ARCH_X86].caches_invalid);
 	assert_true(arch_rules[ARCH_ARM].needs_bbm);
-	assert_false(arch_rules[ARCH_RISCV].has_shared_asids);
 }
 
 static const struct inval_op page_op = { .scope = INVAL_PAGE };
@@ -221,51 +220,92 @@ enum { BBM_CPUS = 3, BBM_PAGES = 16, BBM_BITS = 2 };    /* huge: 4 pages */
 struct held {
 	u64 vpn, pfn;
 	u32 pages, root;
+	bool was_table;
 	bool by[BBM_CPUS];
 };
 
 struct plain {
+	const struct arch_rules *r;
 	u32 n;
 	struct held h[512];
 	u64 pte[2][BBM_PAGES], pmd[2][BBM_PAGES / 4];   /* [root - 1] */
 };
 
-static bool plain_changed(struct plain *p, bool may_resize, u32 root, u64 vpn,
-			  u32 level, u64 old, u64 new, const u64 *may_hold)
+enum kind { NOTHING, LEAF, TABLE, PASSING };
+
+static enum kind kind_of(const struct plain *p, u32 level, u64 pte)
 {
-	u32 pages = level ? 4 : 1;
-	bool was = old & PTE_P, is = new & PTE_P, is_bad = false;
+	if (!(pte & PTE_P))
+		return NOTHING;
+	if (level && !(pte & PTE_PS))
+		return TABLE;
+	return level && pte & PTE_NT && p->r->has_nt ? PASSING : LEAF;
+}
 
-	if (was && is)
-		return old >> 12 != new >> 12 && *may_hold;
-	if (was) {
-		struct held h = { .vpn = vpn, .pfn = old >> 12,
-				  .pages = pages, .root = root };
+static void plain_note(struct plain *p, u32 root, u64 vpn, u32 pages, u64 old,
+		       bool was_table, u64 may_hold)
+{
+	struct held h = { .vpn = vpn, .pfn = old >> 12 & 0xffffffffff,
+			  .pages = pages, .root = root, .was_table = was_table };
 
-		for (u32 c = 0; c < BBM_CPUS; c++)
-			h.by[c] = *may_hold >> c & 1;
-		/* Another one of the same entry takes the first's place. */
-		for (u32 i = 0; i < p->n; i++)
-			if (p->h[i].root == root && p->h[i].vpn == vpn &&
-			    p->h[i].pages == pages)
-				p->h[i] = p->h[--p->n];
-		if (*may_hold)
-			p->h[p->n++] = h;
-		return false;
-	}
-	if (!is)
-		return false;
+	if (!may_hold)
+		return;
+	for (u32 c = 0; c < BBM_CPUS; c++)
+		h.by[c] = may_hold >> c & 1;
+	/* Another one of the same entry takes the first's place. */
+	for (u32 i = 0; i < p->n; i++)
+		if (p->h[i].root == root && p->h[i].vpn == vpn &&
+		    p->h[i].pages == pages)
+			p->h[i] = p->h[--p->n];
+	p->h[p->n++] = h;
+}
+
+/* Something of @pages at @vpn is there: all that is held of it and must not be.
+ * @is_leaf: it maps @pfn, and what overlaps counts, too. */
+static bool plain_appears(struct plain *p, u32 root, u64 vpn, u32 pages,
+			  bool is_leaf, u64 pfn)
+{
+	bool is_bad = false;
+
 	for (u32 i = p->n; i-- > 0; ) {
 		struct held *h = &p->h[i];
+		bool is_same = h->vpn == vpn && h->pages == pages;
 
 		if (h->root != root || h->vpn >= vpn + pages ||
-		    vpn >= h->vpn + h->pages)
+		    vpn >= h->vpn + h->pages || (!is_leaf && !is_same))
 			continue;
-		is_bad |= (h->pages != pages && !may_resize) ||
-			  h->pfn - h->vpn != (new >> 12) - vpn;
+		if (!is_leaf || h->was_table || !is_same)
+			is_bad |= !p->r->may_resize;
+		if (is_leaf && !h->was_table)
+			is_bad |= h->pfn - h->vpn != pfn - vpn;
 		*h = p->h[--p->n];
 	}
 	return is_bad;
+}
+
+static bool plain_changed(struct plain *p, u32 root, u64 vpn, u32 level, u64 old,
+			  u64 new, const u64 *may_hold)
+{
+	enum kind was = kind_of(p, level, old), is = kind_of(p, level, new);
+	u64 was_pfn = old >> 12 & 0xffffffffff, pfn = new >> 12 & 0xffffffffff;
+	bool maps_both = was % 2 && is % 2;
+	u32 pages = level ? 4 : 1;
+
+	/* Frames that change, and sizes that change with nothing between. */
+	if (maps_both && was_pfn != pfn && *may_hold)
+		return true;
+	if (((was == LEAF && is == TABLE) || (was == TABLE && is == LEAF)) &&
+	    !p->r->may_resize)
+		return *may_hold;
+	if (was == LEAF && is != LEAF)
+		plain_note(p, root, vpn, pages, old, false, *may_hold);
+	if (was == TABLE && is == PASSING)
+		plain_note(p, root, vpn, pages, old, true, *may_hold);
+	if (is == LEAF && was != LEAF)
+		return plain_appears(p, root, vpn, pages, true, pfn);
+	if (is == TABLE && was == PASSING)
+		return plain_appears(p, root, vpn, pages, false, pfn);
+	return false;
 }
 
 static void plain_invalidated(struct plain *p, u32 cpu, u32 root, bool is_all,
@@ -277,7 +317,8 @@ static void plain_invalidated(struct plain *p, u32 cpu, u32 root, bool is_all,
 
 		if (h->root != root)
 			continue;
-		if (is_all || (vpn >= h->vpn && vpn < h->vpn + h->pages))
+		if (is_all || (!h->was_table && vpn >= h->vpn &&
+			       vpn < h->vpn + h->pages))
 			h->by[cpu] = false;
 		for (u32 c = 0; c < BBM_CPUS; c++)
 			is_held |= h->by[c];
@@ -286,8 +327,28 @@ static void plain_invalidated(struct plain *p, u32 cpu, u32 root, bool is_all,
 	}
 }
 
-static void bbm_equals_the_rule(bool may_resize)
+/* An entry of @level that may come next. Frames are such that a size that
+ * follows another may map the same. */
+static u64 random_entry(struct rng *g, u32 level, u64 vpn)
 {
+	u64 bits = PTE_P | PTE_PS;
+
+	if (rng_chance(g, 1, 3))
+		return 0;
+	if (level && rng_chance(g, 1, 4))
+		return pte_make(77, PTE_P);             /* a table */
+	if (level && rng_chance(g, 1, 3))
+		bits |= PTE_NT;
+	return pte_make(1 + rng_below(g, 2) + (vpn & 3), bits);
+}
+
+/* @level: of FEAT_BBM. */
+static void bbm_equals_the_rule(u32 level_of_bbm)
+{
+	const struct arch_rules rules = {
+		.needs_bbm = true, .has_nt = level_of_bbm >= 1,
+		.may_resize = level_of_bbm >= 2,
+	};
 	static struct plain p;
 	u64 bad = 0, changes = 0, most = 0;
 	struct bbm *b;
@@ -295,9 +356,10 @@ static void bbm_equals_the_rule(bool may_resize)
 
 	rng_init(&g, check_seed("bbm"));
 	memset(&p, 0, sizeof(p));
-	assert_int_equal(bbm_create(&b, BBM_CPUS, BBM_BITS, may_resize), 0);
+	p.r = &rules;
+	assert_int_equal(bbm_create(&b, BBM_CPUS, BBM_BITS, &rules), 0);
 	for (u32 i = 0; i < 400000; i++) {
-		u32 root = 1 + (u32)rng_below(&g, 2), level = rng_chance(&g, 1, 4);
+		u32 root = 1 + (u32)rng_below(&g, 2), level = rng_chance(&g, 1, 3);
 		u64 vpn = rng_below(&g, BBM_PAGES), mask = rng_below(&g, 8);
 		u64 *slot, new;
 
@@ -317,11 +379,9 @@ static void bbm_equals_the_rule(bool may_resize)
 				vpn &= ~3ull;
 			slot = level ? &p.pmd[root - 1][vpn / 4]
 				     : &p.pte[root - 1][vpn];
-			new = rng_chance(&g, 1, 2) ? 0 :
-				pte_make(1 + rng_below(&g, 3) + (vpn & 3),
-					 PTE_P | PTE_PS);
-			want = plain_changed(&p, may_resize, root, vpn, level,
-					     *slot, new, &mask);
+			new = random_entry(&g, level, vpn);
+			want = plain_changed(&p, root, vpn, level, *slot, new,
+					     &mask);
 			assert_int_equal(want, bbm_changed(b, root, vpn, level,
 							   *slot, new, &mask));
 			*slot = new;
@@ -333,16 +393,57 @@ static void bbm_equals_the_rule(bool may_resize)
 			most = p.n;
 	}
 	bbm_destroy(b);
-	printf("# bbm: %llu changes, %llu violations, at most %llu open\n",
-	       (unsigned long long)changes, (unsigned long long)bad,
-	       (unsigned long long)most);
+	printf("# bbm level %u: %llu changes, %llu violations, at most %llu "
+	       "open\n", level_of_bbm, (unsigned long long)changes,
+	       (unsigned long long)bad, (unsigned long long)most);
 	assert_true(bad > 1000 && most > 10);
 }
 
 static void test_bbm_equals_the_rule(void **state)
 {
-	bbm_equals_the_rule(false);
-	bbm_equals_the_rule(true);
+	for (u32 level = 0; level <= 2; level++)
+		bbm_equals_the_rule(level);
+}
+
+/* A large page and a table of the same frames follow each other at once, through
+ * nT without and with an invalidation: what each level of FEAT_BBM allows. */
+static void test_bbm_levels(void **state)
+{
+	static const struct {
+		bool by_nt, invalidates;
+		bool is_bad[3];         /* [level]                            */
+	} ways[] = {
+		{ false, false, { true, true, false } },
+		{ true, false, { true, true, false } },
+		{ true, true, { true, false, false } },
+	};
+	const u64 block = pte_make(512, PTE_P | PTE_PS), table = pte_make(9, PTE_P);
+
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++)
+		for (u32 level = 0; level <= 2; level++)
+			for (u32 merge = 0; merge < 2; merge++) {
+				const struct arch_rules rules = {
+					.has_nt = level >= 1,
+					.may_resize = level >= 2,
+				};
+				u64 from = merge ? table : block, all = 1;
+				u64 to = merge ? block : table;
+				bool is_bad = false;
+				struct bbm *b;
+
+				assert_int_equal(0, bbm_create(&b, 1, 9, &rules));
+				if (ways[i].by_nt) {
+					is_bad |= bbm_changed(b, 1, 512, 1, from,
+						block | PTE_NT, &all);
+					from = block | PTE_NT;
+				}
+				if (ways[i].invalidates)
+					bbm_invalidated_all(b, 0, 1);
+				is_bad |= bbm_changed(b, 1, 512, 1, from, to,
+						      &all);
+				assert_int_equal(ways[i].is_bad[level], is_bad);
+				bbm_destroy(b);
+			}
 }
 
 /* R_DDMVT: each step left out is a violation, all three are none. A frame that
@@ -353,7 +454,7 @@ static void test_bbm_steps(void **state)
 	const u64 both = 3, nobody = 0;
 	struct bbm *b;
 
-	assert_int_equal(bbm_create(&b, 2, 9, false), 0);
+	assert_int_equal(bbm_create(&b, 2, 9, &arch_rules[ARCH_ARM]), 0);
 	assert_true(bbm_changed(b, 1, 5, 0, a, c, &both));      /* no break */
 	assert_false(bbm_changed(b, 1, 5, 0, a, 0, &both));
 	assert_true(bbm_changed(b, 1, 5, 0, 0, c, &both));      /* no TLBI */
@@ -619,6 +720,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_broadcast_completes_at_sync),
 	cmocka_unit_test(test_bbm_steps),
 	cmocka_unit_test(test_bbm_equals_the_rule),
+	cmocka_unit_test(test_bbm_levels),
 	cmocka_unit_test(test_bbm_is_counted),
 	cmocka_unit_test(test_arrays_are_within),
 };

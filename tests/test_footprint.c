@@ -70,7 +70,7 @@ static void test_trace(void **state)
 	assert_int_equal(0, trace_next(t, &run, &n, &e));
 	first = run[0].va;
 	assert_int_equal(0, trace_rewind(t, &e));
-	assert_int_equal(0, footprint_add_trace(&f, t, path, &e));
+	assert_int_equal(0, footprint_add_trace(&f, t, path, 1ull << 35, &e));
 	assert_int_equal(trace_info(t)->nr_pages, footprint_pages(&f));
 	assert_int_equal(0, trace_next(t, &run, &n, &e));
 	assert_int_equal(first, run[0].va);
@@ -93,7 +93,8 @@ static void test_kernel_address(void **state)
 						RUN_READ, &e));
 	assert_int_equal(0, trace_writer_close(w, &e));
 	assert_int_equal(0, trace_open(&t, path, &e));
-	assert_int_equal(-EINVAL, footprint_add_trace(&f, t, path, &e));
+	assert_int_equal(-EINVAL, footprint_add_trace(&f, t, path, 1ull << 35,
+						      &e));
 	assert_contains(e.text, "k.tlbt");
 	assert_contains(e.text, "0xffff888000000000");
 	trace_close(t);

@@ -961,6 +961,87 @@ static void test_assumed_where_used(void **state)
 			 leans_on(&blocks, PAIRS("psc", "no")) + 7);
 }
 
+/* ---- RISC-V's table depths -------------------------------------------------------------- */
+
+/* Sv39, Sv48 and Sv57: loads of a walk without walk caches, and with them at
+ * most one a walk once all but page tables is cached. */
+static void test_riscv_levels(void **state)
+{
+	static const char *const levels[] = { "3", "4", "5" };
+	char dir[64], path[128];
+
+	toggled("riscv-sv48", "sv57", check_tmpdir(dir), path, sizeof(path));
+	for (u32 i = 0; i < ARRAY_LEN(levels); i++) {
+		struct timed_result *r;
+
+		r = chase(PAIRS("profile", path, "machine", "pack:1 core:1 pu:1",
+				"levels", levels[i], "psc", "no", "pages",
+				"9000", "rounds", "2"));
+		assert_int_equal(18000, r->count.v[CTR_WALK_LOAD]);
+		assert_int_equal((3 + i) * 18000, r->count.v[CTR_WALKER_LOADS]);
+		free(r);
+		r = chase(PAIRS("profile", path, "machine", "pack:1 core:1 pu:1",
+				"levels", levels[i], "pages", "9000", "rounds",
+				"2"));
+		assert_in_range(r->count.v[CTR_WALKER_LOADS], 18000, 18100);
+		free(r);
+	}
+	check_rmdir(dir);
+}
+
+static u64 edge_va;
+
+static int edge_setup(struct wl *w, struct err *e)
+{
+	struct mm *mm = mm_create();
+
+	w->nr_threads = 1;
+	/* The last page of the program's half, and none of the other. */
+	assert_non_null(vma_add(mm, task_size() - 1, 1, VM_READ | VM_WRITE));
+	assert_null(vma_add(mm, task_size(), 1, VM_READ | VM_WRITE));
+	assert_null(vma_add(mm, task_size() - 1, 2, VM_READ | VM_WRITE));
+	return wl_start(w, 0, mm, e);
+}
+
+static void edge_body(struct wl *w, u32 t)
+{
+	/* The page; what has no address; what is the kernel's; and an address
+	 * whose low bits are the page's. */
+	const u64 va[] = { edge_va - PAGE_BYTES, edge_va, -edge_va,
+			   edge_va * 2 + edge_va - PAGE_BYTES };
+
+	/* TLB arrays want no more than 57 bits. */
+	for (u32 i = 0; i < ARRAY_LEN(va) - (edge_va >> 56); i++) {
+		struct run r = { .va = va[i], .count = 1, .bytes = 8,
+				 .op = RUN_WRITE };
+
+		assert_int_equal(i ? -EFAULT : 0, wl_runs(&r, 1));
+	}
+}
+
+static const struct workload edge = {
+	.name = "edge", .setup = edge_setup, .body = edge_body,
+};
+
+/* Canonical addresses: half of what the tables reach is the program's. */
+static void test_canonical(void **state)
+{
+	static const struct {
+		const char *profile, *levels;
+		u32 bits;
+	} rows[] = {
+		{ "riscv-sv48", "3", 38 }, { "riscv-sv48", "4", 47 },
+		{ "skylake-sp", "4", 47 }, { "ice-lake-sp", "5", 56 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		edge_va = 1ull << rows[i].bits;
+		free(run(&edge, PAIRS("machine", "pack:1 core:1 pu:1",
+				      "profile", rows[i].profile, "levels",
+				      rows[i].levels), false));
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_psc_differential),
 	cmocka_unit_test(test_psc_shapes),
@@ -968,6 +1049,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_cache_shapes),
 	cmocka_unit_test(test_nested_counts),
 	cmocka_unit_test(test_five_levels),
+	cmocka_unit_test(test_riscv_levels),
+	cmocka_unit_test(test_canonical),
 	cmocka_unit_test(test_contiguity),
 	cmocka_unit_test(test_aligned_frames),
 	cmocka_unit_test(test_aligned_frames_fill_memory),

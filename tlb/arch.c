@@ -128,9 +128,9 @@ bool inval_drops_walk(const struct inval_op *op, u16 asid, u64 vpn,
 const struct inval_op *arch_local_op(enum arch arch, enum arch_local what)
 {
 	static const char *const name[NR_ARCHS][NR_ARCH_LOCALS] = {
-		{ "INVLPG", "MOV CR3" },
-		{ "TLBI VAE1", "TLBI ASIDE1" },
-		{ "SFENCE.VMA va,asid", "SFENCE.VMA asid" },
+		{ "INVLPG", "MOV CR3", "MOV CR4.PGE" },
+		{ "TLBI VAE1", "TLBI ASIDE1", "TLBI VMALLE1" },
+		{ "SFENCE.VMA va,asid", "SFENCE.VMA asid", "SFENCE.VMA" },
 	};
 
 	return inval_op_find(name[arch][what]);
@@ -150,7 +150,6 @@ const struct arch_rules arch_rules[NR_ARCHS] = {
 	[ARCH_ARM] = {
 		.name = "arm",
 		.needs_bbm = true,
-		.has_shared_asids = true,
 		.asid_bits = 16,
 		.source = "published: Arm ARM DDI 0487 D8.16, D8.17; assumed: "
 			  "16-bit ASIDs. Optional: FEAT_HAFDBS, FEAT_BBM",

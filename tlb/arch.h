@@ -94,9 +94,13 @@ struct arch_rules {
 				 * invalid one and an invalidation            */
 	bool may_resize;        /* needs_bbm, but not for another size of the
 				 * same translation (FEAT_BBM level 2)        */
-	bool has_shared_asids;  /* an ASID names one address space on all CPUs;
-				 * broadcasts need it                         */
-	u8 asid_bits;
+	bool has_nt;            /* a large page with nT set (PTE_NT) is used but
+				 * not cached, so that another size may follow
+				 * it, or it another size, without an invalid
+				 * entry between (FEAT_BBM level 1). assumed:
+				 * hardware may also fault, here it does not  */
+	u8 asid_bits;           /* of the tag that a CPU keeps entries under:
+				 * none loaded is larger                      */
 	const char *source;
 };
 
@@ -106,6 +110,7 @@ extern const struct arch_rules arch_rules[NR_ARCHS];
 enum arch_local {
 	ARCH_DROP_PAGE,         /* one page of the current address space      */
 	ARCH_DROP_ASID,         /* all of it                                  */
+	ARCH_DROP_ALL,          /* all address spaces                         */
 	NR_ARCH_LOCALS
 };
 

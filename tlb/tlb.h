@@ -19,6 +19,8 @@ enum tlb_flag {
 				 * member, @pfn is the next table             */
 	TLB_FAULTS = 32,        /* what is cached is an entry that gives a
 				 * fault; only where arch_rules.caches_invalid */
+	TLB_ONCE = 64,          /* from a walker: for this access alone, not to
+				 * be cached (arch_rules.has_nt)              */
 };
 
 struct tlb_entry {

@@ -55,8 +55,15 @@ int footprint_add(struct footprint *f, u64 vpn)
 	return 0;
 }
 
+int footprint_refuse(const char *path, u64 va, u64 user_pages, struct err *e)
+{
+	return err_set(e, -EINVAL, "%s: address 0x%llx is not a user address "
+		       "(below 0x%llx)", path, (unsigned long long)va,
+		       (unsigned long long)user_pages << PAGE_SHIFT);
+}
+
 int footprint_add_trace(struct footprint *f, struct trace *t, const char *path,
-			struct err *e)
+			u64 user_pages, struct err *e)
 {
 	struct trace_part p;
 	int rc;
@@ -68,11 +75,9 @@ int footprint_add_trace(struct footprint *f, struct trace *t, const char *path,
 
 			if (!r)
 				continue;
-			if (r->va >> 47)
-				return err_set(e, -EINVAL, "%s: address 0x%llx "
-					       "is not a user address (below "
-					       "2^47)", path,
-					       (unsigned long long)r->va);
+			if (r->va >> PAGE_SHIFT >= user_pages)
+				return footprint_refuse(path, r->va, user_pages,
+							e);
 			if (footprint_add(f, r->va >> PAGE_SHIFT))
 				return err_set(e, -ENOMEM, "out of memory");
 		}

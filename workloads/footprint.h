@@ -30,9 +30,12 @@ struct footprint {
 int footprint_add(struct footprint *f, u64 vpn);
 
 /* footprint_add_trace - all pages of @t, which is read to its end and rewound.
- * Errors name @path; addresses must be user addresses, below 2^47. */
+ * Errors name @path; all pages must be below @user_pages. */
 int footprint_add_trace(struct footprint *f, struct trace *t, const char *path,
-			struct err *e);
+			u64 user_pages, struct err *e);
+
+/* footprint_refuse - -EINVAL, and why: the trace @path has an access at @va. */
+int footprint_refuse(const char *path, u64 va, u64 user_pages, struct err *e);
 
 /* footprint_sort - pieces by address. Nothing is added after that. */
 void footprint_sort(struct footprint *f);

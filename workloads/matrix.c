@@ -171,38 +171,90 @@ struct stage {
 };
 
 static const struct stage stages[NR_FLUSH_OPS] = {
-	[FLUSH_MUNMAP] = { "before frame and address are used again, or "
-		"anybody may notice", unmap, NEED_TWO },
-	[FLUSH_EXIT] = { "before the frames are free", end, 0,
-		.is_nobodys = true },
-	[FLUSH_TABLES] = { "before the table's frame is used again",
-		unmap_table, NEED_TWO },
-	[FLUSH_PROTECT_DOWN] = { "before mprotect returns", protect, 0 },
-	[FLUSH_PROTECT_UP] = { "never", unprotect, NEED_READ_ONLY,
-		.is_harmless = true },
-	[FLUSH_FORK] = { "before anybody may see the child", fork_it, 0 },
-	[FLUSH_COW] = { "before the new entry is visible", store, NEED_CHILD,
-		.user_loads = true },
-	[FLUSH_MIGRATE] = { "before the copy begins", compact, 0 },
-	[FLUSH_NUMA_HINT] = { "before a mover that trusts the entry copies",
-		scan_and_move, 0, .is_harmless = true },
-	[FLUSH_RECLAIM] = { "before the write-out begins", reclaim, NEED_SWAP },
-	[FLUSH_DONTNEED] = { "before madvise returns", discard, 0 },
-	[FLUSH_FREE] = { "before reclaim may call the page clean",
-		free_and_reclaim, NEED_SWAP },
-	[FLUSH_MREMAP] = { "before a page-table lock is dropped",
-		move_and_discard, NEED_LOW },
-	[FLUSH_SPLIT] = { "before the table is visible", split, NEED_HUGE },
-	[FLUSH_COLLAPSE] = { "before the small pages are copied", collapse,
-		NEED_TWO },
-	[FLUSH_KSM] = { "before the contents are compared", merge, NEED_TWIN },
-	[FLUSH_SOFT_DIRTY] = { "before clear_refs returns", clear, 0 },
-	[FLUSH_DIRTY_CLEAR] = { "before the write-out begins", sync_and_reclaim,
-		NEED_FILE | NEED_SWAP },
-	[FLUSH_OLD_CLEAR] = { "never", age, 0, .is_harmless = true },
-	[FLUSH_UFFD_WP] = { "before a write fault copies the page", watch, 0 },
-	[FLUSH_DEBT] = { "at once: the payer cannot wait", protect,
-		NEED_SWAP | NEED_RECLAIM },
+	[FLUSH_MUNMAP] = {
+		.due = "before frame and address are used again, or anybody may notice",
+		.act = unmap, .needs = NEED_TWO,
+	},
+	[FLUSH_EXIT] = {
+		.due = "before the frames are free",
+		.act = end, .is_nobodys = true,
+	},
+	[FLUSH_TABLES] = {
+		.due = "before the table's frame is used again",
+		.act = unmap_table, .needs = NEED_TWO,
+	},
+	[FLUSH_PROTECT_DOWN] = {
+		.due = "before mprotect returns",
+		.act = protect,
+	},
+	[FLUSH_PROTECT_UP] = {
+		.due = "never",
+		.act = unprotect, .needs = NEED_READ_ONLY, .is_harmless = true,
+	},
+	[FLUSH_FORK] = {
+		.due = "before anybody may see the child",
+		.act = fork_it,
+	},
+	[FLUSH_COW] = {
+		.due = "before the new entry is visible",
+		.act = store, .needs = NEED_CHILD, .user_loads = true,
+	},
+	[FLUSH_MIGRATE] = {
+		.due = "before the copy begins",
+		.act = compact,
+	},
+	[FLUSH_NUMA_HINT] = {
+		.due = "before a mover that trusts the entry copies",
+		.act = scan_and_move, .is_harmless = true,
+	},
+	[FLUSH_RECLAIM] = {
+		.due = "before the write-out begins",
+		.act = reclaim, .needs = NEED_SWAP,
+	},
+	[FLUSH_DONTNEED] = {
+		.due = "before madvise returns",
+		.act = discard,
+	},
+	[FLUSH_FREE] = {
+		.due = "before reclaim may call the page clean",
+		.act = free_and_reclaim, .needs = NEED_SWAP,
+	},
+	[FLUSH_MREMAP] = {
+		.due = "before a page-table lock is dropped",
+		.act = move_and_discard, .needs = NEED_LOW,
+	},
+	[FLUSH_SPLIT] = {
+		.due = "before the table is visible",
+		.act = split, .needs = NEED_HUGE,
+	},
+	[FLUSH_COLLAPSE] = {
+		.due = "before the small pages are copied",
+		.act = collapse, .needs = NEED_TWO,
+	},
+	[FLUSH_KSM] = {
+		.due = "before the contents are compared",
+		.act = merge, .needs = NEED_TWIN,
+	},
+	[FLUSH_SOFT_DIRTY] = {
+		.due = "before clear_refs returns",
+		.act = clear,
+	},
+	[FLUSH_DIRTY_CLEAR] = {
+		.due = "before the write-out begins",
+		.act = sync_and_reclaim, .needs = NEED_FILE | NEED_SWAP,
+	},
+	[FLUSH_OLD_CLEAR] = {
+		.due = "never",
+		.act = age, .is_harmless = true,
+	},
+	[FLUSH_UFFD_WP] = {
+		.due = "before a write fault copies the page",
+		.act = watch,
+	},
+	[FLUSH_DEBT] = {
+		.due = "at once: the payer cannot wait",
+		.act = protect, .needs = NEED_SWAP | NEED_RECLAIM,
+	},
 };
 
 const char *matrix_due(enum flush_op op)

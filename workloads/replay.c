@@ -5,7 +5,8 @@
  * the clock starts. Pages come in on first touch, through the modelled kernel.
  * A trace without events says nothing of mmap and munmap, so nothing is ever
  * unmapped; for one with events see replay_events.c.
- * Addresses must be below 2^47, as user addresses are. */
+ * Addresses must be user addresses of the machine, as most traces' are: below
+ * 2^47 with four levels of tables. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,7 +121,8 @@ static int setup_processes(struct wl *w, struct state *st, struct err *e)
 			: err_set(e, -ENOMEM, "out of memory");
 		if (!rc)
 			rc = footprint_add_trace(&f, st->trace[i],
-						 w->files[i % w->nr_files], e);
+						 w->files[i % w->nr_files],
+						 task_size(), e);
 		if (!rc)
 			rc = map(mm, &f, cfg->huge_from, e);
 		if (!rc && cfg->is_prefaulted)
@@ -143,7 +145,7 @@ static int setup_threads(struct wl *w, struct state *st, struct err *e)
 		rc = wl_start(w, i, mm, e);
 		if (!rc && i < w->nr_files)
 			rc = footprint_add_trace(&f, st->trace[i], w->files[i],
-						 e);
+						 task_size(), e);
 	}
 	if (!rc)
 		rc = map(mm, &f, cfg->huge_from, e);

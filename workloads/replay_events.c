@@ -26,7 +26,6 @@
 
 #define MAX_TIDS (TRACE_TID_MAX + 1u)
 #define MAX_CHILDREN 256u
-#define USER_PAGES (1ull << 35)
 
 /* Linux's numbers, as events have them. */
 enum { ADVICE_DONTNEED = 4, ADVICE_FREE = 8, ADVICE_HUGEPAGE = 14,
@@ -172,10 +171,8 @@ static int look_at_part(struct look *l, struct player *p,
 	for (size_t i = 0; i < trace_part_nr_touches(part) && !rc; i++) {
 		const struct run *r = trace_part_touch(part, i);
 
-		if (r && r->va >> 47)
-			return err_set(e, -EINVAL, "%s: address 0x%llx is not a "
-				       "user address (below 2^47)", p->path,
-				       (unsigned long long)r->va);
+		if (r && r->va >> PAGE_SHIFT >= task_size())
+			return footprint_refuse(p->path, r->va, task_size(), e);
 		rc = r ? look_at_run(l, p, r) : 0;
 		if (rc)
 			return err_set(e, rc, "out of memory");
@@ -466,7 +463,7 @@ static int apply(struct player *p, const struct trace_event *ev)
 	case TRACE_FORK:
 		return ev->flags & TRACE_VFORK ? 0 : fork_child(p, ev->arg);
 	case TRACE_EXEC:
-		return do_munmap(mm, 0, USER_PAGES);
+		return do_munmap(mm, 0, task_size());
 	case TRACE_EXIT:
 		if (ev->arg)
 			end_children(p, ev->arg);
@@ -614,7 +611,7 @@ static bool play_again(struct wl *w, struct player *p)
 	end_children(p, 0);
 	if (!--p->loops_left)
 		return false;
-	rc = do_munmap(p->mm, 0, USER_PAGES);
+	rc = do_munmap(p->mm, 0, task_size());
 	if (!rc)
 		rc = map_before(p->mm, &p->before);
 	if (!rc)
