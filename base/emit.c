@@ -24,6 +24,7 @@ struct emit {
 	/* The table being written; nr_cols is 0 outside one. */
 	struct emit_col *cols;
 	size_t nr_cols;
+	const char *missing;
 	size_t at;              /* next cell of the row                       */
 	bool bare;
 	bool shown;             /* false: CSV leaves this table out           */
@@ -437,6 +438,7 @@ void emit_table(struct emit *em, const struct emit_table *t)
 	}
 	memcpy(em->cols, t->cols, t->nr_cols * sizeof(*t->cols));
 	em->nr_cols = t->nr_cols;
+	em->missing = t->missing ? t->missing : NOT_MODELLED;
 	em->at = 0;
 	em->bare = t->bare;
 	em->title = t->title;
@@ -463,7 +465,7 @@ static void cell(struct emit *em, const struct emit_col *c, const char *text,
 		 json_t *value)
 {
 	if (em->kind == EMIT_TABLE) {
-		keep_cell(em, text ? text : NOT_MODELLED);
+		keep_cell(em, text ? text : em->missing);
 	} else if (em->kind == EMIT_CSV && em->shown) {
 		if (em->at > 1)
 			put(em, ",", 1);

@@ -46,6 +46,8 @@ struct emit_table {
 	const struct emit_col *cols;    /* copied; the strings are not        */
 	size_t nr_cols;
 	bool bare;              /* text without header line, as perf stat     */
+	const char *missing;    /* text for a cell without a value; NULL:
+				 * "<not modelled>"; the string is not copied */
 };
 
 struct emit_cfg {

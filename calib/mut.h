@@ -27,6 +27,8 @@ enum mut_event {
 	MUT_WALK_LOADS,         /* page-table entries these loaded            */
 	MUT_COPY_CYCLES,        /* copying and zeroing pages, in the kernel   */
 	MUT_SHOOTDOWNS,         /* interrupts to other CPUs for flushes       */
+	MUT_FLUSHES_SENT,       /* flushes that asked other CPUs              */
+	MUT_FLUSHES,            /* all that were begun                        */
 	NR_MUT_EVENTS
 };
 

@@ -14,11 +14,11 @@
 #include "emu/cmd.h"
 #include "emu/experiment.h"
 #include "emu/mut_emulated.h"
+#include "emu/validate_counts.h"
 #include "emu/validate_rows.h"
 #include "emu/validate_why.h"
 #include "emu/version.h"
 #include "host/clock.h"
-#include "host/kernel_counts.h"
 #include "host/native.h"
 
 static const char *const suite_names[] = { "chase", "program", "alone",
@@ -161,61 +161,7 @@ static bool put_suite(struct emit *em, const struct rows *r, enum suite suite,
 	return !is_asked || put_summary(em, &validate_suites[suite], &v);
 }
 
-/* ---- interrupts for flushes ------------------------------------------------------------ */
-
-static const struct emit_col count_cols[] = {
-	{ .name = "what", .type = EMIT_STRING },
-	{ .name = "pages", .type = EMIT_U64 },
-	{ .name = "threads", .type = EMIT_U64 },
-	{ .name = "native", .unit = "a call", .type = EMIT_DOUBLE,
-	  .decimals = 2 },
-	{ .name = "emulated", .unit = "a call", .type = EMIT_DOUBLE,
-	  .decimals = 2 },
-};
-
-static bool put_summary_of_counts(struct emit *em, const struct errors *v)
-{
-	double median = stat_median(v->v, v->n), worst = v->v[v->n - 1];
-
-	emit_note(em, " of %u rows the median differs by %.1f %%, the worst by "
-		  "%.1f %%; %s the band of 5 %%", v->n, median, worst,
-		  worst <= 5 ? "inside" : "OUTSIDE");
-	return worst <= 5;
-}
-
-/* The kernel's count against the model's. Where the row never moves there is
- * nothing to hold the model against, and the reason is said. */
-static bool put_shootdowns(struct emit *em, const struct rows *r, double *tmp)
-{
-	struct errors v = { .v = tmp };
-	double per_call;
-	struct err e = { "" };
-
-	emit_table(em, &(struct emit_table){
-		.name = "shootdowns", .title = " interrupts to other CPUs for "
-		"flushes; native: row TLB of /proc/interrupts",
-		.cols = count_cols, .nr_cols = ARRAY_LEN(count_cols) });
-	for (u32 i = 0; i < r->n; i++) {
-		const struct row *row = &r->row[i];
-		const double *n = row->shootdowns;
-
-		if (row->suite != TOGETHER || isnan(n[1]) || row->has_less)
-			continue;
-		emit_str(em, row->what);
-		emit_u64(em, row_pages(row));
-		emit_u64(em, row_threads(row));
-		emit_double(em, n[0]);
-		emit_double(em, n[1]);
-		emit_row(em);
-		if (!isnan(n[0]))
-			v.v[v.n++] = 100 * fabs(n[1] - n[0]) /
-				(n[0] > n[1] ? n[0] : n[1] > 0 ? n[1] : 1);
-	}
-	if (!kernel_counts_shootdowns(&per_call, &e))
-		return !v.n || put_summary_of_counts(em, &v);
-	emit_note(em, " they cannot be compared here: %s", e.text);
-	return true;
-}
+/* ---- all of it ------------------------------------------------------------------------------ */
 
 /* Of each call the fewest threads with which the host does otherwise than the
  * model: one line says it. */
@@ -239,14 +185,6 @@ static void put_why(struct emit *em, const struct rows *r)
 				  a.emulated[0], a.emulated[1]);
 			break;
 		}
-}
-
-static bool is_asked(const struct rows *r, enum suite suite)
-{
-	for (u32 i = 0; i < r->n; i++)
-		if (r->row[i].suite == suite)
-			return true;
-	return false;
 }
 
 static void put_notes(struct emit *em, const struct rows *r)
@@ -276,8 +214,7 @@ static bool put_all(struct emit *em, const struct cfg *cfg,
 	for (u32 k = 0; k < r->n; k++)
 		put_row(em, &r->row[k]);
 	put_notes(em, r);
-	if (is_asked(r, TOGETHER))
-		is_inside = put_shootdowns(em, r, tmp);
+	is_inside = put_counts(em, r, tmp);
 	put_why(em, r);
 	if (*interference_text(i, text, sizeof(text)))
 		emit_note(em, " meanwhile: %s", text);

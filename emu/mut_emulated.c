@@ -28,6 +28,12 @@ static const u32 read_events[] = {
 enum { EV_CYCLES, EV_L1_MISS, EV_WALKS, EV_WALK_CYCLES, EV_WALK_LOADS,
        EV_COPY, NR_EVS = ARRAY_LEN(read_events) };
 
+/* What calls are counted by. ORDER mut_event, from MUT_SHOOTDOWNS on */
+static const u32 flush_counts[] = {
+	CTR_IPIS_SENT, CTR_REMOTE_FLUSH, CTR_TLB_FLUSH,
+};
+#define NR_FLUSH_COUNTS ARRAY_LEN(flush_counts)
+
 /* What the program on the machine does: one of four. */
 enum kind { A_CHASE, A_WORK, A_TRANSFER, A_PROGRAM };
 
@@ -48,7 +54,8 @@ struct emulated {
 
 	/* of the run */
 	struct mm *mm, *child;
-	u64 vpn, other;                 /* where the pages are                */
+	u64 vpn, other;                 /* where the pages are, and go        */
+	u64 page;                       /* the other threads'                 */
 	u64 *va;                        /* [nr_va] as visited, one order      */
 	u64 nr_va;
 	struct rng rng;
@@ -56,7 +63,7 @@ struct emulated {
 	bool is_over;
 	s64 ev[NR_EVS];
 	double cycles, count;           /* the sample: cycles / count         */
-	s64 ipis;                       /* of those calls                     */
+	s64 flushes[NR_FLUSH_COUNTS];   /* of those calls                     */
 };
 
 /* ---- reading its counters ------------------------------------------------------ */
@@ -213,11 +220,17 @@ static u64 work_pages(const struct mut_work *w)
 	return mut_or_1(w->pages);
 }
 
+static u64 up_to(u64 v, u64 multiple)
+{
+	return (v + multiple - 1) / multiple * multiple;
+}
+
 static int setup_work(struct emulated *em, struct wl *w, struct err *e)
 {
 	const struct mut_work *k = em->work;
 	u64 n = work_pages(k) << order_of(k->size);
 	u32 flags = VM_READ | VM_WRITE | (k->size == MUT_2M ? VM_HUGE : 0);
+	u64 table = 1u << hpage_order(), whole;
 	int rc = 0;
 
 	w->nr_threads = 1 + k->others;
@@ -228,12 +241,16 @@ static int setup_work(struct emulated *em, struct wl *w, struct err *e)
 	}
 	if (k->op == MUT_FAULT || k->op == MUT_ZERO || k->op == MUT_COPY)
 		n *= ITERATIONS;
-	em->vpn = wl_map(em->mm, n, flags);
-	em->other = wl_map(em->mm, n + 1, VM_READ | VM_WRITE);
-	if (!em->vpn || !em->other)
+	/* As on the host: amid one mapping, so that no page table is freed with
+	 * the pages. */
+	whole = up_to(n, table);
+	em->vpn = wl_map(em->mm, 2 * whole + 2 * table, flags);
+	em->page = wl_map(em->mm, 1, VM_READ | VM_WRITE);
+	if (!em->vpn || !em->page)
 		return err_set(e, -ENOMEM, "out of memory");
-	/* The other threads' page. */
-	rc = wl_populate(w, 0, em->other + n, 1, e);
+	em->vpn = up_to(em->vpn + 1, table);
+	em->other = em->vpn + whole;
+	rc = wl_populate(w, 0, em->page, 1, e);
 	if (!rc && k->op != MUT_FAULT && k->op != MUT_ZERO)
 		rc = wl_populate(w, 0, em->vpn, n, e);
 	return rc;
@@ -326,13 +343,17 @@ static void work(struct emulated *em)
 		return;
 	}
 	for (u32 i = 0; i < ITERATIONS + 2 && !em->rc; i++) {
-		s64 ipis = sde_value(CTR_IPIS_SENT);
+		s64 before[NR_FLUSH_COUNTS];
 		u64 from = this_cpu->now;
 
+		for (u32 k = 0; k < NR_FLUSH_COUNTS; k++)
+			before[k] = sde_value(flush_counts[k]);
 		call(em, pages);
 		/* The first ones allocate what later ones find. */
 		if (i >= 2) {
-			em->ipis += sde_value(CTR_IPIS_SENT) - ipis;
+			for (u32 k = 0; k < NR_FLUSH_COUNTS; k++)
+				em->flushes[k] +=
+					sde_value(flush_counts[k]) - before[k];
 			em->cycles += (double)(this_cpu->now - from);
 			em->count++;
 		}
@@ -341,9 +362,9 @@ static void work(struct emulated *em)
 }
 
 /* Running user code of this process until it is over. */
-static void keep_running(struct emulated *em, u64 n)
+static void keep_running(struct emulated *em)
 {
-	u64 va = (em->other + n) << PAGE_SHIFT, many[64];
+	u64 va = em->page << PAGE_SHIFT, many[64];
 
 	for (u32 i = 0; i < ARRAY_LEN(many); i++)
 		many[i] = va;
@@ -464,12 +485,7 @@ static void body(struct wl *w, u32 thread)
 	} else if (em->kind == A_CHASE && !thread) {
 		chase(em);
 	} else if (em->kind == A_WORK && thread) {
-		u64 n = work_pages(em->work) << order_of(em->work->size);
-
-		if (em->work->op == MUT_FAULT || em->work->op == MUT_ZERO ||
-		    em->work->op == MUT_COPY)
-			n *= ITERATIONS;
-		keep_running(em, n);
+		keep_running(em);
 	} else if (em->kind == A_WORK) {
 		work(em);
 		em->is_over = true;
@@ -540,7 +556,7 @@ static int request(struct emulated *em, struct mut_sample *s, struct err *e)
 
 	em->rc = 0;
 	em->mm = em->child = NULL;
-	em->ipis = 0;
+	memset(em->flushes, 0, sizeof(em->flushes));
 	em->va = NULL;
 	em->is_over = false;
 	em->cycles = em->count = 0;
@@ -567,7 +583,9 @@ static int request(struct emulated *em, struct mut_sample *s, struct err *e)
 			(double)em->ev[EV_WALK_LOADS] / em->count;
 	} else if (em->kind == A_WORK) {
 		s->ev[MUT_COPY_CYCLES] = (double)em->ev[EV_COPY] / em->count;
-		s->ev[MUT_SHOOTDOWNS] = (double)em->ipis / em->count;
+		for (u32 k = 0; k < NR_FLUSH_COUNTS; k++)
+			s->ev[MUT_SHOOTDOWNS + k] =
+				(double)em->flushes[k] / em->count;
 	}
 	return 0;
 }

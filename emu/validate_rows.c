@@ -32,7 +32,8 @@ static struct row *add(struct rows *r, enum suite suite, enum row_kind kind,
 	row = &r->row[r->n++];
 	*row = (struct row){ .suite = suite, .kind = kind };
 	row->native = row->lo = row->hi = row->emulated = row->error = NAN;
-	row->shootdowns[0] = row->shootdowns[1] = NAN;
+	for (u32 k = 0; k < NR_ROW_COUNTS; k++)
+		row->count[k][0] = row->count[k][1] = NAN;
 	snprintf(row->what, sizeof(row->what), "%s", what);
 	return row;
 }
@@ -220,12 +221,14 @@ int row_measure(struct row *row, struct mut *host, struct mut *model,
 					    : s.cycles.low;
 	row->lo = s.cycles.lo;
 	row->hi = s.cycles.hi;
-	row->shootdowns[0] = s.ev[MUT_SHOOTDOWNS];
+	for (u32 k = 0; k < NR_ROW_COUNTS; k++)
+		row->count[k][0] = s.ev[MUT_SHOOTDOWNS + k];
 	rc = sample(model, row, &s, e);
 	if (rc)
 		return unless_refused(row, "the model", rc, e);
 	row->emulated = s.cycles.median;
-	row->shootdowns[1] = s.ev[MUT_SHOOTDOWNS];
+	for (u32 k = 0; k < NR_ROW_COUNTS; k++)
+		row->count[k][1] = s.ev[MUT_SHOOTDOWNS + k];
 	/* A difference that came out below nothing has no error in percent. */
 	if (row->native > 0)
 		row->error = 100 * (row->emulated - row->native) / row->native;

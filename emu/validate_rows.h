@@ -20,6 +20,9 @@ struct suite_info {
 };
 extern const struct suite_info validate_suites[NR_SUITES];
 
+/* ORDER mut_event, from MUT_SHOOTDOWNS on */
+enum row_count { ROW_SHOOTDOWNS, ROW_FLUSHES_SENT, ROW_FLUSHES, NR_ROW_COUNTS };
+
 enum row_kind { ROW_CHASE, ROW_PROGRAM, ROW_WORK };
 
 struct row {
@@ -33,7 +36,7 @@ struct row {
 	bool has_less;
 	/* Cycles an access or call; NAN: not measured, see the note. */
 	double native, lo, hi, emulated, error;
-	double shootdowns[2];           /* a call: native, emulated; NAN: not
+	double count[NR_ROW_COUNTS][2]; /* a call: native, emulated; NAN: not
 					 * counted                            */
 	char note[160];
 };

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/cpuid.h"
 #include "host/kernel_counts.h"
 #include "host/papi.h"
+#include "host/tracepoint.h"
 
 const struct host_event host_events[] = {
 #define EVENT(pmu, counter, native, note) \
@@ -118,6 +120,13 @@ int host_event_state(const char *name, struct err *e)
 		return kernel_vmstat(rest, &v, e);
 	if ((rest = after(name, "perf ")))
 		return kernel_software_event(rest, &v, e);
+	if ((rest = after(name, "tracepoint "))) {
+		int fd = tracepoint_open(rest, e);
+
+		if (fd >= 0)
+			close(fd);
+		return fd < 0 ? fd : 0;
+	}
 	return papi_has(name, e);
 }
 

@@ -14,6 +14,7 @@
 
 #include "host/kernel_counts.h"
 #include "host/native_impl.h"
+#include "host/tracepoint.h"
 
 #define STREAM_BYTES (64ull << 20)      /* beyond most last-level caches      */
 #define HANDOVERS 200u
@@ -192,30 +193,70 @@ static int by_ticks(const void *a, const void *b)
 
 #define COUNTED 16u
 
-/* The kernel's own count of interrupts for flushes, a call; NAN: it has none.
- * Other programs' are in it, too. */
-static int count_shootdowns(const struct mut_work *w, struct place *p,
-			    struct mut_sample *s, struct err *e)
+/* The kernel's own counts, where it has them: of the whole system, of this
+ * thread, and of it again. */
+struct counts {
+	bool has_row;
+	int fd[2];                      /* below 0: none                      */
+	u64 v[3];
+};
+
+static void counts_begin(struct counts *c)
 {
-	u64 sum = 0;
+	u64 v;
 
-	for (u32 i = 0; i < COUNTED; i++) {
-		u64 before, after;
-		int rc;
+	*c = (struct counts){
+		.has_row = !kernel_interrupts("TLB", &v, NULL),
+		.fd = { tracepoint_open(TRACEPOINT_FLUSH_SENT, NULL),
+			tracepoint_open(TRACEPOINT_FLUSHED, NULL) },
+	};
+}
 
-		if (kernel_interrupts("TLB", &before, NULL))
-			return 0;
-		rc = call(w->op, p);
-		if (kernel_interrupts("TLB", &after, NULL))
-			return 0;
+static void counts_read(const struct counts *c, u64 v[3])
+{
+	v[0] = v[1] = v[2] = 0;
+	if (c->has_row)
+		kernel_interrupts("TLB", &v[0], NULL);
+	for (u32 i = 0; i < ARRAY_LEN(c->fd); i++)
+		v[1 + i] = c->fd[i] < 0 ? 0 : tracepoint_read(c->fd[i]);
+}
+
+/* ORDER mut_event. Alone nothing is sent but to a CPU where the process was before
+ * and whose bit in mm_cpumask is still set, which is chance. */
+static void counts_end(struct counts *c, bool is_alone, struct mut_sample *s)
+{
+	bool has[] = { c->has_row && !is_alone, c->fd[0] >= 0 && !is_alone,
+		       c->fd[1] >= 0 };
+
+	for (u32 i = 0; i < ARRAY_LEN(has); i++)
+		if (has[i])
+			s->ev[MUT_SHOOTDOWNS + i] = (double)c->v[i] / COUNTED;
+	for (u32 i = 0; i < ARRAY_LEN(c->fd); i++)
+		if (c->fd[i] >= 0)
+			close(c->fd[i]);
+}
+
+static int count_flushes(const struct mut_work *w, struct place *p,
+			 struct mut_sample *s, struct err *e)
+{
+	struct counts c;
+	int rc = 0;
+
+	counts_begin(&c);
+	for (u32 i = 0; i < COUNTED && !rc; i++) {
+		u64 before[3], after[3];
+
+		counts_read(&c, before);
+		if (call(w->op, p))
+			rc = err_set(e, -errno, "%s: %s", mut_op_name(w->op),
+				     strerror(errno));
+		counts_read(&c, after);
 		undo(w->op, p);
-		if (rc)
-			return err_set(e, -errno, "%s: %s",
-				       mut_op_name(w->op), strerror(errno));
-		sum += after - before;
+		for (u32 k = 0; k < ARRAY_LEN(c.v); k++)
+			c.v[k] += after[k] - before[k];
 	}
-	s->ev[MUT_SHOOTDOWNS] = (double)sum / COUNTED;
-	return 0;
+	counts_end(&c, !w->others, s);
+	return rc;
 }
 
 static int calls(struct native *n, const struct mut_work *w,
@@ -244,7 +285,7 @@ static int calls(struct native *n, const struct mut_work *w,
 		reps_add(&r, (double)(t[CALLS / 2 - 1] + t[CALLS / 2]) / 2, per);
 	}
 	reps_end(&r, s);
-	return w->others ? count_shootdowns(w, p, s, e) : 0;
+	return count_flushes(w, p, s, e);
 }
 
 /* ---- streams, system calls ---------------------------------------------------------- */

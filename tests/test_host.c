@@ -2,6 +2,8 @@
  * profile that calibration writes, whatever it found. */
 #include <errno.h>
 #include <math.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "calib/programs.h"
 #include "cpu/profile.h"
@@ -9,6 +11,7 @@
 #include "emu/host_join.h"
 #include "emu/host_profile.h"
 #include "emu/mut_emulated.h"
+#include "emu/validate_counts.h"
 #include "emu/validate_rows.h"
 #include "emu/validate_why.h"
 #include "host/clock.h"
@@ -16,6 +19,7 @@
 #include "host/events.h"
 #include "host/kernel_counts.h"
 #include "host/native.h"
+#include "host/tracepoint.h"
 #include "tests/check.h"
 
 struct leaf {
@@ -100,6 +104,61 @@ static void test_kernel_files(void **state)
 	assert_contains(e.text, "has no row 'CAL'");
 	assert_int_equal(kernel_row_of("/nonexistent", "TLB", &v, &e), -ENOENT);
 	check_rmdir(dir);
+}
+
+/* A trace event's number, and what is missing where there is none. */
+static void test_tracepoints(void **state)
+{
+	char dir[64], path[160];
+	struct err e;
+	u64 id;
+
+	check_tmpdir(dir);
+	assert_int_equal(tracepoint_id(dir, "tlb:tlb_flush", &id, &e), -ENOENT);
+	assert_contains(e.text, "root mounts it by 'mount -t tracefs");
+	snprintf(path, sizeof(path), "%s/events", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(tracepoint_id(dir, "tlb:tlb_flush", &id, &e), -ENOENT);
+	assert_contains(e.text, "tlb_flush/id: No such file");
+	strcat(path, "/tlb");
+	assert_int_equal(mkdir(path, 0700), 0);
+	strcat(path, "/tlb_flush");
+	assert_int_equal(mkdir(path, 0700), 0);
+	strcat(path, "/id");
+	check_write(path, "417\n", 4);
+	assert_int_equal(tracepoint_id(dir, "tlb:tlb_flush", &id, &e), 0);
+	assert_int_equal(id, 417);
+	check_write(path, "?", 1);
+	assert_int_equal(tracepoint_id(dir, "tlb:tlb_flush", &id, &e), -ENOENT);
+	assert_int_equal(tracepoint_id(dir, "tlb_flush", &id, &e), -EINVAL);
+	assert_in_range(-tracepoint_open("tlb:no_such_event", &e), 1, 200);
+	assert_int_equal(tracepoint_read(-1), 0);
+	check_rmdir(dir);
+}
+
+/* Counts of one kind over all rows: what is not counted is no difference. */
+static void test_validate_counts(void **state)
+{
+	double tmp[200], median;
+	struct rows r;
+	struct err e;
+
+	assert_int_equal(rows_list(&r, NR_SUITES, 2, &e), 0);
+	assert_in_range(r.n, 1, ARRAY_LEN(tmp));
+	assert_int_equal(counts_differ(&r, ROW_FLUSHES, tmp, &median), 0);
+	for (u32 i = 0; i < r.n; i++)
+		if (r.row[i].suite == TOGETHER)
+			r.row[i].count[ROW_FLUSHES][0] =
+				r.row[i].count[ROW_FLUSHES][1] = 1;
+	assert_int_equal(counts_differ(&r, ROW_FLUSHES, tmp, &median), 24);
+	assert_true(tmp[23] == 0 && median == 0);
+	for (u32 i = 0; i < r.n; i++)
+		if (r.row[i].suite == TOGETHER && r.row[i].work.pages == 7)
+			r.row[i].count[ROW_FLUSHES][0] = 4;
+	assert_int_equal(counts_differ(&r, ROW_FLUSHES, tmp, &median), 24);
+	assert_true(tmp[23] == 75 && median == 0);
+	assert_int_equal(counts_differ(&r, ROW_SHOOTDOWNS, tmp, &median), 0);
+	rows_free(&r);
 }
 
 /* Load the text that @p becomes. */
@@ -648,6 +707,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_cpuid_zen5),
 	cmocka_unit_test(test_cpuid_leaf2),
 	cmocka_unit_test(test_kernel_files),
+	cmocka_unit_test(test_tracepoints),
+	cmocka_unit_test(test_validate_counts),
 	cmocka_unit_test(test_profile_of_nothing),
 	cmocka_unit_test(test_profile_doubts),
 	cmocka_unit_test(test_profile_rounds),
