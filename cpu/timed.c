@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cpu/overlap.h"
+#include "cpu/runq.h"
 #include "cpu/step.h"
 #include "cpu/timed.h"
 
@@ -13,11 +14,10 @@
 #define MORE_LINES_BITS 20      /* with a request for each pair of CPUs       */
 #define NOINLINE __attribute__((noinline))
 
-/* A runnable CPU's place in the heap, or: */
-enum { ASLEEP = -1, RUNNING = -2 };
+enum { ASLEEP, QUEUED, RUNNING };
 
 struct sched_cpu {
-	int heap_at;
+	u8 state;
 	const void *waits_for;          /* NULL: idle, or not waiting         */
 	bool is_waiting;
 	struct sched_cpu *next;         /* same waitq bucket, oldest first    */
@@ -38,8 +38,7 @@ struct line {
 static struct timed {
 	struct sys *sys;
 	struct sched_cpu *sc;
-	struct cpu **heap;
-	u32 nr_heap;
+	struct runq q;
 	u32 nr_done, nr_tasks;
 	u64 lookahead;
 	struct fiber host;
@@ -61,74 +60,31 @@ static struct sched_cpu *sc_of(const struct cpu *c)
 	return &T.sc[c->id];
 }
 
-static bool earlier(const struct cpu *a, const struct cpu *b)
+/* Is anyone to act before @c? */
+static inline bool is_behind(const struct cpu *c)
 {
-	return a->now != b->now ? a->now < b->now : a->id < b->id;
+	return T.q.rival < runq_key(&T.q, c->id, c->now);
 }
 
-/* ---- heap of runnable CPUs, earliest first --------------------------------- */
-
-static void heap_put(u32 i, struct cpu *c)
+/* @c may run from c->now on; or it waits for something. */
+static inline void queue(struct cpu *c)
 {
-	T.heap[i] = c;
-	sc_of(c)->heap_at = (int)i;
+	sc_of(c)->state = QUEUED;
+	runq_put(&T.q, c->id, c->now);
 }
 
-static void heap_up(u32 i)
+static inline void unqueue(struct cpu *c)
 {
-	struct cpu *c = T.heap[i];
-
-	while (i && earlier(c, T.heap[(i - 1) / 2])) {
-		heap_put(i, T.heap[(i - 1) / 2]);
-		i = (i - 1) / 2;
-	}
-	heap_put(i, c);
-}
-
-static void heap_down(u32 i)
-{
-	struct cpu *c = T.heap[i];
-
-	for (;;) {
-		u32 kid = 2 * i + 1;
-
-		if (kid >= T.nr_heap)
-			break;
-		if (kid + 1 < T.nr_heap && earlier(T.heap[kid + 1], T.heap[kid]))
-			kid++;
-		if (!earlier(T.heap[kid], c))
-			break;
-		heap_put(i, T.heap[kid]);
-		i = kid;
-	}
-	heap_put(i, c);
-}
-
-static void heap_push(struct cpu *c)
-{
-	heap_put(T.nr_heap, c);
-	heap_up(T.nr_heap++);
-}
-
-static struct cpu *heap_pop(void)
-{
-	struct cpu *c = T.heap[0];
-
-	T.heap[0] = T.heap[--T.nr_heap];
-	if (T.nr_heap) {
-		heap_put(0, T.heap[0]);
-		heap_down(0);
-	}
-	sc_of(c)->heap_at = RUNNING;
-	return c;
+	sc_of(c)->state = ASLEEP;
+	runq_remove(&T.q, c->id);
 }
 
 /* ---- switching -------------------------------------------------------------- */
 
-/* Up to @at, and on a tie with @other after it or before it by number. */
-static u64 before(u64 at, const struct cpu *c, const struct cpu *other)
+/* How far @c may go before @key's CPU acts: on a tie the lower number is first. */
+static u64 before(const struct cpu *c, u64 key)
 {
-	return other->id > c->id && at != UINT64_MAX ? at + 1 : at;
+	return runq_time(&T.q, key) + (runq_cpu(&T.q, key) > c->id);
 }
 
 /* A sibling has the same TLBs: nothing private may pass it, where it is or
@@ -142,9 +98,9 @@ static u64 bound_by_siblings(const struct cpu *c, u64 ahead)
 
 		if (!s->cpu->task || s->cpu->s->is_done)
 			continue;
-		at = s->is_waiting || s->heap_at < 0
-			? before(T.heap[0]->now, c, T.heap[0])
-			: before(s->cpu->now, c, s->cpu);
+		at = s->is_waiting || s->state != QUEUED
+			? before(c, T.q.rival)
+			: before(c, runq_key(&T.q, s->cpu->id, s->cpu->now));
 		if (at < ahead)
 			ahead = at;
 	}
@@ -153,17 +109,14 @@ static u64 bound_by_siblings(const struct cpu *c, u64 ahead)
 
 static void set_horizon(struct cpu *c)
 {
-	u64 ahead = UINT64_MAX;
+	u64 ahead = UINT64_MAX, first = T.q.rival;
 
-	if (T.nr_heap) {
-		u64 first = T.heap[0]->now;
-
-		ahead = first > UINT64_MAX - T.lookahead ? UINT64_MAX
-			: first + T.lookahead;
+	if (first != RUNQ_NONE) {
+		ahead = runq_time(&T.q, first) + T.lookahead;
 		/* Ties: without lookahead a later CPU must not touch its TLB
 		 * before an earlier one of the same time. */
 		if (!T.lookahead)
-			ahead = before(first, c, T.heap[0]);
+			ahead = before(c, first);
 		else if (sc_of(c)->sibling != sc_of(c))
 			ahead = bound_by_siblings(c, ahead);
 	}
@@ -172,27 +125,43 @@ static void set_horizon(struct cpu *c)
 		c->run_until = c->bcast_at;
 }
 
-static void go(struct fiber *from)
+/* Now and then, when everyone has reached @now. */
+static NOINLINE void look_around(u64 now)
 {
-	struct fiber *to;
+	if (!(T.switches & 0xffff)) {
+		if (T.on_progress)
+			T.on_progress(now, T.progress_arg);
+		if (T.stop && *T.stop)
+			T.result = -EINTR;
+	}
+	if (now >= T.sample_at && T.on_sample)
+		T.sample_at = T.on_sample(now, T.sample_arg);
+}
 
-	if (T.result || T.nr_done == T.nr_tasks || !T.nr_heap) {
+static struct fiber *next_fiber(void)
+{
+	u64 first = runq_first(&T.q), now = runq_time(&T.q, first);
+	struct cpu *c;
+
+	if (unlikely(T.result || T.nr_done == T.nr_tasks || first == RUNQ_NONE)) {
 		if (!T.result && T.nr_done != T.nr_tasks)
 			T.result = -EDEADLK;
-		to = &T.host;
-	} else {
-		if (unlikely((++T.switches & 0xffff) == 0)) {
-			if (T.on_progress)
-				T.on_progress(T.heap[0]->now, T.progress_arg);
-			if (T.stop && *T.stop)
-				T.result = -EINTR;
-		}
-		if (unlikely(T.heap[0]->now >= T.sample_at) && T.on_sample)
-			T.sample_at = T.on_sample(T.heap[0]->now, T.sample_arg);
-		this_cpu = heap_pop();
-		set_horizon(this_cpu);
-		to = &this_cpu->fiber;
+		return &T.host;
 	}
+	if (unlikely(!(++T.switches & 0xffff) || now >= T.sample_at))
+		look_around(now);
+	c = T.sc[runq_cpu(&T.q, first)].cpu;
+	runq_run(&T.q, c->id);
+	sc_of(c)->state = RUNNING;
+	this_cpu = c;
+	set_horizon(c);
+	return &c->fiber;
+}
+
+static void go(struct fiber *from)
+{
+	struct fiber *to = next_fiber();
+
 	if (to != from)
 		fiber_switch(from, to);
 }
@@ -200,7 +169,7 @@ static void go(struct fiber *from)
 /* Let everyone who is behind catch up. */
 static void yield(struct cpu *c)
 {
-	heap_push(c);
+	queue(c);
 	go(&c->fiber);
 }
 
@@ -216,24 +185,31 @@ static void take_due_irqs(struct cpu *c)
 /* Nobody else can run, and nothing is due. */
 static inline bool is_alone(const struct cpu *c)
 {
-	return !T.nr_heap && c->bcast_at > c->now &&
+	return T.q.rival == RUNQ_NONE && c->bcast_at > c->now &&
 	       (c->irq_at > c->now || c->s->irq_off);
 }
 
 static NOINLINE void catch_up_slow(struct cpu *c)
 {
+	/* Others may have gone to sleep, woken or moved meanwhile. */
+	bool is_set = false;
+
 	for (;;) {
-		if (T.nr_heap && earlier(T.heap[0], c))
+		if (is_behind(c)) {
 			yield(c);
-		else if (c->bcast_at <= c->now)
+			is_set = true;
+			continue;
+		}
+		if (c->bcast_at <= c->now)
 			cpu_take_broadcasts(c);
 		else if (c->irq_at <= c->now && !c->s->irq_off)
 			take_due_irqs(c);
 		else
 			break;
+		is_set = false;
 	}
-	/* Others may have gone to sleep, woken or moved meanwhile. */
-	set_horizon(c);
+	if (!is_set)
+		set_horizon(c);
 }
 
 static inline void catch_up(struct cpu *c)
@@ -348,11 +324,11 @@ static void idle(struct cpu *c)
 		c->cat = CYC_IDLE;
 		c->done_at = c->now;
 	}
-	sc_of(c)->heap_at = ASLEEP;
+	unqueue(c);
 	if (c->irq_at != UINT64_MAX) {
 		if (c->now < c->irq_at)
 			charge(c->irq_at - c->now);
-		heap_push(c);
+		queue(c);
 	}
 	go(&c->fiber);
 	take_due_irqs(c);
@@ -392,10 +368,10 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 
 			if (at > c->now)
 				c->now = at;
-			heap_push(c);
+			queue(c);
 			go(&c->fiber);
 		} else {
-			sc->heap_at = ASLEEP;
+			unqueue(c);
 			go(&c->fiber);
 		}
 		if (sc->waits_for)
@@ -424,7 +400,7 @@ static void timed_delay(u64 until)
 			at = c->bcast_at;
 		sc->is_waiting = true;
 		c->now = at < until ? at > from ? at : from : until;
-		heap_push(c);
+		queue(c);
 		go(&c->fiber);
 		sc->is_waiting = false;
 		c->cycles[c->cat] += c->now - from;
@@ -447,17 +423,17 @@ static void timed_wake(const void *obj)
 		if (sc->waits_for != obj)
 			continue;
 		dequeue(sc);
-		if (sc->heap_at >= 0) {
+		if (sc->state == QUEUED) {
 			/* It sleeps towards an interrupt at c->now > t: it may
 			 * look again at t. */
 			if (c->now > t) {
 				c->now = t;
-				heap_up((u32)sc->heap_at);
+				queue(c);
 			}
 		} else {
 			if (c->now < t)
 				c->now = t;
-			heap_push(c);
+			queue(c);
 		}
 	}
 	set_horizon(this_cpu);
@@ -477,12 +453,12 @@ static void timed_ipi_posted(struct cpu *to)
 		return;
 	/* Asleep or idle: it wakes for this, and counts the time as what it was
 	 * sleeping for. */
-	if (sc->heap_at >= 0) {
+	if (sc->state == QUEUED) {
 		if (to->now > at) {
 			if (to->cat == CYC_IDLE)
 				to->cycles[CYC_IDLE] -= to->now - at;
 			to->now = at;
-			heap_up((u32)sc->heap_at);
+			queue(to);
 		}
 		return;
 	}
@@ -491,7 +467,7 @@ static void timed_ipi_posted(struct cpu *to)
 			to->cycles[CYC_IDLE] += at - to->now;
 		to->now = at;
 	}
-	heap_push(to);
+	queue(to);
 }
 
 static void timed_broadcast_posted(struct cpu *to)
@@ -535,17 +511,16 @@ int timed_install(struct sys *sys)
 	memset(&T, 0, sizeof(T));
 	T.sys = sys;
 	T.sc = calloc(sys->nr_cpus, sizeof(*T.sc));
-	T.heap = calloc(sys->nr_cpus + 1, sizeof(struct cpu *));
 	T.line_mask = (1ull << (sys->contend.has_lines ? MORE_LINES_BITS
 						      : LINES_BITS)) - 1;
 	T.line = calloc(T.line_mask + 1, sizeof(*T.line));
-	if (!T.sc || !T.heap || !T.line) {
+	if (runq_create(&T.q, sys->nr_cpus) || !T.sc || !T.line) {
 		timed_remove(sys);
 		return -ENOMEM;
 	}
 	for (u32 i = 0; i < sys->nr_cpus; i++) {
 		T.sc[i].cpu = &sys->cpu[i];
-		T.sc[i].heap_at = ASLEEP;
+		T.sc[i].state = ASLEEP;
 	}
 	link_siblings(sys);
 	/* With caches = full a store anywhere may take a line away. */
@@ -570,7 +545,7 @@ int timed_install(struct sys *sys)
 void timed_remove(struct sys *sys)
 {
 	free(T.sc);
-	free(T.heap);
+	runq_free(&T.q);
 	free(T.line);
 	memset(&T, 0, sizeof(T));
 }
@@ -596,7 +571,7 @@ int timed_run(struct sys *sys, void (*on_progress)(u64 cycles, void *arg),
 	for (u32 i = 0; i < sys->nr_cpus; i++)
 		if (sys->cpu[i].task) {
 			T.nr_tasks++;
-			heap_push(&sys->cpu[i]);
+			queue(&sys->cpu[i]);
 		}
 	if (T.nr_tasks)
 		go(&T.host);
