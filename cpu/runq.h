@@ -8,8 +8,7 @@
  *	      n[2]        n[3]              RUNQ_NONE: waits for something
  *	   n[4] n[5]   n[6] n[7]            leaf of CPU i: n[nr + i]
  *
- * The CPU that runs stays where it is while it does: who was beaten on its way
- * up, and who comes meanwhile, is all that it can meet (rival).
+ * The CPU that runs keeps its leaf, with the key that it last had there.
  *
  * Units:   cycles, below 2^53, which is a month at 3 GHz.
  * Errors:  -ENOMEM of runq_create(); a clock beyond that is asserted.
@@ -29,7 +28,7 @@ struct runq {
 	u64 *n;
 	u32 nr;                 /* leaves, a power of two                     */
 	u32 shift;              /* its log2                                   */
-	u64 rival;              /* least key but that of the CPU that runs    */
+	u32 nr_in;              /* CPUs that wait for nothing                 */
 };
 
 /* runq_create - empty, for CPUs 0 to @nr_cpus - 1. Return: 0, -ENOMEM. */
@@ -45,7 +44,7 @@ static inline int runq_create(struct runq *q, u32 nr_cpus)
 		return -ENOMEM;
 	for (u32 i = 0; i < 2 * q->nr; i++)
 		q->n[i] = RUNQ_NONE;
-	q->rival = RUNQ_NONE;
+	q->nr_in = 0;
 	return 0;
 }
 
@@ -60,11 +59,14 @@ static inline u64 runq_key(const struct runq *q, u32 cpu, u64 now)
 	return now << q->shift | cpu;
 }
 
-static inline void runq_set(struct runq *q, u32 cpu, u64 key)
+/* runq_put - @cpu may run from @now on: it comes, or changes its mind. */
+static inline void runq_put(struct runq *q, u32 cpu, u64 now)
 {
-	u64 *n = q->n;
+	u64 *n = q->n, key = runq_key(q, cpu, now);
 	u32 i = q->nr + cpu;
 
+	assert(!(now >> 53));
+	q->nr_in += n[i] == RUNQ_NONE;
 	n[i] = key;
 	while (i > 1) {
 		u64 other = n[i ^ 1];
@@ -77,26 +79,35 @@ static inline void runq_set(struct runq *q, u32 cpu, u64 key)
 	}
 }
 
-/* runq_put - @cpu may run from @now on: it comes, or changes its mind. One that
- * does not run may only become earlier. */
-static inline void runq_put(struct runq *q, u32 cpu, u64 now)
+/* runq_move - the first, which stays in, has another key: all the way up. */
+static inline void runq_move(struct runq *q, u32 cpu, u64 key)
 {
-	u64 key = runq_key(q, cpu, now);
+	u64 *n = q->n;
+	u32 i = q->nr + cpu;
 
-	assert(!(now >> 53));
-	runq_set(q, cpu, key);
-	if (key < q->rival)
-		q->rival = key;
+	n[i] = key;
+	while (i > 1) {
+		u64 other = n[i ^ 1];
+
+		i >>= 1;
+		key = other < key ? other : key;
+		n[i] = key;
+	}
 }
 
-/* runq_remove - the CPU that ran waits. */
 static inline void runq_remove(struct runq *q, u32 cpu)
 {
-	runq_set(q, cpu, RUNQ_NONE);
+	q->nr_in--;
+	runq_move(q, cpu, RUNQ_NONE);
 }
 
-/* runq_run - @cpu, the first, runs. */
-static inline void runq_run(struct runq *q, u32 cpu)
+static inline bool runq_has(const struct runq *q, u32 cpu)
+{
+	return q->n[q->nr + cpu] != RUNQ_NONE;
+}
+
+/* The least key but @cpu's. */
+static inline u64 runq_rival(const struct runq *q, u32 cpu)
 {
 	const u64 *n = q->n;
 	u64 rival = RUNQ_NONE;
@@ -106,7 +117,7 @@ static inline void runq_run(struct runq *q, u32 cpu)
 
 		rival = other < rival ? other : rival;
 	}
-	q->rival = rival;
+	return rival;
 }
 
 /* The key of the first; RUNQ_NONE, later than any, if there is none. */

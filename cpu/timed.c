@@ -14,12 +14,16 @@
 #define MORE_LINES_BITS 20      /* with a request for each pair of CPUs       */
 #define NOINLINE __attribute__((noinline))
 
-enum { ASLEEP, QUEUED, RUNNING };
-
 struct sched_cpu {
-	u8 state;
 	const void *waits_for;          /* NULL: idle, or not waiting         */
+	bool (*ready)(const void *);    /* what ends the wait                 */
+	const void *ready_arg;
+	const void *line;               /* when it is next it touches that,   */
+	bool is_write;                  /* before its fiber goes on           */
 	bool is_waiting;
+	u64 from;                       /* of the wait what is not booked yet */
+	u64 looked_at;                  /* it would have looked, in vain      */
+	enum cycle_cat cat;             /* what the wait is booked on         */
 	struct sched_cpu *next;         /* same waitq bucket, oldest first    */
 	struct cpu *cpu;
 	struct sched_cpu *sibling;      /* ring of the core's CPUs that are on */
@@ -60,23 +64,22 @@ static struct sched_cpu *sc_of(const struct cpu *c)
 	return &T.sc[c->id];
 }
 
-/* Is anyone to act before @c? */
-static inline bool is_behind(const struct cpu *c)
-{
-	return T.q.rival < runq_key(&T.q, c->id, c->now);
-}
-
-/* @c may run from c->now on; or it waits for something. */
+/* @c may run from c->now on. */
 static inline void queue(struct cpu *c)
 {
-	sc_of(c)->state = QUEUED;
 	runq_put(&T.q, c->id, c->now);
 }
 
-static inline void unqueue(struct cpu *c)
+/* Is @c, which runs, still the first? Then nobody is to act before it. So it is
+ * before timed_run(), when nobody is in. */
+static inline bool is_first(const struct cpu *c)
 {
-	sc_of(c)->state = ASLEEP;
-	runq_remove(&T.q, c->id);
+	u64 key = runq_key(&T.q, c->id, c->now);
+
+	if (runq_first(&T.q) == key || !runq_has(&T.q, c->id))
+		return true;
+	runq_move(&T.q, c->id, key);
+	return runq_first(&T.q) == key;
 }
 
 /* ---- switching -------------------------------------------------------------- */
@@ -90,7 +93,7 @@ static u64 before(const struct cpu *c, u64 key)
 /* A sibling has the same TLBs: nothing private may pass it, where it is or
  * where it may be woken. One that is done only takes interrupts, and those
  * arrive no sooner than the lookahead allows for. */
-static u64 bound_by_siblings(const struct cpu *c, u64 ahead)
+static u64 bound_by_siblings(const struct cpu *c, u64 first, u64 ahead)
 {
 	for (const struct sched_cpu *s = sc_of(c)->sibling; s->cpu != c;
 	     s = s->sibling) {
@@ -98,8 +101,8 @@ static u64 bound_by_siblings(const struct cpu *c, u64 ahead)
 
 		if (!s->cpu->task || s->cpu->s->is_done)
 			continue;
-		at = s->is_waiting || s->state != QUEUED
-			? before(c, T.q.rival)
+		at = s->is_waiting || !runq_has(&T.q, s->cpu->id)
+			? before(c, first)
 			: before(c, runq_key(&T.q, s->cpu->id, s->cpu->now));
 		if (at < ahead)
 			ahead = at;
@@ -109,8 +112,14 @@ static u64 bound_by_siblings(const struct cpu *c, u64 ahead)
 
 static void set_horizon(struct cpu *c)
 {
-	u64 ahead = UINT64_MAX, first = T.q.rival;
+	u64 ahead = UINT64_MAX, first;
 
+	/* In a handler nothing is private, or it asks first. */
+	if (c->ctx.in_irq) {
+		c->run_until = 0;
+		return;
+	}
+	first = runq_rival(&T.q, c->id);
 	if (first != RUNQ_NONE) {
 		ahead = runq_time(&T.q, first) + T.lookahead;
 		/* Ties: without lookahead a later CPU must not touch its TLB
@@ -118,11 +127,24 @@ static void set_horizon(struct cpu *c)
 		if (!T.lookahead)
 			ahead = before(c, first);
 		else if (sc_of(c)->sibling != sc_of(c))
-			ahead = bound_by_siblings(c, ahead);
+			ahead = bound_by_siblings(c, first, ahead);
 	}
 	c->run_until = ahead < c->irq_at ? ahead : c->irq_at;
 	if (c->bcast_at < c->run_until)
 		c->run_until = c->bcast_at;
+}
+
+/* @sc has waited up to the time that it would have looked, if that is over when
+ * @key's CPU is next. */
+static void book_until(struct sched_cpu *sc, u64 key)
+{
+	u64 at = sc->looked_at;
+
+	if (!sc->waits_for || at <= sc->from ||
+	    runq_key(&T.q, sc->cpu->id, at) >= key)
+		return;
+	sc->cpu->cycles[sc->cat] += at - sc->from;
+	sc->from = at;
 }
 
 /* Now and then, when everyone has reached @now. */
@@ -134,28 +156,56 @@ static NOINLINE void look_around(u64 now)
 		if (T.stop && *T.stop)
 			T.result = -EINTR;
 	}
-	if (now >= T.sample_at && T.on_sample)
+	if (now >= T.sample_at && T.on_sample) {
+		for (u32 i = 0; i < T.sys->nr_cpus; i++)
+			book_until(&T.sc[i], runq_first(&T.q));
 		T.sample_at = T.on_sample(now, T.sample_arg);
+	}
+}
+
+static bool is_due(const struct cpu *c)
+{
+	return c->bcast_at <= c->now || (c->irq_at <= c->now && !c->s->irq_off);
+}
+
+static u64 line_cost(struct cpu *c, const void *obj, bool is_write);
+
+/* @c is the first, and only stopped to touch a line: that takes no stack.
+ * Return: is it the first no more? */
+static bool line_takes_time(struct cpu *c)
+{
+	struct sched_cpu *sc = sc_of(c);
+	u64 cycles;
+
+	if (unlikely(is_due(c)))
+		return false;
+	cycles = line_cost(c, sc->line, sc->is_write);
+	sc->line = NULL;
+	c->now += cycles;
+	c->cycles[c->cat] += cycles;
+	return !is_first(c);
 }
 
 static struct fiber *next_fiber(void)
 {
-	u64 first = runq_first(&T.q), now = runq_time(&T.q, first);
-	struct cpu *c;
+	for (;;) {
+		u64 first = runq_first(&T.q), now = runq_time(&T.q, first);
+		struct cpu *c;
 
-	if (unlikely(T.result || T.nr_done == T.nr_tasks || first == RUNQ_NONE)) {
-		if (!T.result && T.nr_done != T.nr_tasks)
-			T.result = -EDEADLK;
-		return &T.host;
+		if (unlikely(T.result || T.nr_done == T.nr_tasks ||
+			     first == RUNQ_NONE)) {
+			if (!T.result && T.nr_done != T.nr_tasks)
+				T.result = -EDEADLK;
+			return &T.host;
+		}
+		if (unlikely(!(++T.switches & 0xffff) || now >= T.sample_at))
+			look_around(now);
+		c = T.sc[runq_cpu(&T.q, first)].cpu;
+		if (sc_of(c)->line && line_takes_time(c))
+			continue;
+		this_cpu = c;
+		return &c->fiber;
 	}
-	if (unlikely(!(++T.switches & 0xffff) || now >= T.sample_at))
-		look_around(now);
-	c = T.sc[runq_cpu(&T.q, first)].cpu;
-	runq_run(&T.q, c->id);
-	sc_of(c)->state = RUNNING;
-	this_cpu = c;
-	set_horizon(c);
-	return &c->fiber;
 }
 
 static void go(struct fiber *from)
@@ -164,13 +214,6 @@ static void go(struct fiber *from)
 
 	if (to != from)
 		fiber_switch(from, to);
-}
-
-/* Let everyone who is behind catch up. */
-static void yield(struct cpu *c)
-{
-	queue(c);
-	go(&c->fiber);
 }
 
 static void take_due_irqs(struct cpu *c)
@@ -185,31 +228,23 @@ static void take_due_irqs(struct cpu *c)
 /* Nobody else can run, and nothing is due. */
 static inline bool is_alone(const struct cpu *c)
 {
-	return T.q.rival == RUNQ_NONE && c->bcast_at > c->now &&
-	       (c->irq_at > c->now || c->s->irq_off);
+	return T.q.nr_in <= 1 && !is_due(c);
 }
 
+/* Let everyone who is behind catch up. */
 static NOINLINE void catch_up_slow(struct cpu *c)
 {
-	/* Others may have gone to sleep, woken or moved meanwhile. */
-	bool is_set = false;
-
 	for (;;) {
-		if (is_behind(c)) {
-			yield(c);
-			is_set = true;
-			continue;
-		}
+		if (!is_first(c))
+			go(&c->fiber);
+		if (likely(!is_due(c)))
+			break;
 		if (c->bcast_at <= c->now)
 			cpu_take_broadcasts(c);
-		else if (c->irq_at <= c->now && !c->s->irq_off)
-			take_due_irqs(c);
 		else
-			break;
-		is_set = false;
+			take_due_irqs(c);
 	}
-	if (!is_set)
-		set_horizon(c);
+	set_horizon(c);
 }
 
 static inline void catch_up(struct cpu *c)
@@ -269,6 +304,35 @@ static u64 line_cost(struct cpu *c, const void *obj, bool is_write)
 	return cost;
 }
 
+/* The access itself comes when the line has. */
+static void touch_line(struct cpu *c, const void *obj, bool is_write)
+{
+	u64 cycles = line_cost(c, obj, is_write);
+
+	if (cycles) {
+		charge(cycles);
+		catch_up(c);
+	}
+}
+
+static NOINLINE void step_among_others(struct cpu *c, const void *obj,
+				       bool is_write)
+{
+	struct sched_cpu *sc = sc_of(c);
+	bool is_touched = false;
+
+	if (!is_first(c)) {
+		sc->line = obj;
+		sc->is_write = is_write;
+		go(&c->fiber);
+		is_touched = !sc->line;
+		sc->line = NULL;
+	}
+	catch_up_slow(c);
+	if (!is_touched)
+		touch_line(c, obj, is_write);
+}
+
 static void timed_step(const void *obj, bool is_write, u64 cycles)
 {
 	struct cpu *c = this_cpu;
@@ -277,13 +341,12 @@ static void timed_step(const void *obj, bool is_write, u64 cycles)
 	if (c->cat != CYC_WALK)
 		cpu_drain(c);
 	charge(cycles);
-	catch_up(c);
-	cycles = line_cost(c, obj, is_write);
-	if (cycles) {
-		/* The access itself comes when the line has. */
-		charge(cycles);
-		catch_up(c);
+	if (unlikely(!is_alone(c))) {
+		step_among_others(c, obj, is_write);
+		return;
 	}
+	catch_up(c);
+	touch_line(c, obj, is_write);
 }
 
 static u32 bucket(const void *obj)
@@ -324,11 +387,12 @@ static void idle(struct cpu *c)
 		c->cat = CYC_IDLE;
 		c->done_at = c->now;
 	}
-	unqueue(c);
 	if (c->irq_at != UINT64_MAX) {
 		if (c->now < c->irq_at)
 			charge(c->irq_at - c->now);
 		queue(c);
+	} else {
+		runq_remove(&T.q, c->id);
 	}
 	go(&c->fiber);
 	take_due_irqs(c);
@@ -359,8 +423,11 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 	if (was == CYC_IDLE)
 		c->cat = CYC_KERNEL;
 	while (!ready(arg)) {
-		from = c->now;
+		sc->from = sc->looked_at = c->now;
+		sc->cat = cat;
 		sc->is_waiting = true;
+		sc->ready = ready;
+		sc->ready_arg = arg;
 		enqueue(sc, obj);
 		if (c->irq_at != UINT64_MAX && !c->s->irq_off) {
 			/* Asleep until the interrupt, unless woken first. */
@@ -369,16 +436,15 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 			if (at > c->now)
 				c->now = at;
 			queue(c);
-			go(&c->fiber);
 		} else {
-			unqueue(c);
-			go(&c->fiber);
+			runq_remove(&T.q, c->id);
 		}
+		go(&c->fiber);
 		if (sc->waits_for)
 			dequeue(sc);
 		sc->is_waiting = false;
-		c->cycles[cat] += c->now - from;
-		PROBE(.what = PROBE_WAITED, .cat = cat, .from = from);
+		c->cycles[cat] += c->now - sc->from;
+		PROBE(.what = PROBE_WAITED, .cat = cat, .from = sc->from);
 		catch_up(c);
 	}
 	from = line_cost(c, obj, true);
@@ -408,6 +474,24 @@ static void timed_delay(u64 until)
 	}
 }
 
+/* Would @sc only look and sleep again? Who watches sees it do so. */
+static bool waits_on(struct sched_cpu *sc)
+{
+	struct cpu *me = this_cpu;
+	bool is_ready;
+
+	if (T.sys->probe || sc->cpu->bcast_at <= me->now)
+		return false;
+	this_cpu = sc->cpu;
+	is_ready = sc->ready(sc->ready_arg);
+	this_cpu = me;
+	if (is_ready)
+		return false;
+	book_until(sc, RUNQ_NONE);
+	sc->looked_at = me->now;
+	return true;
+}
+
 static void timed_wake(const void *obj)
 {
 	struct sched_cpu *sc, *next;
@@ -420,10 +504,10 @@ static void timed_wake(const void *obj)
 		struct cpu *c = sc->cpu;
 
 		next = sc->next;
-		if (sc->waits_for != obj)
+		if (sc->waits_for != obj || waits_on(sc))
 			continue;
 		dequeue(sc);
-		if (sc->state == QUEUED) {
+		if (runq_has(&T.q, sc->cpu->id)) {
 			/* It sleeps towards an interrupt at c->now > t: it may
 			 * look again at t. */
 			if (c->now > t) {
@@ -453,7 +537,7 @@ static void timed_ipi_posted(struct cpu *to)
 		return;
 	/* Asleep or idle: it wakes for this, and counts the time as what it was
 	 * sleeping for. */
-	if (sc->state == QUEUED) {
+	if (runq_has(&T.q, sc->cpu->id)) {
 		if (to->now > at) {
 			if (to->cat == CYC_IDLE)
 				to->cycles[CYC_IDLE] -= to->now - at;
@@ -520,7 +604,6 @@ int timed_install(struct sys *sys)
 	}
 	for (u32 i = 0; i < sys->nr_cpus; i++) {
 		T.sc[i].cpu = &sys->cpu[i];
-		T.sc[i].state = ASLEEP;
 	}
 	link_siblings(sys);
 	/* With caches = full a store anywhere may take a line away. */
