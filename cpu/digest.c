@@ -8,6 +8,14 @@ bool cpu_takes_digests(void)
 	       !the_sys->m->rules.caches_invalid;
 }
 
+/* Is nothing to happen here before @at? Others may have to go on for that. */
+static bool is_over_by(struct cpu *c, u64 at)
+{
+	if (at > c->run_until)
+		the_sys->drv.wait(NULL, NULL, NULL, 0);
+	return at <= c->run_until;
+}
+
 bool cpu_run_digest(const struct run_digest *d)
 {
 	struct cpu *c = this_cpu;
@@ -16,7 +24,7 @@ bool cpu_run_digest(const struct run_digest *d)
 	for (u32 i = 0; i < NR_RUN_USES; i++)
 		accesses += d->accesses[i];
 	cycles = accesses * cost_of(COST_ACCESS);
-	if (c->now + cycles > c->run_until || !cpu_takes_digests() ||
+	if (!cpu_takes_digests() || !is_over_by(c, c->now + cycles) ||
 	    !tlb_array_hit_all(c->tlb, c->s->pcid, d->page, d->nr_pages,
 			       d->nr_runs))
 		return false;

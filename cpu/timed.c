@@ -21,6 +21,7 @@ struct sched_cpu {
 	const void *line;               /* when it is next it touches that,   */
 	bool is_write;                  /* before its fiber goes on           */
 	bool is_waiting;
+	u64 lookahead;                  /* T.lookahead; 0 with siblings       */
 	u64 from;                       /* of the wait what is not booked yet */
 	u64 looked_at;                  /* it would have looked, in vain      */
 	enum cycle_cat cat;             /* what the wait is booked on         */
@@ -110,16 +111,10 @@ static u64 bound_by_siblings(const struct cpu *c, u64 first, u64 ahead)
 	return ahead;
 }
 
-static void set_horizon(struct cpu *c)
+static void look_far(struct cpu *c)
 {
-	u64 ahead = UINT64_MAX, first;
+	u64 ahead = UINT64_MAX, first = runq_rival(&T.q, c->id);
 
-	/* In a handler nothing is private, or it asks first. */
-	if (c->ctx.in_irq) {
-		c->run_until = 0;
-		return;
-	}
-	first = runq_rival(&T.q, c->id);
 	if (first != RUNQ_NONE) {
 		ahead = runq_time(&T.q, first) + T.lookahead;
 		/* Ties: without lookahead a later CPU must not touch its TLB
@@ -128,6 +123,22 @@ static void set_horizon(struct cpu *c)
 			ahead = before(c, first);
 		else if (sc_of(c)->sibling != sc_of(c))
 			ahead = bound_by_siblings(c, first, ahead);
+	}
+	c->run_until = ahead < c->irq_at ? ahead : c->irq_at;
+	if (c->bcast_at < c->run_until)
+		c->run_until = c->bcast_at;
+}
+
+/* @c is the first: private work may go at least so far, and asks for more when
+ * it has come there. (With caches = full how far counts: a run that stops is
+ * another access to its line.) */
+static void set_horizon(struct cpu *c)
+{
+	u64 lookahead = sc_of(c)->lookahead, ahead = c->now + lookahead;
+
+	if (unlikely(!lookahead)) {
+		look_far(c);
+		return;
 	}
 	c->run_until = ahead < c->irq_at ? ahead : c->irq_at;
 	if (c->bcast_at < c->run_until)
@@ -221,7 +232,6 @@ static void take_due_irqs(struct cpu *c)
 	while (c->irq_at <= c->now && !c->s->irq_off && c->s->nr_ipis) {
 		cpu_drain(c);
 		cpu_take_irqs();
-		set_horizon(c);
 	}
 }
 
@@ -408,6 +418,7 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 
 	if (!obj && !ready) {           /* private work came to its horizon */
 		catch_up(c);
+		look_far(c);
 		return;
 	}
 	cpu_drain(c);
@@ -492,6 +503,17 @@ static bool waits_on(struct sched_cpu *sc)
 	return true;
 }
 
+/* Others may act from now on. */
+static void cap_horizon(struct cpu *c)
+{
+	u64 lookahead = sc_of(c)->lookahead, ahead = c->now + lookahead;
+
+	if (unlikely(!lookahead))
+		look_far(c);
+	else if (ahead < c->run_until)
+		c->run_until = ahead;
+}
+
 static void timed_wake(const void *obj)
 {
 	struct sched_cpu *sc, *next;
@@ -520,7 +542,7 @@ static void timed_wake(const void *obj)
 			queue(c);
 		}
 	}
-	set_horizon(this_cpu);
+	cap_horizon(this_cpu);
 }
 
 static void timed_ipi_posted(struct cpu *to)
@@ -611,6 +633,7 @@ int timed_install(struct sys *sys)
 		? 0 : machine_lookahead_cycles(sys->m);
 	if (sys->has_broadcasts && cpu_broadcast_lookahead(sys->m) < T.lookahead)
 		T.lookahead = cpu_broadcast_lookahead(sys->m);
+	timed_set_lookahead(T.lookahead);
 	sys->drv = (struct driver){
 		.step = timed_step,
 		.wait = timed_wait,
@@ -636,6 +659,8 @@ void timed_remove(struct sys *sys)
 void timed_set_lookahead(u64 cycles)
 {
 	T.lookahead = cycles;
+	for (u32 i = 0; i < T.sys->nr_cpus; i++)
+		T.sc[i].lookahead = T.sc[i].sibling == &T.sc[i] ? cycles : 0;
 }
 
 void timed_set_sampler(u64 at, u64 (*fn)(u64 cycles, void *arg), void *arg)
