@@ -15,15 +15,15 @@
 #define NOINLINE __attribute__((noinline))
 
 struct sched_cpu {
-	const void *waits_for;          /* NULL: idle, or not waiting         */
-	bool (*ready)(const void *);    /* what ends the wait                 */
+	const void *waits_for;          /* in the waitq; NULL: it is not      */
+	const void *obj;                /* a wait's, with what ends it; else  */
+	bool (*ready)(const void *);    /* NULL                               */
 	const void *ready_arg;
 	const void *line;               /* when it is next it touches that,   */
 	bool is_write;                  /* before its fiber goes on           */
 	bool is_waiting;
 	u64 lookahead;                  /* T.lookahead; 0 with siblings       */
-	u64 from;                       /* of the wait what is not booked yet */
-	u64 looked_at;                  /* it would have looked, in vain      */
+	u64 from;                       /* the wait's beginning, once booked  */
 	enum cycle_cat cat;             /* what the wait is booked on         */
 	struct sched_cpu *next;         /* same waitq bucket, oldest first    */
 	struct cpu *cpu;
@@ -145,19 +145,6 @@ static void set_horizon(struct cpu *c)
 		c->run_until = c->bcast_at;
 }
 
-/* @sc has waited up to the time that it would have looked, if that is over when
- * @key's CPU is next. */
-static void book_until(struct sched_cpu *sc, u64 key)
-{
-	u64 at = sc->looked_at;
-
-	if (!sc->waits_for || at <= sc->from ||
-	    runq_key(&T.q, sc->cpu->id, at) >= key)
-		return;
-	sc->cpu->cycles[sc->cat] += at - sc->from;
-	sc->from = at;
-}
-
 /* Now and then, when everyone has reached @now. */
 static NOINLINE void look_around(u64 now)
 {
@@ -167,11 +154,8 @@ static NOINLINE void look_around(u64 now)
 		if (T.stop && *T.stop)
 			T.result = -EINTR;
 	}
-	if (now >= T.sample_at && T.on_sample) {
-		for (u32 i = 0; i < T.sys->nr_cpus; i++)
-			book_until(&T.sc[i], runq_first(&T.q));
+	if (now >= T.sample_at && T.on_sample)
 		T.sample_at = T.on_sample(now, T.sample_arg);
-	}
 }
 
 static bool is_due(const struct cpu *c)
@@ -181,19 +165,20 @@ static bool is_due(const struct cpu *c)
 
 static u64 line_cost(struct cpu *c, const void *obj, bool is_write);
 
-/* @c is the first, and only stopped to touch a line: that takes no stack.
- * Return: is it the first no more? */
-static bool line_takes_time(struct cpu *c)
+static bool looks_in_vain(struct sched_cpu *sc);
+
+/* this_cpu, which only stopped to touch a line, is the first. That takes no
+ * stack, either. Return: is it the first no more? */
+static bool line_takes_time(struct sched_cpu *sc)
 {
-	struct sched_cpu *sc = sc_of(c);
+	struct cpu *c = sc->cpu;
 	u64 cycles;
 
 	if (unlikely(is_due(c)))
 		return false;
 	cycles = line_cost(c, sc->line, sc->is_write);
 	sc->line = NULL;
-	c->now += cycles;
-	c->cycles[c->cat] += cycles;
+	charge(cycles);
 	return !is_first(c);
 }
 
@@ -212,9 +197,11 @@ static struct fiber *next_fiber(void)
 		if (unlikely(!(++T.switches & 0xffff) || now >= T.sample_at))
 			look_around(now);
 		c = T.sc[runq_cpu(&T.q, first)].cpu;
-		if (sc_of(c)->line && line_takes_time(c))
-			continue;
 		this_cpu = c;
+		if (sc_of(c)->line && line_takes_time(sc_of(c)))
+			continue;
+		if (sc_of(c)->ready && looks_in_vain(sc_of(c)))
+			continue;
 		return &c->fiber;
 	}
 }
@@ -408,6 +395,46 @@ static void idle(struct cpu *c)
 	take_due_irqs(c);
 }
 
+/* A wait begins, or goes on. */
+static void sleep_on(struct sched_cpu *sc)
+{
+	struct cpu *c = sc->cpu;
+
+	sc->from = c->now;
+	sc->is_waiting = true;
+	enqueue(sc, sc->obj);
+	if (c->irq_at != UINT64_MAX && !c->s->irq_off) {
+		/* Asleep until the interrupt, unless woken first. */
+		if (c->irq_at > c->now)
+			c->now = c->irq_at;
+		queue(c);
+	} else {
+		runq_remove(&T.q, c->id);
+	}
+}
+
+static void woke(struct sched_cpu *sc)
+{
+	struct cpu *c = sc->cpu;
+
+	if (sc->waits_for)
+		dequeue(sc);
+	sc->is_waiting = false;
+	c->cycles[sc->cat] += c->now - sc->from;
+	PROBE(.what = PROBE_WAITED, .cat = sc->cat, .from = sc->from);
+}
+
+/* this_cpu, which waits, is the first. Return: does it sleep again at once? That
+ * takes no stack. */
+static bool looks_in_vain(struct sched_cpu *sc)
+{
+	if (is_due(sc->cpu) || sc->ready(sc->ready_arg))
+		return false;
+	woke(sc);
+	sleep_on(sc);
+	return true;
+}
+
 static void timed_wait(const void *obj, bool (*ready)(const void *),
 		       const void *arg, u64 cycles)
 {
@@ -434,28 +461,15 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 	if (was == CYC_IDLE)
 		c->cat = CYC_KERNEL;
 	while (!ready(arg)) {
-		sc->from = sc->looked_at = c->now;
-		sc->cat = cat;
-		sc->is_waiting = true;
+		/* Each time: an interrupt's handler may wait, too. */
+		sc->obj = obj;
 		sc->ready = ready;
 		sc->ready_arg = arg;
-		enqueue(sc, obj);
-		if (c->irq_at != UINT64_MAX && !c->s->irq_off) {
-			/* Asleep until the interrupt, unless woken first. */
-			u64 at = c->irq_at;
-
-			if (at > c->now)
-				c->now = at;
-			queue(c);
-		} else {
-			runq_remove(&T.q, c->id);
-		}
+		sc->cat = cat;
+		sleep_on(sc);
 		go(&c->fiber);
-		if (sc->waits_for)
-			dequeue(sc);
-		sc->is_waiting = false;
-		c->cycles[cat] += c->now - sc->from;
-		PROBE(.what = PROBE_WAITED, .cat = cat, .from = sc->from);
+		sc->ready = NULL;
+		woke(sc);
 		catch_up(c);
 	}
 	from = line_cost(c, obj, true);
@@ -485,24 +499,6 @@ static void timed_delay(u64 until)
 	}
 }
 
-/* Would @sc only look and sleep again? Who watches sees it do so. */
-static bool waits_on(struct sched_cpu *sc)
-{
-	struct cpu *me = this_cpu;
-	bool is_ready;
-
-	if (T.sys->probe || sc->cpu->bcast_at <= me->now)
-		return false;
-	this_cpu = sc->cpu;
-	is_ready = sc->ready(sc->ready_arg);
-	this_cpu = me;
-	if (is_ready)
-		return false;
-	book_until(sc, RUNQ_NONE);
-	sc->looked_at = me->now;
-	return true;
-}
-
 /* Others may act from now on. */
 static void cap_horizon(struct cpu *c)
 {
@@ -526,7 +522,7 @@ static void timed_wake(const void *obj)
 		struct cpu *c = sc->cpu;
 
 		next = sc->next;
-		if (sc->waits_for != obj || waits_on(sc))
+		if (sc->waits_for != obj)
 			continue;
 		dequeue(sc);
 		if (runq_has(&T.q, sc->cpu->id)) {

@@ -3,6 +3,7 @@
  * real kernels were seen to produce. */
 #include <errno.h>
 
+#include "cpu/runq.h"
 #include "cpu/timed.h"
 #include "tests/point.h"
 #include "workloads/trace_file.h"
@@ -65,6 +66,7 @@ static const struct {
 			      "initiators", "2", "flush", "tlbi", "machine",
 			      "pack:2 core:3 pu:1", "profile",
 			      "neoverse-n1" } },
+	{ "tlb_flush2", { "bytes", "32K", "machine", "pack:2 core:4 pu:1" } },
 	{ "numa-migrate", { "time", "3ms", "flush", "invlpgb", "machine",
 			    "pack:4 core:2 pu:1", "profile",
 			    "zen3-milan" } },
@@ -134,6 +136,102 @@ static void test_check_changes_nothing(void **state)
 		point_free(&s);
 		free(a);
 		free(b);
+	}
+}
+
+static void see_nothing(struct probe *p, const struct probe_event *e)
+{
+}
+
+/* Who waits for several answers looks at each of them only while somebody
+ * watches: the same result, to the last sample. */
+static void test_watching_changes_nothing(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+		struct probe watcher = { .event = see_nothing };
+		struct timed_result *a, *b;
+		struct setup s;
+
+		point_make(&s, workload_find(points[i].workload),
+			   points[i].pairs);
+		a = point_run(&s);
+		s.p.probe = &watcher;
+		b = point_run(&s);
+		assert_memory_equal(a, b, sizeof(*a));
+		assert_true(a->nr_samples > 0);
+		point_free(&s);
+		free(a);
+		free(b);
+	}
+}
+
+/* ---- who is next --------------------------------------------------------------- */
+
+#define NONE UINT64_MAX
+
+/* The least of @now, the lower number on a tie; @but: not that one. */
+static u32 least(const u64 *now, u32 n, u32 but)
+{
+	u32 best = n;
+
+	for (u32 i = 0; i < n; i++)
+		if (i != but && now[i] != NONE && (best == n || now[i] < now[best]))
+			best = i;
+	return best;
+}
+
+static void check_runq(const struct runq *q, const u64 *now, u32 n, u32 but)
+{
+	u32 first = least(now, n, n), rival = least(now, n, but), in = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		assert_int_equal(runq_has(q, i), now[i] != NONE);
+		in += now[i] != NONE;
+	}
+	assert_int_equal(q->nr_in, in);
+	assert_true(runq_first(q) == (first == n ? RUNQ_NONE :
+				      runq_key(q, first, now[first])));
+	assert_true(runq_rival(q, but) == (rival == n ? RUNQ_NONE :
+					   runq_key(q, rival, now[rival])));
+	if (first < n) {
+		assert_int_equal(runq_cpu(q, runq_first(q)), first);
+		assert_int_equal(runq_time(q, runq_first(q)), now[first]);
+	}
+}
+
+/* CPUs come, go and change their clocks as in a run: the first is always the one
+ * that a look at all of them finds. */
+static void test_runq(void **state)
+{
+	static const u32 sizes[] = { 1, 2, 3, 7, 8, 56, 257, 1024 };
+	u64 now[1024];
+	struct runq q = { 0 };
+	struct rng rng;
+
+	rng_init(&rng, check_seed("runq"));
+	for (size_t k = 0; k < ARRAY_LEN(sizes); k++) {
+		u32 n = sizes[k];
+
+		assert_int_equal(runq_create(&q, n), 0);
+		memset(now, 0xff, sizeof(now));
+		for (u32 i = 0; i < 2000; i++) {
+			u32 cpu = (u32)rng_below(&rng, n);
+			u32 first = least(now, n, n);
+
+			if (first < n && rng_below(&rng, 4) == 0) {
+				now[first] = NONE;
+				runq_remove(&q, first);
+			} else if (first < n && rng_below(&rng, 2)) {
+				now[first] += rng_below(&rng, 20);
+				runq_move(&q, first,
+					  runq_key(&q, first, now[first]));
+			} else {
+				now[cpu] = rng_below(&rng, 1000) + i;
+				runq_put(&q, cpu, now[cpu]);
+			}
+			check_runq(&q, now, n, cpu);
+		}
+		runq_free(&q);
 	}
 }
 
@@ -843,6 +941,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_seed_matters),
 	cmocka_unit_test(test_lookahead_changes_nothing),
 	cmocka_unit_test(test_check_changes_nothing),
+	cmocka_unit_test(test_watching_changes_nothing),
+	cmocka_unit_test(test_runq),
 	cmocka_unit_test(test_cycles_add_up),
 	cmocka_unit_test(test_runs_equal_accesses),
 	cmocka_unit_test(test_mprotect_counts),
