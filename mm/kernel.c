@@ -66,6 +66,8 @@
 	.gather_checks_nested = true, \
 	.anon_vma_reuse = true, BATCHED(DEBT_BOOL), \
 	WATCH(true, true, true, false)
+#define V4_14 V4_13, .pending_order = ORDER_PTL, \
+	.thp_check = CHECK_UNDER_PTL, .page_wait_fifo = true
 
 static const struct kernel v3_8 = {
 	.name = "v3.8", .commit = "b32967ff101a", .evidence = "S",
@@ -207,7 +209,7 @@ static const struct kernel v4_14 = {
 	.name = "v4.14", .commit = "8b1b436dd1cc, a9b802500ebb",
 	.evidence = "S",
 	.summary = "no barrier: the page-table lock orders, the check is under it",
-	V4_13, .pending_order = ORDER_PTL, .thp_check = CHECK_UNDER_PTL,
+	V4_14,
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
 };
 
@@ -217,6 +219,7 @@ static const struct kernel v4_14 = {
 	.pending = PENDING_COUNT, .pending_order = ORDER_PTL, \
 	.pte_accessible_pending = true, .gup_fast_sees_numa = true, \
 	.is_thp_migration_generic = true, .cow_counts_refs = (counts_refs), \
+	.page_wait_fifo = true, \
 	.flush_ceiling = 33, __VA_ARGS__
 #define V5_14 V5_X(true, WATCH(true, true, true, true), \
 		   .soft_dirty_excludes = true)
@@ -242,7 +245,7 @@ static const struct kernel v5_11 = {
 static const struct kernel v4_15 = {
 	.name = "v4.15", .commit = "d52605d7cb30^", .evidence = "S",
 	.summary = "as v4.14, pmdp_invalidate reads the entry, then stores it",
-	V4_13, .pending_order = ORDER_PTL, .thp_check = CHECK_UNDER_PTL,
+	V4_14,
 	.mremap_flush = MREMAP_FLUSH_DIRTY, .pmd_invalidate_peeks = true,
 };
 
@@ -371,7 +374,7 @@ static const struct kernel v4_9_rc = {
 static const struct kernel v4_19 = {
 	.name = "v4.19", .commit = "eb66ae030829", .evidence = "S",
 	.summary = "as v4.14, mremap flushes under the page-table locks",
-	V4_13, .pending_order = ORDER_PTL, .thp_check = CHECK_UNDER_PTL,
+	V4_14,
 	.mremap_flush = MREMAP_FLUSH_LOCKED,
 };
 
@@ -409,7 +412,7 @@ static const struct kernel v4_14_nolock = {
 	.name = "v4.14-noptl", .commit = "8b1b436dd1cc",
 	.evidence = "D",
 	.summary = "v4.14 with a reader that takes another lock",
-	V4_13, .pending_order = ORDER_PTL, .thp_check = CHECK_UNDER_PTL,
+	V4_14,
 	.reader_without_ptl = true,
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
 };

@@ -150,6 +150,9 @@ struct kernel {
 	bool is_thp_migration_generic;  /* migration entries for PMDs         */
 	bool thp_install_flushes;       /* pmdp_clear_flush before the new PMD */
 	bool numa_clear_holds_page_lock;
+	bool page_wait_fifo;    /* who waited longest for a page is woken first;
+				 * until 3510ca20ece0 (4.14, assumed id) who
+				 * came last                                  */
 	bool isolation_is_exclusive;    /* only who cleared PG_lru has it     */
 	bool thp_recheck_after_lock;    /* pmd_same once the page is locked   */
 	bool migrate_checks_count;      /* generic: references before copying */

@@ -242,6 +242,22 @@ static int numa_fault_without_ptl(struct mm *mm, struct vma *vma, u64 vpn,
 	return migrate_huge(mm, vma, vpn, pmdp, pmd, page, (u32)target);
 }
 
+/* Under @ptl, which is dropped: somebody moves the page, so this fault is none of
+ * the statistics'. Waiting takes no reference, lest the move fail for it. */
+static int wait_for_mover(struct page *page, struct spinlock *ptl)
+{
+	spin_unlock(ptl);
+	numa_hint_forget();
+	wait_on_page_locked(page);
+	return 0;
+}
+
+/* pmd_trans_migrating() */
+static bool is_migrating(struct page *page)
+{
+	return kern()->numa.waits_migrating && READ_ONCE(page->lock);
+}
+
 int do_huge_pmd_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,
 			  u64 pmd)
 {
@@ -261,14 +277,15 @@ int do_huge_pmd_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,
 		spin_unlock(ptl);
 		return 0;
 	}
+	if (is_migrating(page))
+		return wait_for_mover(page, ptl);
 	count_hint_fault(page);
 	target = mpol_misplaced(page);
 	is_locked = trylock_page(page);
+	if (!is_locked && (target < 0 || kern()->numa.waits_migrating))
+		return wait_for_mover(page, ptl);
 	if (target < 0) {
-		if (!is_locked) {
-			spin_unlock(ptl);
-			wait_on_page_locked(page);
-		} else if (kern()->numa_clear_holds_page_lock) {
+		if (kern()->numa_clear_holds_page_lock) {
 			clear_pmd_numa(mm, vpn, pmdp, pmd);
 			spin_unlock(ptl);
 			unlock_page(page);
@@ -286,6 +303,7 @@ int do_huge_pmd_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,
 	spin_lock(ptl);
 	if (pte_load(pmdp) != pmd && kern()->thp_recheck_after_lock) {
 		spin_unlock(ptl);
+		numa_hint_forget();
 		unlock_page(page);
 		put_page(page);
 		return 0;

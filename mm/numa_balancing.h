@@ -172,6 +172,8 @@ static inline u32 cpupid_cpu(u32 cpupid)
 /* The hint is over: task_numa_fault(). Called after every fault; cheap without a
  * hint. */
 void numa_fault_done(void);
+/* The fault will be taken again: it teaches nothing. */
+void numa_hint_forget(void);
 /* The page was to go to @node. Return: @is_moved. */
 bool numa_hint_moved(bool is_moved, int node);
 void task_numa_placement(struct numa_task *t);

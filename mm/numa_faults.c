@@ -265,6 +265,14 @@ bool numa_hint_moved(bool is_moved, int node)
 	return true;
 }
 
+void numa_hint_forget(void)
+{
+	struct numa_task *t = numab() ? current()->numa : NULL;
+
+	if (t)
+		t->hint.is_set = false;
+}
+
 /* Until 3.12: only how often to scan. */
 static void fault_3_12(struct numa_task *t, const struct numa_hint *h)
 {

@@ -28,7 +28,8 @@ static bool filter_defer(struct numa_task *t, u32 last)
 			t->migrate_deferred = numab()->knobs.migrate_deferred;
 		return false;
 	}
-	if (last && !is_mine && t->migrate_deferred) {
+	/* An unset one is nobody's: the first ever waits as well. */
+	if (!(last && is_mine) && t->migrate_deferred) {
 		t->migrate_deferred--;
 		return false;
 	}

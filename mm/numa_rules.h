@@ -70,6 +70,9 @@ struct numa_rules {
 	bool active_is_local;   /* 792568ec6a31 (3.15): shared among active
 				 * nodes is local                             */
 	enum numa_filter filter;
+	bool waits_migrating;   /* de466bd628e8 (3.13, assumed id): a fault at
+				 * a huge page that somebody moves waits, and
+				 * is no hint                                 */
 	bool has_groups;        /* 8c8a743c5087 (3.13)                        */
 	enum numa_move move;
 	bool lb_resists;        /* the load balancer asks (3.13 on)           */
@@ -89,6 +92,7 @@ struct numa_rules {
 #define NUMA_V3_13 { \
 	.commit = "v3.13", .evidence = "S", .scan_by_rss = true, \
 	.period = NUMA_PERIOD_3_OF_10, .filter = NUMA_FILTER_DEFER, \
+	.waits_migrating = true, \
 	.has_groups = true, .move = NUMA_MOVE_3_13, .lb_resists = true, \
 	.ratelimit_pages = 32768, \
 	.period_min_ms = 1000, .period_max_ms = 60000 }
@@ -98,7 +102,8 @@ struct numa_rules {
 	.scan_trylock = true, .scan_throttles = true, .skips_local = true, \
 	.period = NUMA_PERIOD_7_OF_10, .failed_slows = true, \
 	.placement_waits = true, .faults_cpu = true, .active_is_local = true, \
-	.filter = NUMA_FILTER_GROUP, .has_groups = true, \
+	.filter = NUMA_FILTER_GROUP, .waits_migrating = true, \
+	.has_groups = true, \
 	.move = NUMA_MOVE_SPARE, .lb_resists = true, \
 	.period_min_ms = 1000, .period_max_ms = 60000
 

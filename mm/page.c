@@ -3,6 +3,7 @@
 #include "cpu/dram.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/page_wait.h"
 
 #define ANY_VPN UINT64_MAX
 /* Moved in one go, where memory has queues. */
@@ -176,11 +177,15 @@ void lock_page(struct page *p)
 void unlock_page(struct page *p)
 {
 	bit_unlock(&p->lock);
+	page_wake(p);
 }
 
 void wait_on_page_locked(struct page *p)
 {
+	u32 place = page_wait_begin(p);
+
 	bit_wait(&p->lock);
+	page_wait_end(p, place);
 }
 
 /* The LRU lock is held for one flag: one locked operation. */

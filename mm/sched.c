@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cpu/overlap.h"
+#include "mm/page_wait.h"
 #include "mm/switch.h"
 
 #define STACK_BYTES (128u << 10)
@@ -414,6 +415,7 @@ int sched_boot(const struct sched_config *cfg)
 	u32 n = the_sys->nr_cpus, scale = 1;
 
 	memset(&S, 0, sizeof(S));
+	page_wait_reset();
 	S.nr_cpus = n;
 	S.last_of_all = &S.all;
 	for (u32 k = n < 8 ? n : 8; k > 1; k >>= 1)

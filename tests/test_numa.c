@@ -215,27 +215,106 @@ static void filters(struct wl *w, u32 i)
 	/* Early in its life, from anywhere, if it is mine. */
 	numa_current()->scan_seq = 4;
 	P.seen[8] = moves(make_cpupid(pid, there));
+	/* The first ever of a task that waits after a refusal. */
+	P.seen[9] = moves(0);
 }
 
 /* The first fault ever; twice from here, by me, by another; from there. */
 static void test_filters(void **state)
 {
-	static const struct { const char *era; u64 want[9]; } c[] = {
-		{ "v3.12", { 0, 1, 1, 0, 0, 0, 0, 1, 0 } },
-		{ "v3.13", { 1, 1, 1, 0, 0, 0, 16, 0, 0 } },
-		{ "v6.1", { 1, 1, 1, 0, 0, 0, 0, 1, 1 } },
+	static const struct { const char *era; u64 want[10]; } c[] = {
+		{ "v3.12", { 0, 1, 1, 0, 0, 0, 0, 1, 0, 0 } },
+		{ "v3.13", { 1, 1, 1, 0, 0, 0, 16, 0, 0, 0 } },
+		{ "v6.1", { 1, 1, 1, 0, 0, 0, 0, 1, 1, 1 } },
 	};
 
 	for (u32 i = 0; i < ARRAY_LEN(c); i++) {
 		by(c[i].era);
 		free(run(filters, PAIRS(TWO_NODES, "thp", "no")));
-		for (u32 k = 0; k < 9; k++)
+		for (u32 k = 0; k < 10; k++)
 			if (P.seen[k] != c[i].want[k])
 				fail_msg("%s, case %u: want %llu, got %llu",
 					 c[i].era, k,
 					 (unsigned long long)c[i].want[k],
 					 (unsigned long long)P.seen[k]);
 	}
+}
+
+/* ---- huge pages on the move ------------------------------------------------------ */
+
+static void at_ms(u64 ms, u64 and_us)
+{
+	the_sys->drv.delay((ms * 1000 + and_us) * numab()->ms / 1000);
+}
+
+/* The first thread has a huge page, the second, of the other node, takes it away,
+ * and meanwhile the others want it. */
+static void meet(struct wl *w, u32 i)
+{
+	if (!i) {
+		touch_page(0);
+		at_ms(2, 0);
+		change_prot_numa(find_vma(P.mm, P.vpn), P.vpn, P.vpn + 512);
+		at_ms(20, 0);
+		P.seen[0] = page_of(pte_pfn(*pgtable_entry(P.mm, P.vpn, 1)))->node;
+		return;
+	}
+	at_ms(5, 20 * i);
+	touch_page(0);
+}
+
+/* Since 3.13 who finds a huge page on its way waits, and nothing is learnt from
+ * it; before, each was a hint fault. */
+static void test_waits_migrating(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		struct timed_result *r;
+
+		by("v3.13")->waits_migrating = i;
+		P.threads = 4;
+		P.pages = 512;
+		P.flags |= VM_HUGE;
+		r = run(meet, PAIRS(TWO_NODES));
+		assert_int_equal(r->count.v[CTR_NUMA_HINT_FAULTS], i ? 1 : 3);
+		free(r);
+	}
+	assert_false(kernel_find("v3.12")->numa.waits_migrating);
+	assert_true(kernel_find("v6.1")->numa.waits_migrating);
+}
+
+static void sleep_on_page(struct wl *w, u32 i)
+{
+	struct page *page;
+
+	if (!i) {
+		touch_page(0);
+		page = page_of(pte_pfn(*pgtable_entry(P.mm, P.vpn, 0)));
+		lock_page(page);
+		at_ms(9, 0);
+		unlock_page(page);
+		return;
+	}
+	at_ms(i, 0);
+	page = page_of(pte_pfn(*pgtable_entry(P.mm, P.vpn, 0)));
+	wait_on_page_locked(page);
+	P.seen[P.seen[0]++ + 1] = i;
+}
+
+/* Sleepers on a page go on one after another: the first to have come first since
+ * 4.14, last before. */
+static void test_page_wait(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.1");
+		P.k.page_wait_fifo = i;
+		P.threads = 4;
+		free(run(sleep_on_page, PAIRS(TWO_NODES, "thp", "no")));
+		assert_int_equal(P.seen[0], 3);
+		for (u32 k = 1; k <= 3; k++)
+			assert_int_equal(P.seen[k], i ? k : 4 - k);
+	}
+	assert_false(kernel_find("v3.13")->page_wait_fifo);
+	assert_true(kernel_find("v4.14")->page_wait_fifo);
 }
 
 /* ---- scans --------------------------------------------------------------------- */
@@ -811,6 +890,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_periods),
 	cmocka_unit_test(test_adaption),
 	cmocka_unit_test(test_filters),
+	cmocka_unit_test(test_waits_migrating),
+	cmocka_unit_test(test_page_wait),
 	cmocka_unit_test(test_huge_counts),
 	cmocka_unit_test(test_skips_local),
 	cmocka_unit_test(test_charges_changed),
