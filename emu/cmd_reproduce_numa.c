@@ -81,6 +81,7 @@ static void keep_result(struct numa_outcome *o, const struct timed_result *r)
 	o->user_seconds = seconds(r, user);
 	o->system_seconds = seconds(r, timed_busy_cycles(r) - user);
 	o->count = r->count;
+	o->done = (double)r->done;
 }
 
 /* In a process of its own, which ends soon. */
@@ -136,9 +137,9 @@ static bool is_asked(const struct cfg *cfg, const struct numa_row *row)
 	return !cfg->only || !strcmp(cfg->only, row->test);
 }
 
-static u32 needed(const struct cfg *cfg)
+static u64 needed(const struct cfg *cfg)
 {
-	u32 runs = 0;
+	u64 runs = 0;
 
 	for (u32 i = 0; i < nr_numa_rows; i++)
 		if (is_asked(cfg, &numa_rows[i]))
@@ -148,7 +149,8 @@ static u32 needed(const struct cfg *cfg)
 
 static int run_all(struct work *w, const struct cfg *cfg, struct err *e)
 {
-	u32 runs = needed(cfg), n = 0;
+	u64 runs = needed(cfg);
+	u32 n = 0;
 	int rc;
 
 	for (u32 i = 0; i < NR_NUMA_RUNS; i++)

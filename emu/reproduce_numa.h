@@ -14,12 +14,15 @@
 
 /* ORDER numa_runs[] */
 enum numa_run {
-	RUN_01_OFF, RUN_01_ON, RUN_LOCAL_OFF, RUN_LOCAL_ON, RUN_02_OFF,
+	RUN_01_OFF,
+	RUN_01_ON, RUN_01_ON_2, RUN_01_ON_3, RUN_01_ON_4, RUN_01_ON_5,
+	RUN_LOCAL_OFF, RUN_LOCAL_ON, RUN_02_OFF,
 	RUN_02_ON, RUN_SMT_OFF, RUN_SMT_ON,     /* T1: v3.13 on and off       */
 	RUN_01_312, RUN_LOCAL_312, RUN_02_312, RUN_SMT_312,     /* T2, T3     */
 	RUN_63, RUN_64, RUN_67,                 /* T10                        */
 	RUN_IPI_OLD, RUN_IPI_NEW,               /* T8                         */
 	RUN_ONE_NODE,                           /* T12                        */
+	RUN_JVM_OFF, RUN_JVM_ON,                /* T4                         */
 	RUN_STREAM_LIMIT, RUN_STREAM,           /* T6                         */
 	NR_NUMA_RUNS
 };
@@ -36,6 +39,7 @@ struct numa_outcome {
 	bool is_done;
 	int rc;
 	double seconds, user_seconds, system_seconds;
+	double done;                    /* of the workload's unit             */
 	struct counters count;
 	char error[256];
 };
@@ -44,7 +48,7 @@ struct numa_row {
 	const char *test, *what, *unit;
 	double published;               /* NAN: none                          */
 	double low, high;               /* band; both 0: none                 */
-	u32 needs;                      /* bits of runs                       */
+	u64 needs;                      /* bits of runs                       */
 	double (*value)(const struct numa_outcome *run);
 	const char *missing;            /* not modelled, because              */
 };

@@ -44,7 +44,7 @@ struct cfg {
 }
 
 static struct state {
-	u64 vpn[2];
+	u64 va[2];
 	u32 nr_processes, threads_each;
 	struct wl_barrier ready;
 } S;
@@ -53,18 +53,11 @@ static int make_process(struct wl *w, u32 p, struct err *e)
 {
 	const struct cfg *cfg = w->cfg;
 	struct mm *mm = mm_create();
+	int rc = wl_areas(mm, &S.va[p], 1, cfg->bytes, e);
 
-	S.vpn[p] = mm ? wl_map(mm, (cfg->bytes + PAGE_BYTES - 1) >> PAGE_SHIFT,
-			       VM_READ | VM_WRITE | VM_HUGE | VM_MIGRATABLE) : 0;
-	if (!S.vpn[p])
-		return err_set(e, -ENOMEM, "out of memory");
-	for (u32 i = 0; i < S.threads_each; i++) {
-		int rc = wl_start(w, p * S.threads_each + i, mm, e);
-
-		if (rc)
-			return rc;
-	}
-	return 0;
+	for (u32 i = 0; i < S.threads_each && !rc; i++)
+		rc = wl_start(w, p * S.threads_each + i, mm, e);
+	return rc;
 }
 
 static int setup_of(struct wl *w, u32 nr_processes, struct err *e)
@@ -107,7 +100,7 @@ static void clear_again_and_again(struct wl *w, u32 i)
 {
 	const struct cfg *cfg = w->cfg;
 	u32 p = i / S.threads_each, k = i % S.threads_each;
-	u64 from = S.vpn[p] << PAGE_SHIFT, bytes = cfg->bytes, each;
+	u64 from = S.va[p], bytes = cfg->bytes, each;
 
 	each = cfg->is_shared ? bytes : bytes / S.threads_each & ~63ull;
 	if (!cfg->is_shared)
@@ -119,6 +112,18 @@ static void clear_again_and_again(struct wl *w, u32 i)
 	}
 }
 
+/* Threads are made one after another, and no two runs are alike: this one begins
+ * when those before it were made (20 to 40 us each, assumed). */
+static void wait_to_be_made(struct wl *w, u32 i)
+{
+	u32 before = i % S.threads_each + 1;
+	struct rng rng, seed;
+
+	rng_init(&seed, w->seed);
+	rng_split(&seed, i, &rng);
+	wl_think(wl_cycles(before * 20000ull + rng_below(&rng, 20000)));
+}
+
 /* Both processes are born on one node and bind themselves there while they clear
  * their memory for the first time. */
 static void body_numa01(struct wl *w, u32 i)
@@ -128,8 +133,9 @@ static void body_numa01(struct wl *w, u32 i)
 	u32 node = w->seed & 1 && the_sys->m->nr_nodes > 1 &&
 		the_sys->m->node_bytes[1] ? 1 : 0;
 
+	wait_to_be_made(w, i);
 	set_mempolicy(MPOL_BIND, 1ull << node);
-	if (!wl_stream(w, S.vpn[p] << PAGE_SHIFT, cfg->bytes, RUN_WRITE,
+	if (!wl_stream(w, S.va[p], cfg->bytes, RUN_WRITE,
 		       cfg->bytes, cfg->chunk))
 		return;
 	set_mempolicy(MPOL_DEFAULT, 0);
@@ -141,7 +147,7 @@ static void body_numa02(struct wl *w, u32 i)
 	const struct cfg *cfg = w->cfg;
 
 	if (!i)
-		wl_stream(w, S.vpn[0] << PAGE_SHIFT, cfg->bytes, RUN_WRITE,
+		wl_stream(w, S.va[0], cfg->bytes, RUN_WRITE,
 			  cfg->bytes, cfg->chunk);
 	wl_barrier_wait(&S.ready, w->nr_threads);
 	clear_again_and_again(w, i);

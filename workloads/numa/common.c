@@ -2,6 +2,31 @@
 
 #include "workloads/numa/numa.h"
 
+int wl_areas(struct mm *mm, u64 *va, u32 nr, u64 bytes, struct err *e)
+{
+	for (u32 i = 0; i < nr; i++) {
+		va[i] = mm ? wl_map(mm, (bytes + PAGE_BYTES - 1) >> PAGE_SHIFT,
+				    VM_READ | VM_WRITE | VM_HUGE |
+				    VM_MIGRATABLE) << PAGE_SHIFT : 0;
+		if (!va[i])
+			return err_set(e, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+int wl_process(struct wl *w, u32 otherwise, u64 *va, u32 nr, u64 bytes,
+	       struct err *e)
+{
+	struct mm *mm = mm_create();
+	int rc = wl_thread_count(w, otherwise, e);
+
+	if (rc >= 0)
+		rc = wl_areas(mm, va, nr, bytes, e);
+	for (u32 i = 0; i < w->nr_threads && !rc; i++)
+		rc = wl_start(w, i, mm, e);
+	return rc;
+}
+
 void wl_barrier_wait(struct wl_barrier *b, u32 nr_threads)
 {
 	u32 round = READ_ONCE(b->round);

@@ -47,25 +47,12 @@ static struct {
 static int setup(struct wl *w, struct err *e)
 {
 	const struct cfg *cfg = w->cfg;
-	struct mm *mm = mm_create();
-	int n = wl_thread_count(w, the_sys->nr_cpus, e);
+	int rc = wl_process(w, the_sys->nr_cpus, &S.va, 1, cfg->bytes, e);
 
-	if (n < 0)
-		return n;
 	S.nr_records = cfg->bytes / cfg->record;
-	S.va = mm ? wl_map(mm, (cfg->bytes + PAGE_BYTES - 1) >> PAGE_SHIFT,
-			   VM_READ | VM_WRITE | VM_HUGE | VM_MIGRATABLE)
-		<< PAGE_SHIFT : 0;
-	if (!S.va)
-		return err_set(e, -ENOMEM, "out of memory");
-	for (u32 i = 0; i < w->nr_threads; i++) {
-		n = wl_start(w, i, mm, e);
-		if (n)
-			return n;
-	}
 	w->unit = "lookups";
 	/* Loaded by one thread, as from a dump. */
-	return wl_populate(w, 0, S.va >> PAGE_SHIFT,
+	return rc ? rc : wl_populate(w, 0, S.va >> PAGE_SHIFT,
 			   (cfg->bytes + PAGE_BYTES - 1) >> PAGE_SHIFT, e);
 }
 

@@ -6,6 +6,15 @@
 #include "cpu/dram.h"
 #include "workloads/workload.h"
 
+/* wl_areas - @nr areas of @bytes each in @mm, to be huge and to be moved: their
+ * addresses to @va. */
+int wl_areas(struct mm *mm, u64 *va, u32 nr, u64 bytes, struct err *e);
+
+/* wl_process - a process of all of the run's threads, as many as @otherwise if the
+ * user named no number, and its memory: wl_areas(). */
+int wl_process(struct wl *w, u32 otherwise, u64 *va, u32 nr, u64 bytes,
+	       struct err *e);
+
 /* A barrier of threads that sleep at it. */
 struct wl_barrier {
 	u32 arrived, round;

@@ -43,9 +43,7 @@ static struct {
 static int setup(struct wl *w, struct err *e)
 {
 	const struct cfg *cfg = w->cfg;
-	struct mm *mm = mm_create();
 	int n = wl_thread_count(w, the_sys->nr_cpus & ~1u, e);
-	u64 bytes;
 
 	if (n < 0)
 		return n;
@@ -53,22 +51,14 @@ static int setup(struct wl *w, struct err *e)
 		return err_set(e, -EINVAL, "producers-consumers: a pair is two "
 			       "threads (--threads, --machine)");
 	w->nr_threads &= ~1u;
-	bytes = w->nr_threads / 2 * cfg->slots * cfg->buffer;
-	S.va = mm ? wl_map(mm, (bytes + PAGE_BYTES - 1) >> PAGE_SHIFT,
-			   VM_READ | VM_WRITE | VM_HUGE | VM_MIGRATABLE)
-		<< PAGE_SHIFT : 0;
 	S.ring = arena_alloc(&the_sys->arena,
 			     w->nr_threads / 2 * sizeof(*S.ring));
-	if (!S.va || !S.ring)
+	if (!S.ring)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (u32 i = 0; i < w->nr_threads; i++) {
-		n = wl_start(w, i, mm, e);
-		if (n)
-			return n;
-	}
 	w->unit = "buffers";
 	w->total = (u64)cfg->rounds * w->nr_threads / 2;
-	return 0;
+	return wl_process(w, w->nr_threads, &S.va, 1, w->nr_threads / 2 *
+			  cfg->slots * cfg->buffer, e);
 }
 
 /* Until *@word has passed @n. */

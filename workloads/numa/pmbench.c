@@ -39,22 +39,11 @@ static u64 base;
 static int setup(struct wl *w, struct err *e)
 {
 	const struct cfg *cfg = w->cfg;
-	struct mm *mm = mm_create();
-	int n = wl_thread_count(w, the_sys->nr_cpus, e);
+	int rc = wl_process(w, the_sys->nr_cpus, &base, 1, cfg->bytes, e);
 
-	if (n < 0)
-		return n;
-	base = mm ? wl_map(mm, cfg->bytes >> PAGE_SHIFT, VM_READ | VM_WRITE |
-			   VM_HUGE | VM_MIGRATABLE) : 0;
-	if (!base)
-		return err_set(e, -ENOMEM, "out of memory");
-	for (u32 i = 0; i < w->nr_threads; i++) {
-		n = wl_start(w, i, mm, e);
-		if (n)
-			return n;
-	}
 	w->unit = "accesses";
-	return wl_populate(w, 0, base, cfg->bytes >> PAGE_SHIFT, e);
+	return rc ? rc : wl_populate(w, 0, base >> PAGE_SHIFT,
+				     cfg->bytes >> PAGE_SHIFT, e);
 }
 
 static u64 draw(struct rng *rng, u64 pages, int pattern)
@@ -77,7 +66,7 @@ static void body(struct wl *w, u32 i)
 	rng_init(&seed, w->seed);
 	rng_split(&seed, i, &rng);
 	while (this_cpu->now < end && !w->error) {
-		u64 va = (base + draw(&rng, pages, cfg->pattern)) << PAGE_SHIFT;
+		u64 va = base + (draw(&rng, pages, cfg->pattern) << PAGE_SHIFT);
 		enum run_op op = rng_chance(&rng, cfg->reads, 100) ? RUN_READ
 								   : RUN_WRITE;
 

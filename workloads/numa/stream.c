@@ -41,28 +41,12 @@ static struct {
 static int setup(struct wl *w, struct err *e)
 {
 	const struct cfg *cfg = w->cfg;
-	struct mm *mm = mm_create();
-	int n = wl_thread_count(w, the_sys->nr_cpus, e);
 
-	if (n < 0)
-		return n;
 	memset(&S, 0, sizeof(S));
-	for (u32 i = 0; i < 3; i++) {
-		S.va[i] = mm ? wl_map(mm, (cfg->bytes + PAGE_BYTES - 1) >>
-				      PAGE_SHIFT, VM_READ | VM_WRITE | VM_HUGE |
-				      VM_MIGRATABLE) << PAGE_SHIFT : 0;
-		if (!S.va[i])
-			return err_set(e, -ENOMEM, "out of memory");
-	}
-	for (u32 i = 0; i < w->nr_threads; i++) {
-		n = wl_start(w, i, mm, e);
-		if (n)
-			return n;
-	}
 	w->unit = "bytes";
 	/* copy and scale move two arrays, add and triad three */
 	w->total = 10 * cfg->bytes * cfg->loops;
-	return 0;
+	return wl_process(w, the_sys->nr_cpus, S.va, 3, cfg->bytes, e);
 }
 
 /* @reads arrays into one: in turn, chunk by chunk. */
