@@ -336,30 +336,28 @@ static int dispatch(const struct list_cfg *cfg, char **word, int n,
 	return no_thing(word[0], e);
 }
 
+static void print_help(const struct opt_set *set)
+{
+	usage(stdout, set);
+}
+
+static int run(void *cfg, struct opt_set *set, char **word, u32 n)
+{
+	struct err e;
+
+	if (n && n <= 2)
+		return dispatch(cfg, word, (int)n, &e);
+	usage(stderr, set);
+	return EXIT_USAGE;
+}
+
 int cmd_list(int argc, char **argv)
 {
 	struct list_cfg cfg = { 0 };
-	const struct opt_bind bind = OPT_BIND(list_opts, &cfg);
-	struct opt_set *set;
-	struct err e;
-	int n, status = 0;
 
-	if (opt_set_create(&set, &bind, 1)) {
-		err_set(&e, -ENOMEM, "out of memory");
-		return complain(EXIT_FAILED, &e);
-	}
-	n = opt_parse_args(set, argc - 1, argv + 1, &e);
-	if (n < 0) {
-		err_prefix(&e, n, "list: ");
-		status = complain(EXIT_USAGE, &e);
-	} else if (cfg.help) {
-		usage(stdout, set);
-	} else if (!n || n > 2) {
-		usage(stderr, set);
-		status = EXIT_USAGE;
-	} else {
-		status = dispatch(&cfg, argv + 1, n, &e);
-	}
-	opt_set_free(set);
-	return status;
+	return cmd_main(&(struct cmd){
+		.name = "list", .opts = list_opts,
+		.nr_opts = ARRAY_LEN(list_opts), .cfg = &cfg, .help = &cfg.help,
+		.takes_words = true, .print_help = print_help, .run = run,
+	}, argc, argv);
 }

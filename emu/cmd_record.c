@@ -14,6 +14,7 @@
 #include "emu/record.h"
 
 struct cfg {
+	char **command;                 /* behind "--", NULL: none            */
 	const char *out, *limit, *name;
 	int progress;
 	bool with_fetch, help;
@@ -215,7 +216,7 @@ static int find_programs(const struct record_job *job, char *valgrind,
 	return 0;
 }
 
-static int run(const struct cfg *cfg, char **command)
+static int run_command(const struct cfg *cfg, char **command)
 {
 	char valgrind[PATH_MAX], *made = NULL;
 	struct record_job job = {
@@ -242,7 +243,7 @@ static int run(const struct cfg *cfg, char **command)
 	return status;
 }
 
-static void print_help(struct opt_set *set)
+static void print_help(const struct opt_set *set)
 {
 	printf("usage: tlbemu record [options] -- CMD ARGS...\n"
 	       "record - a program's memory accesses, and what it does to its "
@@ -258,35 +259,30 @@ static void print_help(struct opt_set *set)
 	       "  tlbemu run replay sort.tlbt\n");
 }
 
+static int run(void *arg, struct opt_set *set, char **word, u32 n)
+{
+	const struct cfg *cfg = arg;
+
+	if (!n && cfg->command)
+		return run_command(cfg, cfg->command);
+	return complain_usage("record", "expected -- CMD ARGS, found %s%s%s "
+			      "(usage: tlbemu record [options] -- CMD ARGS)",
+			      n ? "'" : "nothing", n ? word[0] : "",
+			      n ? "'" : "");
+}
+
 int cmd_record(int argc, char **argv)
 {
 	struct cfg cfg = { 0 };
-	const struct opt_bind bind = OPT_BIND(opts, &cfg);
-	struct opt_set *set;
-	struct err e;
-	int split = 1, nr, status;
+	int split = 1;
 
 	while (split < argc && strcmp(argv[split], "--"))
 		split++;
-	if (opt_set_create(&set, &bind, 1)) {
-		err_set(&e, -ENOMEM, "out of memory");
-		return complain(EXIT_FAILED, &e);
-	}
-	nr = opt_parse_args(set, split - 1, argv + 1, &e);
-	if (nr < 0) {
-		err_prefix(&e, nr, "record: ");
-		status = complain(EXIT_USAGE, &e);
-	} else if (cfg.help) {
-		print_help(set);
-		status = 0;
-	} else if (nr || split + 1 >= argc) {
-		err_set(&e, -EINVAL, "record: expected -- CMD ARGS, found %s%s%s "
-			"(usage: tlbemu record [options] -- CMD ARGS)",
-			nr ? "'" : "nothing", nr ? argv[1] : "", nr ? "'" : "");
-		status = complain(EXIT_USAGE, &e);
-	} else {
-		status = run(&cfg, argv + split + 1);
-	}
-	opt_set_free(set);
-	return status;
+	if (split + 1 < argc)
+		cfg.command = argv + split + 1;
+	return cmd_main(&(struct cmd){
+		.name = "record", .opts = opts, .nr_opts = ARRAY_LEN(opts),
+		.cfg = &cfg, .help = &cfg.help, .takes_words = true,
+		.print_help = print_help, .run = run,
+	}, split, argv);
 }

@@ -522,32 +522,27 @@ static int report(const struct report_cfg *cfg, const char *dir)
 	return outfile_commit(&o, &e) ? complain(EXIT_FAILED, &e) : 0;
 }
 
+static void print_help(const struct opt_set *set)
+{
+	fputs(usage, stdout);
+	opt_help(set, stdout);
+	fputs(format, stdout);
+}
+
+static int run(void *cfg, struct opt_set *set, char **dir, u32 n)
+{
+	if (n != 1)
+		return complain_usage("report", "expected one DIR, found %u", n);
+	return report(cfg, dir[0]);
+}
+
 int cmd_report(int argc, char **argv)
 {
 	struct report_cfg cfg = { 0 };
-	const struct opt_bind bind = OPT_BIND(opts, &cfg);
-	struct opt_set *set;
-	struct err e;
-	int n, status = 0;
 
-	if (opt_set_create(&set, &bind, 1)) {
-		err_set(&e, -ENOMEM, "out of memory");
-		return complain(EXIT_FAILED, &e);
-	}
-	n = opt_parse_args(set, argc - 1, argv + 1, &e);
-	if (n < 0) {
-		err_prefix(&e, n, "report: ");
-		status = complain(EXIT_USAGE, &e);
-	} else if (cfg.help) {
-		fputs(usage, stdout);
-		opt_help(set, stdout);
-		fputs(format, stdout);
-	} else if (n != 1) {
-		err_set(&e, -EINVAL, "report: expected one DIR, found %d", n);
-		status = complain(EXIT_USAGE, &e);
-	} else {
-		status = report(&cfg, argv[1]);
-	}
-	opt_set_free(set);
-	return status;
+	return cmd_main(&(struct cmd){
+		.name = "report", .opts = opts, .nr_opts = ARRAY_LEN(opts),
+		.cfg = &cfg, .help = &cfg.help, .takes_words = true,
+		.print_help = print_help, .run = run,
+	}, argc, argv);
 }
