@@ -31,6 +31,20 @@
 		return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0; \
 	}
 
+/* The same on a machine that all cases share; topology.h is the caller's. */
+#define TEST_MAIN_ON(machine, spec, tests) \
+	int main(int argc, char **argv) \
+	{ \
+		struct err e; \
+		if (machine_create(&(machine), spec, NULL, &e)) { \
+			fprintf(stderr, "%s\n", e.text); \
+			return 1; \
+		} \
+		if (argc > 1) \
+			cmocka_set_test_filter(argv[1]); \
+		return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0; \
+	}
+
 /* The seed of a property test: TEST_SEED from the environment, else 1. It is
  * printed, so that a failure can be run again. */
 static inline u64 check_seed(const char *what)

@@ -831,15 +831,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_arrays_are_within),
 };
 
-int main(int argc, char **argv)
-{
-	struct err e;
-
-	if (machine_create(&S.m, "pack:2 [numa] core:2 pu:1", NULL, &e)) {
-		fprintf(stderr, "%s\n", e.text);
-		return 1;
-	}
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
-}
+TEST_MAIN_ON(S.m, "pack:2 [numa] core:2 pu:1", tests)
