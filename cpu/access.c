@@ -237,18 +237,37 @@ static inline u64 *family(struct cpu *c, enum tlb_use use)
 	return &c->count.v[(u32)use * WALK_FAMILY];
 }
 
+/* What a walk of @cycles that ended found goes into the TLBs. */
+static inline void install_walked(struct cpu *c, u64 vpn, enum tlb_use use,
+				  u64 cycles)
+{
+	u64 *count = family(c, use);
+
+	count[CTR_WALK_LOAD]++;
+	count[CTR_WALK_LOAD_4K + walk_size(c->walked.order)]++;
+	count[CTR_WALK_LOAD_CYCLES] += cycles;
+	if (likely(!(c->walked.flags & TLB_ONCE)))
+		tlb_array_fill(c->tlb, use, vpn, &c->walked);
+}
+
+static inline void install_fault(struct cpu *c, u64 vpn, enum tlb_use use)
+{
+	if (unlikely(c->walked.flags & TLB_FAULTS))
+		tlb_array_fill(c->tlb, use, vpn, &c->walked);
+}
+
 /* One walk, for the current access. Return: true with c->walked in the TLBs,
  * false for a fault. */
 static bool walk_now(struct cpu *c, u64 vpn, enum tlb_use use, struct pending *p,
 		     bool is_assist)
 {
 	enum cycle_cat cat = cat_enter(CYC_WALK);
-	u64 cycles, from, done, *count = family(c, use);
+	u64 cycles, from, done;
 	u64 before = c->cycles[CYC_WALK];
 	bool ok;
 
 	walk_prefetch_host(c->soon);
-	count[CTR_WALK_BEGUN_LOAD]++;
+	family(c, use)[CTR_WALK_BEGUN_LOAD]++;
 	step(&the_sys->mem.table[c->s->root], false, 0);
 	ok = walk_timed(vpn, use, &c->walked, &cycles);
 	from = p->done > c->now ? p->done : c->now;
@@ -258,58 +277,79 @@ static bool walk_now(struct cpu *c, u64 vpn, enum tlb_use use, struct pending *p
 	      .n = c->cycles[CYC_WALK] - before,
 	      .entry = ok ? &c->walked : NULL);
 	cat_leave(cat);
-	if (unlikely(!ok)) {
-		if (unlikely(c->walked.flags & TLB_FAULTS))
-			tlb_array_fill(c->tlb, use, vpn, &c->walked);
-		return false;
+	if (likely(ok))
+		install_walked(c, vpn, use, cycles);
+	else
+		install_fault(c, vpn, use);
+	return ok;
+}
+
+/* May @e, which was found, be used as it is? */
+static inline bool is_usable(const struct tlb_entry *e, enum tlb_use use)
+{
+	const u32 want = wanted(use);
+
+	return (e->flags & (want | TLB_FAULTS)) == want;
+}
+
+static int fault_now(struct cpu *c, u64 vpn, bool is_write, struct pending *p)
+{
+	cpu_wait_until(c, p->done, p->cat);
+	cpu_drain(c);
+	return fault(vpn, is_write);
+}
+
+/* What follows a lookup that ended at @level, with *@out if it found something.
+ * Return: true with *@out usable, or, *@rc being 0, to be looked up again. */
+static bool act_on(struct cpu *c, u64 vpn, enum tlb_use use,
+		   enum tlb_level level, struct tlb_entry **out,
+		   struct pending *p, int *rc)
+{
+	const bool is_write = use == TLB_STORE, found = level != TLB_MISS;
+
+	*rc = 0;
+	if (found && is_usable(*out, use))
+		return true;
+	if (!found || may_use(*out, is_write) == USE_ASSIST) {
+		COUNT(DIRTY_ASSISTS, found);
+		if (walk_now(c, vpn, use, p, found)) {
+			*out = &c->walked;
+			return true;
+		}
 	}
-	count[CTR_WALK_LOAD]++;
-	count[CTR_WALK_LOAD_4K + walk_size(c->walked.order)]++;
-	count[CTR_WALK_LOAD_CYCLES] += cycles;
-	if (likely(!(c->walked.flags & TLB_ONCE)))
-		tlb_array_fill(c->tlb, use, vpn, &c->walked);
-	return true;
+	*rc = fault_now(c, vpn, is_write, p);
+	return false;
+}
+
+static inline enum tlb_level look_up(struct cpu *c, u64 vpn, enum tlb_use use,
+				     struct tlb_entry **out, struct pending *p)
+{
+	enum tlb_level level = tlb_array_access_scan(c->tlb, use, c->s->pcid,
+						     vpn, out);
+
+	if (level != TLB_HIT_L1)
+		++lookups_of(c, use)[1];
+	if (level == TLB_HIT_L2) {
+		family(c, use)[CTR_STLB_HIT_LOAD]++;
+		cpu_delay(c, p, tlb_array_l2_geometry(c->tlb)->hit_cycles,
+			  CYC_STLB);
+	} else if (level == TLB_MISS) {
+		cpu_delay(c, p, tlb_array_miss_cycles(c->tlb, use), CYC_STLB);
+	}
+	return level;
 }
 
 /* The first access of a run, or of what is left of one; the memo was asked, or
  * is not worth it.
  * Return: 0 with *out usable for the rest of the run, or the fault's error. */
-static inline int translate_slow(struct cpu *c, u64 vpn, enum tlb_use use,
-				 struct tlb_entry **out, struct pending *p)
+static int translate_slow(struct cpu *c, u64 vpn, enum tlb_use use,
+			  struct tlb_entry **out, struct pending *p)
 {
-	const bool is_write = use == TLB_STORE;
-	const u32 want = wanted(use);
-
 	for (;;) {
-		enum tlb_level level = tlb_array_access_scan(c->tlb, use,
-							     c->s->pcid, vpn,
-							     out);
-		bool found = level != TLB_MISS;
+		enum tlb_level level = look_up(c, vpn, use, out, p);
 		int rc;
 
-		if (level != TLB_HIT_L1)
-			++lookups_of(c, use)[1];
-		if (level == TLB_HIT_L2) {
-			family(c, use)[CTR_STLB_HIT_LOAD]++;
-			cpu_delay(c, p, tlb_array_l2_geometry(c->tlb)->hit_cycles,
-				  CYC_STLB);
-		} else if (level == TLB_MISS) {
-			cpu_delay(c, p, tlb_array_miss_cycles(c->tlb, use),
-				  CYC_STLB);
-		}
-		if (found && ((*out)->flags & (want | TLB_FAULTS)) == want)
-			return 0;
-		if (!found || may_use(*out, is_write) == USE_ASSIST) {
-			COUNT(DIRTY_ASSISTS, found);
-			if (walk_now(c, vpn, use, p, found)) {
-				*out = &c->walked;
-				return 0;
-			}
-		}
-		cpu_wait_until(c, p->done, p->cat);
-		cpu_drain(c);
-		rc = fault(vpn, is_write);
-		if (rc)
+		if (act_on(c, vpn, use, level, out, p, &rc) || rc)
 			return rc;
 	}
 }
@@ -383,77 +423,87 @@ static void data_access(struct cpu *c, const struct run *r, u32 i,
 	}
 }
 
-/* One run, cut where an interrupt or another CPU must come first, so that it
- * equals feeding its accesses one by one. @is_watched: its accesses go to the
- * data caches, or somebody wants to see them. */
-static inline __attribute__((always_inline)) int
-run_one(struct cpu *c, const struct run *r, u64 per, bool is_watched)
+/* Of @left accesses of @r, for which @e is usable: those up to where an interrupt
+ * or another CPU must come first. @is_watched: accesses go to the data caches, or
+ * somebody wants to see them. Return: how many. */
+static inline __attribute__((always_inline)) u32
+take(struct cpu *c, const struct run *r, u32 left, u64 per, bool is_watched,
+     const struct tlb_entry *e, struct pending *p)
 {
-	const u64 vpn = r->va >> PAGE_SHIFT;
 	const enum tlb_use use = use_of(r);
-	u32 left = r->count;
+	u64 room, n = left;
 
+	if (is_watched && the_sys->walk.caches == CACHES_FULL &&
+	    use != TLB_FETCH) {
+		data_access(c, r, r->count - left, e, use, p);
+		n = same_lines(r, r->count - left, left);
+	}
+	if (unlikely(e->flags & TLB_ONCE))
+		n = 1;
+	if (n > 1) {
+		room = c->now < c->run_until ? c->run_until - c->now : 1;
+		room = room / per + (room % per != 0);
+		if (n > room)
+			n = room;
+	}
+	if (is_watched && the_sys->os.used != NULL)
+		the_sys->os.used(e, r->va >> PAGE_SHIFT, use == TLB_STORE,
+				 (u32)n);
+	if (unlikely(p->done > c->now))
+		cpu_issued(c, p);
+	c->now += n * per;
+	c->cycles[CYC_USER] += n * per;
+	c->count.v[CTR_ACCESSES] += n;
+	*lookups_of(c, use) += n;
+	return (u32)n;
+}
+
+/* The last @left accesses of @r, cut so that it equals feeding them one by
+ * one. */
+static inline __attribute__((always_inline)) int
+run_left(struct cpu *c, const struct run *r, u32 left, u64 per, bool is_watched)
+{
 	while (left) {
 		struct pending p = { 0 };
 		struct tlb_entry *e;
-		u64 room, n = left;
 		int rc;
 
 		if (unlikely(c->now >= c->run_until))
 			the_sys->drv.wait(NULL, NULL, NULL, 0);
-		rc = translate_slow(c, vpn, use, &e, &p);
+		rc = translate_slow(c, r->va >> PAGE_SHIFT, use_of(r), &e, &p);
 		if (unlikely(rc))
 			return rc;
-		if (is_watched && the_sys->walk.caches == CACHES_FULL &&
-		    use != TLB_FETCH) {
-			data_access(c, r, r->count - left, e, use, &p);
-			n = same_lines(r, r->count - left, left);
-		}
-		if (unlikely(e->flags & TLB_ONCE))
-			n = 1;
-		if (n > 1) {
-			room = c->now < c->run_until ? c->run_until - c->now : 1;
-			room = room / per + (room % per != 0);
-			if (n > room)
-				n = room;
-		}
-		if (is_watched && the_sys->os.used != NULL)
-			the_sys->os.used(e, vpn, use == TLB_STORE, (u32)n);
-		if (unlikely(p.done > c->now))
-			cpu_issued(c, &p);
-		c->now += n * per;
-		c->cycles[CYC_USER] += n * per;
-		left -= (u32)n;
-		c->count.v[CTR_ACCESSES] += n;
-		*lookups_of(c, use) += n;
+		left -= take(c, r, left, per, is_watched, e, &p);
 	}
 	c->count.v[CTR_RUNS]++;
 	return 0;
 }
 
-/* What runs that hit have come to since it was last added to the counters: in
- * registers, where stores to the arrays cannot reach it. */
+/* What runs have come to since it was last added to the counters: in registers,
+ * where stores to the arrays cannot reach it. */
 struct tally {
 	u64 now, runs, accesses;
+	u64 stlb, walk;         /* of the time                                */
 };
 
 static inline void add_tally(struct cpu *c, struct tally *t)
 {
-	c->cycles[CYC_USER] += t->now - c->now;
+	c->cycles[CYC_USER] += t->now - c->now - t->stlb - t->walk;
+	c->cycles[CYC_STLB] += t->stlb;
+	c->cycles[CYC_WALK] += t->walk;
 	c->now = t->now;
 	c->count.v[CTR_RUNS] += t->runs;
 	c->count.v[CTR_ACCESSES] += t->accesses;
-	t->runs = t->accesses = 0;
+	t->runs = t->accesses = t->stlb = t->walk = 0;
 }
 
 /* Walks come in a row, and the host waits for what they read: each tells it what
  * the walk of so many runs later would need. */
 #define LOOK_AHEAD 4
 
-static inline void look_ahead(struct cpu *c, const struct run *r,
-			      const struct run *end)
+static inline u64 soon(const struct run *r, const struct run *end)
 {
-	c->soon = r[end - r > LOOK_AHEAD ? LOOK_AHEAD : 0].va >> PAGE_SHIFT;
+	return r[end - r > LOOK_AHEAD ? LOOK_AHEAD : 0].va >> PAGE_SHIFT;
 }
 
 /* Somebody wants to see the accesses. */
@@ -462,10 +512,117 @@ static int run_singly(const struct run *runs, size_t n)
 	int rc = 0;
 
 	for (const struct run *r = runs, *end = runs + n; r < end && !rc; r++) {
-		look_ahead(this_cpu, r, end);
-		rc = run_one(this_cpu, r, cost_of(COST_ACCESS), true);
+		this_cpu->soon = soon(r, end);
+		rc = run_left(this_cpu, r, r->count, cost_of(COST_ACCESS), true);
 	}
 	return rc;
+}
+
+/* ---- a CPU that is alone ------------------------------------------------------- */
+
+/* While a step before a walk would do nothing, for nobody else can run and nothing
+ * is under way to this CPU, what misses level 1 need not go through the driver,
+ * and its time can be added up like that of hits. All else is as above: what is
+ * out of the ordinary goes on there, from where it is.
+ * Return: until when it is so. */
+static u64 alone_until(const struct cpu *c)
+{
+	u64 until;
+
+	if (c->mlp != 1 || the_sys->probe || !the_sys->drv.alone_until)
+		return 0;
+	until = the_sys->drv.alone_until(&the_sys->mem.table[c->s->root]);
+	return until == c->run_until ? until : 0;
+}
+
+/* As walk_now(). */
+static inline bool walk_alone(struct cpu *c, u64 vpn, enum tlb_use use,
+			      u64 next, struct tally *t)
+{
+	u64 cycles, took;
+	bool ok;
+
+	walk_prefetch_host(next);
+	family(c, use)[CTR_WALK_BEGUN_LOAD]++;
+	ok = walk_timed(vpn, use, &c->walked, &cycles);
+	took = core_walker(c->core, t->now, cycles) - t->now;
+	t->now += took;
+	t->walk += took;
+	if (likely(ok))
+		install_walked(c, vpn, use, cycles);
+	else
+		install_fault(c, vpn, use);
+	return ok;
+}
+
+/* How far a run has come. */
+enum stage { LOOKED_UP, HAS_FAULTED, IS_USABLE };
+
+/* The rest of @r, the time so far being charged. */
+static __attribute__((noinline)) int
+run_rest(struct cpu *c, const struct run *r, u64 per, enum stage stage,
+	 enum tlb_level level, struct tlb_entry *e)
+{
+	const u64 vpn = r->va >> PAGE_SHIFT;
+	const enum tlb_use use = use_of(r);
+	struct pending p = { 0 };
+	bool done = stage == IS_USABLE;
+	int rc = 0;
+
+	if (stage == LOOKED_UP)
+		done = act_on(c, vpn, use, level, &e, &p, &rc);
+	else if (stage == HAS_FAULTED)
+		rc = fault_now(c, vpn, use == TLB_STORE, &p);
+	if (!done && !rc)
+		rc = translate_slow(c, vpn, use, &e, &p);
+	if (rc)
+		return rc;
+	return run_left(c, r, r->count - take(c, r, r->count, per, false, e, &p),
+			per, false);
+}
+
+/* All of @r, or as much as does not need others, which ends at *@stage with
+ * *@level and *@e. Return: true: all. */
+static inline __attribute__((always_inline)) bool
+run_alone(struct cpu *c, const struct run *r, const struct run *end, u64 per,
+	  u64 until, struct tally *t, enum stage *stage, enum tlb_level *level,
+	  struct tlb_entry **e)
+{
+	const u64 vpn = r->va >> PAGE_SHIFT;
+	const enum tlb_use use = use_of(r);
+	u64 *looked = lookups_of(c, use), cycles = 0;
+
+	*level = tlb_array_access_scan(c->tlb, use, c->s->pcid, vpn, e);
+	*stage = LOOKED_UP;
+	if (*level == TLB_MISS) {
+		looked[1]++;
+		cycles = tlb_array_miss_cycles(c->tlb, use);
+	} else if (*level == TLB_HIT_L2) {
+		looked[1]++;
+		family(c, use)[CTR_STLB_HIT_LOAD]++;
+		cycles = tlb_array_l2_geometry(c->tlb)->hit_cycles;
+	}
+	t->now += cycles;
+	t->stlb += cycles;
+	if (*level == TLB_MISS) {
+		if (unlikely(t->now >= until))
+			return false;
+		*stage = HAS_FAULTED;
+		if (unlikely(!walk_alone(c, vpn, use, soon(r, end), t)))
+			return false;
+		*e = &c->walked;
+	} else if (unlikely(!is_usable(*e, use))) {
+		return false;
+	}
+	*stage = IS_USABLE;
+	if (unlikely(r->count > 1 && (t->now + r->count * per > until ||
+				      (*e)->flags & TLB_ONCE)))
+		return false;
+	t->now += r->count * per;
+	t->runs++;
+	t->accesses += r->count;
+	looked[0] += r->count;
+	return true;
 }
 
 int cpu_run_many(const struct run *runs, size_t n)
@@ -474,7 +631,8 @@ int cpu_run_many(const struct run *runs, size_t n)
 	struct tlb_array *tlb = c->tlb;
 	const u64 per = cost_of(COST_ACCESS);
 	struct tally t = { .now = c->now };
-	u64 until = c->run_until;
+	u64 until = c->run_until, alone = 0;
+	bool is_asked = false;          /* is it alone?                       */
 	u16 pcid = c->s->pcid;
 
 	/* With caches_invalid a load must look at what it hits. */
@@ -484,6 +642,8 @@ int cpu_run_many(const struct run *runs, size_t n)
 	for (const struct run *r = runs, *end = runs + n; r < end; r++) {
 		enum tlb_use use = use_of(r);
 		u64 then = t.now + r->count * per;
+		enum tlb_level level;
+		enum stage stage;
 		struct tlb_entry *e;
 		int rc;
 
@@ -499,12 +659,24 @@ int cpu_run_many(const struct run *runs, size_t n)
 			*lookups_of(c, use) += r->count;
 			continue;
 		}
-		if (t.runs)
+		if (!is_asked) {
+			alone = alone_until(c);
+			is_asked = true;
+		}
+		if (t.now < alone) {
+			if (likely(run_alone(c, r, end, per, alone, &t, &stage,
+					     &level, &e)))
+				continue;
 			add_tally(c, &t);
-		look_ahead(c, r, end);
-		rc = run_one(c, r, per, false);
+			rc = run_rest(c, r, per, stage, level, e);
+		} else {
+			add_tally(c, &t);
+			c->soon = soon(r, end);
+			rc = run_left(c, r, r->count, per, false);
+		}
 		if (unlikely(rc))
 			return rc;
+		is_asked = false;
 		t.now = c->now;
 		until = c->run_until;
 		pcid = c->s->pcid;

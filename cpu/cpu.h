@@ -182,6 +182,10 @@ struct driver {
 	/* A broadcast is on its way to @target, to->bcast_at is up to date.
 	 * Timed only. */
 	void (*broadcast_posted)(struct cpu *target);
+	/* Until when a step of this CPU that reads @obj would do nothing at all:
+	 * nobody else can run, nothing arrives here, and it has the line. As
+	 * long as no step is taken. 0: not so. Timed only; NULL: never so. */
+	u64 (*alone_until)(const void *obj);
 	/* Text for the table of a counterexample; NULL when nobody reads. */
 	void (*note)(const char *text);
 	/* An oracle fired. Does not return in explored runs. */

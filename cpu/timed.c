@@ -346,6 +346,19 @@ static void timed_step(const void *obj, bool is_write, u64 cycles)
 	touch_line(c, obj, is_write);
 }
 
+static u64 timed_alone_until(const void *obj)
+{
+	const struct cpu *c = this_cpu;
+	u64 tag = (arena_offset(&T.sys->arena, obj) >> 6) + 1;
+	const struct line *l = &T.line[tag & T.line_mask];
+
+	/* line_cost() of a read. */
+	if (T.q.nr_in > 1 || l->tag != tag || l->reader != c->id ||
+	    !(l->readers >> c->id % 64 & 1))
+		return 0;
+	return c->irq_at < c->bcast_at ? c->irq_at : c->bcast_at;
+}
+
 static u32 bucket(const void *obj)
 {
 	u64 x = arena_offset(&T.sys->arena, obj) * 0x9e3779b97f4a7c15ull;
@@ -636,6 +649,7 @@ int timed_install(struct sys *sys)
 		.delay = timed_delay,
 		.wake = timed_wake,
 		.touch = timed_touch,
+		.alone_until = timed_alone_until,
 		.choose = timed_choose,
 		.ipi_posted = timed_ipi_posted,
 		.broadcast_posted = timed_broadcast_posted,
