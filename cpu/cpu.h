@@ -213,6 +213,9 @@ struct sys {
 	bool may_speculate;     /* envelope: fills nobody asked for           */
 	bool may_evict;         /* envelope: entries may vanish               */
 	bool is_by_manual;      /* explored: translation as in mmu.h          */
+	bool latches_top;       /* explored: loading CR3 reads the top table's
+				 * entries, and they stay until the next time
+				 * (32-bit PAE)                               */
 	u32 max_posts;
 	bool has_unchecked_assist;      /* by manual: setting D does not look
 					 * at RW again                        */

@@ -62,6 +62,13 @@ static void drop_walk(struct cpu *c, const struct inval_op *op, u16 asid,
 	}
 }
 
+static u32 top_order(void)
+{
+	const struct paging *pg = &the_sys->mem.paging;
+
+	return paging_order(pg, pg->levels - 1u);
+}
+
 u32 cpu_invalidate_on(struct cpu *c, const struct inval_op *op, u16 asid,
 		      u64 vpn)
 {
@@ -69,6 +76,9 @@ u32 cpu_invalidate_on(struct cpu *c, const struct inval_op *op, u16 asid,
 
 	if (s->env) {
 		touch(s->env, true);
+		if (the_sys->latches_top)
+			return envelope_perform_below(s->env, op, asid, vpn,
+						      top_order());
 		return envelope_perform(s->env, op, asid, vpn);
 	}
 	if (unlikely(the_sys->probe != NULL) && op != &page_fault)

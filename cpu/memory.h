@@ -12,7 +12,8 @@
  * Bits 8..11 mean this only while P = 0 (bit 8 is G, global, while P = 1): NUM (PROT_NONE, the bit that marks a
  * NUMA hint), SWP (pfn is a slot of the swap device), MIG (migration entry), MW
  * (it was writable). Bits that software may use, present or not: SD, soft-dirty
- * (58), UWP, write-protected by userfaultfd (57), and special (56). Bit 60 of a
+ * (58), UWP, write-protected by userfaultfd (57), and special (56). FILE (55): nothing
+ * is mapped there, pfn is the page of the file that a fault is to map. Bit 60 of a
  * large page is Arm's nT (arch_rules.has_nt; nothing elsewhere).
  */
 #ifndef CPU_MEMORY_H
@@ -36,6 +37,7 @@
 #define PTE_SPLITTING (1ull << 59)
 /* Of a frame that is nobody's page: a driver's, the zero page. */
 #define PTE_SPECIAL (1ull << 56)
+#define PTE_FILE (1ull << 55)
 #define PTE_UFFD_WP (1ull << 57)
 #define PTE_SOFT_DIRTY (1ull << 58)
 #define PTE_SOFTWARE (PTE_UFFD_WP | PTE_SOFT_DIRTY)

@@ -427,7 +427,19 @@ void down_read(struct rwsem *s)
 	touch(s, true);
 	s->readers++;
 	acquire();
-	this_cpu->ctx.glide = is_right_mover();
+	this_cpu->ctx.glide = is_right_mover() && !s->is_tried;
+}
+
+bool down_read_trylock(struct rwsem *s)
+{
+	bool ok;
+
+	assert(s->is_tried);
+	ordered_step(s, cost_of(COST_LOCK));
+	ok = !s->writer && !s->waiting;
+	s->readers += ok;
+	observe(ok);
+	return ok;
 }
 
 /* The kernel's are atomic decrements with release: after this CPU's stores. */
@@ -440,7 +452,7 @@ static void up(struct rwsem *s)
 		the_sys->drv.wait(sb, sb_is_empty, sb, cost_of(COST_LOCK));
 	else if (!the_sys->is_explored)
 		step(s, true, cost_of(COST_LOCK));
-	else if (!the_sys->is_reduced)
+	else if (!the_sys->is_reduced || s->is_tried)
 		step(s, true, 0);
 	touch(s, true);
 }
@@ -452,13 +464,26 @@ void up_read(struct rwsem *s)
 	the_sys->drv.wake(s);
 }
 
+/* Without a queue: readers that wait may overtake. */
+static void wait_tried(struct rwsem *s)
+{
+	ordered_step(s, 0);
+	s->waiting++;
+	the_sys->drv.wait(s, no_holder, s, cost_of(COST_LOCK));
+	touch(s, true);
+	s->waiting--;
+}
+
 void down_write(struct rwsem *s)
 {
-	the_sys->drv.wait(s, no_holder, s, cost_of(COST_LOCK));
+	if (s->is_tried)
+		wait_tried(s);
+	else
+		the_sys->drv.wait(s, no_holder, s, cost_of(COST_LOCK));
 	touch(s, true);
 	s->writer = this_cpu->id + 1;
 	acquire();
-	this_cpu->ctx.glide = is_right_mover();
+	this_cpu->ctx.glide = is_right_mover() && !s->is_tried;
 }
 
 void up_write(struct rwsem *s)

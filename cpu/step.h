@@ -119,9 +119,12 @@ void bit_wait(u32 *owner);
 struct rwsem {
 	u32 readers;
 	u32 writer;     /* CPU + 1                                            */
+	u32 is_tried;   /* somebody may: its release is a step of its own     */
+	u32 waiting;    /* of one that is: writers; who tries fails           */
 };
 
 void down_read(struct rwsem *s);
+bool down_read_trylock(struct rwsem *s);        /* of one that ->is_tried */
 void up_read(struct rwsem *s);
 void down_write(struct rwsem *s);
 void up_write(struct rwsem *s);

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "mm/flush.h"
+#include "mm/mlock.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/swap.h"
@@ -142,8 +143,16 @@ int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p)
 	}
 	spin_lock(ptl);
 	if (pte_load(p) == e) {
+		if ((vma->flags & VM_LOCKED) && !level)
+			mlock_new_page(new);
 		install_copy(mm, vma, vpn, level, p, old, new);
 		spin_unlock(ptl);
+		if (old && (vma->flags & VM_LOCKED) && !level) {
+			/* The lock keeps migration away. */
+			lock_page(old);
+			munlock_vma_page(old);
+			unlock_page(old);
+		}
 		if (old)
 			put_page(old);  /* the mapping's */
 	} else {

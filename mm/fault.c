@@ -3,6 +3,7 @@
 
 #include "mm/file.h"
 #include "mm/flush.h"
+#include "mm/mlock.h"
 #include "mm/mm.h"
 #include "mm/numa_balancing.h"
 #include "mm/oracle.h"
@@ -25,6 +26,8 @@ static void map_new(struct mm *mm, struct vma *vma, struct page *page, u64 vpn)
 	page->index = vma->pgoff + (vpn - vma->start);
 	page->anon_vma = vma->anon_vma;
 	page->is_lru = 1;
+	if ((vma->flags & VM_LOCKED) && !page->order)
+		mlock_new_page(page);
 	touch(&mm->rss, true);
 	mm->rss += 1ull << page->order;
 }
@@ -185,6 +188,8 @@ static int fault_at(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p,
 		return migration_entry_wait(mm, vma, vpn, level, p);
 	if (e & PTE_SWAP)
 		return do_swap_page(mm, vma, vpn, p, e, is_write);
+	if (e & PTE_FILE)
+		return do_nonlinear_fault(mm, vma, vpn, e, is_write);
 	if (vma->file)
 		return do_file_fault(mm, vma, vpn, is_write);
 	if (!is_write && !level && mms()->has_zero_page)

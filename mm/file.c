@@ -64,10 +64,15 @@ void i_mmap_unlock_write(struct vma *v)
 		up_write(&v->file->i_mmap_rwsem);
 }
 
+static struct vma **list_of(const struct vma *v, struct address_space *f)
+{
+	return v->flags & VM_NONLINEAR ? &f->i_mmap_nonlinear : &f->i_mmap;
+}
+
 /* At the tail; fork's copies come after what they are copies of. */
 void vma_link_file(struct vma *v, struct address_space *f)
 {
-	struct vma **p = &f->i_mmap;
+	struct vma **p = list_of(v, f);
 
 	v->file = f;
 	i_mmap_lock_write(v);
@@ -84,7 +89,7 @@ void vma_unlink_file(struct vma *v)
 
 	if (!v->file)
 		return;
-	p = &v->file->i_mmap;
+	p = list_of(v, v->file);
 	i_mmap_lock_write(v);
 	touch(p, true);
 	while (*p != v)

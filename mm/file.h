@@ -29,6 +29,8 @@ enum file_flags {
 struct address_space {
 	struct rwsem i_mmap_rwsem;
 	struct vma *i_mmap;
+	struct vma *i_mmap_nonlinear;   /* VM_NONLINEAR: no walk finds a page
+				 * there                                      */
 	struct spinlock lock;   /* of ->cache                                 */
 	u32 flags;
 	u64 nr_pages;           /* i_size                                     */
@@ -83,6 +85,9 @@ static inline bool vma_is_shared(const struct vma *v)
 
 /* ---- faults (filemap.c), under mmap_lock ---- */
 int do_file_fault(struct mm *mm, struct vma *vma, u64 vpn, bool is_write);
+/* The same of an entry that says which page: PTE_FILE. */
+int do_nonlinear_fault(struct mm *mm, struct vma *vma, u64 vpn, u64 e,
+		       bool is_write);
 /* A store to a present page of a shared mapping that is mapped read-only. */
 int wp_page_shared(struct mm *mm, struct vma *vma, u64 vpn, u64 *p);
 /* May entries of the VMA be writable as soon as they exist? */

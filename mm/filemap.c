@@ -46,8 +46,8 @@ static void set_pte(struct mm *mm, struct vma *vma, u64 vpn, u64 *p,
 	     is_write ? "RW" : "clean", (unsigned long long)pfn_of(page));
 }
 
-/* The locked @page at @vpn, unless somebody was faster. Return: done. */
-static bool finish_fault(struct mm *mm, struct vma *vma, u64 vpn,
+/* The locked @page at @vpn, unless somebody was faster: @e was there. Return: done. */
+static bool finish_fault(struct mm *mm, struct vma *vma, u64 vpn, u64 e,
 			 struct page *page, bool is_write)
 {
 	struct spinlock *ptl = pgtable_lock(mm, vpn, 0);
@@ -55,7 +55,7 @@ static bool finish_fault(struct mm *mm, struct vma *vma, u64 vpn,
 	bool is_mine;
 
 	spin_lock(ptl);
-	is_mine = !pte_load(p);
+	is_mine = pte_load(p) == e;
 	if (is_mine)
 		set_pte(mm, vma, vpn, p, page, is_write);
 	spin_unlock(ptl);
@@ -123,17 +123,16 @@ static bool do_fault_around(struct mm *mm, struct vma *vma, u64 vpn)
 	return is_mapped;
 }
 
-static int do_read_fault(struct mm *mm, struct vma *vma, u64 vpn)
+static int do_read_fault(struct mm *mm, struct vma *vma, u64 vpn, u64 index,
+			 u64 e)
 {
 	struct page *page;
 	int rc;
 
-	if (kern()->fault_around && do_fault_around(mm, vma, vpn))
-		return 0;
-	page = find_lock_page(vma->file, index_of(vma, vpn), &rc);
+	page = find_lock_page(vma->file, index, &rc);
 	if (!page)
 		return rc;
-	if (finish_fault(mm, vma, vpn, page, false)) {
+	if (finish_fault(mm, vma, vpn, e, page, false)) {
 		unlock_page(page);
 		return 0;
 	}
@@ -147,16 +146,17 @@ static int do_read_fault(struct mm *mm, struct vma *vma, u64 vpn)
 /* The file system is told before the entry is writable: the page is dirty, and
  * stays locked until the entry is there, so that write-back does not come in
  * between. */
-static int do_shared_fault(struct mm *mm, struct vma *vma, u64 vpn)
+static int do_shared_fault(struct mm *mm, struct vma *vma, u64 vpn, u64 index,
+			   u64 e)
 {
 	struct page *page;
 	bool is_mine;
 	int rc;
 
-	page = find_lock_page(vma->file, index_of(vma, vpn), &rc);
+	page = find_lock_page(vma->file, index, &rc);
 	if (!page)
 		return rc;
-	is_mine = finish_fault(mm, vma, vpn, page, true);
+	is_mine = finish_fault(mm, vma, vpn, e, page, true);
 	if (is_mine)
 		set_page_dirty(page);
 	unlock_page(page);
@@ -287,8 +287,19 @@ int do_file_fault(struct mm *mm, struct vma *vma, u64 vpn, bool is_write)
 		return -ENOMEM;
 	if (vma->file->flags & FILE_DEVICE)
 		return map_device(mm, vma, vpn);
+	if (!is_write && kern()->fault_around && !(vma->flags & VM_NONLINEAR) &&
+	    do_fault_around(mm, vma, vpn))
+		return 0;
 	if (!is_write)
-		return do_read_fault(mm, vma, vpn);
-	return vma_is_shared(vma) ? do_shared_fault(mm, vma, vpn)
-				  : do_cow_fault(mm, vma, vpn);
+		return do_read_fault(mm, vma, vpn, index_of(vma, vpn), 0);
+	return vma_is_shared(vma)
+		? do_shared_fault(mm, vma, vpn, index_of(vma, vpn), 0)
+		: do_cow_fault(mm, vma, vpn);
+}
+
+int do_nonlinear_fault(struct mm *mm, struct vma *vma, u64 vpn, u64 e,
+		       bool is_write)
+{
+	return is_write ? do_shared_fault(mm, vma, vpn, pte_pfn(e), e)
+			: do_read_fault(mm, vma, vpn, pte_pfn(e), e);
 }

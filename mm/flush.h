@@ -33,6 +33,7 @@ struct flush_batch {
 	u32 order;              /* smallest stride of these                   */
 	u64 nr_changed;         /* pages                                      */
 	bool freed_tables;      /* tables were unhooked, too                  */
+	bool freed_top;         /* some that the top table named              */
 	bool was_writable;      /* unmapping: by some entry                   */
 	enum flush_op op;       /* what for                                   */
 };

@@ -4,6 +4,7 @@
 
 #include "mm/file.h"
 #include "mm/gather.h"
+#include "mm/mlock.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
 #include "mm/switch.h"
@@ -14,7 +15,8 @@
 
 /* Under both page-table locks. What the child gets; the parent's entry becomes
  * read-only on the way, so that both must ask before they write. */
-static u64 share_entry(struct mm *mm, u64 vpn, u32 level, u64 *p)
+static u64 share_entry(struct mm *mm, u64 vpn, u32 level, u64 *p,
+		       bool is_nonlinear)
 {
 	u64 e = pte_load(p);
 	struct page *page;
@@ -28,8 +30,12 @@ static u64 share_entry(struct mm *mm, u64 vpn, u32 level, u64 *p)
 		swap_duplicate(e);
 		return e;
 	}
+	if (e & PTE_FILE)
+		return e;
 	if (!(e & (PTE_P | PTE_NUMA)))
 		return 0;
+	if (is_nonlinear)       /* a fault finds it again */
+		return pte_make(page_of(pte_pfn(e))->index, PTE_FILE);
 	if ((e & PTE_RW) && !(e & PTE_SPECIAL)) {
 		e = pte_modify(mm->root, vpn, level, p, PTE_RW |
 			       (kern()->fork_forgets_dirty ? PTE_D : 0), 0);
@@ -48,19 +54,22 @@ static u64 share_entry(struct mm *mm, u64 vpn, u32 level, u64 *p)
 	return e & ~(PTE_RW | PTE_A);
 }
 
-static void copy_entry(struct mm *dst, struct mm *src, u64 vpn, u32 level,
+static void copy_entry(struct vma *to_vma, struct mm *src, u64 vpn, u32 level,
 		       u64 *to, u64 *from)
 {
-	u64 e = share_entry(src, vpn, level, from);
+	struct mm *dst = to_vma->mm;
+	u64 e = share_entry(src, vpn, level, from,
+			    to_vma->flags & VM_NONLINEAR);
 
 	if (!e)
 		return;
 	pte_store(dst->root, vpn, level, to, e);
 	NOTE("child's %s[%llu] := %s of frame %llu", level ? "PMD" : "PTE",
 	     (unsigned long long)vpn, e & PTE_MIG ? "migration entry"
-	     : e & PTE_SWAP ? "swap entry" : "copy",
+	     : e & PTE_SWAP ? "swap entry"
+	     : e & PTE_FILE ? "file entry" : "copy",
 	     (unsigned long long)pte_pfn(e));
-	if (!(e & (PTE_SWAP | PTE_SPECIAL))) {
+	if (!(e & (PTE_SWAP | PTE_SPECIAL | PTE_FILE))) {
 		touch(&dst->rss, true);
 		dst->rss += 1ull << paging_order(&the_sys->mem.paging, level);
 	}
@@ -98,9 +107,10 @@ static bool must_stop(struct stop *s, u64 e, u32 level)
 
 /* The entries [vpn, end) of one table, or the one huge entry.
  * Return: where it stopped, and in @stop why. */
-static u64 copy_locked(struct mm *dst, struct mm *src, u64 vpn, u64 end,
+static u64 copy_locked(struct vma *to, struct mm *src, u64 vpn, u64 end,
 		       u32 level, struct stop *stop)
 {
+	struct mm *dst = to->mm;
 	struct spinlock *dl = pgtable_lock(dst, vpn, level);
 	struct spinlock *sl = pgtable_lock(src, vpn, level);
 
@@ -114,7 +124,7 @@ static u64 copy_locked(struct mm *dst, struct mm *src, u64 vpn, u64 end,
 		if ((level || kern()->fork_waits_migration) &&
 		    must_stop(stop, pte_load(from), level))
 			break;
-		copy_entry(dst, src, vpn, level,
+		copy_entry(to, src, vpn, level,
 			   pgtable_entry(dst, vpn, level), from);
 	}
 	spin_unlock(sl);
@@ -123,15 +133,15 @@ static u64 copy_locked(struct mm *dst, struct mm *src, u64 vpn, u64 end,
 }
 
 /* Return: 0, -ENOMEM; -EAGAIN: what was a huge page is not one any more. */
-static int copy_entries(struct mm *dst, struct mm *src, u64 vpn, u64 end,
+static int copy_entries(struct vma *to, struct mm *src, u64 vpn, u64 end,
 			u32 level)
 {
 	struct stop stop;
 
-	if (!pgtable_alloc(dst, vpn, level))
+	if (!pgtable_alloc(to->mm, vpn, level))
 		return -ENOMEM;
 	while (vpn < end) {
-		vpn = copy_locked(dst, src, vpn, end, level, &stop);
+		vpn = copy_locked(to, src, vpn, end, level, &stop);
 		if (stop.splits)
 			wait_split_huge_page(stop.splits);
 		else if (stop.migrates)
@@ -155,7 +165,7 @@ static int copy_page_range(struct vma *dst, struct vma *src)
 		old = pmd ? pte_load(pmd) : 0;
 		if (!old)
 			continue;
-		rc = copy_entries(dst->mm, src->mm, vpn, next,
+		rc = copy_entries(dst, src->mm, vpn, next,
 				  pmd_is_huge(old) ? PMD_LEVEL : 0);
 		if (rc == -EAGAIN) {
 			next = vpn;
@@ -170,7 +180,8 @@ static int copy_page_range(struct vma *dst, struct vma *src)
 /* What a fault finds again in the file is not copied. */
 static bool needs_copy(const struct vma *v)
 {
-	return !v->file || v->has_anon || (v->file->flags & FILE_DEVICE);
+	return !v->file || v->has_anon || (v->flags & VM_NONLINEAR) ||
+	       (v->file->flags & FILE_DEVICE);
 }
 
 static int copy_vmas(struct mm *new, struct mm *old)
@@ -178,7 +189,8 @@ static int copy_vmas(struct mm *new, struct mm *old)
 	int rc = 0;
 
 	for (struct vma *v = old->first; v && !rc; v = v->next) {
-		struct vma *n = vma_alloc(new, v->start, v->end, v->flags);
+		struct vma *n = vma_alloc(new, v->start, v->end,
+					  v->flags & ~(u32)VM_LOCKED);
 
 		if (!n)
 			return -ENOMEM;
@@ -236,6 +248,9 @@ void exit_mmap(struct mm *mm)
 	flush_claim(mm, 0, UINT64_MAX);
 	gather_begin(&g, mm, FLUSH_EXIT);
 	g.is_full_mm = true;
+	for (v = mm->first; v; v = v->next)
+		if (v->flags & VM_LOCKED)
+			munlock_vma_pages(v, v->start, v->end);
 	for (v = mm->first; v; v = v->next)
 		zap_range(&g, v->start, v->end);
 	for (v = mm->first; v; v = next) {

@@ -1,5 +1,6 @@
 #include "mm/file.h"
 #include "mm/gather.h"
+#include "mm/mlock.h"
 #include "mm/oracle.h"
 #include "mm/reclaim.h"
 #include "mm/swap.h"
@@ -18,6 +19,7 @@ void gather_begin(struct mmu_gather *g, struct mm *mm, enum flush_op op)
 	g->has_tables = false;
 	g->kept_start = g->kept_end = 0;
 	g->spares_anon = g->must_flush = g->has_rmaps = false;
+	g->nr_index = 0;
 	if (kern()->gather_announces)
 		set_tlb_flush_pending(mm);
 	g->was_nested = kern()->nested_looks_early && mm_tlb_flush_nested(mm);
@@ -50,6 +52,8 @@ static void drop_delayed_rmaps(struct mmu_gather *g)
 		q->pfn[i] &= ~DELAYED_RMAP;
 		step(&page->mapcount, true, cost_of(COST_LOCK));
 		page->mapcount--;
+		if (page->is_mlocked && !page->mapcount)
+			clear_page_mlock(page);
 	}
 	g->has_rmaps = false;
 }
@@ -114,6 +118,8 @@ static void gather_flush(struct mmu_gather *g)
 	if (kern()->gather_frees_early)
 		free_queued();
 	flusher()->finish(&g->b);
+	if (g->has_tables && kern()->tables_tell_devices)
+		device_flush(g->b.mm);
 	if (g->has_tables)
 		tables_grace_period();
 	g->has_tables = false;
@@ -179,6 +185,8 @@ static void zap_present(struct mmu_gather *g, u64 vpn, u32 order, u64 old)
 	if (!page->is_file || !zap_dirty_file(g, page, old)) {
 		touch(&page->mapcount, true);
 		page->mapcount--;
+		if (page->is_mlocked && !page->mapcount)
+			clear_page_mlock(page);
 	} else {
 		q->pfn[q->n] |= DELAYED_RMAP;
 	}
@@ -202,8 +210,22 @@ void gather_table(struct mmu_gather *g, u64 pfn, u64 vpn, u32 level)
 /* A private mapping's own: truncation of a part of the file leaves it. */
 static bool is_anon(u64 e)
 {
-	return (e & PTE_SWAP) || (!(e & PTE_SPECIAL) &&
+	return (e & PTE_SWAP) || (!(e & (PTE_SPECIAL | PTE_FILE)) &&
 				  !page_of(pte_pfn(e))->is_file);
+}
+
+/* Of a nonlinear mapping only pages of a part of the file go; entries that say
+ * which page they were stay. */
+static bool is_spared(const struct mmu_gather *g, u64 e)
+{
+	const struct page *page = page_of(pte_pfn(e));
+
+	if (!g->nr_index)
+		return g->spares_anon && is_anon(e);
+	if (!(e & PTE_P))
+		return true;
+	touch(&page->index, false);
+	return page->index - g->first_index >= g->nr_index;
 }
 
 static void zap_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
@@ -212,7 +234,7 @@ static void zap_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 	struct mm *mm = g->b.mm;
 	u64 old = pte_load(p);
 
-	if (!old || (g->spares_anon && is_anon(old)))
+	if (!old || is_spared(g, old))
 		return;
 	if (kern()->zap_is_plain)
 		pte_store(mm->root, vpn, level, p, 0);

@@ -18,6 +18,8 @@ struct mmu_gather {
 	bool was_nested;        /* nested_looks_early: when it began          */
 	u64 kept_start, kept_end;       /* the strategy's; equal: nothing     */
 	bool spares_anon;       /* only the file's own pages go               */
+	u64 first_index, nr_index;      /* nonlinear: only these of the file's;
+					 * 0: all                             */
 	bool must_flush;        /* before the page-table lock is dropped      */
 	bool has_rmaps;         /* queued pages still count as mapped         */
 };

@@ -7,7 +7,7 @@
 #define SOUND_BUT_SWAP \
 	.thp_recheck_pmd = true, .thp_recheck_count = true, \
 	.isolation_is_exclusive = true, .thp_recheck_after_lock = true, \
-	.migrate_checks_count = true, \
+	.migrate_checks_count = true, .migrate_moves_mlock = true, \
 	.migrate_flushes = true, .protect_flushes = true, \
 	.pmd_migration_flushes = true, .fork_flushes = true, \
 	.cow_flushes = true, .mremap_flushes = true, \
@@ -35,7 +35,8 @@
 	.soft_dirty_flushes = (flushes), .wp_checks_pending = (wp)
 
 /* Mappings of files, from 3.15, 5.19, 6.2. */
-#define FILES_3_15 .zap_flushes_dirty = true, .fault_around = true
+#define FILES_3_15 .zap_flushes_dirty = true, .fault_around = true, \
+	.cluster_lock = CLUSTER_TRIES
 #define FILES_5_19 .pfnmap_flushes = true
 #define FILES_6_2 .zap_delays_rmap = true
 
@@ -265,17 +266,20 @@ static const struct kernel v5_14 = {
 
 /* As the distribution's 6.1.192: with 6db2526c1d69, fea4e317f9e7 and
  * 3ef938c35035 from later kernels, without the lazily updated mask. */
-#define GENERATIONS(invalid) \
+#define GENERATIONS_BUT_RANGE(invalid) \
 	V5_14, .has_tlb_gen = true, .thp_upgrade_is_free = true, \
 	.gather_knows_stride = true, BATCHED(DEBT_COUNT), \
 	.cow_knows_exclusive = true, \
 	.batch_gen_is_invalid = (invalid), .uses_pcid = true, \
-	.range_flush_frees = true, .free_invalidates_huge = true
-#define WITH_GEN(invalid) \
-	GENERATIONS(invalid), FILES_5_19, .lazy_tlb = LAZY_TLB_SKIP_BUT_TABLES, \
+	.free_invalidates_huge = true
+#define GENERATIONS(invalid) GENERATIONS_BUT_RANGE(invalid), .range_flush_frees = true
+#define WITH_GEN(invalid) WITH_GEN_OF(GENERATIONS(invalid))
+#define WITH_GEN_OF(...) \
+	__VA_ARGS__, FILES_5_19, .lazy_tlb = LAZY_TLB_SKIP_BUT_TABLES, \
 	.switch_mark = SWITCH_MARK_FIRST, .flush_filter = FILTER_SWITCHING
-#define V6_1 WITH_GEN(true), .gup_rechecks_pmd = true, \
-	.collapse_syncs = true, .retract_locks_rmap = true
+#define V6_1 WITH_GEN(true), LOCKS_6_1
+#define LOCKS_6_1 .gup_rechecks_pmd = true, .collapse_syncs = true, \
+	.retract_locks_rmap = true, .device_flushes_locked = true
 
 static const struct kernel v6_1 = {
 	.name = "v6.1", .commit = "v6.1", .evidence = "T",
@@ -288,6 +292,32 @@ static const struct kernel v6_3 = {
 	.name = "v6.3", .commit = "7e12beb8ca2a", .evidence = "S",
 	.summary = "as v6.1, migrate_pages flushes once for up to 512 pages",
 	V6_1, FILES_6_2, .migrate_batches = true, .numa = NUMA_V6_3,
+};
+
+static const struct kernel v6_12_range = {
+	.name = "v6.12.22", .commit = "3ef938c35035^", .evidence = "S",
+	.summary = "as v6.1, flush_tlb_range() leaves lazy CPUs out though a table goes",
+	WITH_GEN_OF(GENERATIONS_BUT_RANGE(true)), LOCKS_6_1,
+};
+
+/* Without the kernel's half of page tables: the address space stands for it. */
+static const struct kernel v6_19_sva = {
+	.name = "v6.19+sva", .commit = "posted Oct 2025 (version assumed)",
+	.evidence = "S",
+	.summary = "as v6.1, IOMMUs drop their paths before a table is freed",
+	V6_1, .tables_tell_devices = true,
+};
+
+static const struct kernel v6_18_alpha = {
+	.name = "v6.18-alpha", .commit = "dd5712f3379c^", .evidence = "S",
+	.summary = "as v6.1, migration's flush is a new context number",
+	V6_1, .migrate_rolls_over = true,
+};
+
+static const struct kernel v6_19_alpha = {
+	.name = "v6.19-alpha", .commit = "dd5712f3379c", .evidence = "S",
+	.summary = "the same with a shootdown (as v6.1)",
+	V6_1,
 };
 
 /* Tables of files go without mmap_lock. */
@@ -423,6 +453,7 @@ const struct kernel *const kernels[] = {
 	&v3_13_posted, &no_gather, &v4_9_rc, &v4_2, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_15, &v4_19, &v5_5, &v5_7, &v5_8, &v5_11,
 	&v5_14,
 	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3, &v6_6_retract, &v6_12_retract,
+	&v6_12_range, &v6_19_sva, &v6_18_alpha, &v6_19_alpha,
 	&v6_1_mixed, &v6_1_loongarch, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
 	SWITCH_KERNELS NUMA_KERNELS NULL
@@ -605,6 +636,32 @@ const struct kernel_switch kernel_switches[] = {
 	     "a file's page tables go under no lock that walks take"),
 	PART("mremap-recheck", mremap_rechecks_table, 0,
 	     "mremap moves a table that it saw before it had its locks"),
+	PART("cluster-trylock", cluster_lock, CLUSTER_UNLOCKED,
+	     "reclaim marks pages of a locked mapping without their lock"),
+	PART("cluster-try", cluster_lock, CLUSTER_WAITS,
+	     "reclaim waits for their lock with another page's in hand"),
+	PART("migrate-mlock", migrate_moves_mlock, 0,
+	     "PG_mlocked stays with the old page"),
+	PART("range-frees", range_flush_frees, 0,
+	     "flush_tlb_range() leaves lazy CPUs out though a table goes"),
+	PART("gather-top", gather_flushes_top, 0,
+	     "the top table's entries, which CR3 loads, go without a full flush"),
+	PART("iommu-told", tables_tell_devices, 0,
+	     "a table is freed that an IOMMU may still walk"),
+	PART("device-flush-locked", device_flushes_locked, 0,
+	     "migrate_vma() flushes after its locks"),
+	PART("migrate-shootdown", migrate_rolls_over, 1,
+	     "migration leaves what other CPUs have cached to their next switch"),
+	PART("asid-mark-first", asid_tag_first, 1,
+	     "a global ASID is visible before the mark that slots are in use"),
+	PART("asid-wait", asid_passes_switching, 1,
+	     "a CPU that is about to load the mm is not waited for"),
+	PART("asid-ipi", asid_no_ipi, 1,
+	     "CPUs that use slots are sent no interrupt"),
+	PART("asid-batch-ipi", asid_batch_no_ipi, 1,
+	     "nor for reclaim's batch"),
+	PART("asid-sync-here", asid_sync_elsewhere, 1,
+	     "TLBSYNC is executed on another CPU than INVLPGB"),
 	PART("zap-delay-rmap", zap_delays_rmap, 0,
 	     "the page counts as unmapped before the flush"),
 	PART("table-flush", table_free, TABLE_FREE_NO_BATCH,

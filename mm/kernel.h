@@ -137,6 +137,15 @@ enum table_free {
 				 * gathered                                   */
 };
 
+/* What reclaim does with a page that it comes by in a VM_LOCKED nonlinear mapping
+ * on its way to another one, whose lock it has (R08). */
+enum cluster_lock {
+	CLUSTER_UNLOCKED,       /* sets PG_mlocked                            */
+	CLUSTER_WAITS,          /* under the page's lock (considered)         */
+	CLUSTER_TRIES,          /* if that can be had (57e68e9cd65b)          */
+	CLUSTER_TRIES_UNLESS_MLOCKED,   /* and only if it is not set (posted) */
+};
+
 struct kernel {
 	const char *name;
 	const char *commit;     /* what it stands for                         */
@@ -186,12 +195,20 @@ struct kernel {
 	bool pfnmap_flushes;    /* munmap flushes frames that nobody counts
 				 * before their VMA leaves the file's list
 				 * (b67fbebd4cf9)                             */
+	bool is_pae;            /* 32-bit x86: four entries at the top, which
+				 * CR3 loads                                  */
+	bool gather_flushes_top;        /* everything, if one of them went
+				 * (1de14c3c5cbc)                             */
+	bool tables_tell_devices;       /* a table goes when IOMMUs have dropped
+				 * the path to it (Oct 2025)                  */
 	bool retract_locks_rmap;        /* a file's page tables go under the
 				 * locks that walks take (8d3c106e19e8)       */
 	bool retract_is_shared; /* or, in any address space, with these held
 				 * for reading only (1d65b771bc08)            */
 	bool mremap_rechecks_table;     /* that there is one to be moved, once
 				 * it has its locks (6fa1066fc5d0)            */
+	enum cluster_lock cluster_lock;
+	bool migrate_moves_mlock;       /* PG_mlocked goes along with the page */
 	bool fault_around;      /* a read fault on a file maps what is in memory
 				 * next to it (8c6e50b0290c)                  */
 	bool gather_announces;          /* mmu_gather counts as a changer     */
@@ -264,6 +281,18 @@ struct kernel {
 	u32 flush_ceiling;              /* pages; more is a full flush        */
 	struct numa_rules numa;
 
+	bool device_flushes_locked;     /* migrate_vma() under the page-table
+				 * lock (60bae7370896)                        */
+	bool migrate_rolls_over;        /* migration's flush is a new context
+				 * number (alpha, dd5712f3379c^)              */
+	/* Global ASIDs of INVLPGB (mutations): */
+	bool asid_tag_first;    /* visible before the mark that others still use
+				 * slots                                      */
+	bool asid_passes_switching;     /* who is about to load the mm counts as
+				 * not using it                               */
+	bool asid_no_ipi;       /* those who use slots are not interrupted    */
+	bool asid_batch_no_ipi; /* nor for reclaim's batch                    */
+	bool asid_sync_elsewhere;       /* TLBSYNC on a CPU that broadcast nothing */
 	bool migrate_batches;           /* migrate_pages() of many: one flush  */
 	bool migrate_flushes_late;      /* that flush, once all are copied (a
 					 * mutation)                          */

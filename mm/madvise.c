@@ -136,6 +136,15 @@ static bool has_file(struct mm *mm, u64 start, u64 end)
 	return false;
 }
 
+static bool has_locked(struct mm *mm, u64 start, u64 end)
+{
+	for (struct vma *v = find_vma_above(mm, start); v && v->start < end;
+	     v = v->next)
+		if (v->flags & VM_LOCKED)
+			return true;
+	return false;
+}
+
 int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice)
 {
 	enum cycle_cat cat = cat_enter(CYC_KERNEL);
@@ -148,6 +157,8 @@ int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice)
 	if (!rc)
 		rc = split_huge_pmd_at(mm, end);
 	if (!rc && advice == MADV_FREE && has_file(mm, start, end))
+		rc = -EINVAL;
+	if (!rc && has_locked(mm, start, end))
 		rc = -EINVAL;
 	for (struct vma *v = find_vma_above(mm, start); v && v->start < end && !rc;
 	     v = v->next)

@@ -3,6 +3,7 @@
 #include "mm/file.h"
 #include "mm/flush.h"
 #include "mm/migrate.h"
+#include "mm/mlock.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
@@ -235,6 +236,10 @@ void move_unmap(struct move *m, bool may_defer)
 					: m->av || !m->is_cached;
 	if (m->is_mapped)
 		m->left = try_to_migrate(m->page, &m->entries, may_defer);
+	if (m->left && m->page->is_file) {
+		unmap_nonlinear(m->page, FLUSH_MIGRATE);
+		m->left = READ_ONCE(m->page->mapcount);
+	}
 }
 
 /* Both are locked. Return: moved. */
@@ -249,6 +254,7 @@ static bool move_to(const struct move *m)
 		return false;
 	}
 	copy_page(new, page);
+	mlock_migrate_page(new, page);
 	if (m->is_mapped)
 		remove_migration_ptes(page, new, m->entries);
 	else

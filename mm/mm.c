@@ -174,6 +174,7 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 	sys->os_state = s;
 	fixed->k = cfg->kernel;
 	fixed->flush = cfg->flush;
+	sys->latches_top = cfg->kernel->is_pae;
 	s->thp_enabled = cfg->thp_enabled;
 	s->has_zero_page = cfg->zero_page;
 	s->masks_vary = !sys->is_explored || cfg->has_switches;

@@ -39,6 +39,7 @@ struct page {
 	u8 is_ksm : 1;          /* whoever writes gets a copy                 */
 	u8 is_shared : 1;       /* maybe; 0: PageAnonExclusive                */
 	u8 is_file : 1;         /* of a file, not anonymous: ->mapping        */
+	u8 is_mlocked : 1;      /* PG_mlocked (mlock.h)                       */
 	u8 is_unflushed : 1;    /* a flush strategy's: what mapped it may still
 				 * be cached                                  */
 	union {
@@ -65,22 +66,27 @@ enum {
 				 * fault to set them                          */
 	VM_UFFD_WP = 128,       /* userfaultfd write-protects pages of it     */
 	VM_SHARED = 256,        /* of a file: stores go to the file           */
+	VM_LOCKED = 512,        /* mlock(): its pages stay in memory          */
+	VM_NONLINEAR = 1024,    /* of a file: entries say which page (mlock.h) */
 };
 
 /* An address range of one mm. Its pages' index is relative: page index @pgoff
- * is mapped at @start. */
+ * is mapped at @start. As in Linux the two lie in different cache lines (of 64
+ * bytes: 8 and 136 in 2.6.34, 0 and 104 in 6.1), which is how long it may take
+ * from one store to the next in vma_adjust(). */
 struct vma {
 	u64 start, end;         /* vpn                                        */
-	u64 pgoff;
+	struct mm *mm;
+	struct vma *next;       /* by address                                 */
 	u32 flags;
 	u32 seq;                /* RMAP_LOCK_SEQ: odd while bounds change     */
-	struct mm *mm;
-	struct anon_vma *anon_vma;      /* of pages first touched here        */
-	struct vma *next;       /* by address                                 */
+	struct vma *next_mapping;       /* of the file, in walking order; or of
+					 * its nonlinear ones                 */
 	struct anon_vma_chain *chain;   /* all anon_vmas its pages may have,
 					 * oldest first                       */
+	struct anon_vma *anon_vma;      /* of pages first touched here        */
+	u64 pgoff;
 	struct address_space *file;     /* NULL: anonymous                    */
-	struct vma *next_mapping;       /* of the file, in walking order      */
 	u32 has_anon;           /* of a file, private: some page was copied   */
 	u32 zero;
 	struct numa_vma *numab;
@@ -123,6 +129,8 @@ struct mm {
 	u32 numa_tlb_lazy;
 	u32 tlb_flush_batched;  /* reclaim unmapped and has not flushed yet   */
 	u32 nr_kept;            /* ranges that a flush strategy keeps         */
+	u32 nr_devices;         /* that walk its tables (device.c)            */
+	u32 zero;
 	u64 cpumask[MM_CPUMASK_WORDS];
 
 	u64 numa_scan_offset;   /* vpn                                        */
@@ -240,6 +248,7 @@ struct mm_state {
 	u32 next_ctx_id;
 	struct mm *first_mm;
 	void **pool;            /* [NR_POOLS] free objects, see vma.c         */
+	u64 nr_mlock;           /* NR_MLOCK                                   */
 	bool thp_enabled;
 	bool has_zero_page;     /* mm_config.zero_page                        */
 	u32 zero_pfn;           /* from the first read fault that needs it    */
@@ -357,7 +366,7 @@ int do_brk(struct mm *mm, u64 end);
 
 
 /* MADV_PAGEOUT: after swapon() (swap.h). */
-/* MADV_FREE of a file: -EINVAL, nothing is done. */
+/* MADV_FREE of a file, anything of what mlock() keeps: -EINVAL, nothing is done. */
 enum madvice { MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT };
 int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice);
 
@@ -513,6 +522,15 @@ bool compact_page(struct page *page, u32 node);
  * Return: how many went. (migrate_batch.c) */
 u32 migrate_pages(const u64 *pfn, u32 n, u32 node);
 int migrate_boot(void);
+/* migrate_vma_setup() to _finalize() of a driver: the pages of [@start, @start +
+ * @nr) that can be had go to @node. Return: how many. (migrate_device.c) */
+u32 migrate_vma(struct mm *mm, u64 start, u64 nr, u32 node);
+
+/* ---- devices that walk page tables (device.c) ---- */
+/* Set-up: what runs on this CPU is a device that uses @mm: nobody interrupts it. */
+void device_bind(struct mm *mm, u32 cpu);
+/* It drops all that it has cached of @mm: translations, paths to tables. */
+void device_flush(struct mm *mm);
 bool migrate_page(struct page *page, u32 node);
 
 /* ---- get_user_pages (gup.c) ---- */

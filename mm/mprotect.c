@@ -79,7 +79,7 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 	u32 order = paging_order(&the_sys->mem.paging, level);
 	u64 old = pte_load(p), new, clear, set;
 
-	if (!old || (old & (PTE_MIG | PTE_SWAP)) ||
+	if (!old || (old & (PTE_MIG | PTE_SWAP | PTE_FILE)) ||
 	    (level && !pmd_is_huge(old)))
 		return 0;
 	if (how != CP_RIGHTS && !(old & PTE_P))

@@ -14,6 +14,7 @@ static const struct {
 	{ O3_STALE_READ, "O3" }, { O4_PERM, "O4" }, { O5_MIGENT, "O5" },
 	{ O6_COUNT, "O6" }, { O8_PTPAGE, "O8" }, { O9_FLUSH_DONE, "O9" },
 	{ O10_TLBGEN, "O10" }, { O12_DIRTY_LOSS, "O12" },
+	{ O7_MLOCK, "O7" }, { O7_UNLOCKED, "O7" },
 	{ O11_MIXED_SIZE, "O11" }, { O13_DEADLOCK, "O13" }, { O14_LIVELOCK, "O14" },
 	{ O15_COW_LEAK, "O15" }, { O16_PIN, "O16" },
 };
@@ -28,10 +29,12 @@ const char *oracle_name(enum oracle o)
 
 u32 oracle_by_name(const char *name)
 {
+	u32 bits = 0;
+
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (!strcmp(names[i].name, name))
-			return names[i].bit;
-	return 0;
+			bits |= names[i].bit;
+	return bits;
 }
 
 bool oracle_is_on(enum oracle o)
@@ -232,6 +235,32 @@ void oracle_counted(struct page *page, u32 n, u32 want, const char *how)
 	if (n != want)
 		FIRE(O6_COUNT, "frame %llu: %u mappings %s, it has %u",
 		     (unsigned long long)pfn_of(page), n, how, want);
+}
+
+void oracle_mlocks(struct page *page)
+{
+	touch(&page->lock, false);
+	if (!page->lock)
+		FIRE(O7_UNLOCKED, "PG_mlocked of frame %llu is set, and the page is not locked",
+		     (unsigned long long)pfn_of(page));
+}
+
+void oracle_mlocked_free(struct page *page)
+{
+	if (page->is_mlocked)
+		FIRE(O7_MLOCK, "frame %llu is freed with PG_mlocked set",
+		     (unsigned long long)pfn_of(page));
+}
+
+void oracle_mlocked_end(void)
+{
+	u64 n = 0;
+
+	for (u64 pfn = 1; pfn < the_sys->mem.nr_frames; pfn++)
+		n += !page_of(pfn)->is_free && page_of(pfn)->is_mlocked;
+	if (n != mms()->nr_mlock)
+		FIRE(O7_MLOCK, "NR_MLOCK is %lld, and %llu pages have PG_mlocked",
+		     (long long)mms()->nr_mlock, (unsigned long long)n);
 }
 
 void oracle_object_used(u32 refcount, const char *what)

@@ -1,7 +1,7 @@
 /* oracle.h - what must never happen, watched from outside the kernel.
  *
  * O1 lost store, O2 write after free, O3 stale read, O4 permission, O5
- * migration entry, O6 count, O8 page-table page, O9 flush done, O10 tlb_gen,
+ * migration entry, O6 count, O7 mlock, O8 page-table page, O9 flush done, O10 tlb_gen,
  * O11 mixed size, O12 dirty loss, O15 COW leak, O16 pin; definitions in docs/oracles.md. What
  * is known of frames is in oracle.c, of TLBs in oracle_tlb.c, what must be in
  * pages in truth.c. In
@@ -33,6 +33,8 @@ enum oracle {
 	O8_PTPAGE = 1 << 12,
 	O10_TLBGEN = 1 << 13,
 	O11_MIXED_SIZE = 1 << 14,
+	O7_MLOCK = 1 << 15,             /* PG_mlocked, and how many have it   */
+	O7_UNLOCKED = 1 << 16,          /* set without the page's lock        */
 };
 
 bool oracle_is_on(enum oracle o);
@@ -66,6 +68,10 @@ void oracle_pin_is_home(struct mm *mm, u64 vpn, struct page *page);
 void oracle_migration_entry(struct page *p);
 /* A walk of @page's mappings met @n, and there are @want: else a kernel BUG. */
 void oracle_counted(struct page *page, u32 n, u32 want, const char *how);
+/* PG_mlocked of @page is about to be set; the page is freed; all is done. */
+void oracle_mlocks(struct page *page);
+void oracle_mlocked_free(struct page *page);
+void oracle_mlocked_end(void);
 /* The kernel goes on with an object of @refcount references. */
 void oracle_object_used(u32 refcount, const char *what);
 /* @p is a page table from now on, until it is freed. Somebody reads the table
@@ -96,6 +102,8 @@ void oracle_discard_end(struct mm *mm, u64 start, u64 end, bool is_zero);
 void oracle_may_drop(struct mm *mm, u64 vpn, u64 nr_pages);
 /* The VMA, fresh, maps pages of its file (truth_file.c). */
 void oracle_mapped_file(const struct vma *v);
+/* remap_file_pages: @vpn of the VMA maps page @index of the file. */
+void oracle_remapped(const struct vma *v, u64 vpn, u64 index);
 /* The file ends at page @first: begun, or returned. Reclaim drops @page, which
  * the disk is to give back. */
 void oracle_truncate(struct address_space *f, u64 first, bool is_over);

@@ -98,6 +98,7 @@ struct page *alloc_page_for(u32 node, u32 order, u64 vpn)
 	p->is_ksm = 0;
 	p->is_shared = 0;
 	p->is_file = 0;
+	p->is_mlocked = 0;
 	p->swap_slot = 0;
 	p->node = (u8)node;
 	p->refcount = 1;
@@ -121,6 +122,7 @@ void free_page_to(struct page *p)
 	NOTE("free %s, frame %llu", p->order ? "huge page" : "page",
 	     (unsigned long long)pfn_of(p));
 	p->index = 0;
+	oracle_mlocked_free(p);
 	if (!flusher() || !flusher()->freed || !flusher()->freed(p))
 		oracle_free(p);
 	if (!the_sys->is_explored)

@@ -1,5 +1,6 @@
 #include "mm/file.h"
 #include "mm/flush.h"
+#include "mm/mlock.h"
 #include "mm/oracle.h"
 #include "mm/reclaim.h"
 #include "mm/rmap.h"
@@ -45,6 +46,10 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 	if (!rmap_maps(old, page) ||
 	    (!page->is_file && !page->is_lazyfree && !page->swap_slot))
 		return;
+	if (vma_is_locked(vma)) {
+		mlock_if_still(vma, page);
+		return;
+	}
 	if (should_defer_flush(mm)) {
 		old = pte_xchg(mm->root, vpn, 0, p, 0);
 		oracle_stale_from_now(mm, vpn, 1);
@@ -107,7 +112,12 @@ static bool shrink_file(struct page *page)
 	observe(page->mapping != NULL);
 	if (!page->mapping)
 		return false;
+	touch_flags(page, false);
+	observe(page->is_mlocked);
+	if (page->is_mlocked)
+		return false;
 	walk_mapped(page, unmap_one, NULL);
+	unmap_nonlinear(page, FLUSH_RECLAIM);
 	if (READ_ONCE(page->mapcount) || !(page->mapping->flags & FILE_DISK))
 		return false;
 	touch_flags(page, false);
@@ -129,7 +139,10 @@ static bool shrink_locked(struct page *page)
 
 	touch_flags(page, false);
 	touch(&page->swap_slot, false);
-	observe(page->is_lazyfree | (u64)page->swap_slot << 1);
+	observe(page->is_lazyfree | (u64)page->swap_slot << 1 |
+		(u64)page->is_mlocked << 63);
+	if (page->is_mlocked)
+		return false;
 	if (!page->is_lazyfree && !page->swap_slot && !add_to_swap(page))
 		return false;
 	walk_mapped(page, unmap_one, NULL);
@@ -205,7 +218,7 @@ static bool is_candidate(struct page *page)
 {
 	u32 young = 0;
 
-	if (!page->is_lru || page->is_free || page->order ||
+	if (!page->is_lru || page->is_free || page->order || page->is_mlocked ||
 	    (!page->mapcount && !page->is_file))
 		return false;
 	COUNT(PGSCAN, 1);

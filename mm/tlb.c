@@ -498,6 +498,18 @@ bool pte_accessible(struct mm *mm, u64 pte)
 	return mm_tlb_flush_pending(mm);
 }
 
+/* The mm gets new context numbers: what TLBs hold under the old ones is not used
+ * any more by whoever loads it from now on. */
+static void roll_over(struct mm *mm, u64 vpn)
+{
+	const struct flush_batch b = {
+		.mm = mm, .start = vpn, .end = vpn + 1, .op = FLUSH_MIGRATE,
+	};
+
+	NOTE("new context number");
+	flush_tlb_alone(&b);
+}
+
 u64 ptep_clear_flush(struct mm *mm, u64 vpn, u32 level, u64 *pte, u64 new_pte,
 		     enum flush_op op)
 {
@@ -508,6 +520,10 @@ u64 ptep_clear_flush(struct mm *mm, u64 vpn, u32 level, u64 *pte, u64 new_pte,
 	if (!kern()->migrate_flushes || !pte_accessible(mm, old))
 		return old;
 	flush_revoked(mm, vpn, level, old);
+	if (op == FLUSH_MIGRATE && kern()->migrate_rolls_over) {
+		roll_over(mm, vpn);
+		return old;
+	}
 	if (!flush_is_put_off(mm, vpn, old, op)) {
 		if (level)
 			flush_tlb_huge(mm, vpn, op);

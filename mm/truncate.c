@@ -27,6 +27,18 @@ static void zap_vma(struct vma *v, u64 first, u64 end, bool even_cows)
 	gather_end(&g);
 }
 
+static void zap_nonlinear(struct vma *v, u64 first, u64 nr)
+{
+	struct mmu_gather g;
+
+	touch(&v->end, false);
+	gather_begin(&g, v->mm, FLUSH_DONTNEED);
+	g.first_index = first;
+	g.nr_index = nr;
+	zap_range(&g, v->start, v->end);
+	gather_end(&g);
+}
+
 /* No mmap_lock: that the VMA is on the list, and the list locked, keeps its page
  * tables (L2, L3 of docs/model.md). */
 void unmap_mapping_range(struct address_space *f, u64 first, u64 nr,
@@ -36,6 +48,8 @@ void unmap_mapping_range(struct address_space *f, u64 first, u64 nr,
 	touch(&f->i_mmap, false);
 	for (struct vma *v = f->i_mmap; v; v = v->next_mapping)
 		zap_vma(v, first, first + nr, even_cows);
+	for (struct vma *v = f->i_mmap_nonlinear; v; v = v->next_mapping)
+		zap_nonlinear(v, first, nr);
 	up_read(&f->i_mmap_rwsem);
 }
 

@@ -323,7 +323,7 @@ static u64 value_at(const struct truth *t, u64 e, u64 pfn)
 	const struct memory *mem = &the_sys->mem;
 	u64 value;
 
-	if (!e && t->file_page) {
+	if ((!e || (e & PTE_FILE)) && t->file_page) {
 		truth_file_contents(t, &value);
 		return value;
 	}
@@ -349,7 +349,8 @@ static void check_page(struct mm *mm, u64 vpn, u8 *mappings, u8 *named,
 		     (unsigned long long)vpn);
 	if (e & PTE_SWAP)
 		named[pfn]++;
-	else if (e && is_head && pfn < MAX_COUNTED && !(e & PTE_SPECIAL))
+	else if (e && is_head && pfn < MAX_COUNTED &&
+		 !(e & (PTE_SPECIAL | PTE_FILE)))
 		mappings[pfn]++;
 	if ((e & PTE_D) && pfn < MAX_COUNTED)
 		dirty[pfn] = 1;
@@ -390,5 +391,6 @@ void truth_quiescent(void)
 			     (unsigned long long)pfn, page_of(pfn)->mapcount,
 			     mappings[pfn]);
 	check_slots(named);
+	oracle_mlocked_end();
 	truth_files_quiescent(dirty, MAX_COUNTED);
 }

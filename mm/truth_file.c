@@ -55,6 +55,17 @@ void oracle_mapped_file(const struct vma *v)
 	}
 }
 
+void oracle_remapped(const struct vma *v, u64 vpn, u64 index)
+{
+	struct truth *t = &v->mm->truth[vpn];
+
+	if (!v->mm->truth || vpn >= mms()->truth_pages)
+		return;
+	touch(&t->value, true);
+	touch(&t->rights, true);
+	t->file_page = (u8)(v->file->truth + index + 1);
+}
+
 static u64 *line_of(u64 pfn)
 {
 	return &the_sys->mem.line[pfn * the_sys->mem.lines_per_frame];

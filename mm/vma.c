@@ -4,6 +4,7 @@
 
 #include "mm/file.h"
 #include "mm/gather.h"
+#include "mm/mlock.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
 #include "mm/vma.h"
@@ -224,6 +225,9 @@ int munmap_locked(struct mm *mm, u64 start, u64 end)
 	v->next = NULL;
 	for (v = mm->first; v && v->end <= start; v = v->next)
 		floor = v->end;
+	for (v = gone; v; v = v->next)
+		if (v->flags & VM_LOCKED)
+			munlock_vma_pages(v, v->start, v->end);
 	oracle_discard_begin(mm, start, end);
 	gather_begin(&g, mm, FLUSH_MUNMAP);
 	for (v = gone; v; v = v->next) {

@@ -652,6 +652,8 @@ static void test_stray_entries(void **state)
 	} rows[] = {
 		{ "fork-compact", "fault", "v2.6.34+fork-head", true },
 		{ "fork-compact", "fault", "v2.6.34", false },
+		{ "fork-compact", "hole", "v2.6.34", true },
+		{ "fork-compact", "hole", "v2.6.36", false },
 		{ "fork-compact", "exec", "v2.6.34", true },
 		{ "fork-compact", "exec", "v2.6.35", false },
 		{ "fork-compact", "all", "v2.6.36", false },
@@ -663,10 +665,15 @@ static void test_stray_entries(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		bool forks = rows[i].family;
+		bool holes = forks && !strcmp(rows[i].family, "hole");
+		/* Two sockets: what reads the VMA is not equally far away. */
 		const char *const pairs[] = {
 			"kernel", rows[i].kernel, "check", "yes",
-			forks ? "children" : "moves", forks ? "300" : "200",
-			forks ? "family" : NULL, rows[i].family, NULL
+			forks ? "children" : "moves",
+			holes ? "1000" : forks ? "300" : "200",
+			forks ? "family" : NULL, rows[i].family,
+			holes ? "machine" : NULL, "pack:2 core:4 pu:1",
+			"pages", "32", "holes", "16", NULL
 		};
 		struct timed_result *r = run_named(rows[i].workload, pairs);
 		u64 n = r->count.v[CTR_STRAY_MIGRATION_ENTRIES];

@@ -119,6 +119,23 @@ u32 envelope_perform(struct envelope *env, const struct inval_op *op, u16 pcid,
 	return before - env->n;
 }
 
+u32 envelope_perform_below(struct envelope *env, const struct inval_op *op,
+			   u16 pcid, u64 vpn, u32 order)
+{
+	bool is_one_page = inval_names_page(op->scope);
+	u32 before = env->n;
+
+	for (u32 i = env->n; i-- > 0; ) {
+		const struct tlb_entry *e = &env->e[i];
+
+		if (is_one_page && (e->flags & TLB_TABLE) && e->order == order)
+			continue;
+		if (names(op, pcid, vpn, e))
+			envelope_drop(env, i);
+	}
+	return before - env->n;
+}
+
 void envelope_call(struct envelope *env, const struct inval_op *op, u16 pcid,
 		   u64 vpn, u32 from)
 {

@@ -38,6 +38,11 @@ struct envelope {
 				 * named it, 0: none did                     */
 };
 
+/* envelope_perform_below - @op of a CPU that loads what the top table says into
+ * registers: paths of @order pages stay, unless it drops all. */
+u32 envelope_perform_below(struct envelope *env, const struct inval_op *op,
+			   u16 pcid, u64 vpn, u32 order);
+
 /* A translation that was valid in memory until now may still be cached. */
 void envelope_retire(struct envelope *env, const struct tlb_entry *e);
 

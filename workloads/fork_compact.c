@@ -39,7 +39,8 @@ static const struct opt params[] = {
 	  .max = MAX_PAGES, .help = "of one page, at every second page",
 	  FIELD(holes) },
 	{ .name = "compactors", .kind = OPT_U32, .def = "2", .min = 1,
-	  .help = "threads that compact, the first ones", FIELD(compactors) },
+	  .help = "threads that compact, spread over all, as one a node is",
+	  FIELD(compactors) },
 	{ .name = "family", .kind = OPT_ENUM, .def = "all", .names = families,
 	  .help = "what children do: fault all, punch holes and fault the "
 		  "rest, exec; all: parents take turns", FIELD(family) },
@@ -49,6 +50,20 @@ struct state {
 	u32 *left;              /* in the arena: parents not done yet         */
 	u64 vpn[MACHINE_MAX_CPUS];
 };
+
+/* Compactor @k is thread k * threads / compactors. Return: how many come before
+ * thread @i. */
+static u32 compactors_before(const struct wl *w, u32 i)
+{
+	const struct cfg *cfg = w->cfg;
+
+	return (i * cfg->compactors + w->nr_threads - 1) / w->nr_threads;
+}
+
+static bool is_compactor(const struct wl *w, u32 i)
+{
+	return compactors_before(w, i + 1) != compactors_before(w, i);
+}
 
 static int setup(struct wl *w, struct err *e)
 {
@@ -72,7 +87,7 @@ static int setup(struct wl *w, struct err *e)
 		if (!mm)
 			return err_set(e, -ENOMEM, "out of memory");
 		rc = wl_start(w, i, mm, e);
-		if (i < cfg->compactors || rc)
+		if (is_compactor(w, i) || rc)
 			continue;
 		st.vpn[i] = wl_map(mm, cfg->pages, RW);
 		if (!st.vpn[i])
@@ -168,11 +183,11 @@ static void body(struct wl *w, u32 i)
 {
 	const struct cfg *cfg = w->cfg;
 	struct state *st = w->priv;
-	u32 parent = i - cfg->compactors;
+	u32 compactor = compactors_before(w, i), parent = i - compactor;
 	int family = cfg->family ? cfg->family : 1 + (int)(parent % 3), rc = 0;
 
-	if (i < cfg->compactors) {
-		compact_while(st->left, i, cfg->compactors);
+	if (is_compactor(w, i)) {
+		compact_while(st->left, compactor, cfg->compactors);
 		return;
 	}
 	for (u32 n = 0; n < cfg->children && !rc; n++, w->done++) {

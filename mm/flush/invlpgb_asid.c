@@ -78,6 +78,8 @@ static void use_global(struct mm *mm)
 	spin_lock(&p->lock);
 	if (!READ_ONCE(mm->global_asid))
 		tag = take(p);
+	if (tag && kern()->asid_tag_first)
+		(void)xchg(&mm->global_asid, tag);
 	if (tag)
 		(void)xchg(&mm->global_asid, tag | TRANSITION);
 	spin_unlock(&p->lock);
@@ -151,7 +153,8 @@ static bool uses_slot(struct mm *mm, u32 cpu)
 {
 	struct tlb_state *t = tlb_state_of(cpu);
 
-	if (READ_ONCE(t->loaded_mm) == MM_SWITCHING)
+	if (READ_ONCE(t->loaded_mm) == MM_SWITCHING &&
+	    !kern()->asid_passes_switching)
 		the_sys->drv.wait(&t->loaded_mm, has_switched, t, 0);
 	return READ_ONCE(t->loaded_mm) == (uintptr_t)mm &&
 	       READ_ONCE(t->slot) != SLOT_GLOBAL;
@@ -165,7 +168,8 @@ static void finish_transition(struct flush_req *r)
 		return;
 	for (u32 i = 0; i < the_sys->nr_cpus; i++)
 		if (flush_has(mm->cpumask, i) && uses_slot(mm, i)) {
-			flush_by_ipi(r);
+			if (!kern()->asid_no_ipi)
+				flush_by_ipi(r);
 			return;
 		}
 	(void)xchg(&mm->global_asid, mm->global_asid & ~TRANSITION);
@@ -186,7 +190,8 @@ static void shoot(struct flush_req *r)
 	}
 	broadcast(r, tag);
 	finish_transition(r);
-	cpu_broadcast_sync();
+	if (!kern()->asid_sync_elsewhere)
+		cpu_broadcast_sync();
 }
 
 /* While some CPUs use slots, interrupts as well. */
@@ -199,7 +204,7 @@ static bool batch_start(struct mm *mm, u64 vpn)
 	if (v)
 		cpu_broadcast(inval_op_find("INVLPGB VA+PCID"), (u16)v, vpn, 1,
 			      0);
-	return v && !(v & TRANSITION);
+	return v && (!(v & TRANSITION) || kern()->asid_batch_no_ipi);
 }
 
 static bool can_run(const struct machine *m, struct err *e)

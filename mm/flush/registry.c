@@ -82,6 +82,7 @@ void flush_batch_freed(struct flush_batch *b, u64 vpn, u32 level)
 	if (order < b->order)
 		b->order = order;
 	b->freed_tables = true;
+	b->freed_top |= level + 1u == the_sys->mem.paging.levels;
 }
 
 void flush_batch_wait(struct flush_batch *b)
@@ -97,6 +98,8 @@ void flush_batch_flush(struct flush_batch *b, bool is_full)
 {
 	if (!b->nr_changed && !b->freed_tables)
 		return;
+	if (b->freed_top && kern()->gather_flushes_top)
+		is_full = true;
 	if (kern()->protect_flushes)
 		flush_tlb_req(b->mm, b->start, b->end, b->order, is_full,
 			      b->freed_tables, b->op);

@@ -41,6 +41,11 @@ static void pin(struct task *t)
 	gup_fast_only(mm(), PAGE);
 }
 
+/* A device that has the address space bound: what it may walk is what counts. */
+static void device(struct task *t)
+{
+}
+
 static const struct {
 	const char *stage;
 	void (*unmap)(struct task *t);
@@ -53,6 +58,7 @@ static const struct {
 	{ "idle", unmap, idle, "C idles", 0, 0 },
 	{ "leave", unmap, leave, "C leaves", 0, 0 },
 	{ "gup", unmap, pin, "S GUP-fast", 0, 0 },
+	{ "device", unmap, device, "C device", 0, 0 },
 	{ "full", discard_two, race_store, "C writer", PAGE + 1, 2 },
 };
 
@@ -71,6 +77,8 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	rc = race_task(OTHER, how[i].user, m, how[i].use, how[i].arg);
 	for (u64 v = 0; !rc && v < m->first->end - PAGE; v++)
 		rc = race_touch(OTHER, PAGE + v, 1 + v);
+	if (!rc && how[i].use == device)
+		device_bind(m, OTHER);
 	if (!rc)
 		rc = race_task(UNMAPPER, "A unmaps", m, how[i].unmap, 0);
 	if (how[i].room)
@@ -107,6 +115,8 @@ static const struct race_row rows[] = {
 	PASS("R14d-6.1", "v6.1", "T", "idle"),
 	PASS("R14d-leave-6.13", "v6.13+lazy-mask", "D", "leave"),
 	FAIL("R14d-leave-6.1", "v6.1", O8_PTPAGE, "D", "leave"),
+	FAIL("R18i", "v6.18", O8_PTPAGE, "S", "device"),
+	PASS("R18i-fix", "v6.19+sva", "S", "device"),
 	FAIL("R14e1", "v3.10", O2_WRITE_AFTER_FREE, "S", "full"),
 	PASS("R14e1-fix", "v3.12", "S", "full"),
 	PASS("R14e1-6.1", "v6.1", "T", "full"),
@@ -118,6 +128,7 @@ static const struct race_fix fixes[] = {
 	{ "v4.20", { "freed-tables", "flush-before-free" } },
 	{ "v5.14+rcu-tables", { "table-rcu" } },
 	{ "v6.1", { "freed-tables", "flush-before-free" } },
+	{ "v6.19+sva", { "iommu-told" } },
 	{ NULL, { NULL } }
 };
 
@@ -132,10 +143,12 @@ const struct race race_free = {
 "address space loaded must be told when tables go, though not when pages do\n"
 "(4.20). A flush by interrupts also waits for those who walk with interrupts off\n"
 "and without locks; a flush by broadcast does not, and needs RCU or an interrupt\n"
-"of its own.",
+"of its own. An IOMMU takes no interrupts, and is told of pages of programs; of the\n"
+"kernel's own tables it is not, though it may walk them (R18i; the address space on\n"
+"stage stands for the kernel's half).",
 	.bounds = "2 CPUs and two address spaces, one munmap of the only page of "
 		  "a page table (full: MADV_DONTNEED of two pages, a gather with "
-		  "room for two), one store, GUP-fast, idling or leaving; fills, "
+		  "room for two), one store, GUP-fast, idling, leaving or a device; fills, "
 		  "evictions, interrupt and store delays unbounded",
 	.rows = rows,
 	.nr_rows = ARRAY_LEN(rows),
