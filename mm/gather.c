@@ -214,6 +214,15 @@ static bool is_anon(u64 e)
 				  !page_of(pte_pfn(e))->is_file);
 }
 
+/* A page of a nonlinear mapping is gone, and which it was is not forgotten. */
+static u64 entry_after(const struct mmu_gather *g, u64 vpn, u64 old)
+{
+	const struct page *page = page_of(pte_pfn(old));
+
+	return !g->nr_index || page->index == g->linear + vpn
+		? 0 : pte_make(page->index, PTE_FILE);
+}
+
 /* Of a nonlinear mapping only pages of a part of the file go; entries that say
  * which page they were stay. */
 static bool is_spared(const struct mmu_gather *g, u64 e)
@@ -237,9 +246,10 @@ static void zap_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 	if (!old || is_spared(g, old))
 		return;
 	if (kern()->zap_is_plain)
-		pte_store(mm->root, vpn, level, p, 0);
+		pte_store(mm->root, vpn, level, p, entry_after(g, vpn, old));
 	else
-		old = pte_xchg(mm->root, vpn, level, p, 0);
+		old = pte_xchg(mm->root, vpn, level, p,
+			       entry_after(g, vpn, old));
 	NOTE("%s[%llu] := NONE", level ? "PMD" : "PTE",
 	     (unsigned long long)(vpn >> order));
 	oracle_stale_from_now(mm, vpn, 1ull << order);

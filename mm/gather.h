@@ -20,6 +20,8 @@ struct mmu_gather {
 	bool spares_anon;       /* only the file's own pages go               */
 	u64 first_index, nr_index;      /* nonlinear: only these of the file's;
 					 * 0: all                             */
+	u64 linear;             /* what added to a vpn gives the page that would
+				 * be there without remap_file_pages()        */
 	bool must_flush;        /* before the page-table lock is dropped      */
 	bool has_rmaps;         /* queued pages still count as mapped         */
 };

@@ -35,6 +35,7 @@ static void zap_nonlinear(struct vma *v, u64 first, u64 nr)
 	gather_begin(&g, v->mm, FLUSH_DONTNEED);
 	g.first_index = first;
 	g.nr_index = nr;
+	g.linear = v->pgoff - v->start;
 	zap_range(&g, v->start, v->end);
 	gather_end(&g);
 }
