@@ -186,23 +186,39 @@ void munlock_vma_pages(struct vma *v, u64 start, u64 end)
 
 /* ---- system calls ----------------------------------------------------------------- */
 
+/* A huge page, the zero page, a driver's frame: there, and never marked. */
+static bool is_unmarkable(struct mm *mm, u64 vpn)
+{
+	u64 *p = pgtable_entry(mm, vpn, PMD_LEVEL), e = p ? pte_load(p) : 0;
+
+	if (!e || pmd_is_huge(e))
+		return e & PTE_P;
+	return (pte_load(pgtable_entry(mm, vpn, 0)) & (PTE_P | PTE_SPECIAL)) ==
+	       (PTE_P | PTE_SPECIAL);
+}
+
 static int populate(struct mm *mm, u64 start, u64 end)
 {
 	int rc = 0;
 
 	for (u64 vpn = start; vpn < end && !rc; ) {
-		struct page *page;
+		struct page *page = NULL;
+		bool is_write, is_done;
 		struct vma *v;
-		bool is_write;
 
 		down_read(&mm->mmap_lock);
 		v = find_vma(mm, vpn);
 		is_write = v && (v->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE;
-		page = v && vma_is_locked(v) ? follow_page(mm, vpn, true) : NULL;
+		/* Munlocked or unmapped meanwhile: not ours any more. */
+		is_done = !v || !vma_is_locked(v);
+		if (!is_done) {
+			page = follow_page(mm, vpn, true);
+			is_done = page || is_unmarkable(mm, vpn);
+		}
 		up_read(&mm->mmap_lock);
 		if (page)
 			put_page(page);
-		if (page || !v)
+		if (is_done)
 			vpn++;
 		else
 			rc = handle_mm_fault(vpn, is_write);

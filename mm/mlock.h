@@ -17,8 +17,8 @@
 
 #include "mm/mm.h"
 
-/* mlock(), munlock(): of whole 4K pages, which are faulted in. Return: 0; -ENOMEM
- * (a hole). (mlock.c) */
+/* mlock(), munlock(): of whole pages, which are faulted in; huge ones are not
+ * marked. Return: 0; -ENOMEM (a hole), -EFAULT (no right to read). (mlock.c) */
 int do_mlock(struct mm *mm, u64 start, u64 nr_pages);
 int do_munlock(struct mm *mm, u64 start, u64 nr_pages);
 

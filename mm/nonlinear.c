@@ -125,10 +125,15 @@ static void mlock_neighbour(struct page *page, struct page *check)
 	observe(page->is_mlocked);
 	if (how == CLUSTER_TRIES_UNLESS_MLOCKED && page->is_mlocked)
 		return;
-	if (how == CLUSTER_WAITS)
+	if (how == CLUSTER_WAITS) {
+		NOTE("wants the lock of frame %llu",
+		     (unsigned long long)pfn_of(page));
 		lock_page(page);
-	else if (!trylock_page(page))
+	} else if (!trylock_page(page)) {
+		NOTE("frame %llu is locked by another: left alone",
+		     (unsigned long long)pfn_of(page));
 		return;
+	}
 	mlock_vma_page(page);
 	unlock_page(page);
 }
@@ -152,6 +157,9 @@ static void unmap_cluster(struct vma *v, u64 vpn, u64 end, struct page *check,
 	struct spinlock *ptl = pgtable_lock(v->mm, vpn, 0);
 
 	spin_lock(ptl);
+	NOTE("has frame %llu locked: all pages from %llu on%s",
+	     (unsigned long long)pfn_of(check), (unsigned long long)vpn,
+	     is_locked ? ", which are to stay" : "");
 	for (; vpn < end; vpn++) {
 		u64 *p = pgtable_entry(v->mm, vpn, 0), e = pte_load(p);
 		struct page *page = page_of(pte_pfn(e));

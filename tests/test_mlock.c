@@ -215,6 +215,19 @@ static void test_mlock(void **state)
 	assert_int_equal(0, mms()->nr_mlock);
 }
 
+/* Nothing to mark, and no end to wait for. */
+static void test_huge(void **state)
+{
+	assert_non_null(vma_add(mm, 24, 8, RW | VM_HUGE));
+	assert_int_equal(0, do_mlock(mm, 24, 8));
+	assert_true(pmd_is_huge(*pgtable_entry(mm, 24, PMD_LEVEL)));
+	assert_int_equal(0, mms()->nr_mlock);
+	assert_int_equal(0, do_munlock(mm, 24, 8));
+	/* No right to read. */
+	assert_int_equal(0, do_mprotect(mm, ANON, 1, 0));
+	assert_int_equal(-EFAULT, do_mlock(mm, ANON, 1));
+}
+
 /* Another process wants the page to stay, too. */
 static void test_two(void **state)
 {
@@ -285,6 +298,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(test_truncate),
 	CASE(test_cluster),
 	CASE(test_mlock),
+	CASE(test_huge),
 	CASE(test_two),
 	CASE(test_copy),
 	CASE(test_found_again),
