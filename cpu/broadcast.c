@@ -18,6 +18,7 @@ struct bcast {
 	const struct inval_op *op;
 	struct cpu *from;
 	u64 vpn, nr_pages;
+	u64 stall;              /* of the target, cycles                      */
 	u16 asid;
 	u8 order;
 };
@@ -41,6 +42,9 @@ static void perform(struct cpu *c, const struct bcast *b)
 	for (u64 i = 0; i < b->nr_pages; i++)
 		cpu_invalidate_on(c, b->op, b->asid, b->vpn + (i << b->order));
 	c->serving = serving;
+	c->stall += b->stall;
+	if (b->stall)
+		c->stop_at = 0;
 }
 
 static void take_until(struct cpu *c, u64 now)
@@ -86,6 +90,27 @@ static void post(struct cpu *to, const struct bcast *b)
 	the_sys->drv.broadcast_posted(to);
 }
 
+static u64 line_from_here(u32 to)
+{
+	the_sys->cost_used[COST_LINE_TRANSFER_SELF +
+			   (u32)machine_hop(the_sys->m, this_cpu->id, to)] = true;
+	return machine_line_transfer(the_sys->m, this_cpu->id, to);
+}
+
+static void send_to(struct cpu *to, struct bcast *b, u64 flight)
+{
+	struct cpu *me = this_cpu;
+	u64 done;
+
+	b->at = me->now + flight;
+	done = b->at + b->stall + line_from_here(to->id);
+	if (done > me->bcast_done_at)
+		me->bcast_done_at = done;
+	/* A CPU without a program looks at its TLB no more. */
+	if (to->task)
+		post(to, b);
+}
+
 static void send_all(const struct inval_op *op, u16 asid, u64 vpn, u64 nr_pages,
 		     u32 order)
 {
@@ -95,23 +120,9 @@ static void send_all(const struct inval_op *op, u16 asid, u64 vpn, u64 nr_pages,
 
 	assert(the_sys->has_broadcasts);
 	perform(me, &b);
-	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
-		struct cpu *to = &the_sys->cpu[i];
-		u64 flight;
-
-		if (to == me)
-			continue;
-		flight = machine_line_transfer(the_sys->m, me->id, i);
-		the_sys->cost_used[COST_LINE_TRANSFER_SELF +
-				   (u32)machine_hop(the_sys->m, me->id, i)] =
-			true;
-		b.at = me->now + flight;
-		if (b.at + flight > me->bcast_done_at)
-			me->bcast_done_at = b.at + flight;
-		/* A CPU without a program looks at its TLB no more. */
-		if (to->task)
-			post(to, &b);
-	}
+	for (u32 i = 0; i < the_sys->nr_cpus; i++)
+		if (i != me->id)
+			send_to(&the_sys->cpu[i], &b, line_from_here(i));
 }
 
 /* What a CPU does not have it need not hear of. Those that have it drop it here
@@ -152,16 +163,18 @@ void cpu_sharers_sync(void)
 	cat_leave(cat);
 }
 
+static void touch_one(struct cpu_state *s)
+{
+	touch(s->env, true);
+	if (s->sb)
+		touch(s->sb, true);
+}
+
 /* Every CPU's envelope and buffer, in one step. */
 static void touch_all(void)
 {
-	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
-		struct cpu_state *s = the_sys->cpu[i].s;
-
-		touch(s->env, true);
-		if (s->sb)
-			touch(s->sb, true);
-	}
+	for (u32 i = 0; i < the_sys->nr_cpus; i++)
+		touch_one(the_sys->cpu[i].s);
 }
 
 /* The stores of @sb through translations that are called from now on. */
@@ -175,6 +188,16 @@ static void call_stores(struct storebuf *sb, const struct inval_op *op,
 		if (sb->e[i].kind == SB_LINE &&
 		    inval_drops(op->scope, asid, vpn, &e))
 			sb->e[i].called |= 1u << this_cpu->id;
+	}
+}
+
+static void call(struct cpu_state *s, const struct inval_op *op, u16 asid,
+		 u64 vpn, u64 nr_pages, u32 order)
+{
+	for (u64 k = 0; k < nr_pages; k++) {
+		envelope_call(s->env, op, asid, vpn + (k << order),
+			      this_cpu->id);
+		call_stores(s->sb, op, asid, vpn + (k << order));
 	}
 }
 
@@ -208,13 +231,23 @@ void cpu_broadcast(const struct inval_op *op, u16 asid, u64 vpn, u64 nr_pages,
 	touch_all();
 	NOTE("%s, page %llu", op->name, (unsigned long long)vpn);
 	for (u32 i = 0; i < the_sys->nr_cpus; i++)
-		for (u64 k = 0; k < nr_pages; k++) {
-			struct cpu_state *s = the_sys->cpu[i].s;
+		call(the_sys->cpu[i].s, op, asid, vpn, nr_pages, order);
+}
 
-			envelope_call(s->env, op, asid,
-				      vpn + (k << order), this_cpu->id);
-			call_stores(s->sb, op, asid, vpn + (k << order));
-		}
+void cpu_invalidate_at(u32 to, const struct inval_op *op, u16 asid, u64 vpn,
+		       u64 nr_pages, u32 order, u64 flight, u64 stall)
+{
+	struct bcast b = { .op = op, .from = this_cpu, .asid = asid, .vpn = vpn,
+			   .nr_pages = nr_pages, .order = (u8)order,
+			   .stall = stall };
+
+	COUNT(TLB_ACTIONS, 1);
+	if (the_sys->is_explored) {
+		touch_one(the_sys->cpu[to].s);
+		call(the_sys->cpu[to].s, op, asid, vpn, nr_pages, order);
+	} else {
+		send_to(&the_sys->cpu[to], &b, flight);
+	}
 }
 
 static void sync_explored(struct cpu *me)
@@ -226,18 +259,17 @@ static void sync_explored(struct cpu *me)
 		envelope_complete(the_sys->cpu[i].s->env, me->id);
 }
 
-void cpu_broadcast_sync(void)
+static void sync(u64 cycles)
 {
 	struct cpu *me = this_cpu;
 	enum cycle_cat cat;
 
-	COUNT(TLB_BROADCAST_SYNCS, 1);
 	if (the_sys->is_explored) {
 		sync_explored(me);
 		return;
 	}
 	cat = cat_enter(CYC_WAIT_ACK);
-	step(me->s, true, cost_of(COST_BROADCAST_SYNC));
+	step(me->s, true, cycles);
 	/* Others catch up with the time spent waiting. */
 	if (me->now < me->bcast_done_at)
 		step(me->s, true, me->bcast_done_at - me->now);
@@ -245,4 +277,15 @@ void cpu_broadcast_sync(void)
 	for (u32 i = 0; i < the_sys->nr_cpus; i++)
 		take_until(&the_sys->cpu[i], me->now);
 	cat_leave(cat);
+}
+
+void cpu_broadcast_sync(void)
+{
+	COUNT(TLB_BROADCAST_SYNCS, 1);
+	sync(the_sys->is_explored ? 0 : cost_of(COST_BROADCAST_SYNC));
+}
+
+void cpu_actions_sync(void)
+{
+	sync(0);
 }

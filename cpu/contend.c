@@ -55,18 +55,30 @@ u64 contend_send_cycles(u32 prev, u32 to, u32 nr)
 	return is_same_write(prev, to) ? 0 : cost_of(COST_ICR_WRITE);
 }
 
-/* Each period has one window, at a place of its own. */
-u64 contend_arrival(const struct cpu *to, u64 at)
+u64 contend_window(enum contend_what what, u32 cpu, u64 nr, u64 length,
+		   u64 every)
+{
+	u64 x = the_sys->seed + ((u64)what << 40) +
+		(nr << 10 | cpu) * 0x9e3779b97f4a7c15ull;
+
+	x = (x ^ x >> 31) * 0xbf58476d1ce4e5b9ull;
+	return nr * every + (x ^ x >> 29) % (every - length + 1);
+}
+
+static u64 irqs_on_at(const struct cpu *to, u64 at)
 {
 	const struct contend_config *c = &the_sys->contend;
-	u64 nr, x, from;
+	u64 from;
 
 	if (!c->irqs_off)
 		return at;
-	nr = at / c->irqs_every;
-	x = the_sys->seed + (nr << 10 | to->id) * 0x9e3779b97f4a7c15ull;
-	x = (x ^ x >> 31) * 0xbf58476d1ce4e5b9ull;
-	from = nr * c->irqs_every +
-	       (x ^ x >> 29) % (c->irqs_every - c->irqs_off + 1);
+	from = contend_window(CONTEND_IRQS_OFF, to->id, at / c->irqs_every,
+			      c->irqs_off, c->irqs_every);
 	return at >= from && at < from + c->irqs_off ? from + c->irqs_off : at;
+}
+
+u64 contend_arrival(const struct cpu *to, u64 at)
+{
+	at = irqs_on_at(to, at);
+	return the_sys->vcpus.steal ? vcpu_back_at(to, at) : at;
 }

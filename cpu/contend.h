@@ -62,7 +62,14 @@ struct call_line *call_line_of(struct sys *sys, u32 from, u32 to);
 #define CONTEND_NONE UINT32_MAX
 u64 contend_send_cycles(u32 prev, u32 to, u32 nr);
 
-/* When an interrupt that arrives at @to at @at finds them on. */
+/* Each period of @every cycles has a window of @length at a place of its own:
+ * where that of period @nr begins on @cpu. @what: windows of several kinds. */
+enum contend_what { CONTEND_IRQS_OFF, CONTEND_STOLEN };
+u64 contend_window(enum contend_what what, u32 cpu, u64 nr, u64 length,
+		   u64 every);
+
+/* When an interrupt that arrives at @to at @at finds them on, and the CPU there
+ * (vcpu.h). */
 u64 contend_arrival(const struct cpu *to, u64 at);
 
 #endif

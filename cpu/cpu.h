@@ -26,6 +26,7 @@
 #include "cpu/memory.h"
 #include "cpu/probe.h"
 #include "cpu/storebuf.h"
+#include "cpu/vcpu.h"
 #include "tlb/array.h"
 #include "tlb/envelope.h"
 
@@ -73,6 +74,7 @@ struct cpu_ctx {
 	void *call_arg;
 	bool call_unacked;              /* nobody counts its answers          */
 	bool call_is_inline;            /* what it asks is in the call record */
+	bool call_is_message;           /* in lines that its targets poll     */
 	u16 serves;                     /* in a handler: whose request        */
 	bool is_acked;                  /* and it needs no answer any more    */
 	bool take_irq;                  /* driver: interrupt before resuming  */
@@ -108,6 +110,13 @@ struct cpu {
 	struct bcast *bcast;    /* [nr_bcasts] in order of arrival            */
 	u32 nr_bcasts, room_bcasts;
 	u64 bcast_done_at;      /* when all that this CPU started are done    */
+	u64 stop_at;            /* it stands still then (vcpu.h), UINT64_MAX:
+				 * never                                      */
+	u64 steal_at;           /* when it is taken away next                 */
+	bool is_entering;       /* it was, and is to enter the guest          */
+	u64 stall;              /* cycles that it owes to what others had done
+				 * here (cpu_invalidate_at)                   */
+	struct cpu *flush_from; /* who left it a flush last                   */
 	enum cycle_cat cat;     /* what the kernel is doing                   */
 	u64 cycles[NR_CYCLE_CATS];
 	struct core *core;
@@ -226,12 +235,16 @@ struct sys {
 	bool loads_grew;
 	u64 seed;
 	struct bbm *bbm;        /* timed, on architectures that need it       */
+	bool has_local_tables;  /* timed: each node has copies of all page
+				 * tables, and its CPUs walk those            */
 	bool has_broadcasts;    /* timed: somebody may use them               */
 	u64 end_cycles;         /* timed: programs stop here, 0 = never       */
 	bool cost_used[NR_COSTS];       /* the result depends on these        */
 	struct probe *probe;    /* timed: those who watch, or NULL            */
 	struct contend_config contend;
 	struct call_line *call_line;    /* [from * nr_cpus + to], has_lines   */
+	struct vcpu_config vcpus;
+	struct vcpu *vcpu;      /* [nr_cpus], vcpus.is_on                     */
 	void *os_state;         /* mm/'s                                      */
 	void *os_fixed;         /* mm/'s, never changes, outside the arena    */
 };
@@ -261,6 +274,7 @@ struct sys_config {
 	struct paging paging;
 	struct walk_config walk;        /* timed runs                         */
 	struct contend_config contend;  /* timed runs                         */
+	struct vcpu_config vcpus;
 	u32 lines_per_frame;            /* modelled contents; 0 in timed runs
 					 * without --check                   */
 	u64 frames_per_node;            /* 0: from the machine                */
@@ -367,6 +381,16 @@ static inline bool cpu_irq_is_due(const struct cpu *c)
 void cpu_broadcast(const struct inval_op *op, u16 asid, u64 vpn, u64 nr_pages,
 		   u32 order);
 void cpu_broadcast_sync(void);
+
+/* cpu_invalidate_at - as cpu_broadcast() of a single operand, or of @nr_pages,
+ * on the CPU @to alone, which does it between two instructions, whatever its
+ * software does: microcode on behalf of another CPU, or a hypervisor that makes
+ * it leave the guest. It arrives after @flight cycles and takes @stall of that
+ * CPU's time; the answer comes in a line. cpu_actions_sync() waits for all that
+ * this CPU started. */
+void cpu_invalidate_at(u32 to, const struct inval_op *op, u16 asid, u64 vpn,
+		       u64 nr_pages, u32 order, u64 flight, u64 stall);
+void cpu_actions_sync(void);
 
 /* cpu_invalidate_sharers - timed: @op as cpu_broadcast(), on those CPUs only whose
  * TLBs have what it names, which a directory knows. They have performed it when

@@ -63,6 +63,7 @@ static bool *feature_flag(struct machine *m, enum machine_feature feature)
 	case FEATURE_INVLPGB: return &m->has_invlpgb;
 	case FEATURE_TCE: return &m->has_tce;
 	case FEATURE_LA57: return &m->has_la57;
+	case FEATURE_RAR: return &m->has_rar;
 	case FEATURE_TLBI_RANGE: return &m->has_tlbi_range;
 	case FEATURE_HAFDBS: return &m->has_hafdbs;
 	case FEATURE_BBML1: return &m->has_bbml1;

@@ -55,6 +55,7 @@ enum machine_feature {
 	FEATURE_INVLPGB,        /* AMD: INVLPGB and TLBSYNC                   */
 	FEATURE_TCE,            /* AMD: EFER.TCE                              */
 	FEATURE_LA57,           /* x86: five levels of tables                 */
+	FEATURE_RAR,            /* Intel: remote action requests              */
 	FEATURE_TLBI_RANGE,     /* Arm: FEAT_TLBIRANGE                        */
 	FEATURE_HAFDBS,         /* Arm: hardware sets A and D                 */
 	FEATURE_BBML1,          /* Arm: FEAT_BBM level 1, the nT bit          */
@@ -123,12 +124,14 @@ struct machine {
 	const char *hz_source;
 
 	enum arch arch;
-	bool has_pcid, has_invpcid, has_invlpgb, has_tce, has_la57;
+	bool has_pcid, has_invpcid, has_invlpgb, has_tce, has_la57, has_rar;
 	bool has_tlbi_range, has_hafdbs, has_bbml1, has_bbml2;
 	bool has_svinval, has_svnapot, has_svadu, has_svvptc, has_sv57;
 	/* What no machine has: proposals, for who asks for them. */
 	bool has_tlb_directory;         /* knows which TLBs have a page       */
 	bool has_coherent_tlbs;         /* see stores to page-table entries   */
+	bool has_cotags;                /* the same by a few bits of address  */
+	bool is_guest;                  /* a hypervisor is there to be asked  */
 	struct arch_rules rules;        /* with these features                */
 	u32 invlpgb_max_pages;          /* per instruction                    */
 

@@ -38,7 +38,7 @@ enum machine_key { KEY_NAME, KEY_SUMMARY, KEY_TOPOLOGY, KEY_HZ, KEY_ARCH,
 /* The features follow, ORDER machine_feature. */
 static const char *const machine_keys[] = {
 	"name", "summary", "topology", "hz", "arch",
-	"pcid", "invpcid", "invlpgb", "tce", "la57",
+	"pcid", "invpcid", "invlpgb", "tce", "la57", "rar",
 	"tlbi_range", "hafdbs", "bbml1", "bbml2",
 	"svinval", "svnapot", "svadu", "svvptc", "sv57", NULL
 };

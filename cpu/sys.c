@@ -133,6 +133,7 @@ static int cpu_create(struct sys *sys, struct cpu *c, u32 id,
 	c->node = m->cpu[id].node;
 	c->irq_at = UINT64_MAX;
 	c->bcast_at = UINT64_MAX;
+	c->stop_at = c->steal_at = UINT64_MAX;
 	c->cat = CYC_USER;
 	c->s = arena_alloc(a, sizeof(*c->s));
 	if (!c->s)
@@ -200,6 +201,7 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 	sys->seed = cfg->seed;
 	sys->walk = cfg->walk;
 	sys->contend = cfg->contend;
+	sys->vcpus = cfg->vcpus;
 	know_ops(sys);
 	sys->cpu = calloc(cfg->nr_cpus, sizeof(*sys->cpu));
 	if (!sys->cpu || arena_create(&sys->arena, cfg->arena_bytes))
@@ -211,6 +213,8 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 			goto err;
 	}
 	rc = contend_create(sys);
+	if (!rc)
+		rc = vcpu_create(sys);
 	if (!rc)
 		rc = memory_create(sys, cfg);
 	if (!rc)

@@ -111,6 +111,16 @@ static u64 bound_by_siblings(const struct cpu *c, u64 first, u64 ahead)
 	return ahead;
 }
 
+/* What is to come to @c itself. */
+static inline void bound_by_events(struct cpu *c, u64 ahead)
+{
+	c->run_until = ahead < c->irq_at ? ahead : c->irq_at;
+	if (c->bcast_at < c->run_until)
+		c->run_until = c->bcast_at;
+	if (c->stop_at < c->run_until)
+		c->run_until = c->stop_at;
+}
+
 static void look_far(struct cpu *c)
 {
 	u64 ahead = UINT64_MAX, first = runq_rival(&T.q, c->id);
@@ -124,9 +134,7 @@ static void look_far(struct cpu *c)
 		else if (sc_of(c)->sibling != sc_of(c))
 			ahead = bound_by_siblings(c, first, ahead);
 	}
-	c->run_until = ahead < c->irq_at ? ahead : c->irq_at;
-	if (c->bcast_at < c->run_until)
-		c->run_until = c->bcast_at;
+	bound_by_events(c, ahead);
 }
 
 /* @c is the first: private work may go at least so far, and asks for more when
@@ -140,9 +148,7 @@ static void set_horizon(struct cpu *c)
 		look_far(c);
 		return;
 	}
-	c->run_until = ahead < c->irq_at ? ahead : c->irq_at;
-	if (c->bcast_at < c->run_until)
-		c->run_until = c->bcast_at;
+	bound_by_events(c, ahead);
 }
 
 /* Now and then, when everyone has reached @now. */
@@ -160,7 +166,8 @@ static NOINLINE void look_around(u64 now)
 
 static bool is_due(const struct cpu *c)
 {
-	return c->bcast_at <= c->now || (c->irq_at <= c->now && !c->s->irq_off);
+	return c->bcast_at <= c->now || c->stop_at <= c->now ||
+	       (c->irq_at <= c->now && !c->s->irq_off);
 }
 
 static u64 line_cost(struct cpu *c, const void *obj, bool is_write);
@@ -236,7 +243,9 @@ static NOINLINE void catch_up_slow(struct cpu *c)
 			go(&c->fiber);
 		if (likely(!is_due(c)))
 			break;
-		if (c->bcast_at <= c->now)
+		if (c->stop_at <= c->now)
+			vcpu_stop(c);
+		else if (c->bcast_at <= c->now)
 			cpu_take_broadcasts(c);
 		else
 			take_due_irqs(c);
@@ -249,8 +258,7 @@ static inline void catch_up(struct cpu *c)
 	if (unlikely(!is_alone(c)))
 		catch_up_slow(c);
 	else
-		c->run_until = c->irq_at < c->bcast_at ? c->irq_at
-						       : c->bcast_at;
+		bound_by_events(c, UINT64_MAX);
 }
 
 /* ---- the driver's operations ------------------------------------------------ */
@@ -405,6 +413,7 @@ static void idle(struct cpu *c)
 		runq_remove(&T.q, c->id);
 	}
 	go(&c->fiber);
+	vcpu_waited(c);
 	take_due_irqs(c);
 }
 
@@ -483,6 +492,7 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 		go(&c->fiber);
 		sc->ready = NULL;
 		woke(sc);
+		vcpu_waited(c);
 		catch_up(c);
 	}
 	from = line_cost(c, obj, true);
@@ -508,6 +518,7 @@ static void timed_delay(u64 until)
 		go(&c->fiber);
 		sc->is_waiting = false;
 		c->cycles[c->cat] += c->now - from;
+		vcpu_waited(c);
 		catch_up(c);
 	}
 }

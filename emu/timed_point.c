@@ -19,7 +19,7 @@ static const char *const placement_names[] = { "spread", "pack", NULL };
 static const char *const sched_names[] = { "pinned", "fair", NULL };
 
 static const char *const proposal_names[] = {
-	"none", "tlb-directory", "coherent-tlbs", NULL
+	"none", "tlb-directory", "coherent-tlbs", "co-tags", NULL
 };
 
 static const char *const frames_names[] = { "in-order", "aligned", NULL };
@@ -67,7 +67,8 @@ const struct opt timed_opts[] = {
 	  .names = proposal_names,
 	  .help = "hardware that papers proposed and no machine has: a "
 		  "directory of what TLBs hold (DiDi), TLBs that see stores to "
-		  "page-table entries (UNITD)", FIELD(proposal, "machine") },
+		  "page-table entries (UNITD), or know them by a few bits of "
+		  "their address (HATRIC)", FIELD(proposal, "machine") },
 	{ .name = "levels", .kind = OPT_U32, .def = "4", .min = 3, .max = 5,
 	  .help = "levels of page tables, 9 bits of address each: 5 with x86's "
 		  "LA57 or RISC-V's Sv57, 3 RISC-V's Sv39",
@@ -106,6 +107,14 @@ const struct opt timed_opts[] = {
 	  .min = 1, .max = 1000000000000ull, .unit = "ns",
 	  .help = "once in this time, at a place that the seed decides",
 	  FIELD(irqs_every_ns, "machine") },
+	{ .name = "steal", .kind = OPT_TIME_NS, .def = "0",
+	  .max = 1000000000ull, .unit = "ns",
+	  .help = "of a guest: for so long the hypervisor takes each CPU away "
+		  "now and then", FIELD(steal_ns, "machine") },
+	{ .name = "steal-every", .kind = OPT_TIME_NS, .def = "10ms",
+	  .min = 1, .max = 1000000000000ull, .unit = "ns",
+	  .help = "once in this time, at a place that the seed decides",
+	  FIELD(steal_every_ns, "machine") },
 	{ .name = "kernel", .kind = OPT_STRING, .letter = 'k', .def = "v6.1",
 	  .metavar = "NAME", .help = "modelled kernel version or patch",
 	  .see = "tlbemu list kernels", FIELD(kernel, "kernel") },
@@ -276,6 +285,14 @@ static int refuse(const struct timed_point *p, const struct machine *m,
 				machine_ns_to_cycles(m, cfg->irqs_every_ns))
 		return err_set(e, -EINVAL, "--irqs-off: not shorter than "
 			       "--irqs-off-every");
+	if (cfg->steal_ns && machine_ns_to_cycles(m, cfg->steal_ns) >=
+			     machine_ns_to_cycles(m, cfg->steal_every_ns))
+		return err_set(e, -EINVAL, "--steal: not shorter than "
+			       "--steal-every");
+	if (cfg->steal_ns && !cfg->guest)
+		return err_set(e, -EINVAL, "--steal: nobody takes CPUs away "
+			       "from a machine that is no guest; add --guest "
+			       "exits or --guest hypercall");
 	if (p->flush->can_run && !p->flush->can_run(m, e))
 		return -EINVAL;
 	if (nr_frames(m) > UINT32_MAX)
@@ -323,6 +340,12 @@ static int boot(const struct timed_point *p, const struct machine *m,
 			.irqs_off = machine_ns_to_cycles(m, cfg->irqs_off_ns),
 			.irqs_every = machine_ns_to_cycles(m,
 							cfg->irqs_every_ns),
+		},
+		.vcpus = {
+			.is_on = cfg->steal_ns || p->flush->is_guests,
+			.steal = machine_ns_to_cycles(m, cfg->steal_ns),
+			.steal_every = machine_ns_to_cycles(m,
+							cfg->steal_every_ns),
 		},
 		.has_broadcasts = p->flush->has_broadcasts,
 		.seed = cfg->seed,
@@ -693,6 +716,8 @@ void timed_propose(const struct timed_cfg *cfg, struct machine *m)
 {
 	m->has_tlb_directory = cfg->proposal == PROPOSE_DIRECTORY;
 	m->has_coherent_tlbs = cfg->proposal == PROPOSE_COHERENT;
+	m->has_cotags = cfg->proposal == PROPOSE_COTAGS;
+	m->is_guest = cfg->guest != GUEST_NONE;
 }
 
 int timed_point_run_on(const struct timed_point *p, const struct machine *given,

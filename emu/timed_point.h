@@ -30,7 +30,8 @@ enum sched_how { SCHED_PINNED, SCHED_FAIR };
 enum frame_order { FRAMES_IN_ORDER, FRAMES_ALIGNED };
 
 /* ORDER proposal_names */
-enum proposal { PROPOSE_NOTHING, PROPOSE_DIRECTORY, PROPOSE_COHERENT };
+enum proposal { PROPOSE_NOTHING, PROPOSE_DIRECTORY, PROPOSE_COHERENT,
+		PROPOSE_COTAGS };
 
 /* What every timed command can set. */
 struct timed_cfg {
@@ -43,6 +44,7 @@ struct timed_cfg {
 	bool psc, tce;
 	int lines, ipi_send, guest;     /* struct contend_config              */
 	u64 irqs_off_ns, irqs_every_ns;
+	u64 steal_ns, steal_every_ns;   /* struct vcpu_config                 */
 	u64 seed;
 	u64 scan_bytes, scan_period_ns, tick_ns;
 	bool thp;
@@ -57,7 +59,7 @@ struct timed_cfg {
 	u64 sample_ns;
 };
 
-/* The hardware of cfg->proposal is @m's, too. */
+/* The hardware of cfg->proposal is @m's, too, and so is cfg->guest's hypervisor. */
 void timed_propose(const struct timed_cfg *cfg, struct machine *m);
 
 extern const struct opt timed_opts[];

@@ -59,7 +59,11 @@ struct flush_ops {
 	 * for this @mm. */
 	u32 ceiling;
 	u64 (*ceiling_for)(const struct mm *mm);
-	/* .shoot starts broadcasts (cpu.h). */
+	/* In place of interrupts: the CPUs of @to, which may be none, and this one
+	 * if @is_here drop what @r names (all of the mm they have loaded, for no
+	 * mm); on return they have. Others do not run flush_func(). */
+	void (*tell)(struct flush_req *r, const u64 *to, bool is_here);
+	/* It starts broadcasts, or what others do without software (cpu.h). */
 	bool has_broadcasts;
 	/* Reclaim unmapped @vpn and puts the flush off: start it. true: its end
 	 * can be waited for by cpu_broadcast_sync(); false, or NULL: interrupts
@@ -68,6 +72,10 @@ struct flush_ops {
 	/* The tag that @mm has on every CPU by now, above those of the slots; 0:
 	 * none yet, slots and tlb_gen. */
 	u16 (*global_tag)(const struct mm *mm);
+	/* It asks the hypervisor for things: a guest's (cpu/vcpu.h). */
+	bool is_guests;
+	/* A lazy CPU may keep its root through a flush that frees tables. */
+	bool keeps_lazy_roots;
 	/* The same PCID means the mm on every CPU: mm->ctx_id. */
 	bool has_global_asids;
 	/* This CPU, in mm_cpumask of @mm by now, loads it, or has had it loaded
@@ -76,6 +84,10 @@ struct flush_ops {
 	 * protocol of its own in place of tlb_gen, slots and lazy CPUs; .shoot,
 	 * too, is its own. NULL: as Linux (switch.c). */
 	u16 (*load)(struct mm *mm, bool is_back, bool *flush);
+	/* .load, and a CPU that leaves an mm stays in its mask. */
+	bool keeps_mask;
+	/* What a CPU drops of its own TLB costs it an exit to the hypervisor. */
+	bool local_exits;
 	/* --flush=NAME:TEXT: the strategy so modified. NULL: no such. */
 	const struct flush_ops *(*variant)(const char *text);
 	/* A CPU's is_lazy is read with the line of its queue, which whoever
@@ -139,6 +151,9 @@ struct flush_ops {
 /* For can_run(): has @m got it? false: why not, and @what_works. */
 bool flush_needs(const struct machine *m, enum machine_feature feature,
 		 const char *name, const char *what_works, struct err *e);
+
+/* The same of a hypervisor. */
+bool flush_needs_guest(const struct machine *m, const char *name, struct err *e);
 
 /* NULL-terminated registry. */
 extern const struct flush_ops *const flush_strategies[];

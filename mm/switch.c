@@ -161,7 +161,9 @@ void tlb_state_begin(struct mm *mm)
 /* Other protocols than Linux's rely on it. */
 static enum mask_update mask_how(void)
 {
-	return flush_is_own() ? MASK_ATOMIC : kern()->mask_update;
+	if (!flush_is_own())
+		return kern()->mask_update;
+	return flusher()->keeps_mask ? MASK_LAZY_MB : MASK_ATOMIC;
 }
 
 static void mask_clear(struct mm *mm)
@@ -361,8 +363,8 @@ void shoot_lazies(struct mm *mm)
 {
 	u64 *to = flush_targets();
 
-	if ((flush_is_own() || has_global_asids() || global_tag(mm)) &&
-	    flush_others(mm, to))
+	if ((flush_is_own() || has_global_asids() || global_tag(mm) ||
+	     flusher()->keeps_lazy_roots) && flush_others(mm, to))
 		smp_call(to, leave_if_lazy, mm, NULL);
 	flush_targets_done();
 }

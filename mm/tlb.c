@@ -19,6 +19,10 @@ static void flush_local(const struct flush_req *r, bool is_full)
 	u64 stride = 1ull << r->order, n = (r->end - r->start) >> r->order;
 
 	charge(cost_of(COST_FLUSH_FIXED));
+	if (flusher() && flusher()->local_exits) {
+		COUNT(HYPERCALLS, 1);
+		charge(cost_of(COST_VM_EXIT));
+	}
 	if (is_full) {
 		cpu_flush_pcid();
 		charge(cost_of(COST_CR3_FLUSH));
@@ -47,7 +51,10 @@ static bool may_be_partial(const struct flush_req *r, u64 here, u64 gen)
 
 u64 flush_pages(const struct flush_req *r)
 {
-	return r->is_full ? 0 : (r->end - r->start) >> r->order;
+	u64 stride = 1ull << r->order;
+
+	/* The page where a freed table begins is less than a stride. */
+	return r->is_full ? 0 : (r->end - r->start + stride - 1) >> r->order;
 }
 
 void flush_own(const struct flush_req *r)
@@ -262,6 +269,14 @@ bool flush_others(struct mm *mm, u64 *to)
 	return any;
 }
 
+static void tell(struct flush_req *r, const u64 *to, bool is_here)
+{
+	if (flusher() && flusher()->tell)
+		flusher()->tell(r, to, is_here);
+	else
+		smp_call(to, flush_remote, r, is_here ? flush_func : NULL);
+}
+
 /* Counted as sent even if all turn out to be lazy, as Linux does. */
 static void flush_cpus(struct flush_req *r, const u64 *mask)
 {
@@ -275,7 +290,7 @@ static void flush_cpus(struct flush_req *r, const u64 *mask)
 			flush_func(r);
 			is_here = false;
 		}
-		smp_call(to, flush_remote, r, is_here ? flush_func : NULL);
+		tell(r, to, is_here);
 	} else if (is_here || r->mm) {
 		flush_func(r);
 	}

@@ -70,6 +70,14 @@ static const struct {
 	{ "numa-migrate", { "time", "3ms", "flush", "invlpgb", "machine",
 			    "pack:4 core:2 pu:1", "profile",
 			    "zen3-milan" } },
+	{ "mprotect-storm", { "iterations", "20", "initiators", "3", "guest",
+			      "hypercall", "steal", "20us", "steal-every",
+			      "50us", "flush", "kvm-pv" } },
+	{ "mprotect-storm", { "iterations", "20", "initiators", "3", "guest",
+			      "exits", "steal", "20us", "steal-every", "50us",
+			      "flush", "hyperv" } },
+	{ "mprotect-storm", { "iterations", "20", "initiators", "3", "flush",
+			      "rar", "profile", "sapphire-rapids" } },
 };
 
 static void test_same_twice(void **state)

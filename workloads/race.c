@@ -16,6 +16,8 @@ int race_open(struct sys **out, const struct race *race,
 	      const struct race_row *row, const struct kernel *k,
 	      const struct machine *m, const struct race_options *opt)
 {
+	const struct flush_ops *flush = opt->flush ? opt->flush
+		: flush_find(row->flush ? row->flush : "deferred");
 	const struct sys_config cfg = {
 		.m = m,
 		.arena_bytes = ARENA_BYTES,
@@ -29,11 +31,11 @@ int race_open(struct sys **out, const struct race *race,
 		.paging = race->paging,
 		.lines_per_frame = LINES_PER_FRAME,
 		.frames_per_node = race->frames_per_node,
+		.vcpus = { .is_on = flush->is_guests },
 	};
 	const struct mm_config mmcfg = {
 		.kernel = k,
-		.flush = opt->flush ? opt->flush
-			: flush_find(row->flush ? row->flush : "deferred"),
+		.flush = flush,
 		.scan_bytes = (1ull << race->paging.bits) * PAGE_BYTES,
 		.oracles = row->watch,
 		.thp_enabled = true,

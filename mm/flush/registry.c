@@ -42,6 +42,16 @@ bool flush_needs(const struct machine *m, enum machine_feature feature,
 	return false;
 }
 
+bool flush_needs_guest(const struct machine *m, const char *name, struct err *e)
+{
+	if (m->is_guest)
+		return true;
+	err_set(e, -EINVAL, "flush %s: asks a hypervisor, and this machine is "
+		"no guest; add --guest exits or --guest hypercall, or try "
+		"--flush deferred", name);
+	return false;
+}
+
 void flush_batch_begin(struct flush_batch *b, struct mm *mm, enum flush_op op)
 {
 	memset(b, 0, sizeof(*b));

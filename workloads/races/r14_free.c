@@ -93,8 +93,8 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	RACE_ROW(i, k, VERDICT_FAIL, o, tag_, stage_)
 #define PASS(i, k, tag_, stage_) \
 	RACE_ROW(i, k, VERDICT_PASS, 0, tag_, stage_)
-#define TLBI(i, k, e, o, tag_) \
-	{ .id = i, .kernel = k, .flush = "tlbi", .memory = MEM_TSO, \
+#define BY(f, i, k, e, o, tag_) \
+	{ .id = i, .kernel = k, .flush = f, .memory = MEM_TSO, \
 	  .changers = 1, .expected = e, .expected_oracles = o, .tag = tag_, \
 	  .stage = "gup" }
 
@@ -105,9 +105,16 @@ static const struct race_row rows[] = {
 	PASS("R14a-alone-fix", "v4.19+invalidate", "S", "idle"),
 	PASS("R14a-6.1", "v6.1", "T", "run"),
 	PASS("R14b-ipi", "v5.14", "T", "gup"),
-	TLBI("R14b", "v5.14", VERDICT_FAIL, O8_PTPAGE, "S"),
-	TLBI("R14b-rcu", "v5.14+rcu-tables", VERDICT_PASS, 0, "S"),
-	TLBI("R14b-sync", "v5.14+sync-tables", VERDICT_PASS, 0, "S"),
+	BY("tlbi", "R14b", "v5.14", VERDICT_FAIL, O8_PTPAGE, "S"),
+	BY("tlbi", "R14b-rcu", "v5.14+rcu-tables", VERDICT_PASS, 0, "S"),
+	BY("tlbi", "R14b-sync", "v5.14+sync-tables", VERDICT_PASS, 0, "S"),
+	BY("kvm-pv", "R14b-kvm", "v5.14", VERDICT_FAIL, O8_PTPAGE, "D"),
+	BY("kvm-pv", "R14b-kvm-rcu", "v5.14+rcu-tables", VERDICT_PASS, 0, "S"),
+	BY("hyperv", "R14b-hyperv", "v5.14", VERDICT_FAIL, O8_PTPAGE, "D"),
+	BY("hyperv", "R14b-hyperv-rcu", "v5.14+rcu-tables", VERDICT_PASS, 0,
+	   "S"),
+	BY("rar", "R14b-rar", "v5.14", VERDICT_FAIL, O8_PTPAGE, "D"),
+	BY("rar", "R14b-rar-rcu", "v5.14+rcu-tables", VERDICT_PASS, 0, "D"),
 	PASS("R14b-6.1", "v6.1", "T", "gup"),
 	PASS("R14d-4.14", "v4.14", "S", "idle"),
 	FAIL("R14d", "v4.19+lazy", O8_PTPAGE, "S", "idle"),
