@@ -21,11 +21,11 @@ static bool independent(mask128 rd1, mask128 wr1, mask128 rd2, mask128 wr2)
 	return !(wr1 & (rd2 | wr2)) && !(wr2 & rd1);
 }
 
+/* The machine is in a new state, which the trail has looked at: the top. */
 static int push(struct dfs *d, u32 todo, u32 sleep, struct hash128 key,
 		const struct frame *parent)
 {
 	struct frame *f;
-	size_t n;
 
 	if (d->depth == d->capacity) {
 		u32 cap = d->capacity ? 2 * d->capacity : 256;
@@ -39,18 +39,9 @@ static int push(struct dfs *d, u32 todo, u32 sleep, struct hash128 key,
 		d->f = p;
 		d->capacity = cap;
 	}
+	if (d->depth && trail_push(&d->trail))
+		return -ENOMEM;
 	f = &d->f[d->depth];
-	n = snap_size();
-	if (n > f->snap_bytes) {
-		free(f->snap);
-		f->snap_bytes = n + 512;
-		f->snap = malloc(f->snap_bytes);
-		if (!f->snap) {
-			f->snap_bytes = 0;
-			return -ENOMEM;
-		}
-	}
-	snap_save(f->snap);
 	f->key = key;
 	f->todo = todo;
 	f->sleep = sleep;
@@ -152,34 +143,67 @@ const char *explore_bound(const struct explore_config *cfg,
 	return buf;
 }
 
-/* Arrived in a new or known state by the move of @f. */
+/* The machine is where the move of frame @fi led, or at the start. */
+static int look(struct dfs *d, u32 fi)
+{
+	return fi == UINT32_MAX ? trail_start(&d->trail)
+		: trail_look(&d->trail, d->f[fi].at / NR_X_KINDS);
+}
+
+static enum visited_answer meet(struct dfs *d, struct hash128 key, u32 sleep,
+				u32 *old)
+{
+	return d->shared ? shared_set_meet(d->shared, key, sleep, old)
+			 : visited_meet(&d->seen, key, sleep, old);
+}
+
+/* Nothing is left to do here. That may touch the state, as ghosts: look again. */
+static int arrive_final(struct dfs *d, u32 fi)
+{
+	d->r->finals++;
+	moves_check_final(d->cfg);
+	return explorer.is_violated ? 0 : look(d, fi);
+}
+
+/* What the move of @f leaves asleep. */
+static u32 sleep_after(const struct dfs *d, const struct frame *f)
+{
+	u32 sleep = 0;
+
+	if (!f || !d->cfg->use_sleep_sets)
+		return 0;
+	for (u32 m = f->sleep; m; m &= m - 1) {
+		u32 u = (u32)__builtin_ctz(m);
+
+		if (independent(f->rd[u], f->wr[u], explorer.rd, explorer.wr))
+			sleep |= 1u << u;
+	}
+	return sleep;
+}
+
+/* Arrived in a new or known state by the move of frame @fi. */
 static int arrive(struct dfs *d, u32 fi)
 {
 	struct frame *f = fi == UINT32_MAX ? NULL : &d->f[fi];
-	u32 sleep = 0, todo, old;
-	u32 on = moves_enabled();
+	u32 sleep, todo, old, on;
 	struct hash128 key;
 
-	if (f)
-		for (u32 m = f->sleep; m; m &= m - 1) {
-			u32 u = (u32)__builtin_ctz(m);
-
-			if (independent(f->rd[u], f->wr[u], explorer.rd, explorer.wr))
-				sleep |= 1u << u;
-		}
-	if (!d->cfg->use_sleep_sets)
-		sleep = 0;
-	key = f ? next_hash(f->key, f->snap) : state_hash();
-	switch (d->shared ? shared_set_meet(d->shared, key, sleep, &old)
-			  : visited_meet(&d->seen, key, sleep, &old)) {
+	if (look(d, fi))
+		return -ENOMEM;
+	key = f ? d->trail.now : d->trail.key;
+	if (!d->shared)
+		visited_prefetch(&d->seen, key);
+	on = moves_enabled();
+	sleep = sleep_after(d, f);
+	switch (meet(d, key, sleep, &old)) {
 	case VISITED_NEW:
 		d->r->states++;
 		todo = on & ~sleep;
 		if (on == moves_idle(on)) {
-			d->r->finals++;
-			moves_check_final(d->cfg);
-			if (explorer.is_violated)
-				return 0;
+			int rc = arrive_final(d, fi);
+
+			if (rc || explorer.is_violated)
+				return rc;
 		}
 		break;
 	case VISITED_KNOWN:
@@ -189,9 +213,11 @@ static int arrive(struct dfs *d, u32 fi)
 	default:
 		return d->shared ? -ENOSPC : -ENOMEM;
 	}
-	if (!todo)
-		return 0;
-	return push(d, todo, sleep, key, f);
+	if (todo)
+		return push(d, todo, sleep, key, f);
+	if (f)
+		trail_back(&d->trail);
+	return 0;
 }
 
 int dfs_begin(struct dfs *d)
@@ -217,9 +243,9 @@ int dfs_run(struct dfs *d)
 		}
 		if (!frame_next(f)) {
 			d->depth--;
+			trail_pop(&d->trail);
 			continue;
 		}
-		snap_restore(f->snap);
 		memcpy(explorer.pick, f->pick, sizeof(explorer.pick));
 		explorer.nr_told = f->nr_told;
 		moves_run(f->at);
@@ -252,9 +278,8 @@ int dfs_run(struct dfs *d)
 
 void dfs_free(struct dfs *d)
 {
-	for (u32 i = 0; i < d->capacity; i++)
-		free(d->f[i].snap);
 	free(d->f);
+	trail_free(&d->trail);
 	free(d->base);
 	visited_destroy(&d->seen);
 }
@@ -274,28 +299,26 @@ static int make_move(const struct explore_move *m)
 	return explorer.is_violated ? -EINVAL : 0;
 }
 
-/* The machine is where @from was; the frame's own snapshot is kept. */
-static int push_loaded(struct dfs *d, const struct frame *from)
+/* The machine is where @from was, after a move of @cpu unless it is the first. */
+static int push_loaded(struct dfs *d, const struct frame *from, u32 cpu)
 {
-	int rc = push(d, from->todo, 0, from->key, NULL);
-	struct hash128 now = state_hash();
-	struct frame *f;
-	struct snap *snap;
-	size_t bytes;
+	struct hash128 now;
+	int rc = d->depth ? trail_look(&d->trail, cpu)
+			  : trail_start(&d->trail);
 
-	if (rc)
-		return rc;
-	f = &d->f[d->depth - 1];
-	snap = f->snap;
-	bytes = f->snap_bytes;
-	*f = *from;
-	f->snap = snap;
-	f->snap_bytes = bytes;
-	return now.lo == from->key.lo && now.hi == from->key.hi ? 0 : -EINVAL;
+	now = d->depth ? d->trail.now : d->trail.key;
+	if (!rc && (now.lo != from->key.lo || now.hi != from->key.hi))
+		rc = -EINVAL;
+	if (!rc)
+		rc = push(d, from->todo, 0, from->key, NULL);
+	if (!rc)
+		d->f[d->depth - 1] = *from;
+	return rc;
 }
 
 int dfs_load(struct dfs *d, const struct snap *start, const struct stack *s)
 {
+	struct explore_move m = { .cpu = 0 };
 	int rc = 0;
 
 	d->depth = 0;
@@ -309,9 +332,8 @@ int dfs_load(struct dfs *d, const struct snap *start, const struct stack *s)
 	for (u32 i = 0; i < s->nr_base && !rc; i++)
 		rc = make_move(&s->base[i]);
 	for (u32 i = 0; i < s->nr_frames && !rc; i++) {
-		struct explore_move m = move_at(&s->f[i]);
-
-		rc = push_loaded(d, &s->f[i]);
+		rc = push_loaded(d, &s->f[i], m.cpu);
+		m = move_at(&s->f[i]);
 		if (!rc && i + 1 < s->nr_frames)
 			rc = make_move(&m);
 	}

@@ -7,10 +7,12 @@
 #include "emu/frontier.h"
 #include "emu/moves.h"
 #include "emu/shared_set.h"
+#include "emu/trail.h"
 
 struct dfs {
 	struct frame *f;
 	u32 depth, capacity;
+	struct trail trail;             /* of the states of @f                */
 	struct explore_move *base;      /* the way to f[0]                    */
 	u32 nr_base;
 	struct visited seen;

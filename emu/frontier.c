@@ -61,10 +61,6 @@ int frontier_add(struct frontier *to, const struct explore_move *base,
 		free(s->f);
 		return -ENOMEM;
 	}
-	for (u32 i = 0; i < nr_frames; i++) {
-		s->f[i].snap = NULL;
-		s->f[i].snap_bytes = 0;
-	}
 	to->nr_stacks++;
 	return 0;
 }

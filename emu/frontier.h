@@ -19,8 +19,8 @@ struct stack {
 	u32 nr_base;
 	struct explore_move *base;      /* to the first frame                 */
 	u32 nr_frames;
-	struct frame *f;                /* without snap; the last one's move,
-					 * if any, has been dealt with        */
+	struct frame *f;                /* the last one's move, if any, has
+					 * been dealt with                    */
 };
 
 struct frontier {

@@ -3,7 +3,7 @@
  * Moves merged in cpu/step.c (with is_reduced) lose no livelock: a run that never
  * ends, reordered so that merged steps follow each other, is one of the same
  * steps of each task, since whoever can go on for ever fairly does. */
-#include "emu/moves.h"
+#include "emu/trail.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -16,6 +16,7 @@
 struct build {
 	struct graph g;
 	struct visited seen;
+	struct trail trail;
 	struct frame *f;
 	u32 *state;             /* of each frame                              */
 	u32 depth, capacity;
@@ -73,10 +74,8 @@ static int push(struct build *b, u32 state)
 	}
 	f = &b->f[b->depth];
 	memset(f, 0, offsetof(struct frame, rd));
-	f->snap = snap_take();
-	if (!f->snap)
+	if (b->depth ? trail_push(&b->trail) : trail_start(&b->trail))
 		return -ENOMEM;
-	f->key = state_hash();
 	f->todo = moves_enabled();
 	f->at = NR_IDS;
 	b->state[b->depth++] = state;
@@ -86,14 +85,18 @@ static int push(struct build *b, u32 state)
 /* The machine is in the state that the top frame's move led to. */
 static int arrive(struct build *b)
 {
-	struct frame *f = &b->f[b->depth - 1];
-	u32 id = f->at, to;
-	enum visited_answer a = visited_number(&b->seen,
-					       next_hash(f->key, f->snap), &to);
-	int rc = a == VISITED_NO_MEMORY ? -ENOMEM : 0;
+	u32 id = b->f[b->depth - 1].at, to;
+	enum visited_answer a;
+	int rc = trail_look(&b->trail, id / NR_X_KINDS);
 
-	if (!rc)
-		rc = add_edge(&b->g, b->state[b->depth - 1], to, id);
+	if (rc)
+		return rc;
+	a = visited_number(&b->seen, b->trail.now, &to);
+	if (a == VISITED_NO_MEMORY)
+		return -ENOMEM;
+	rc = add_edge(&b->g, b->state[b->depth - 1], to, id);
+	if (a == VISITED_KNOWN)
+		trail_back(&b->trail);
 	if (rc || a == VISITED_KNOWN)
 		return rc;
 	rc = add_state(&b->g);
@@ -127,11 +130,10 @@ static int build(struct build *b, const struct explore_config *cfg,
 		struct frame *f = &b->f[b->depth - 1];
 
 		if (!frame_next(f)) {
-			free(f->snap);
 			b->depth--;
+			trail_pop(&b->trail);
 			continue;
 		}
-		snap_restore(f->snap);
 		memcpy(explorer.pick, f->pick, sizeof(explorer.pick));
 		explorer.nr_told = f->nr_told;
 		moves_run(f->at);
@@ -219,8 +221,7 @@ int livelock(const struct explore_config *cfg, const struct snap *start,
 
 	memset(&b, 0, sizeof(b));
 	rc = build(&b, cfg, start);
-	while (b.depth)
-		free(b.f[--b.depth].snap);
+	trail_free(&b.trail);
 	free(b.f);
 	free(b.state);
 	visited_destroy(&b.seen);

@@ -298,63 +298,17 @@ struct snap *snap_take(void)
 	return s;
 }
 
-/* A state's key is the sum of its 64-byte blocks' hashes, each seeded with the
- * block's place: what a transition left alone need not be hashed again. */
-#define BLOCK 64u
-#define STRIDE (8 * BLOCK)
-
-static struct hash128 block_hash(const u8 *p, size_t n, u32 i)
-{
-	u8 padded[BLOCK];
-
-	if (n < BLOCK) {
-		memset(padded, 0, sizeof(padded));
-		memcpy(padded, p, n);
-		p = padded;
-	}
-	return hash128_seeded(p, BLOCK, i);
-}
-
 struct hash128 state_hash(void)
 {
-	const u8 *p = explorer.sys->arena.base;
-	size_t used = explorer.sys->arena.used;
-	struct hash128 sum = { used, 0 };
+	const struct arena *a = &explorer.sys->arena;
+	struct hash128 sum = { a->used, 0 };
 
-	for (size_t at = 0; at < used; at += BLOCK) {
-		struct hash128 h = block_hash(p + at, used - at,
-					      (u32)(at / BLOCK));
+	/* The last one is read to its end: what is not used is zero. */
+	for (size_t i = 0; i * STATE_BLOCK < a->used; i++) {
+		struct hash128 h = state_block_hash(a->base, i);
 
 		sum.lo += h.lo;
 		sum.hi += h.hi;
-	}
-	return sum;
-}
-
-/* The same, from the key and the bytes of the state before. */
-struct hash128 next_hash(struct hash128 sum, const struct snap *from)
-{
-	const u8 *old = (const u8 *)(from + 1), *p = explorer.sys->arena.base;
-	size_t used = explorer.sys->arena.used;
-
-	if (from->arena_used != used)
-		return state_hash();
-	for (size_t at = 0; at < used; at += BLOCK) {
-		struct hash128 a, b;
-		size_t n;
-
-		/* Most of it is the same: look at much at a time. */
-		while (at + STRIDE <= used && !memcmp(old + at, p + at, STRIDE))
-			at += STRIDE;
-		if (at >= used)
-			break;
-		n = used - at < BLOCK ? used - at : BLOCK;
-		if (!memcmp(old + at, p + at, n))
-			continue;
-		a = block_hash(old + at, n, (u32)(at / BLOCK));
-		b = block_hash(p + at, n, (u32)(at / BLOCK));
-		sum.lo += b.lo - a.lo;
-		sum.hi += b.hi - a.hi;
 	}
 	return sum;
 }

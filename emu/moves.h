@@ -83,14 +83,18 @@ void snap_save(struct snap *s);
 struct snap *snap_take(void);           /* malloced; NULL without memory      */
 void snap_restore(const struct snap *s);
 
-/* The current state's key; and from that of the state before. */
+/* The current state's key: the sum of the hashes of the arena's blocks, each seeded
+ * with its place, so that what a move left alone need not be hashed again
+ * (trail.h). */
+#define STATE_BLOCK 64u
 struct hash128 state_hash(void);
-struct hash128 next_hash(struct hash128 key, const struct snap *from);
+static inline struct hash128 state_block_hash(const u8 *arena, size_t i)
+{
+	return hash128_seeded(arena + i * STATE_BLOCK, STATE_BLOCK, i);
+}
 
 /* A state on the way down, and what is left to try there. */
 struct frame {
-	struct snap *snap;
-	size_t snap_bytes;
 	struct hash128 key;
 	u32 todo;
 	u32 sleep;

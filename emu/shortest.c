@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emu/trail.h"
 #include "emu/visited.h"
 
 /* Breadth first over (state, CPU that moved last), by context switches and then
@@ -167,6 +168,7 @@ static int bfs_expand(struct bfs *b, u32 i, u32 now, u32 switches,
 /* How many switches are needed: depth first within 0, 1, 2 ... of them. Needs
  * no frontier, so it tells the breadth-first search where to stop looking. */
 struct bounded {
+	struct trail trail;
 	struct frame *f;
 	u32 *used;              /* switches up to the frame                   */
 	u32 *last;              /* CPU that moved last                        */
@@ -193,8 +195,7 @@ static int bounded_push(struct bounded *b, u32 last, u32 used)
 	}
 	f = &b->f[b->depth];
 	memset(f, 0, offsetof(struct frame, rd));
-	f->snap = snap_take();
-	if (!f->snap)
+	if (b->depth ? trail_push(&b->trail) : trail_start(&b->trail))
 		return -ENOMEM;
 	f->todo = moves_enabled();
 	f->sleep = f->todo;     /* here: all that was enabled */
@@ -229,18 +230,30 @@ static int bounded_keep(const struct bounded *b, struct explore_result *r)
 static int bounded_arrive(struct bounded *b, const struct budget *budget,
 			  u32 cpu, u32 used, struct explore_result *r)
 {
+	struct trail *t = &b->trail;
 	u32 on;
 
-	if (visited_lower(&b->seen, with_cpu(state_hash(), cpu), used) !=
-	    VISITED_NEW)
+	if (trail_look(t, cpu))
+		return -ENOMEM;
+	if (visited_lower(&b->seen, with_cpu(t->now, cpu), used) !=
+	    VISITED_NEW) {
+		trail_back(t);
 		return 0;
+	}
 	r->states = b->seen.n;
 	on = moves_enabled();
 	if (on == moves_idle(on)) {
 		r->finals++;
 		moves_check_final(budget->cfg);
+		if (explorer.is_violated)
+			return 0;
+		if (trail_look(t, cpu))         /* ghosts may have changed */
+			return -ENOMEM;
 	}
-	return on && !explorer.is_violated ? bounded_push(b, cpu, used) : 0;
+	if (on)
+		return bounded_push(b, cpu, used);
+	trail_back(t);
+	return 0;
 }
 
 int bounded_search(const struct budget *budget, const struct snap *start,
@@ -262,8 +275,8 @@ int bounded_search(const struct budget *budget, const struct snap *start,
 		u32 used = b.used[b.depth - 1], last = b.last[b.depth - 1], cpu;
 
 		if (!frame_next(f)) {
-			free(f->snap);
 			b.depth--;
+			trail_pop(&b.trail);
 			continue;
 		}
 		cpu = f->at / NR_X_KINDS;
@@ -277,7 +290,6 @@ int bounded_search(const struct budget *budget, const struct snap *start,
 			limit = "envelope or choice capacity";
 		if (limit)
 			break;
-		snap_restore(f->snap);
 		memcpy(explorer.pick, f->pick, sizeof(explorer.pick));
 		explorer.nr_told = f->nr_told;
 		moves_run(f->at);
@@ -296,8 +308,7 @@ int bounded_search(const struct budget *budget, const struct snap *start,
 	r->limit = limit;
 	if (!rc && explorer.is_violated)
 		rc = bounded_keep(&b, r);
-	while (b.depth)
-		free(b.f[--b.depth].snap);
+	trail_free(&b.trail);
 	free(b.f);
 	free(b.used);
 	free(b.last);

@@ -27,6 +27,12 @@ void visited_destroy(struct visited *v);
 enum visited_answer visited_meet(struct visited *v, struct hash128 h,
 				 u32 sleep, u32 *old);
 
+/* visited_prefetch - @h will be met soon. */
+static inline void visited_prefetch(const struct visited *v, struct hash128 h)
+{
+	__builtin_prefetch(&v->slot[h.lo & (v->nr_slots - 1)], 1);
+}
+
 /* visited_lower - the search reaches @h at @cost (< 2^31); the slot's other use.
  * Return: VISITED_NEW when that is cheaper than ever before. */
 enum visited_answer visited_lower(struct visited *v, struct hash128 h,

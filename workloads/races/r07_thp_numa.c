@@ -35,6 +35,16 @@ static void store_both(struct task *t)
 	cpu_access(H + 1, 0, true, &v);
 }
 
+/* Both pages, then the first again; who stored shows in the values. */
+static void store_thrice(struct task *t)
+{
+	for (u32 i = 0; i < 3; i++) {
+		u64 v = 10 * t->cpu + i + 1;
+
+		cpu_access(H + (i & 1), 0, true, &v);
+	}
+}
+
 static void device(struct task *t)
 {
 	gup_fast_dma(current()->mm, H, 0, 21);
@@ -45,6 +55,7 @@ static int stage(const struct race_row *row, const struct kernel *k,
 {
 	const u32 rw = VM_READ | VM_WRITE | VM_MIGRATABLE;
 	const bool is_4k = !strncmp(row->stage, "4k", 2);
+	const bool is_large = !strncmp(row->stage, "large", 5);
 	struct mm *mm = mm_create();
 	u64 first = row->changers > 1 ? 0 : H;
 	int rc;
@@ -54,7 +65,7 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	/* Two scanners: the first one's piece is the pages before H. */
 	if (!vma_add(mm, first, 4 - first, rw | (is_4k ? 0 : VM_HUGE)))
 		return -ENOMEM;
-	rc = race_task(WRITER, "C writer", mm,
+	rc = race_task(WRITER, "C writer", mm, is_large ? store_thrice :
 		       strcmp(row->stage, "thp") ? race_store : store_both, H);
 	for (u64 v = first; v < 4 && !rc; v++)
 		if (v >= H || !(v & 1))
@@ -68,17 +79,21 @@ static int stage(const struct race_row *row, const struct kernel *k,
 		change_protection(mm->first, H, 4, mm->first->flags, CP_NUMA);
 	} else {
 		rc = race_task(SCANNER, "A scanner", mm,
-			       strcmp(row->stage, "4k-rescan") ? scan
-							       : scan_twice, 0);
+			       is_large || !strcmp(row->stage, "4k-rescan")
+			       ? scan_twice : scan, 0);
 	}
 	if (!rc && !strcmp(row->stage, "4k-compaction")) {
 		rc = race_task(TOUCHER, "B compaction", mm, race_compact,
 			       race_pfn(mm, H));
+	} else if (!rc && is_large) {
+		rc = race_task(TOUCHER, "B writer", mm, store_thrice, 0);
 	} else if (!rc) {
 		rc = race_task(TOUCHER, "B hint fault", mm, race_load, H);
 	}
 	if (!rc && !strcmp(row->stage, "movers"))
 		rc = race_task(FOURTH, "B2 hint fault", mm, race_load, H);
+	else if (!rc && !strcmp(row->stage, "large-reader"))
+		rc = race_task(FOURTH, "D hint fault", mm, race_load, H);
 	else if (!rc && row->changers > 1)
 		rc = race_task(FOURTH, "A2 scanner", mm, scan, 0);
 	else if (!rc && !strncmp(row->stage, "gup", 3))
@@ -236,6 +251,32 @@ const struct race race_thp_numa = {
 	.nr_rows = ARRAY_LEN(rows),
 	.fixes = fixes,
 	.harmless = harmless,
+	.nr_cpus = 4,
+	.stage = stage,
+	.paging = { .levels = 2, .bits = 1 },
+	.frames_per_node = 8,
+};
+
+/* In no list, but race_find() knows it: what is too large for every day. */
+#define LARGE(i, m, stage_) ROW(i, "v3.13-rc+pending", m, 1, PASS, 0, "D", stage_)
+static const struct race_row large_rows[] = {
+	LARGE("large", MEM_SC, "large"),
+	LARGE("large-tso", MEM_TSO, "large"),
+	LARGE("large-reader", MEM_SC, "large-reader"),
+};
+
+extern const struct race race_thp_numa_large;
+const struct race race_thp_numa_large = {
+	.name = "thp-numa-large",
+	.id = "R07-large",
+	.summary = "the first fix of R07 with two writers, three stores each, two scans",
+	.bounds = "as R07's, but: one scanner with 2 scans and two writers, one on "
+		  "each node, with 3 stores each to both pages; so the hint fault is "
+		  "a store's. large-reader: and a load's, of a fourth task on the "
+		  "second node",
+	.story = story,
+	.rows = large_rows,
+	.nr_rows = ARRAY_LEN(large_rows),
 	.nr_cpus = 4,
 	.stage = stage,
 	.paging = { .levels = 2, .bits = 1 },

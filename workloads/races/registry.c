@@ -28,6 +28,7 @@ extern const struct race
 	race_swap_cache,
 	race_switch_mm,
 	race_thp_numa,
+	race_thp_numa_large,
 	race_vma_adjust,
 	race_watch;
 
@@ -62,6 +63,18 @@ const struct race *const races[] = {
 	NULL
 };
 
+/* In no list: what takes minutes. */
+static const struct race *const large_races[] = { &race_thp_numa_large, NULL };
+
+static const struct race *find_in(const struct race *const *list,
+				  const char *name)
+{
+	for (u32 i = 0; list[i]; i++)
+		if (race_is(list[i], name))
+			return list[i];
+	return NULL;
+}
+
 bool race_is(const struct race *race, const char *name)
 {
 	return !strcmp(race->name, name) || !strcmp(race->id, name) ||
@@ -70,11 +83,9 @@ bool race_is(const struct race *race, const char *name)
 
 const struct race *race_find(const char *name)
 {
-	for (u32 i = 0; races[i]; i++)
-		if (race_is(races[i], name))
-			return races[i];
-	for (u32 i = 0; matrix_races[i]; i++)
-		if (race_is(matrix_races[i], name))
-			return matrix_races[i];
-	return NULL;
+	const struct race *r = find_in(races, name);
+
+	if (!r)
+		r = find_in(matrix_races, name);
+	return r ? r : find_in(large_races, name);
 }
