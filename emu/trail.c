@@ -60,7 +60,7 @@ static int make_room(struct trail *t, size_t used)
 	GROW(arena, room);
 	GROW(block, n * sizeof(*t->block));
 	GROW(fresh, n * sizeof(*t->fresh));
-	GROW(dirty, n * sizeof(*t->dirty));
+	GROW(dirty, (n + 1) * sizeof(*t->dirty));
 #undef GROW
 	memset(t->arena + t->room, 0, room - t->room);
 	t->room = room;
@@ -130,69 +130,82 @@ void trail_free(struct trail *t)
 
 /* ---- what differs ------------------------------------------------------------------- */
 
+/* Two to a block. */
 typedef u64 vec __attribute__((vector_size(32), aligned(8), may_alias));
-#define BLOCK_VECS (STATE_BLOCK / sizeof(vec))
 
 static inline __attribute__((always_inline))
-bool are_same(const u8 *a, const u8 *b, u32 nr_blocks)
+bool are_same(const u8 *a, const u8 *b, bool is_stride)
 {
 	const vec *x = (const vec *)(const void *)a;
 	const vec *y = (const vec *)(const void *)b;
-	vec d = x[0] ^ y[0];
+	vec d;
 
-	for (u32 i = 1; i < nr_blocks * BLOCK_VECS; i++)
-		d |= x[i] ^ y[i];
+	/* Written out, since compilers do not at -O2. */
+#define D(i) (x[i] ^ y[i])
+#define D4(i) (D(i) | D(i + 1) | D(i + 2) | D(i + 3))
+	d = is_stride ? D4(0) | D4(4) | D4(8) | D4(12) : D(0) | D(1);
+#undef D4
+#undef D
 	return !(d[0] | d[1] | d[2] | d[3]);
 }
 
-/* The first block from @i on that is not the same; @n if none. */
+/* The blocks of @n that are not the same, to @out. Return: how many. */
 static inline __attribute__((always_inline))
-size_t find_from(const u8 *a, const u8 *b, size_t i, size_t n)
+u32 list_from(const u8 *a, const u8 *b, size_t n, u32 *out)
 {
-	while (i + STRIDE_BLOCKS <= n &&
-	       are_same(a + i * STATE_BLOCK, b + i * STATE_BLOCK,
-			STRIDE_BLOCKS))
-		i += STRIDE_BLOCKS;
-	while (i < n && are_same(a + i * STATE_BLOCK, b + i * STATE_BLOCK, 1))
-		i++;
-	return i;
+	size_t end = n - n % STRIDE_BLOCKS;
+	u32 nr = 0;
+
+	for (size_t i = 0; i < n; i += STRIDE_BLOCKS) {
+		size_t last = i < end ? i + STRIDE_BLOCKS : n;
+
+		if (i < end && are_same(a + i * STATE_BLOCK,
+					b + i * STATE_BLOCK, true))
+			continue;
+		for (size_t j = i; j < last; j++) {
+			out[nr] = (u32)j;
+			nr += !are_same(a + j * STATE_BLOCK,
+					b + j * STATE_BLOCK, false);
+		}
+	}
+	return nr;
 }
 
-static size_t differs_plain(const u8 *a, const u8 *b, size_t i, size_t n)
+static u32 list_plain(const u8 *a, const u8 *b, size_t n, u32 *out)
 {
-	return find_from(a, b, i, n);
+	return list_from(a, b, n, out);
 }
 
 #ifdef __x86_64__
 __attribute__((target("avx2")))
-static size_t differs_avx2(const u8 *a, const u8 *b, size_t i, size_t n)
+static u32 list_avx2(const u8 *a, const u8 *b, size_t n, u32 *out)
 {
-	return find_from(a, b, i, n);
+	return list_from(a, b, n, out);
 }
 
-static size_t differs(const u8 *a, const u8 *b, size_t i, size_t n)
+static u32 list_dirty(const u8 *a, const u8 *b, size_t n, u32 *out)
 {
-	return __builtin_cpu_supports("avx2") ? differs_avx2(a, b, i, n)
-					      : differs_plain(a, b, i, n);
+	return __builtin_cpu_supports("avx2") ? list_avx2(a, b, n, out)
+					      : list_plain(a, b, n, out);
 }
 #else
-#define differs differs_plain
+#define list_dirty list_plain
 #endif
 
 /* ---- away from it ------------------------------------------------------------------- */
 
-static void look_at(struct trail *t, size_t i, const u8 *now)
+static void look_at(struct trail *t, u32 k, const u8 *now)
 {
+	size_t i = t->dirty[k];
 	struct hash128 h = state_block_hash(now, i);
 
+	t->fresh[k] = h;
 	t->now.lo += h.lo;
 	t->now.hi += h.hi;
 	if (i < blocks_of(t->used)) {
 		t->now.lo -= t->block[i].lo;
 		t->now.hi -= t->block[i].hi;
 	}
-	t->fresh[t->nr_dirty] = h;
-	t->dirty[t->nr_dirty++] = (u32)i;
 }
 
 int trail_look(struct trail *t, u32 cpu)
@@ -210,10 +223,11 @@ int trail_look(struct trail *t, u32 cpu)
 			return -ENOMEM;
 		t->now.lo += used - t->used;
 	}
-	for (size_t i = 0; (i = differs(t->arena, now, i, old)) < old; i++)
-		look_at(t, i, now);
-	for (size_t i = old; i < n; i++)
-		look_at(t, i, now);
+	t->nr_dirty = list_dirty(t->arena, now, old, t->dirty);
+	while (old < n)
+		t->dirty[t->nr_dirty++] = (u32)old++;
+	for (u32 k = 0; k < t->nr_dirty; k++)
+		look_at(t, k, now);
 	return 0;
 }
 

@@ -28,7 +28,7 @@ struct trail {
 	/* Where it is, since trail_look(). */
 	u32 cpu;
 	u32 nr_dirty;
-	u32 *dirty;             /* [room / STATE_BLOCK] blocks that differ    */
+	u32 *dirty;             /* [room / STATE_BLOCK + 1] blocks that differ */
 	struct hash128 *fresh;  /* their hashes                               */
 	struct hash128 now;
 	/* What each state below the top had where its successor differs. */
