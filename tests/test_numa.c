@@ -869,6 +869,20 @@ static void tier(struct wl *w, u32 i)
 	P.seen[2] = this_cpu->count.v[CTR_NUMA_PTE_UPDATES];
 }
 
+static void late(struct wl *w, u32 i)
+{
+	struct page *page;
+
+	for (u64 p = 0; p < P.pages; p++)
+		touch_page(p);
+	(void)me();
+	page = page_of(pte_pfn(*pgtable_entry(P.mm, P.vpn + P.pages - 1, 0)));
+	page->last_cpupid = numa_now_ms();
+	the_sys->drv.delay(this_cpu->now + 1500 * numab()->ms);
+	P.seen[0] = numa_misplaced(page) >= 0;
+	numa_current()->hint.is_set = false;
+}
+
 /* A page that faults soon after it was marked is hot and a candidate; one that
  * takes longer than the threshold is not. Before 5.18 nothing is tiered. */
 static void test_tiering(void **state)
@@ -883,6 +897,15 @@ static void test_tiering(void **state)
 		assert_int_equal(P.seen[3], 1);
 		assert_int_equal(P.seen[0], i);
 		assert_int_equal(P.seen[1], i);
+	}
+	/* Of 5.18 any page of the slow node is hot. */
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.12")->tier_threshold = i;
+		P.pages = 600;
+		free(run(late, PAIRS("machine", "[numa(memory=2MiB)] "
+				     "[numa(memory=1GiB)] pack:1 core:1 pu:1",
+				     "numa_balancing", "2", "thp", "no")));
+		assert_int_equal(P.seen[0], !i);
 	}
 }
 

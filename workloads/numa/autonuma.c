@@ -150,6 +150,7 @@ static void body_numa02(struct wl *w, u32 i)
 		wl_stream(w, S.va[0], cfg->bytes, RUN_WRITE,
 			  cfg->bytes, cfg->chunk);
 	wl_barrier_wait(&S.ready, w->nr_threads);
+	wait_to_be_made(w, i);
 	clear_again_and_again(w, i);
 }
 
