@@ -15,6 +15,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MAX_THREADS 8
@@ -247,6 +248,119 @@ static void with_threads(int threads)
 		pthread_join(t[i], NULL);
 }
 
+/* ---- NUMA balancing ------------------------------------------------------------------ */
+
+#define SLICE_PAGES 8192ul
+#define PASSES 4
+#define HUGE (2ul << 20)
+
+static const char *const vmstat_names[] = {
+	"numa_pte_updates", "numa_huge_pte_updates", "numa_hint_faults",
+	"numa_hint_faults_local", "numa_pages_migrated",
+};
+enum { UPDATES, HUGE_UPDATES, FAULTS, LOCAL, MIGRATED, NR_VMSTAT };
+
+static void vmstat(long v[NR_VMSTAT])
+{
+	FILE *f = fopen("/proc/vmstat", "r");
+	char name[128];
+	long n;
+
+	memset(v, 0, NR_VMSTAT * sizeof(*v));
+	while (f && fscanf(f, "%127s %ld", name, &n) == 2)
+		for (int i = 0; i < NR_VMSTAT; i++)
+			if (!strcmp(name, vmstat_names[i]))
+				v[i] = n;
+	if (f)
+		fclose(f);
+}
+
+/* How often all of this process was scanned. */
+static int scan_passes(void)
+{
+	FILE *f = fopen("/proc/self/sched", "r");
+	char line[256];
+	int n = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "mm->numa_scan_seq : %d", &n) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static void *second_slice(void *arg)
+{
+	pin((int)(long)arg);
+	while (!stop)
+		for (unsigned long i = pages / 2; i < pages; i++)
+			area[i * PAGE] = 1;
+	return NULL;
+}
+
+/* Two threads on two nodes, each with half of what the first one touched. */
+static void slices(int is_huge)
+{
+	char *p = mmap(NULL, pages * PAGE + HUGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_t t;
+
+	p += -(unsigned long)p & (HUGE - 1);
+	madvise(p, pages * PAGE, is_huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	area = p;
+	pin(0);
+	touch();
+	pthread_create(&t, NULL, second_slice, (void *)2l);
+	for (int k = 0; scan_passes() < PASSES && k < 1000000; k++)
+		for (unsigned long i = 0; i < pages / 2; i++)
+			area[i * PAGE] = 1;
+	stop = 1;
+	pthread_join(t, NULL);
+}
+
+/* The process is one of its own: scanning begins anew. */
+static void numa_round(int is_huge, long r[3])
+{
+	long before[NR_VMSTAT], v[NR_VMSTAT];
+	pid_t pid;
+
+	put("/proc/sys/kernel/numa_balancing", "1");
+	vmstat(before);
+	pid = fork();
+	if (!pid) {
+		slices(is_huge);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	put("/proc/sys/kernel/numa_balancing", "0");
+	vmstat(v);
+	for (int i = 0; i < NR_VMSTAT; i++)
+		v[i] -= before[i];
+	r[0] = v[MIGRATED];
+	r[1] = v[FAULTS] - v[LOCAL];
+	r[2] = 100 * v[FAULTS] / (v[UPDATES] - 511 * v[HUGE_UPDATES] + 1);
+}
+
+static void numa(int is_huge)
+{
+	static const char *const names[3] = { "migrated", "remote", "answered" };
+	long v[3][ROUNDS], r[3];
+
+	pages = SLICE_PAGES;
+	for (int k = 0; k < ROUNDS; k++) {
+		numa_round(is_huge, r);
+		for (int i = 0; i < 3; i++)
+			v[i][k] = r[i];
+	}
+	for (int i = 0; i < 3; i++) {
+		qsort(v[i], ROUNDS, sizeof(long), by_value);
+		printf("row numa02:thp=%s 2 %lu %s %ld %ld %ld\n",
+		       is_huge ? "yes" : "no", pages, names[i],
+		       v[i][ROUNDS / 2], v[i][0], v[i][ROUNDS - 1]);
+	}
+}
+
 /* There is no /dev/console in the archive that we come from. */
 static void open_console(void)
 {
@@ -280,6 +394,9 @@ int main(void)
 	for (int threads = 1; threads <= nr_cpus && threads <= MAX_THREADS;
 	     threads *= 2)
 		with_threads(threads);
+	stop = 0;
+	numa(0);
+	numa(1);
 	puts("end");
 	fflush(stdout);
 	reboot(RB_POWER_OFF);
