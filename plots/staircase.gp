@@ -19,7 +19,7 @@ pages,low,high
 65536,314,314
 EOD
 
-set title "Pointer chase, one line in each 4K page: cycles per access\n{/*0.85 lines: emulated, native paging; points: measured in a Zen 5 guest, nested paging}"
+set title "Pointer chase, one line in each 4K page: cycles per access\n{/*0.85 lines: emulated, on hardware and as a guest; points: measured in a Zen 5 guest}"
 set xlabel "pages, log scale"
 set ylabel "core cycles per access, log scale"
 set logscale xy
@@ -27,8 +27,9 @@ set xrange [16:80000]
 set yrange [0.8:1000]
 set xtics (16, 64, 96, 256, 512, 1536, 4096, 16384, 65536)
 set key top left reverse Left samplen 3
-array name[3] = ["zen5-turin", "skylake-sp", "sapphire-rapids"]
-array colour[3] = [blue, red, green]
+array name[4] = ["zen5-turin", "skylake-sp", "sapphire-rapids", "zen5-turin guest"]
+array colour[4] = [blue, red, green, blue]
+array dash[4] = [1, 1, 1, 2]
 array page[4] = [64, 96, 1536, 4096]
 do for [i = 1:4] {
 	set arrow from page[i], graph 0 to page[i], graph 0.60 nohead \
@@ -36,9 +37,9 @@ do for [i = 1:4] {
 }
 only(n) = strcol("design") eq n ? column("cycles per access") : NaN
 set datafile missing NaN
-plot for [i = 1:3] data using "pages":(only(name[i])) with linespoints \
+plot for [i = 1:4] data using "pages":(only(name[i])) with linespoints \
 		linecolor rgb colour[i] linewidth 2 pointtype 7 pointsize 0.4 \
-		title name[i], \
+		dashtype dash[i] title name[i], \
 	$host using "pages":(sqrt(column("low") * column("high"))):"low":"high" \
 		with yerrorbars linecolor rgb black pointtype 4 pointsize 1 \
 		title "Zen 5 guest, measured"
