@@ -221,6 +221,7 @@ static bool passes(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old, u64 new
 		   const u64 *may_hold)
 {
 	bool is_both = is_leaf(old, level) && is_leaf(new, level);
+	bool is_bad;
 
 	if (is_both && pte_pfn(old) != pte_pfn(new) &&
 	    is_any(may_hold, b->nr_words))
@@ -232,8 +233,8 @@ static bool passes(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old, u64 new
 		if (is_table(new, level))
 			return settle(b, root, vpn, level, new, vpn, level) &&
 			       !b->may_resize;
-		return settle(b, root, vpn, level, new, vpn, level) |
-		       is_other_size_open(b, root, vpn, level, new);
+		is_bad = settle(b, root, vpn, level, new, vpn, level);
+		return is_other_size_open(b, root, vpn, level, new) || is_bad;
 	}
 	if (old & PTE_P)
 		note_old(b, root, vpn, level, old, may_hold);

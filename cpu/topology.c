@@ -182,6 +182,7 @@ static int too_many_cpus(const char *spec, unsigned long nr, struct err *e)
 
 #define XML_HOW "write one with 'lstopo --of xml FILE'"
 #define XML_INDEX_MAX (1u << 20)
+#define XML_MAX_BYTES (64u << 20)
 #define XML_SECONDS 10          /* a large machine's file takes milliseconds  */
 
 /* Is it whole, and of the right kind? */
@@ -196,7 +197,8 @@ static int look_at_xml(const char *path, struct err *e)
 		return err_set(e, -errno, "%s: %s", path, strerror(errno));
 	/* The last bytes of a block are seen again with the next one, so that
 	 * a tag across the boundary is found. */
-	while ((n = fread(buf + keep, 1, sizeof(buf) - keep - 1, f)) > 0) {
+	while (total <= XML_MAX_BYTES &&
+	       (n = fread(buf + keep, 1, sizeof(buf) - keep - 1, f)) > 0) {
 		size_t len = keep + n;
 
 		total += n;
@@ -216,6 +218,9 @@ static int look_at_xml(const char *path, struct err *e)
 		return err_set(e, -errnum, "%s: %s", path, strerror(errnum));
 	}
 	fclose(f);
+	if (total > XML_MAX_BYTES)
+		return err_set(e, -EINVAL, "%s: larger than 64 MiB: not an hwloc "
+			       "topology; " XML_HOW, path);
 	if (!has_start)
 		return err_set(e, -EINVAL, "%s: no <topology> element in its %zu "
 			       "bytes: not an hwloc topology; " XML_HOW, path,

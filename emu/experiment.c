@@ -93,6 +93,16 @@ static int ini_key(void *arg, const char *section, const char *key,
 	return 1;
 }
 
+#define MAX_FILE_BYTES (1l << 20)
+
+/* For inih: lines of a file that is not too large. */
+static char *read_line(char *buf, int size, void *arg)
+{
+	FILE *f = arg;
+
+	return ftell(f) > MAX_FILE_BYTES ? NULL : fgets(buf, size, f);
+}
+
 /* The workload's name must be known before its options can be read. */
 static int workload_of_ini(const char *path, char **name, struct err *e)
 {
@@ -104,7 +114,14 @@ static int workload_of_ini(const char *path, char **name, struct err *e)
 		return err_set(e, -ENOENT, "%s: cannot open: %s", path,
 			       strerror(errno));
 	/* With a name, syntax errors are found again by opt_parse_ini(). */
-	line = ini_parse_file(f, ini_key, name);
+	line = ini_parse_stream(read_line, f, ini_key, name);
+	if (ftell(f) > MAX_FILE_BYTES) {
+		fclose(f);
+		free(*name);
+		*name = NULL;
+		return err_set(e, -EINVAL, "%s: larger than 1 MiB: not an "
+			       "experiment", path);
+	}
 	fclose(f);
 	if (!*name && line > 0)
 		return err_set(e, -EINVAL, "%s:%d: expected 'name = value' or "

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/outfile.h"
 
@@ -220,6 +221,15 @@ static int check_head(const struct head *h, const struct frontier_id *id,
 	return 0;
 }
 
+/* Before memory is taken for what the head claims. */
+static bool holds(FILE *file, u64 bytes)
+{
+	struct stat st;
+
+	return !fstat(fileno(file), &st) && (!S_ISREG(st.st_mode) ||
+					     (u64)st.st_size == bytes);
+}
+
 static int read_rest(struct frontier *f, const struct head *h, FILE *file,
 		     XXH64_state_t *sum)
 {
@@ -229,7 +239,8 @@ static int read_rest(struct frontier *f, const struct head *h, FILE *file,
 	int rc = -EINVAL;
 
 	if (h->nr_slots > MAX_FILE / sizeof(*f->slot) || rest > MAX_FILE ||
-	    h->loads_bytes > MAX_FILE || h->stacks_bytes > MAX_FILE)
+	    h->loads_bytes > MAX_FILE || h->stacks_bytes > MAX_FILE ||
+	    !holds(file, sizeof(*h) + rest + sizeof(digest)))
 		return -EINVAL;
 	f->slot = malloc(h->nr_slots * sizeof(*f->slot) + 1);
 	f->loads = h->loads_bytes ? malloc(h->loads_bytes) : NULL;

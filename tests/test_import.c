@@ -667,6 +667,47 @@ static void test_compressed_damage(void **state)
 	}
 }
 
+/* A few bytes that claim to be 100 GB, or to need 4 GiB to be read. */
+static void test_huge_claims(void **state)
+{
+	static const u8 zstd[] = { 0x28, 0xb5, 0x2f, 0xfd,
+		0xe0,                           /* one segment, 8 bytes of size */
+		0x00, 0xe8, 0x76, 0x48, 0x17, 0, 0, 0,  /* 100,000,000,000    */
+		0x01, 0, 0 };
+	struct text plain = { 0 }, t = { 0 };
+	struct seq want = { 0 }, got = { 0 };
+	size_t crc_at;
+	struct rng r;
+	u8 *lzma2;
+	u32 crc;
+
+	assert_int_equal(-EINVAL, read_bytes(zstd, sizeof(zstd),
+		(struct import_cfg){ 0 }, &got, NULL, NULL));
+	assert_contains(err.text, "input: ");
+	assert_contains(err.text, "zstd data: ");
+	assert_contains(err.text, "memory");
+
+	rng_init(&r, check_seed("claims"));
+	make_lackey(&r, 20, &plain, &want);
+	wrap_xz(&plain, &t);
+	/* The block's header: its size, flags, sizes, LZMA2's number, one byte,
+	 * the dictionary's size. */
+	crc_at = 12 + 4u * t.p[12];
+	lzma2 = memmem(t.p + 14, crc_at - 14, "\x21\x01", 2);
+	assert_non_null(lzma2);
+	lzma2[2] = 40;
+	crc = lzma_crc32(t.p + 12, crc_at - 12, 0);
+	for (u32 i = 0; i < 4; i++)
+		t.p[crc_at + i] = (u8)(crc >> 8 * i);
+	assert_int_equal(-EINVAL, read_bytes(t.p, t.n, (struct import_cfg){ 0 },
+					     &got, NULL, NULL));
+	assert_contains(err.text, "more than 256 MiB of memory");
+	free(plain.p);
+	free(t.p);
+	free(want.a);
+	free(got.a);
+}
+
 /* Text cut anywhere: between lines it is a shorter trace, which is all that can
  * be known; within one it is refused, or left out with is_partial_ok. */
 static void test_text_cut(void **state)
@@ -851,6 +892,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_generated),
 		cmocka_unit_test(test_members),
 		cmocka_unit_test(test_compressed_damage),
+		cmocka_unit_test(test_huge_claims),
 		cmocka_unit_test(test_text_cut),
 		cmocka_unit_test(test_champsim_damage),
 		cmocka_unit_test(test_endless_line),

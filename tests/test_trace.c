@@ -495,6 +495,8 @@ static void test_absurd_claims(void **state)
 		{ "version", 8, 4, 2 },
 		{ "byte order", 12, 4, 0x04030201 },
 		{ "file bytes", 24, 8, ~0ull },
+		{ "file bytes", 24, 8, 100000000000ull },
+		{ "stored bytes", 264, 4, 100000000 },
 		{ "runs", 32, 8, ~0ull },
 		{ "runs", 32, 8, 1 },
 		{ "accesses", 40, 8, ~0ull },
