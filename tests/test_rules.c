@@ -538,6 +538,72 @@ static void test_local_operations(void **state)
 	}
 }
 
+/* ---- Arm's nT ------------------------------------------------------------------------- */
+
+/* A large page with nT set is used, walk by walk, and kept by no TLB. */
+static void test_nt_is_not_cached(void **state)
+{
+	const u64 huge = 2048, bits = PTE_P | PTE_RW | PTE_A | PTE_D | PTE_PS;
+
+	for (u32 has_nt = 0; has_nt < 2; has_nt++)
+		for (u32 nt = 0; nt < 2; nt++) {
+			struct arch_rules rules = arch_rules[ARCH_ARM];
+			struct run r = { .va = huge << PAGE_SHIFT, .count = 5,
+					 .bytes = 8, .op = RUN_WRITE };
+			bool is_kept = !has_nt || !nt;
+
+			rules.has_nt = has_nt;
+			power_on("neoverse-n1", "pack:1 core:2 pu:1", &rules,
+				 (struct walk_config){ .has_psc = true });
+			S.sys->os.used = see;
+			leaf_of(huge);
+			pte_store(ROOT, huge, 1, &table_at(walk_table_of(ROOT,
+				  huge, 1))[huge >> 9],
+				  pte_make(512, bits | (nt ? PTE_NT : 0)));
+			assert_int_equal(0, READ(huge));
+			assert_int_equal(0, READ(huge + 7));
+			assert_int_equal(512 + 7, S.used_pfn);
+			assert_int_equal(is_kept ? 1 : 2, counted(CTR_WALK_LOAD));
+			/* Each access of a run, as if fed one by one. */
+			assert_int_equal(0, cpu_run_many(&r, 1));
+			assert_int_equal(is_kept ? 0 : 5,
+					 counted(CTR_WALK_STORE));
+			power_off();
+		}
+}
+
+/* Nor, where hardware may fill at any time, by any that is explored. */
+static void test_nt_is_not_speculated(void **state)
+{
+	for (u32 nt = 0; nt < 2; nt++) {
+		struct sys_config cfg = {
+			.arena_bytes = 1 << 16, .nr_cpus = 1,
+			.is_explored = true, .may_speculate = true,
+			.paging = { .levels = 2, .bits = 1 },
+			.lines_per_frame = 1, .frames_per_node = 4,
+		};
+		u64 *root, block = pte_make(2, PTE_P | PTE_RW | PTE_A | PTE_D |
+					    PTE_PS | (nt ? PTE_NT : 0));
+		struct err e;
+
+		if (machine_create(&S.m, "pack:1 core:1 pu:1", "neoverse-n1",
+				   &e))
+			fail_msg("%s", e.text);
+		S.m->rules.has_nt = true;
+		cfg.m = S.m;
+		assert_int_equal(0, sys_create(&S.sys, &cfg));
+		direct_install(S.sys);
+		root = arena_alloc(&S.sys->arena, 2 * sizeof(*root));
+		S.sys->mem.table[ROOT] = root;
+		on_cpu(0);
+		this_cpu->s->root = ROOT;
+		root[0] = block;
+		pte_store(ROOT, 0, 1, &root[0], 0);
+		assert_int_equal(!nt, this_cpu->s->env->n);
+		power_off();
+	}
+}
+
 /* ---- entries of page tables in data caches --------------------------------------------- */
 
 /* A store to an entry on one core makes the other core's next walk miss its L1
@@ -600,6 +666,31 @@ static void test_written_lines_leave(void **state)
 		assert_false(caches_core_has(S.sys->caches, 0, CACHE_L1D, line));
 		power_off();
 	}
+}
+
+/* Tables that no cache has come from the memory of the node that they are on. */
+static void test_tables_are_local_or_remote(void **state)
+{
+	const u64 bits = PTE_P | PTE_RW | PTE_A | PTE_D;
+	u64 cycles[NR_CPUS];
+
+	for (u32 c = 0; c < NR_CPUS; c++) {
+		power_on("skylake-sp", "pack:2 core:1 pu:1", NULL,
+			 (struct walk_config){ .has_psc = true,
+					       .caches = CACHES_WALKS });
+		set_pte(0, pte_make(FIRST_FRAME, bits));
+		on_cpu(c);
+		memset(&this_cpu->count, 0, sizeof(this_cpu->count));
+		assert_int_equal(0, READ(0));
+		assert_int_equal(4, counted(CTR_WALKER_LOADS));
+		cycles[c] = counted(CTR_PWL_D_MEMORY) *
+			    machine_dram(S.m, c, 0);
+		assert_in_range(counted(CTR_PWL_D_MEMORY), 1, 4);
+		assert_int_equal(cycles[c] + 4 * counted(CTR_PWL_D_L1),
+				 counted(CTR_WALK_LOAD_CYCLES));
+		power_off();
+	}
+	assert_true(cycles[1] > cycles[0]);
 }
 
 /* ---- nested paging --------------------------------------------------------------------- */
@@ -666,7 +757,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_within_the_envelope),
 	cmocka_unit_test(test_local_operations),
 	cmocka_unit_test(test_tce),
+	cmocka_unit_test(test_nt_is_not_cached),
+	cmocka_unit_test(test_nt_is_not_speculated),
 	cmocka_unit_test(test_written_lines_leave),
+	cmocka_unit_test(test_tables_are_local_or_remote),
 	cmocka_unit_test(test_fractured_page),
 };
 

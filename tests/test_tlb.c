@@ -516,11 +516,42 @@ static void run_pair(struct pair *p, u32 nr_ops)
 	compare_stats(p);
 }
 
+/* Of how many arrays of the designs so far: policy by index in several sets, and
+ * policy by the page sizes that one array holds. */
+struct met {
+	u32 index[NR_TLB_REPL][NR_TLB_INDEX];
+	u32 sizes[NR_TLB_REPL][ALL_SIZES + 1];
+};
+
+static void note_met(struct met *met, const struct tlb_design *d)
+{
+	for (u32 i = 0; i < d->nr_arrays; i++) {
+		const struct tlb_geometry *g = &d->array[i];
+
+		met->index[g->replacement][g->index] += g->nr_sets > 1;
+		met->sizes[g->replacement][g->page_sizes]++;
+	}
+}
+
+static void expect_all_met(const struct met *met)
+{
+	static const u32 sizes[] = { TLB_HOLDS_4K, TLB_HOLDS_2M, TLB_HOLDS_1G,
+				     ALL_SIZES };
+
+	for (u32 policy = 0; policy < NR_TLB_REPL; policy++) {
+		for (u32 i = 0; i < NR_TLB_INDEX; i++)
+			assert_true(met->index[policy][i]);
+		for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+			assert_true(met->sizes[policy][sizes[i]]);
+	}
+}
+
 /* Every design has a seed of its own, and a failure names it: TEST_SEED then
  * begins there. */
 static void test_agrees_with_reference(void **state)
 {
 	u64 seed = check_seed("designs"), nr_ops = 0;
+	struct met met = { 0 };
 	u32 nr_designs = 0;
 
 	for (u64 n = 0; nr_designs < 700; n++) {
@@ -538,12 +569,14 @@ static void test_agrees_with_reference(void **state)
 		for (u32 i = 0; i < p.d.nr_arrays; i++)
 			p.nr_slots += tlb_geometry_entries(&p.d.array[i]);
 		run_pair(&p, 5000);
+		note_met(&met, &p.d);
 		nr_ops += 5000;
 		nr_designs++;
 		ref_tlb_destroy(p.r);
 		for (u32 t = 0; t < p.nr_threads; t++)
 			tlb_array_destroy(p.a[t]);
 	}
+	expect_all_met(&met);
 	print_message("%llu operations on %u designs\n",
 		      (unsigned long long)nr_ops, nr_designs);
 }
