@@ -10,6 +10,7 @@
 struct rec {
 	u64 vpn;                /* first page of the entry                    */
 	u32 root;               /* 0: free slot                               */
+	u16 asid;               /* that it is held under                      */
 	u8 level;
 	u64 old;                /* the valid entry it was                     */
 	u64 cpus[];             /* still to invalidate                        */
@@ -162,8 +163,8 @@ static bool is_any(const u64 *words, u32 n)
 }
 
 /* A host out of memory forgets the record: a violation may go uncounted. */
-static void note_old(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old,
-		     const u64 *may_hold)
+static void note_old(struct bbm *b, u32 root, u16 asid, u64 vpn, u32 level,
+		     u64 old, const u64 *may_hold)
 {
 	struct rec *r;
 
@@ -175,6 +176,7 @@ static void note_old(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old,
 	if (!r->root)
 		b->nr++;
 	r->root = root;
+	r->asid = asid;
 	r->vpn = vpn;
 	r->level = (u8)level;
 	r->old = old;
@@ -217,8 +219,8 @@ static bool is_other_size_open(struct bbm *b, u32 root, u64 vpn, u32 level,
 /* To or from a large page with nT set. It is not held by anybody, so it stands
  * where an invalid entry would; but its frames are used, so those may not change
  * without one. */
-static bool passes(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old, u64 new,
-		   const u64 *may_hold)
+static bool passes(struct bbm *b, u32 root, u16 asid, u64 vpn, u32 level,
+		   u64 old, u64 new, const u64 *may_hold)
 {
 	bool is_both = is_leaf(old, level) && is_leaf(new, level);
 	bool is_bad;
@@ -237,19 +239,19 @@ static bool passes(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old, u64 new
 		return is_other_size_open(b, root, vpn, level, new) || is_bad;
 	}
 	if (old & PTE_P)
-		note_old(b, root, vpn, level, old, may_hold);
+		note_old(b, root, asid, vpn, level, old, may_hold);
 	return false;
 }
 
-bool bbm_changed(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old, u64 new,
-		 const u64 *may_hold)
+bool bbm_changed(struct bbm *b, u32 root, u16 asid, u64 vpn, u32 level, u64 old,
+		 u64 new, const u64 *may_hold)
 {
 	bool was = is_leaf(old, level), is = is_leaf(new, level);
 	bool is_bad;
 
 	vpn = first_vpn(b, vpn, level);
 	if (is_passing(b, old, level) || is_passing(b, new, level))
-		return passes(b, root, vpn, level, old, new, may_hold);
+		return passes(b, root, asid, vpn, level, old, new, may_hold);
 	if (was && is)
 		return pte_pfn(old) != pte_pfn(new) &&
 		       is_any(may_hold, b->nr_words);
@@ -258,7 +260,7 @@ bool bbm_changed(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old, u64 new,
 	    !b->may_resize)
 		return is_any(may_hold, b->nr_words);
 	if (was) {
-		note_old(b, root, vpn, level, old, may_hold);
+		note_old(b, root, asid, vpn, level, old, may_hold);
 		return false;
 	}
 	if (!is || !b->nr)
@@ -274,26 +276,46 @@ static void cpu_is_done(struct bbm *b, struct rec *r, u32 cpu)
 		remove_rec(b, r);
 }
 
-void bbm_invalidated_page(struct bbm *b, u32 cpu, u32 root, u64 vpn)
+/* Does one page's invalidation take it away? Of what a table held, only that of
+ * all pages does. */
+static bool is_of_page(const struct bbm *b, const struct rec *r, u64 vpn)
 {
-	for (u32 level = 0; b->nr && level <= MAX_LEVEL; level++) {
-		struct rec *r = find(b, root, first_vpn(b, vpn, level), level);
-
-		if (r->root && !is_table(r->old, level))
-			cpu_is_done(b, r, cpu);
-	}
+	return r->vpn == first_vpn(b, vpn, r->level) &&
+	       !is_table(r->old, r->level);
 }
 
-void bbm_invalidated_all(struct bbm *b, u32 cpu, u32 root)
+/* @vpn: NULL for all pages. */
+static void invalidated(struct bbm *b, u32 cpu, u32 asid, const u64 *vpn)
 {
 	/* A removal may move a later record here: look at the slot again. */
 	for (u64 i = 0; b->nr && i < b->room; ) {
 		struct rec *r = slot_at(b, i);
 		u64 before = b->nr;
 
-		if (r->root == root)
+		if (r->root && (asid == BBM_ANY_ASID || r->asid == asid) &&
+		    (!vpn || is_of_page(b, r, *vpn)))
 			cpu_is_done(b, r, cpu);
 		if (b->nr == before)
 			i++;
+	}
+}
+
+void bbm_invalidated_page(struct bbm *b, u32 cpu, u32 asid, u64 vpn)
+{
+	invalidated(b, cpu, asid, &vpn);
+}
+
+void bbm_invalidated_all(struct bbm *b, u32 cpu, u32 asid)
+{
+	invalidated(b, cpu, asid, NULL);
+}
+
+void bbm_invalidated_loaded(struct bbm *b, u32 cpu, u32 root, u64 vpn)
+{
+	for (u32 level = 0; b->nr && level <= MAX_LEVEL; level++) {
+		struct rec *r = find(b, root, first_vpn(b, vpn, level), level);
+
+		if (r->root && is_of_page(b, r, vpn))
+			cpu_is_done(b, r, cpu);
 	}
 }

@@ -39,14 +39,20 @@ int bbm_create(struct bbm **out, u32 nr_cpus, u32 table_bits,
 void bbm_destroy(struct bbm *b);
 
 /* bbm_changed - the entry of @level for @vpn under @root went from @old to
- * @new; @may_hold (bit per CPU) have the tables loaded.
+ * @new; @may_hold (bit per CPU) have the tables loaded, under the tag @asid.
  * Return: true for a violation. */
-bool bbm_changed(struct bbm *b, u32 root, u64 vpn, u32 level, u64 old, u64 new,
-		 const u64 *may_hold);
+bool bbm_changed(struct bbm *b, u32 root, u16 asid, u64 vpn, u32 level, u64 old,
+		 u64 new, const u64 *may_hold);
 
-/* CPU @cpu invalidated @vpn, or everything, of the address space @root. */
-void bbm_invalidated_page(struct bbm *b, u32 cpu, u32 root, u64 vpn);
-void bbm_invalidated_all(struct bbm *b, u32 cpu, u32 root);
+#define BBM_ANY_ASID UINT32_MAX
+
+/* CPU @cpu invalidated @vpn, or everything, under the tag @asid or under any. It
+ * need not have the tables loaded any more. */
+void bbm_invalidated_page(struct bbm *b, u32 cpu, u32 asid, u64 vpn);
+void bbm_invalidated_all(struct bbm *b, u32 cpu, u32 asid);
+
+/* The same as bbm_invalidated_page() for who has the tables @root loaded. */
+void bbm_invalidated_loaded(struct bbm *b, u32 cpu, u32 root, u64 vpn);
 
 /* Records kept: entries whose old translation some CPU may still hold. */
 u64 bbm_nr_open(const struct bbm *b);

@@ -1,7 +1,6 @@
 /* Invalidations on this CPU: what an operation must drop, and no more. */
 #include "cpu/step.h"
 
-/* Of the address space that @c has loaded. */
 static void note_for_bbm(const struct cpu *c, const struct inval_op *op,
 			 u16 asid, u64 vpn)
 {
@@ -9,12 +8,14 @@ static void note_for_bbm(const struct cpu *c, const struct inval_op *op,
 			   op->scope == INVAL_PAGE_GLOBAL ||
 			   op->scope == INVAL_ASID;
 
-	if (is_one_asid && asid != c->s->pcid)
-		return;
-	if (inval_names_page(op->scope))
-		bbm_invalidated_page(the_sys->bbm, c->id, c->s->root, vpn);
+	if (!inval_names_page(op->scope))
+		bbm_invalidated_all(the_sys->bbm, c->id,
+				    is_one_asid ? asid : BBM_ANY_ASID);
+	else if (is_one_asid && asid == c->s->pcid)
+		bbm_invalidated_loaded(the_sys->bbm, c->id, c->s->root, vpn);
 	else
-		bbm_invalidated_all(the_sys->bbm, c->id, c->s->root);
+		bbm_invalidated_page(the_sys->bbm, c->id,
+				     is_one_asid ? asid : BBM_ANY_ASID, vpn);
 }
 
 /* Source: Intel SDM vol. 3, "Invalidation of TLBs and Paging-Structure Caches",

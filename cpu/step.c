@@ -670,12 +670,15 @@ void tables_retire(u32 root)
 static void check_bbm(u32 root, u64 vpn, u32 level, u64 old, u64 new)
 {
 	u64 may_hold[MACHINE_MAX_CPUS / 64] = { 0 };
+	u16 asid = 0;
 
-	if (old & PTE_P)
-		for (u32 i = 0; i < the_sys->nr_cpus; i++)
-			if (the_sys->cpu[i].s->root == root)
-				may_hold[i / 64] |= 1ull << i % 64;
-	if (bbm_changed(the_sys->bbm, root, vpn, level, old, new, may_hold))
+	/* Where break-before-make is needed all have one tag for it. */
+	for (u32 i = 0; old & PTE_P && i < the_sys->nr_cpus; i++)
+		if (the_sys->cpu[i].s->root == root) {
+			may_hold[i / 64] |= 1ull << i % 64;
+			asid = the_sys->cpu[i].s->pcid;
+		}
+	if (bbm_changed(the_sys->bbm, root, asid, vpn, level, old, new, may_hold))
 		COUNT(BBM_VIOLATIONS, 1);
 }
 

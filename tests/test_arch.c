@@ -371,9 +371,11 @@ static void bbm_equals_the_rule(u32 level_of_bbm)
 
 			plain_invalidated(&p, cpu, root, is_all, vpn);
 			if (is_all)
-				bbm_invalidated_all(b, cpu, root);
+				bbm_invalidated_all(b, cpu, root + 7);
 			else
-				bbm_invalidated_page(b, cpu, root, vpn);
+				rng_chance(&g, 1, 2) ?
+				bbm_invalidated_page(b, cpu, root + 7, vpn) :
+				bbm_invalidated_loaded(b, cpu, root, vpn);
 		} else {
 			bool want;
 
@@ -384,8 +386,9 @@ static void bbm_equals_the_rule(u32 level_of_bbm)
 			new = random_entry(&g, level, vpn);
 			want = plain_changed(&p, root, vpn, level, *slot, new,
 					     &mask);
-			assert_int_equal(want, bbm_changed(b, root, vpn, level,
-							   *slot, new, &mask));
+			assert_int_equal(want, bbm_changed(b, root,
+					 (u16)(root + 7), vpn, level, *slot, new,
+					 &mask));
 			*slot = new;
 			bad += want;
 			changes++;
@@ -435,13 +438,13 @@ static void test_bbm_levels(void **state)
 
 				assert_int_equal(0, bbm_create(&b, 1, 9, &rules));
 				if (ways[i].by_nt) {
-					is_bad |= bbm_changed(b, 1, 512, 1, from,
+					is_bad |= bbm_changed(b, 1, 8, 512, 1, from,
 						block | PTE_NT, &all);
 					from = block | PTE_NT;
 				}
 				if (ways[i].invalidates)
-					bbm_invalidated_all(b, 0, 1);
-				is_bad |= bbm_changed(b, 1, 512, 1, from, to,
+					bbm_invalidated_all(b, 0, 8);
+				is_bad |= bbm_changed(b, 1, 8, 512, 1, from, to,
 						      &all);
 				assert_int_equal(ways[i].is_bad[level], is_bad);
 				bbm_destroy(b);
@@ -457,30 +460,30 @@ static void test_bbm_steps(void **state)
 	struct bbm *b;
 
 	assert_int_equal(bbm_create(&b, 2, 9, &arch_rules[ARCH_ARM]), 0);
-	assert_true(bbm_changed(b, 1, 5, 0, a, c, &both));      /* no break */
-	assert_false(bbm_changed(b, 1, 5, 0, a, 0, &both));
-	assert_true(bbm_changed(b, 1, 5, 0, 0, c, &both));      /* no TLBI */
-	assert_false(bbm_changed(b, 1, 5, 0, c, 0, &both));
-	bbm_invalidated_page(b, 0, 1, 5);
-	assert_true(bbm_changed(b, 1, 5, 0, 0, a, &both));      /* half of it */
-	assert_false(bbm_changed(b, 1, 5, 0, a, 0, &both));
-	bbm_invalidated_page(b, 0, 1, 5);
-	bbm_invalidated_page(b, 1, 1, 5);
-	assert_false(bbm_changed(b, 1, 5, 0, 0, c, &both));     /* the rule */
-	assert_false(bbm_changed(b, 1, 5, 0, c, 0, &both));
-	assert_false(bbm_changed(b, 1, 5, 0, 0, c, &both));     /* came back */
-	assert_false(bbm_changed(b, 1, 5, 0, c, a, &nobody));
+	assert_true(bbm_changed(b, 1, 8, 5, 0, a, c, &both));      /* no break */
+	assert_false(bbm_changed(b, 1, 8, 5, 0, a, 0, &both));
+	assert_true(bbm_changed(b, 1, 8, 5, 0, 0, c, &both));      /* no TLBI */
+	assert_false(bbm_changed(b, 1, 8, 5, 0, c, 0, &both));
+	bbm_invalidated_page(b, 0, 8, 5);
+	assert_true(bbm_changed(b, 1, 8, 5, 0, 0, a, &both));      /* half of it */
+	assert_false(bbm_changed(b, 1, 8, 5, 0, a, 0, &both));
+	bbm_invalidated_page(b, 0, 8, 5);
+	bbm_invalidated_page(b, 1, 8, 5);
+	assert_false(bbm_changed(b, 1, 8, 5, 0, 0, c, &both));     /* the rule */
+	assert_false(bbm_changed(b, 1, 8, 5, 0, c, 0, &both));
+	assert_false(bbm_changed(b, 1, 8, 5, 0, 0, c, &both));     /* came back */
+	assert_false(bbm_changed(b, 1, 8, 5, 0, c, a, &nobody));
 	/* Rights alone may change in place. */
-	assert_false(bbm_changed(b, 1, 5, 0, a, a & ~PTE_RW, &both));
+	assert_false(bbm_changed(b, 1, 8, 5, 0, a, a & ~PTE_RW, &both));
 	/* A huge page split at once, and with the steps. */
-	assert_true(bbm_changed(b, 1, 512, 1, pte_make(512, PTE_P | PTE_PS),
+	assert_true(bbm_changed(b, 1, 8, 512, 1, pte_make(512, PTE_P | PTE_PS),
 				pte_make(9, PTE_P | PTE_RW), &both));
-	assert_false(bbm_changed(b, 1, 512, 1, pte_make(512, PTE_P | PTE_PS), 0,
+	assert_false(bbm_changed(b, 1, 8, 512, 1, pte_make(512, PTE_P | PTE_PS), 0,
 				 &both));
-	bbm_invalidated_all(b, 0, 1);
-	bbm_invalidated_all(b, 1, 1);
+	bbm_invalidated_all(b, 0, 8);
+	bbm_invalidated_all(b, 1, BBM_ANY_ASID);
 	assert_int_equal(bbm_nr_open(b), 0);
-	assert_false(bbm_changed(b, 1, 700, 0, 0, pte_make(700, PTE_P), &both));
+	assert_false(bbm_changed(b, 1, 8, 700, 0, 0, pte_make(700, PTE_P), &both));
 	bbm_destroy(b);
 }
 

@@ -79,6 +79,7 @@ static void run_seed(const char *profile, const char *flush, const char *bits,
 	r = point_run(&s);
 	v = r->count.v;
 	assert_true(goes_anywhere || !v[CTR_STALE_HITS]);
+	assert_int_equal(0, v[CTR_BBM_VIOLATIONS]);
 	assert_int_equal(0, v[CTR_LOST_STORES]);
 	assert_int_equal(0, v[CTR_WRITE_AFTER_FREE]);
 	assert_true(v[CTR_TLB_BROADCASTS] > 100);
