@@ -10,6 +10,13 @@
 #define MILAN "machine", \
 	"pack:2 [numa(memory=64GiB)] l3:8(size=32MiB) core:8 pu:2", \
 	"profile", "zen3-milan", "chunk", "2M", "loops", "600"
+/* The published machine's bandwidth is unknown, that of westmere-ex stands for it:
+ * ratios only. */
+#define T13(run, how, name, switch_) \
+	[run] = { name ", 4 x 8 CPUs, " how, name, \
+		PAIRS("machine", "pack:4 [numa(memory=16GiB)] core:8 pu:1", \
+		      "profile", "westmere-ex", "kernel", "v3.13", "chunk", \
+		      "1M", switch_) }
 #define JVMS "machine", "pack:8 core:10 pu:1", "time", "4s"
 /* Whose threads all want all of its memory: no two runs are alike. */
 #define NUMA01(run, number) \
@@ -66,6 +73,12 @@ const struct numa_run_of numa_runs[NR_NUMA_RUNS] = {
 		PAIRS("kernel", "v4.14", ON) },
 	[RUN_STREAM] = { "stream, v5.14 (no limit)", "stream",
 		PAIRS("kernel", "v5.14", ON) },
+	T13(RUN_32_01_OFF, "off", "numa01", OFF),
+	T13(RUN_32_01_ON, "v3.13", "numa01", ON),
+	T13(RUN_32_LOCAL_OFF, "off", "numa01_THREADLOCAL", OFF),
+	T13(RUN_32_LOCAL_ON, "v3.13", "numa01_THREADLOCAL", ON),
+	T13(RUN_32_02_OFF, "off", "numa02", OFF),
+	T13(RUN_32_02_ON, "v3.13", "numa02", ON),
 };
 
 /* ---- values --------------------------------------------------------------------- */
@@ -88,6 +101,9 @@ SECONDS(RUN_LOCAL_312) SECONDS(RUN_02_312) SECONDS(RUN_SMT_312)
 RATIO(ratio_local, RUN_LOCAL_ON, RUN_LOCAL_OFF)
 RATIO(ratio_02, RUN_02_ON, RUN_02_OFF)
 RATIO(ratio_smt, RUN_SMT_ON, RUN_SMT_OFF)
+RATIO(ratio_32_01, RUN_32_01_ON, RUN_32_01_OFF)
+RATIO(ratio_32_local, RUN_32_LOCAL_ON, RUN_32_LOCAL_OFF)
+RATIO(ratio_32_02, RUN_32_02_ON, RUN_32_02_OFF)
 RATIO(ratio_stream, RUN_STREAM_LIMIT, RUN_STREAM)
 
 static double ratio_jvm(const struct numa_outcome *r)
@@ -312,7 +328,13 @@ const struct numa_row numa_rows[] = {
 	     RUN_ONE_NODE, one_node_local),
 	{ "T12", "one node: pages migrated", "pages", 0, -0.5, 0.5,
 	  BIT(RUN_ONE_NODE), one_node_migrated, NULL },
-	MISSING("T13", "3.7, AutoNUMA and numacore, 4 x 8 CPUs", NO_SET),
+	BAND("T13", "4 x 8 CPUs, numa01: 3.13 on / off beside numacore's", "",
+	     0.409, 0, 0, RUN_32_01_ON, RUN_32_01_OFF, ratio_32_01),
+	BAND("T13", "THREAD_ALLOC, the same", "", 0.285, 0, 0,
+	     RUN_32_LOCAL_ON, RUN_32_LOCAL_OFF, ratio_32_local),
+	BAND("T13", "numa02, the same", "", 0.312, 0, 0, RUN_32_02_ON,
+	     RUN_32_02_OFF, ratio_32_02),
+	MISSING("T13", "seconds, AutoNUMA, SPECjbb", NO_MACHINE "; " NO_SET),
 	MISSING("T14", "flush costs", FLUSHES),
 	{ "laws", "broken laws of counters, all runs", "", 0, -0.5, 0.5,
 	  BIT(NR_NUMA_RUNS) - 1, broken_laws, NULL },

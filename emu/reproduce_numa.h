@@ -24,6 +24,8 @@ enum numa_run {
 	RUN_ONE_NODE,                           /* T12                        */
 	RUN_JVM_OFF, RUN_JVM_ON,                /* T4                         */
 	RUN_STREAM_LIMIT, RUN_STREAM,           /* T6                         */
+	RUN_32_01_OFF, RUN_32_01_ON, RUN_32_LOCAL_OFF, RUN_32_LOCAL_ON,
+	RUN_32_02_OFF, RUN_32_02_ON,            /* T13: 32 CPUs               */
 	NR_NUMA_RUNS
 };
 

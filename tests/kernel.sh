@@ -53,10 +53,8 @@ numa() {
 		--kernel v6.1 --numa_balancing 1 -o "$D/e.csv" || exit 1
 	awk -F, '{ v[$2] = $1 }
 		END { faults = v["numa_hint_faults"]
-			print v["numa_pages_migrated"],
-			faults - v["numa_hint_faults_local"],
-			int(100 * faults / (v["numa_pte_updates"] -
-				511 * v["numa_huge_pte_updates"])) }' "$D/e.csv"
+			marked = v["numa_pte_updates"] - 511 * v["numa_huge_pte_updates"]
+			print v["numa_pages_migrated"], faults - v["numa_hint_faults_local"], int(100 * faults / marked) }' "$D/e.csv"
 }
 
 # emulated NAME THREADS PAGES: "irqs sent full", or what numa says
