@@ -395,6 +395,8 @@ int main(void)
 	     threads *= 2)
 		with_threads(threads);
 	stop = 0;
+	/* Off by itself on so small a machine. */
+	put("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
 	numa(0);
 	numa(1);
 	puts("end");
