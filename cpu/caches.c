@@ -28,6 +28,7 @@ struct caches {
 	u32 hit_cycles[NR_CACHE_LEVELS];
 	u32 *dram_cycles;               /* [from node * nr_nodes + to node]   */
 	u64 frames_per_node, nr_frames;
+	bool is_local;          /* what is being loaded, wherever it is       */
 	u16 *who;                       /* [frame]                            */
 	bool *cost_used, unused[NR_COSTS];
 };
@@ -159,7 +160,7 @@ static u64 dram(struct caches *cs, u32 node, u64 line)
 	u64 home = frame_of(line) / cs->frames_per_node;
 
 	/* Behind the nodes' memory: the hypervisor's tables. */
-	if (home >= cs->m->nr_nodes)
+	if (home >= cs->m->nr_nodes || cs->is_local)
 		home = node;
 	cs->cost_used[home == node ? COST_DRAM_LOCAL : COST_DRAM_REMOTE] = true;
 	return cs->dram_cycles[node * cs->m->nr_nodes + home];
@@ -249,6 +250,17 @@ static u64 invalidate(struct caches *cs, u32 core, u64 line)
 		if (i != cs->core[core].llc && cs->llc[i])
 			cache_drop(cs->llc[i], line);
 	return most;
+}
+
+u64 caches_load_local(struct caches *cs, u32 cpu, u64 line,
+		      enum cache_level *from)
+{
+	u64 cycles;
+
+	cs->is_local = true;
+	cycles = caches_load(cs, cpu, line, from);
+	cs->is_local = false;
+	return cycles;
 }
 
 u64 caches_store(struct caches *cs, u32 cpu, u64 line, enum cache_level *from)

@@ -54,6 +54,10 @@ static inline u64 caches_line(u64 pfn, u64 byte)
  * *@from says where it was. */
 u64 caches_load(struct caches *cs, u32 cpu, u64 line, enum cache_level *from);
 
+/* caches_load_local - the same of a line that the CPU's own node has a copy of. */
+u64 caches_load_local(struct caches *cs, u32 cpu, u64 line,
+		      enum cache_level *from);
+
 /* caches_store - a program's store: as a load, then the line is this core's
  * alone. */
 u64 caches_store(struct caches *cs, u32 cpu, u64 line, enum cache_level *from);

@@ -345,6 +345,11 @@ u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
  * nobody else. */
 u32 smp_send(const u64 *mask, void (*fn)(void *arg), void *arg);
 
+/* smp_message - as smp_send(), by messages in lines of memory that CPUs poll where
+ * they could take an interrupt: to the CPUs of this socket, and by way of one CPU of
+ * each other socket. Needs sys_config.has_broadcasts: they are that fast. */
+u32 smp_message(const u64 *mask, void (*fn)(void *arg), void *arg);
+
 /* In a handler: acknowledge now, not when it returns; the request may be gone
  * afterwards. Whose request it is. */
 void smp_ack(void);

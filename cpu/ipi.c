@@ -8,18 +8,41 @@ static bool all_acked(const void *arg)
 	return !*(const u32 *)arg;
 }
 
+/* A message goes to another socket by way of its first CPU (smp_message). */
+static u64 message_flight(u32 from, u32 to)
+{
+	const struct machine *m = the_sys->m;
+	u32 via = to;
+
+	if (m->cpu[from].package != m->cpu[to].package)
+		while (via && m->cpu[via - 1].package == m->cpu[to].package)
+			via--;
+	return machine_line_transfer(m, from, via) +
+	       machine_line_transfer(m, via, to);
+}
+
+static u64 flight(u32 from, u32 to)
+{
+	u32 hop = (u32)machine_hop(the_sys->m, from, to);
+
+	if (this_cpu->ctx.call_is_message) {
+		the_sys->cost_used[COST_LINE_TRANSFER_SELF + hop] = true;
+		return message_flight(from, to);
+	}
+	the_sys->cost_used[COST_IPI_DELIVER_SELF + hop] = true;
+	return machine_ipi_deliver(the_sys->m, from, to);
+}
+
 /* Queued in order of arrival; explored, as a set: what is pending at one CPU
  * may be taken in any order, so it is kept by number. */
 static void post(struct cpu *to, u16 what)
 {
 	struct cpu_state *s = to->s;
-	u32 hop = (u32)machine_hop(the_sys->m, this_cpu->id, to->id);
 	u64 arrival = contend_arrival(to, this_cpu->now +
-			machine_ipi_deliver(the_sys->m, this_cpu->id, to->id));
+				      flight(this_cpu->id, to->id));
 	u32 at;
 
 	touch(&s->nr_ipis, true);
-	the_sys->cost_used[COST_IPI_DELIVER_SELF + hop] = true;
 	for (at = s->nr_ipis; at; at--) {
 		if (to->ipi_at ? to->ipi_at[at - 1] <= arrival
 			       : s->ipi_from[at - 1] < this_cpu->id)
@@ -104,6 +127,19 @@ static void wait_calls(const u64 *mask)
 					  my_line_to(i), 0);
 }
 
+/* One line is written for each channel of this CPU's: to its own socket's CPUs, and
+ * to others' first that are meant. */
+static u64 send_cycles(u32 prev, u32 to, u32 nr)
+{
+	const struct machine_cpu *cpu = the_sys->m->cpu;
+
+	if (!this_cpu->ctx.call_is_message)
+		return contend_send_cycles(prev, to, nr);
+	return prev != CONTEND_NONE && cpu[prev].package == cpu[to].package &&
+	       cpu[to].package != cpu[this_cpu->id].package
+		? 0 : cost_of(COST_PTE_SCAN);
+}
+
 /* To each CPU of @mask but this one; @is_queued: by queue_calls().
  * Return: how many. */
 static u32 send(const u64 *mask, bool is_acked, bool is_queued)
@@ -120,7 +156,7 @@ static u32 send(const u64 *mask, bool is_acked, bool is_queued)
 			step(is_queued ? &s->acks_left
 				       : &the_sys->cpu[i].s->nr_ipis, true,
 			     the_sys->is_explored ? 0
-					: contend_send_cycles(prev, i, n));
+					: send_cycles(prev, i, n));
 		s->acks_left += is_acked;
 		n++;
 		prev = i;
@@ -128,7 +164,8 @@ static u32 send(const u64 *mask, bool is_acked, bool is_queued)
 		post(&the_sys->cpu[i], 0);
 	}
 	if (n)
-		NOTE("IPI to %u CPU%s", n, n > 1 ? "s" : "");
+		NOTE("%s to %u CPU%s", this_cpu->ctx.call_is_message ? "message"
+		     : "IPI", n, n > 1 ? "s" : "");
 	return n;
 }
 
@@ -145,6 +182,7 @@ u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
 	this_cpu->ctx.call_fn = fn;
 	this_cpu->ctx.call_arg = arg;
 	this_cpu->ctx.call_unacked = false;
+	this_cpu->ctx.call_is_message = false;
 	if (has_call_lines())
 		queue_calls(mask);
 	n = send(mask, true, has_call_lines());
@@ -163,16 +201,30 @@ u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
 	return n;
 }
 
-u32 smp_send(const u64 *mask, void (*fn)(void *arg), void *arg)
+static u32 send_unacked(const u64 *mask, void (*fn)(void *arg), void *arg,
+			bool is_message)
 {
-	u32 n;
-
 	smp_mb();
 	this_cpu->ctx.call_fn = fn;
 	this_cpu->ctx.call_arg = arg;
 	this_cpu->ctx.call_unacked = true;
-	n = send(mask, false, false);
+	this_cpu->ctx.call_is_message = is_message;
+	return send(mask, false, false);
+}
+
+u32 smp_send(const u64 *mask, void (*fn)(void *arg), void *arg)
+{
+	u32 n = send_unacked(mask, fn, arg, false);
+
 	COUNT(IPIS_SENT, n);
+	return n;
+}
+
+u32 smp_message(const u64 *mask, void (*fn)(void *arg), void *arg)
+{
+	u32 n = send_unacked(mask, fn, arg, true);
+
+	COUNT(MESSAGES_SENT, n);
 	return n;
 }
 
@@ -251,6 +303,13 @@ static void take_one(struct cpu *c)
 	c->serving = NULL;
 }
 
+/* The first to be taken is a message: a poll finds it, and what comes with it. */
+static bool has_message(const struct cpu_state *s)
+{
+	return s->nr_ipis &&
+	       the_sys->cpu[s->ipi_from[0]].ctx.call_is_message;
+}
+
 void cpu_take_irqs(void)
 {
 	struct cpu *c = this_cpu;
@@ -259,9 +318,12 @@ void cpu_take_irqs(void)
 	enum cycle_cat cat = cat_enter(CYC_RESPOND);
 	bool glide = c->ctx.glide;
 
+	bool is_polled = has_message(s);
+
 	PROBE(.what = PROBE_IRQ);
-	charge(cost_of(COST_IRQ_ENTRY));
-	COUNT(IRQS, 1);
+	if (!is_polled)
+		charge(cost_of(COST_IRQ_ENTRY));
+	COUNT(IRQS, !is_polled);
 	s->irq_off++;
 	c->ctx.in_irq++;
 	/* Entering is private, so the handler's first step may be merged; but
@@ -287,7 +349,8 @@ void cpu_take_irqs(void)
 	}
 	c->irq_at = c->ipi_at && s->nr_ipis ? c->ipi_at[0] : UINT64_MAX;
 	s->irq_off--;
-	charge(cost_of(COST_IRQ_EXIT));
+	if (!is_polled)
+		charge(cost_of(COST_IRQ_EXIT));
 	PROBE(.what = PROBE_IRQ_END);
 	cat_leave(cat);
 	c->ctx.in_irq--;

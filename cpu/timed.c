@@ -22,6 +22,7 @@ struct sched_cpu {
 	const void *line;               /* when it is next it touches that,   */
 	bool is_write;                  /* before its fiber goes on           */
 	bool is_waiting;
+	bool is_idle;                   /* its program has ended              */
 	u64 lookahead;                  /* T.lookahead; 0 with siblings       */
 	u64 from;                       /* the wait's beginning, once booked  */
 	enum cycle_cat cat;             /* what the wait is booked on         */
@@ -399,8 +400,10 @@ static void dequeue(struct sched_cpu *sc)
 /* Waiting with nothing to wake for: idle, only interrupts. */
 static void idle(struct cpu *c)
 {
-	if (!sc_of(c)->is_waiting) {
-		sc_of(c)->is_waiting = true;
+	/* A handler that came here may have waited. */
+	sc_of(c)->is_waiting = true;
+	if (!sc_of(c)->is_idle) {
+		sc_of(c)->is_idle = true;
 		T.nr_done++;
 		c->cat = CYC_IDLE;
 		c->done_at = c->now;

@@ -105,7 +105,9 @@ static inline u64 load(u64 line, enum counter kind)
 
 	if (!cs)
 		return cost_of(COST_WALK_LOAD);
-	cycles = caches_load(cs, this_cpu->id, line, &from);
+	cycles = the_sys->has_local_tables
+		? caches_load_local(cs, this_cpu->id, line, &from)
+		: caches_load(cs, this_cpu->id, line, &from);
 	this_cpu->count.v[kind + from]++;
 	return cycles;
 }
@@ -158,7 +160,7 @@ static inline u64 start(struct cpu *c, u32 space, u64 vpn, u32 *level,
 static u64 update(u64 *p, u64 pte, u64 bits, u64 frame, u32 index)
 {
 	COUNT(WALK_AD_UPDATES, 1);
-	if (the_sys->caches)
+	if (the_sys->caches && !the_sys->has_local_tables)
 		caches_written(the_sys->caches, this_cpu->id,
 			       caches_line(frame, index * sizeof(u64)));
 	return set_bits(p, pte, bits);

@@ -77,6 +77,10 @@ static const struct {
 			      "exits", "steal", "20us", "steal-every", "50us",
 			      "flush", "hyperv" } },
 	{ "mprotect-storm", { "iterations", "20", "initiators", "3", "flush",
+			      "barrelfish", "machine", "pack:2 core:3 pu:1" } },
+	{ "mprotect-storm", { "iterations", "20", "initiators", "3", "flush",
+			      "mach" } },
+	{ "mprotect-storm", { "iterations", "20", "initiators", "3", "flush",
 			      "rar", "profile", "sapphire-rapids" } },
 };
 

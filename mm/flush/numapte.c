@@ -5,7 +5,7 @@
  * Assumed, or left out: the set of nodes is kept for each page (the paper keeps it
  * for each table, which is a larger set); one entry is copied at a fault; a copy is
  * changed at the price of a line from the farthest node. That walks find a table on
- * their own node is not modelled, nor is Mitosis, which is about that alone. Page
+ * their own node is not modelled (mitosis, which is about that alone). Page
  * tables that go are flushed everywhere, and so is what a kernel flushes because
  * another gather is open.
  */

@@ -1,0 +1,234 @@
+/* Other kernels' protocols, proposed hardware and copies of page tables: the step
+ * that each rests on is needed, and what each is for shows in timed runs. */
+#include "tests/point.h"
+
+#include "mm/switch.h"
+#include "tests/stage_lost.h"
+
+#define TOO_LATE (O4_PERM | O9_FLUSH_DONE)
+
+/* ---- explored -------------------------------------------------------------------------- */
+
+static void flush_loaded(void *arg)
+{
+	struct flush_req r = { .end = UINT64_MAX, .is_full = 1 };
+
+	if (my_loaded_mm())
+		flush_own(&r);
+}
+
+/* Interrupts, and on. */
+static void shoot_without_waiting(struct flush_req *r)
+{
+	u64 *to = flush_targets();
+
+	smp_mb();
+	if (flush_others(r->mm, to))
+		smp_send(to, flush_loaded, r);
+	flush_loaded(NULL);
+	flush_targets_done();
+}
+
+static void tell_without_waiting(struct flush_req *r, const u64 *to,
+				 bool is_here)
+{
+	smp_message(to, flush_loaded, r);
+	if (is_here)
+		flush_func(r);
+}
+
+/* The initiator goes on when all have answered, not before. */
+static void test_answers_are_waited_for(void **state)
+{
+	static const char *const name[] = { "mach", "xnu", "barrelfish" };
+
+	for (size_t i = 0; i < ARRAY_LEN(name); i++) {
+		struct flush_ops f = *flush_find(name[i]);
+
+		assert_int_equal(lost("matrix-stay", "mprotect-down", &f), 0);
+		if (f.tell)
+			f.tell = tell_without_waiting;
+		else
+			f.shoot = shoot_without_waiting;
+		assert_true(lost("matrix-stay", "mprotect-down", &f) & TOO_LATE);
+	}
+}
+
+/* What a CPU has under its tag is taken for current. */
+static u16 load_trusting(struct mm *mm, bool is_back, bool *flush)
+{
+	*flush = false;
+	return (u16)mm->asid;
+}
+
+/* Who was elsewhere, or idle, and was not interrupted looks when it comes back:
+ * XNU at the word of its PCID, Mach at its queue. */
+static void test_who_comes_back_looks(void **state)
+{
+	struct flush_ops f = *flush_find("xnu");
+
+	assert_int_equal(lost("matrix-back", "cow-break", &f), 0);
+	f.load = load_trusting;
+	assert_true(lost("matrix-back", "cow-break", &f));
+	f = *flush_find("mach");
+	assert_int_equal(lost("matrix-idle", "mprotect-down", &f), 0);
+	f.load = load_trusting;
+	assert_true(lost("matrix-idle", "mprotect-down", &f));
+}
+
+static void nothing(struct flush_req *r)
+{
+}
+
+/* A store to a page-table entry that reaches no TLB. */
+static void test_stores_reach_tlbs(void **state)
+{
+	struct flush_ops f = *flush_find("hatric");
+
+	assert_int_equal(lost("matrix-stay", "mprotect-down", &f), 0);
+	f.shoot = nothing;
+	assert_true(lost("matrix-stay", "mprotect-down", &f) & TOO_LATE);
+}
+
+/* ---- timed ----------------------------------------------------------------------------- */
+
+static struct timed_result *run_of(const char *workload,
+				   const char *const *pairs)
+{
+	struct timed_result *r;
+	struct setup s;
+
+	point_make(&s, workload_find(workload), pairs);
+	r = point_run(&s);
+	point_free(&s);
+	return r;
+}
+
+#define STORM "iterations", "50", "pages", "8", "machine", "pack:2 core:4 pu:1"
+
+static u64 flush_cycles(const struct timed_result *r)
+{
+	return (r->cycles[CYC_FLUSH] + r->cycles[CYC_WAIT_ACK]) /
+	       r->count.v[CTR_TLB_FLUSH];
+}
+
+/* Messages: as many as interrupts would be, nobody interrupted, and less waiting
+ * than for interrupts. */
+static void test_messages_interrupt_nobody(void **state)
+{
+	struct timed_result *ipi = run_of("mprotect-storm", PAIRS(STORM));
+	struct timed_result *msg = run_of("mprotect-storm",
+					  PAIRS(STORM, "flush", "barrelfish"));
+
+	printf("# a flush: %llu cycles by interrupts, %llu by messages\n",
+	       (unsigned long long)flush_cycles(ipi),
+	       (unsigned long long)flush_cycles(msg));
+	assert_int_equal(0, msg->count.v[CTR_IRQS]);
+	assert_int_equal(0, msg->count.v[CTR_IPIS_SENT]);
+	assert_int_equal(ipi->count.v[CTR_IPIS_SENT],
+			 msg->count.v[CTR_MESSAGES_SENT]);
+	assert_true(flush_cycles(msg) < flush_cycles(ipi));
+	free(ipi);
+	free(msg);
+}
+
+/* Mach's responders stall until the last has arrived: time that others' do not
+ * spend. */
+static void test_mach_stalls(void **state)
+{
+	struct timed_result *mach = run_of("mprotect-storm",
+					   PAIRS(STORM, "flush", "mach"));
+	struct timed_result *bsd = run_of("mprotect-storm",
+					  PAIRS(STORM, "flush", "freebsd"));
+
+	assert_true(mach->cycles[CYC_LOCK_WAIT] > bsd->cycles[CYC_LOCK_WAIT]);
+	assert_true(mach->count.v[CTR_IPIS_SENT] > 0);
+	free(mach);
+	free(bsd);
+}
+
+/* XNU drops everything, whatever is asked for. */
+static void test_xnu_drops_all(void **state)
+{
+	struct timed_result *r = run_of("mprotect-storm",
+					PAIRS(STORM, "flush", "xnu"));
+
+	assert_int_equal(0, r->count.v[CTR_LOCAL_FLUSH_ONE]);
+	assert_true(r->count.v[CTR_LOCAL_FLUSH_ALL] >
+		    r->count.v[CTR_TLB_FLUSH]);
+	free(r);
+}
+
+/* Fewer bits, more that goes along by chance. */
+static void test_short_cotags_drop_more(void **state)
+{
+	static const char *const name[] = { "hatric", "hatric:4", "hatric:3" };
+	u64 walks[3];
+
+	for (size_t i = 0; i < 3; i++) {
+		struct timed_result *r = run_of("pmbench-migrate",
+			PAIRS("pages", "512", "thp", "no", "machine",
+			      "pack:2 core:2 pu:1", "proposal", "co-tags",
+			      "flush", name[i]));
+
+		walks[i] = r->count.v[CTR_WALK_LOAD] +
+			   r->count.v[CTR_WALK_STORE];
+		assert_int_equal(0, r->count.v[CTR_IPIS_SENT]);
+		printf("# %s: %llu walks\n", name[i],
+		       (unsigned long long)walks[i]);
+		free(r);
+	}
+	assert_true(2 * walks[0] < walks[1] && walks[1] < walks[2]);
+}
+
+/* Walks find page tables on their own node, and each store to an entry is made as
+ * often as there are nodes. */
+static void test_copies_of_tables(void **state)
+{
+	static const char *const name[] = { "deferred", "mitosis" };
+	u64 walk[2], copies[2], kernel[2];
+
+	for (size_t i = 0; i < 2; i++) {
+		struct timed_result *r = run_of("munmap-micro",
+			PAIRS("rounds", "20", "pages", "512", "thp", "no",
+			      "machine", "pack:2 core:2 pu:1", "caches",
+			      "walks", "flush", name[i]));
+
+		walk[i] = r->cycles[CYC_WALK];
+		kernel[i] = r->cycles[CYC_KERNEL] + r->cycles[CYC_FAULT];
+		copies[i] = r->count.v[CTR_PTE_COPIES_STORED];
+		printf("# %s: walks %llu, kernel %llu, copies %llu\n", name[i],
+		       (unsigned long long)walk[i],
+		       (unsigned long long)kernel[i],
+		       (unsigned long long)copies[i]);
+		free(r);
+	}
+	assert_int_equal(0, copies[0]);
+	assert_true(copies[1] > 0);
+	assert_true(walk[1] < walk[0]);
+	assert_true(kernel[1] > kernel[0]);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_answers_are_waited_for),
+	cmocka_unit_test(test_who_comes_back_looks),
+	cmocka_unit_test(test_stores_reach_tlbs),
+	cmocka_unit_test(test_messages_interrupt_nobody),
+	cmocka_unit_test(test_mach_stalls),
+	cmocka_unit_test(test_xnu_drops_all),
+	cmocka_unit_test(test_short_cotags_drop_more),
+	cmocka_unit_test(test_copies_of_tables),
+};
+
+int main(int argc, char **argv)
+{
+	struct err e;
+
+	if (machine_create(&machine, RACE_STAGE_TOPOLOGY, NULL, &e)) {
+		fprintf(stderr, "%s\n", e.text);
+		return 1;
+	}
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
+}
