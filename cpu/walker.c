@@ -137,7 +137,7 @@ static u64 load_of(u64 frame, u32 index, enum tlb_use use)
 						    : CTR_PWL_D_L1);
 }
 
-/* Where the walk begins: *@level is that of the table above. */
+/* Where the walk begins: *@level is that of the table above; 0: nowhere. */
 static inline u64 start(struct cpu *c, u32 space, u64 vpn, u32 *level,
 			u64 *rights)
 {
@@ -153,6 +153,9 @@ static inline u64 start(struct cpu *c, u32 space, u64 vpn, u32 *level,
 		c->count.v[CTR_PSC_MISS]++;
 	}
 	*level = the_sys->mem.paging.levels;
+	/* No walk cache has anything of where the tables do not reach. */
+	if (unlikely(!paging_reaches(&the_sys->mem.paging, vpn)))
+		*level = 0;
 	return c->s->root;
 }
 
@@ -245,10 +248,11 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 	u64 rights = PTE_RW, sum = 0, frame, pte, *p;
 	u32 level, index, nr_loads = 0;
 
-	*cycles = 0;
-	if (unlikely(!paging_reaches(&mem->paging, vpn)))
-		return fault_at(e, vpn, false);
 	frame = start(c, space, vpn, &level, &rights);
+	if (unlikely(!level)) {
+		*cycles = 0;
+		return fault_at(e, vpn, false);
+	}
 	for (;;) {
 		u64 *table = mem->table[frame];
 
