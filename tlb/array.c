@@ -112,6 +112,52 @@ static ALWAYS_INLINE void memo_note(struct tlb_array *a, u32 use, u64 own,
 	m->way = (u16)(at->slot - at->set * at->u->stride);
 }
 
+/* Own 2M pages by 2M page, whichever of their 4K pages is asked for. Right as long
+ * as level 1 has no 4K page or block there, which would answer before: nobody
+ * tells the memo, so it asks. */
+static ALWAYS_INLINE struct tlb_memo *slot_2m(const struct tlb_array *a,
+					      u32 use, u64 vpn)
+{
+	return &a->memo[use][TLB_NR_MEMO + (vpn >> 9 & (TLB_NR_MEMO_2M - 1))];
+}
+
+static ALWAYS_INLINE const struct tlb_memo *
+find_2m(const struct tlb_array *a, u32 use, u64 own, u64 vpn)
+{
+	const struct tlb_unit *l1 = a->core->route[use].l1_4k;
+	const struct tlb_memo *m = slot_2m(a, use, vpn);
+	u64 tag = unit_tag(own, vpn, TLB_2M, 9);
+
+	if (m->tag != tag || m->unit->tag[m->slot] != tag || !l1 ||
+	    !unit_has_none_near(l1, tag))
+		return NULL;
+	return m;
+}
+
+/* What memo_note() just noted. (A global entry it does not; what is there then
+ * may as well be here.) */
+static ALWAYS_INLINE void note_2m(struct tlb_array *a, u32 use, u64 vpn)
+{
+	const struct tlb_memo *m = &a->memo[use][tlb_memo_index(vpn)];
+
+	if (a->core->route[use].l1_2m)
+		*slot_2m(a, use, vpn) = *m;
+}
+
+/* A hit of @m, which the memo by 4K page is told of. */
+static ALWAYS_INLINE struct tlb_entry *hit_2m(struct tlb_array *a, u32 use,
+					      u64 own, u64 vpn,
+					      const struct tlb_memo *m)
+{
+	struct tlb_memo *to = &a->memo[use][tlb_memo_index(vpn)];
+
+	*to = *m;
+	to->key = unit_tag(own, vpn, TLB_4K, 0);
+	tlb_memo_touch(m);
+	a->stats.lookups++;
+	return &m->unit->entry[m->slot];
+}
+
 static void memo_forget(struct tlb_array *a, u32 use, u64 own, u64 vpn)
 {
 	struct tlb_memo *m = &a->memo[use][tlb_memo_index(vpn)];
@@ -285,6 +331,14 @@ static NOINLINE void supersede(struct tlb_array *a, const struct tlb_home *home,
 	unit_replace(at->u, at->slot, tag, e);
 }
 
+/* The first of more than single pages comes. */
+static NOINLINE void begin_more(struct tlb_core *core)
+{
+	core->has_more = true;
+	for (u32 i = 0; i < core->nr_units; i++)
+		unit_begin_near(&core->unit[i]);
+}
+
 /* install(), of everything but new single pages. */
 static NOINLINE bool install_any(struct tlb_array *a,
 				 const struct tlb_home *home, u64 own, u64 vpn,
@@ -299,7 +353,8 @@ static NOINLINE bool install_any(struct tlb_array *a,
 		return false;
 	if (home->block.unit[0] && e->contig >= home->block.order)
 		p = &home->block;
-	a->core->has_more |= p->cls != TLB_4K;
+	if (unlikely(!a->core->has_more && p->cls != TLB_4K))
+		begin_more(a->core);
 	cut(&piece, e, vpn, p->order);
 	page = (vpn & TLB_TAG_VPN) >> p->order;
 	at->p = p;
@@ -424,12 +479,11 @@ struct tlb_entry *tlb_array_fill(struct tlb_array *a, enum tlb_use use, u64 vpn,
 
 /* ---- looking up ----------------------------------------------------------- */
 
-bool tlb_array_hit_scan(struct tlb_array *a, enum tlb_use use, u16 pcid,
-			u64 vpn, struct tlb_entry **out)
+static NOINLINE bool hit_scan(struct tlb_array *a, enum tlb_use use, u64 own,
+			      u64 vpn, struct tlb_entry **out)
 {
 	const struct tlb_route *r = &a->core->route[use];
 	const u32 may_store = TLB_W | TLB_D;
-	u64 own = tlb_array_space(a, pcid);
 	struct tlb_entry *e;
 	struct place at;
 
@@ -437,11 +491,31 @@ bool tlb_array_hit_scan(struct tlb_array *a, enum tlb_use use, u16 pcid,
 		return false;
 	memo_note(a, use, own, vpn, &at);
 	e = &at.u->entry[at.slot];
+	if (at.p->cls == TLB_2M)
+		note_2m(a, use, vpn);
 	if (use == TLB_STORE && (e->flags & may_store) != may_store)
 		return false;
 	unit_hit(at.u, at.set, at.slot);
 	a->stats.lookups++;
 	*out = e;
+	return true;
+}
+
+bool tlb_array_hit_scan(struct tlb_array *a, enum tlb_use use, u16 pcid,
+			u64 vpn, struct tlb_entry **out)
+{
+	u64 own = tlb_array_space(a, pcid);
+	const struct tlb_memo *m;
+
+	if (!a->core->has_more)
+		return hit_scan(a, use, own, vpn, out);
+	m = find_2m(a, use, own, vpn);
+	if (!m)
+		return hit_scan(a, use, own, vpn, out);
+	if (use == TLB_STORE && (~m->unit->entry[m->slot].flags &
+				 (TLB_W | TLB_D)))
+		return false;
+	*out = hit_2m(a, use, own, vpn, m);
 	return true;
 }
 
@@ -568,13 +642,14 @@ short_l2_hit(struct tlb_array *a, enum tlb_use use, u64 own, u64 key, u64 vpn,
 	return &l1->entry[slot];
 }
 
-enum tlb_level tlb_array_access_scan(struct tlb_array *a, enum tlb_use use,
-				     u16 pcid, u64 vpn, struct tlb_entry **out)
+static NOINLINE enum tlb_level access_scan(struct tlb_array *a,
+					   enum tlb_use use, u64 own, u64 vpn,
+					   struct tlb_entry **out)
 {
 	const struct tlb_core *core = a->core;
 	struct tlb_unit *l1 = core->route[use].l1_4k;
 	struct tlb_unit *l2 = core->route[use].l2_4k;
-	u64 own = tlb_array_space(a, pcid), page = vpn & TLB_TAG_VPN;
+	u64 page = vpn & TLB_TAG_VPN;
 	u64 key = unit_tag(own, vpn, TLB_4K, 0);
 	u32 l1_set, set, slot;
 	bool is_plain;
@@ -597,6 +672,7 @@ enum tlb_level tlb_array_access_scan(struct tlb_array *a, enum tlb_use use,
 
 		if (short_2m(a, &core->route[use], own, vpn, &at)) {
 			memo_note(a, use, own, vpn, &at);
+			note_2m(a, use, vpn);
 			unit_hit(at.u, at.set, at.slot);
 			*out = &at.u->entry[at.slot];
 			return TLB_HIT_L1;
@@ -619,4 +695,19 @@ enum tlb_level tlb_array_access_scan(struct tlb_array *a, enum tlb_use use,
 	a->core->missed_set[1] = set;
 	*out = NULL;
 	return TLB_MISS;
+}
+
+enum tlb_level tlb_array_access_scan(struct tlb_array *a, enum tlb_use use,
+				     u16 pcid, u64 vpn, struct tlb_entry **out)
+{
+	u64 own = tlb_array_space(a, pcid);
+	const struct tlb_memo *m;
+
+	if (!a->core->has_more)
+		return access_scan(a, use, own, vpn, out);
+	m = find_2m(a, use, own, vpn);
+	if (!m)
+		return access_scan(a, use, own, vpn, out);
+	*out = hit_2m(a, use, own, vpn, m);
+	return TLB_HIT_L1;
 }

@@ -37,7 +37,7 @@
  * Errors:  0 or negative errno from tlb_array_create() only. A bad order, a
  *          misaligned entry or a pcid beyond tlb_array_max_pcid() is the
  *          caller's bug: fills assert it, lookups are too hot to.
- * Memory:  unit.h, and 16 KiB a thread and kind of level-1 array.
+ * Memory:  unit.h, and 18 KiB a thread and kind of level-1 array.
  * Threads: none; a core belongs to one host thread.
  */
 #ifndef TLB_ARRAY_H
@@ -89,6 +89,7 @@ struct tlb_memo {
 };
 
 #define TLB_NR_MEMO 512u        /* covers any 2 MiB of address space          */
+#define TLB_NR_MEMO_2M 64u      /* behind them: by 2M page                    */
 
 struct tlb_array_stats {
 	u64 lookups;

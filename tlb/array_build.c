@@ -118,7 +118,7 @@ static void build_memos(struct tlb_core *c, u32 use)
 			(u8)(1u << first);
 }
 
-static void build_short(struct tlb_core *c, u32 use)
+static int build_short(struct tlb_core *c, u32 use)
 {
 	struct tlb_route *r = &c->route[use];
 	struct tlb_unit *l1 = r->l1[0].unit[0];
@@ -127,14 +127,18 @@ static void build_short(struct tlb_core *c, u32 use)
 	if (!r->nr_l1 || !r->nr_l2 || r->l1[0].cls != TLB_4K ||
 	    r->l2[0].cls != TLB_4K || r->l2[0].is_pair ||
 	    c->memo_uses[l1->id] != 1u << r->memo)
-		return;
+		return 0;
 	r->l1_4k = l1;
 	r->l2_4k = r->l2[0].unit[0];
 	for (u32 i = 0; i < r->nr_l1; i++)
 		if (r->l1[i].cls == TLB_2M)
 			r->l1_2m = &r->l1[i];
+	if (r->l1_2m && !l1->near)
+		l1->near = calloc(UNIT_NR_NEAR, sizeof(*l1->near));
+	if (r->l1_2m && !l1->near)
+		return -ENOMEM;
 	if (c->design.is_inclusive)
-		return;
+		return 0;
 	r->min_contig = 64;
 	for (u32 level = 0; level < 2; level++) {
 		const struct tlb_probe *block = &r->home[level][0].block;
@@ -142,6 +146,7 @@ static void build_short(struct tlb_core *c, u32 use)
 		if (block->unit[0] && block->order < r->min_contig)
 			r->min_contig = block->order;
 	}
+	return 0;
 }
 
 static void build_cycles(struct tlb_core *c, u32 use)
@@ -156,8 +161,10 @@ static void build_cycles(struct tlb_core *c, u32 use)
 	}
 }
 
-static void build_routes(struct tlb_core *c)
+static int build_routes(struct tlb_core *c)
 {
+	int rc = 0;
+
 	for (u32 use = 0; use < NR_TLB_USES; use++) {
 		for (u32 size = 0; size < TLB_NR_SIZES; size++)
 			build_home(c, use, size);
@@ -166,10 +173,11 @@ static void build_routes(struct tlb_core *c)
 	}
 	for (u32 use = 0; use < NR_TLB_USES; use++)
 		build_memos(c, use);
-	for (u32 use = 0; use < NR_TLB_USES; use++) {
-		build_short(c, use);
+	for (u32 use = 0; use < NR_TLB_USES && !rc; use++) {
+		rc = build_short(c, use);
 		build_cycles(c, use);
 	}
+	return rc;
 }
 
 static void core_free(struct tlb_core *c)
@@ -201,11 +209,12 @@ static int core_create(struct tlb_core **out, const struct tlb_design *design,
 		rc = unit_init(&c->unit[i], &design->array[i], i, nr_threads);
 		c->unit[i].keeps_victim = design->is_inclusive;
 	}
+	if (!rc)
+		rc = build_routes(c);
 	if (rc) {
 		core_free(c);
 		return rc;
 	}
-	build_routes(c);
 	*out = c;
 	return 0;
 }
@@ -226,7 +235,8 @@ static struct tlb_array *thread_create(struct tlb_core *c, u32 thread)
 		u32 first = c->memo_use[use];
 
 		if (first == use)
-			a->memo[use] = calloc(TLB_NR_MEMO, sizeof(**a->memo));
+			a->memo[use] = calloc(TLB_NR_MEMO + TLB_NR_MEMO_2M,
+					      sizeof(**a->memo));
 		else
 			a->memo[use] = a->memo[first];
 		if (!a->memo[use]) {

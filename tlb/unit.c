@@ -100,6 +100,7 @@ void unit_free(struct tlb_unit *u)
 	free(u->bucket);
 	free(u->chain);
 	free(u->guess);
+	free(u->near);
 	repl_free(&u->repl);
 }
 
@@ -168,6 +169,8 @@ u32 unit_put_free(struct tlb_unit *u, u32 set, u32 way, u64 tag,
 	u->tag[slot] = tag;
 	u->entry[slot] = *e;
 	count(u, slot, 1);
+	if (u->counts_near)
+		unit_count_near(u, tag, 1);
 	if (u->hash_shift)
 		hash_insert(u, slot);
 	u->valid[(size_t)set * u->words + way / 64] |= 1ull << way % 64;
@@ -199,6 +202,8 @@ void unit_drop(struct tlb_unit *u, u32 slot)
 	u32 set = slot / u->stride, way = slot % u->stride;
 
 	count(u, slot, -1u);
+	if (u->counts_near)
+		unit_count_near(u, u->tag[slot], -1u);
 	if (u->hash_shift)
 		hash_remove(u, slot);
 	u->tag[slot] = 0;
@@ -265,6 +270,29 @@ u32 unit_drop_spaces(struct tlb_unit *u, u64 lo, u64 hi)
 	return d.nr;
 }
 
+void unit_begin_near(struct tlb_unit *u)
+{
+	if (!u->near || u->counts_near)
+		return;
+	for (u32 slot = 0; slot < nr_padded(u); slot++)
+		if (u->tag[slot])
+			unit_count_near(u, u->tag[slot], 1);
+	u->counts_near = true;
+}
+
+/* By the counts as they are, and as they should be. */
+static bool near_is_right(const struct tlb_unit *u)
+{
+	u32 near[UNIT_NR_NEAR] = { 0 };
+
+	if (!u->counts_near)
+		return true;
+	for (u32 slot = 0; slot < nr_padded(u); slot++)
+		if (u->tag[slot] && unit_class(u->tag[slot]) <= TLB_BLOCK)
+			near[unit_near(u->tag[slot])]++;
+	return !memcmp(near, u->near, sizeof(near));
+}
+
 static const char *check_slot(const struct tlb_unit *u, u32 slot)
 {
 	const struct tlb_entry *e = &u->entry[slot];
@@ -315,5 +343,7 @@ const char *unit_check(const struct tlb_unit *u)
 	if (nr_live != u->nr_live || nr_pieces != u->nr_pieces ||
 	    memcmp(live, u->live, sizeof(live)) != 0)
 		return "live entries miscounted";
+	if (!near_is_right(u))
+		return "4K pages by 2 MiB miscounted";
 	return NULL;
 }

@@ -41,6 +41,7 @@ enum tlb_class { TLB_4K, TLB_BLOCK, TLB_2M, TLB_1G, NR_TLB_CLASSES };
 #define UNIT_NONE (~0u)
 #define UNIT_MAX_SCAN 16u
 #define UNIT_NR_BUCKETS 16u
+#define UNIT_NR_NEAR 256u
 
 struct tlb_unit {
 	/* A slot is set * stride + way. */
@@ -77,6 +78,11 @@ struct tlb_unit {
 	/* Live entries by class and by space modulo the number of buckets:
 	 * zero says that there are none of a space. */
 	u32 live[UNIT_NR_BUCKETS][NR_TLB_CLASSES];
+	/* The same of single 4K pages and blocks, by a hash of the space and the
+	 * 2 MiB they are in, once counts_near: before there are larger pages
+	 * nobody asks. NULL: nobody ever will. */
+	u32 *near;
+	bool counts_near;
 	struct tlb_replacer repl;
 	struct tlb_geometry geo;
 };
@@ -122,6 +128,24 @@ static inline bool unit_may_hold(const struct tlb_unit *u, u64 tag,
 				 enum tlb_class cls)
 {
 	return u->live[unit_bucket(tag)][cls];
+}
+
+static inline u32 unit_near(u64 tag)
+{
+	return (u32)(tag >> 10 ^ tag >> 18 ^ tag >> TLB_TAG_SPACE_SHIFT) &
+	       (UNIT_NR_NEAR - 1);
+}
+
+/* Does @u hold no 4K page or block in the 2 MiB of @tag? False says nothing. */
+static inline bool unit_has_none_near(const struct tlb_unit *u, u64 tag)
+{
+	return u->counts_near && !u->near[unit_near(tag)];
+}
+
+static inline void unit_count_near(struct tlb_unit *u, u64 tag, u32 delta)
+{
+	if (unit_class(tag) <= TLB_BLOCK)
+		u->near[unit_near(tag)] += delta;
 }
 
 /* @page: the vpn in pages of the entry's own size. */
@@ -232,6 +256,10 @@ unit_overwrite(struct tlb_unit *u, u32 slot, u64 tag, const struct tlb_entry *e)
 	if (unlikely(!unit_is_alike(u->tag[slot], tag) || u->nr_pieces ||
 		     e->piece_of))
 		unit_recount(u, slot, tag, e);
+	if (unlikely(u->counts_near)) {
+		unit_count_near(u, u->tag[slot], -1u);
+		unit_count_near(u, tag, 1);
+	}
 	if (u->hash_shift)
 		unit_rehash(u, slot, tag);
 	u->tag[slot] = tag;
@@ -283,6 +311,9 @@ bool unit_each_of_set(struct tlb_unit *u, u32 set,
 /* unit_drop_spaces - drops what has a tag in [@lo, @hi).
  * Return: entries dropped. */
 u32 unit_drop_spaces(struct tlb_unit *u, u64 lo, u64 hi);
+
+/* unit_begin_near - from now on unit_has_none_near() may say yes. */
+void unit_begin_near(struct tlb_unit *u);
 
 /* unit_check - NULL, or which invariant is broken. */
 const char *unit_check(const struct tlb_unit *u);
