@@ -40,6 +40,8 @@ struct core {
 				 * keeps as one entry; 0: no use counting     */
 	struct psc *psc;        /* NULL: none                                 */
 	struct ept *ept;        /* NULL: not a guest                          */
+	bool is_plain;          /* a walk's load costs the same everywhere: no
+				 * data caches, not a guest                   */
 	u32 nr_walkers;
 	u64 walker_free[CORE_MAX_WALKERS];      /* cycles: when it becomes so */
 };

@@ -88,6 +88,13 @@ struct pending {
 	enum cycle_cat cat;     /* what it waits for                          */
 };
 
+/* A hint to the host, no more: the table above the leaf's that was looked into
+ * last, under which root and for which part of the address space. */
+struct walk_near {
+	const u64 *table, *root;
+	u64 part;
+};
+
 struct cpu {
 	u32 id;
 	u32 node;
@@ -124,6 +131,7 @@ struct cpu {
 	struct tlb_entry walked;        /* what its last walk found           */
 	u64 soon;               /* a vpn that may be walked for soon: a hint to
 				 * the host, no more                          */
+	struct walk_near near;
 	struct pending *pending;        /* [mlp] in no order                  */
 	u32 nr_pending, mlp;
 	void *sched;            /* timed.c's own                              */

@@ -59,6 +59,7 @@ static int core_create(struct sys *sys, struct core *core)
 		return -EINVAL;
 	rc = tlb_array_create(core->thread, &m->tlb, core->nr_threads);
 	core->nr_walkers = m->nr_walkers;
+	core->is_plain = !w->caches && !w->ept;
 	for (u32 i = 0; i < m->tlb.nr_arrays; i++)
 		if (m->tlb.array[i].coalesce > core->contig)
 			core->contig = m->tlb.array[i].coalesce;

@@ -17,8 +17,8 @@ static u64 set_bits(u64 *p, u64 pte, u64 bits)
 	return want;
 }
 
-static void entry_of(struct tlb_entry *e, u64 vpn, u32 level, u64 pte,
-		     u64 rights)
+static inline __attribute__((always_inline)) void
+entry_of(struct tlb_entry *e, u64 vpn, u32 level, u64 pte, u64 rights)
 {
 	u8 order = (u8)paging_order(&the_sys->mem.paging, level);
 
@@ -216,20 +216,41 @@ static bool fault_at(struct tlb_entry *e, u64 vpn, bool gives_fault)
 	return false;
 }
 
+/* Finds what walk_near has. Tables are never given back to the host, and a wrong
+ * guess only reads in vain: so nobody tells it of changes. */
+static const u64 *find_near(const struct memory *mem, const u64 *root, u64 vpn,
+			    u64 part)
+{
+	const u64 *table = root;
+
+	for (u32 level = mem->paging.levels - 1; level > 1; level--) {
+		u64 pte = table[paging_index(&mem->paging, vpn, level)];
+
+		table = mem->table[pte_pfn(pte)];
+		if ((pte & (PTE_P | PTE_PS)) != PTE_P || !table)
+			return NULL;
+	}
+	this_cpu->near = (struct walk_near){ table, root, part };
+	return table;
+}
+
 void walk_prefetch_host(u64 vpn)
 {
 	const struct memory *mem = &the_sys->mem;
-	u64 frame = this_cpu->s->root;
+	const struct walk_near *near = &this_cpu->near;
+	const u64 *root = mem->table[this_cpu->s->root], *table = near->table;
+	u64 part = vpn >> 2 * mem->paging.bits, pte, frame;
 	u32 index;
 
-	for (u32 level = mem->paging.levels - 1; level; level--) {
-		u64 pte = mem->table[frame][paging_index(&mem->paging, vpn,
-							 level)];
-
-		frame = pte_pfn(pte);
-		if ((pte & (PTE_P | PTE_PS)) != PTE_P || !mem->table[frame])
-			return;
-	}
+	if (unlikely(near->root != root || near->part != part))
+		table = find_near(mem, root, vpn, part);
+	if (unlikely(!table))
+		return;
+	pte = table[paging_index(&mem->paging, vpn, 1)];
+	frame = pte_pfn(pte);
+	if (unlikely((pte & (PTE_P | PTE_PS)) != PTE_P ||
+		     frame >= mem->nr_frames || !mem->table[frame]))
+		return;
 	index = paging_index(&mem->paging, vpn, 0);
 	__builtin_prefetch(&mem->table[frame][index]);
 	if (the_sys->caches)
@@ -242,9 +263,11 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 	const struct memory *mem = &the_sys->mem;
 	struct cpu *c = this_cpu;
 	struct core *core = c->core;
+	struct psc *psc = core->psc;
 	const u32 space = psc_space(c->thread, c->s->pcid);
-	const bool is_plain = !the_sys->caches && !core->ept;
+	const bool is_plain = core->is_plain;
 	const u64 bits = use == TLB_STORE ? PTE_A | PTE_D : PTE_A;
+	u64 *const *tables = mem->table;
 	u64 rights = PTE_RW, sum = 0, frame, pte, *p;
 	u32 level, index, nr_loads = 0;
 
@@ -254,12 +277,12 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 		return fault_at(e, vpn, false);
 	}
 	for (;;) {
-		u64 *table = mem->table[frame];
+		u64 *table = tables[frame];
 
 		level--;
 		if (unlikely(!table)) {
 			/* A table that was freed, cached for too long. */
-			psc_invlpg_one(core->psc, space, vpn);
+			psc_invlpg_one(psc, space, vpn);
 			frame = c->s->root;
 			level = mem->paging.levels;
 			rights = PTE_RW;
@@ -277,8 +300,8 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 		if (unlikely(!(pte & PTE_A)))
 			update(p, pte, PTE_A, frame, index);
 		frame = pte_pfn(pte);
-		if (likely(core->psc != NULL))
-			psc_fill(core->psc, space, vpn, level, frame, rights);
+		if (likely(psc != NULL))
+			psc_fill(psc, space, vpn, level, frame, rights);
 	}
 	c->count.v[CTR_WALKER_LOADS] += nr_loads;
 	*cycles = likely(is_plain) ? nr_loads * cost_of(COST_WALK_LOAD) : sum;
