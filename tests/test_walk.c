@@ -495,14 +495,6 @@ static void test_walks_through_caches(void **state)
 	}
 }
 
-/* A sample on the way shows CPUs that are ahead of the slowest clock
- * (timed_set_sampler()); what the run comes to does not depend on that. */
-static void forget_samples(struct timed_result *r)
-{
-	r->nr_samples = 0;
-	memset(r->sample, 0, sizeof(r->sample));
-}
-
 /* Threads of one core share TLBs, walk caches, walkers and caches; running
  * ahead changes nothing in any mode. */
 static void test_smt_is_exact(void **state)
