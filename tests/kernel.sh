@@ -98,6 +98,7 @@ while read -r _ name threads pages counter real low high; do
 	# The process's stack and data are a few pages.
 	migrated | remote) [ $allowed -ge 4 ] || allowed=4 ;;
 	esac
+	[ $off -le $((real / 10)) ] || verdict='within four'
 	if [ $off -gt $allowed ]; then
 		verdict=DIFFERS
 		bad=$((bad + 1))
