@@ -8,9 +8,14 @@
  *   them: a request for each pair of CPUs (struct call_single_data), which the
  *   initiator fills, the target reads and gives back, and the initiator looks at
  *   in order of CPU; the target's queue head; the initiator's flush_tlb_info,
- *   which each target reads. Without it there is one line of acknowledgements
- *   for each initiator. A line that is only read is held up by a move and holds
- *   nothing up (assumed: the last-level cache answers readers side by side).
+ *   which each target reads. An initiator asks for a request and its target's
+ *   queue head together, and for up to ten requests that are back by then.
+ *   Without it there is one line of acknowledgements for each initiator. What of
+ *   reading holds others up: lines.h.
+ *   Who finds a lock taken takes its line away from the holder, whose releasing
+ *   store fetches it back; the first in the queue is told, looks, and stores.
+ *   Assumed: who comes by meanwhile may take it first (Linux's queued spinlocks
+ *   do not let him).
  *   Source: Linux kernel/smp.c, smp_call_function_many_cond, csd_lock_wait.
  *
  * send. One ICR write for each target (xAPIC, x2APIC physical), or for each group

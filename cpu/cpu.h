@@ -188,6 +188,12 @@ struct driver {
 		     const void *arg, u64 cycles);
 	/* @obj changed in a way that may end a wait. */
 	void (*wake)(const void *obj);
+	/* The same of a lock that everybody who waits for takes: it is enough
+	 * to tell the first. NULL: wake. */
+	void (*hand_over)(const void *obj);
+	/* The line of @obj is asked for; the next step waits until it, too, has
+	 * come. Timed, contended lines. */
+	void (*ask)(const void *obj, bool is_write);
 	/* Nothing to do here until @until but to take interrupts. Timed only. */
 	void (*delay)(u64 until);
 	/* The step also reads (or changes) @obj. */

@@ -3,6 +3,10 @@
 
 #include "cpu/step.h"
 
+/* Lines that a core fetches at a time (assumed: Intel's from Nehalem to Skylake,
+ * from memory). */
+#define FILL_BUFFERS 10u
+
 static bool all_acked(const void *arg)
 {
 	return !*(const u32 *)arg;
@@ -108,9 +112,10 @@ static void queue_calls(const u64 *mask)
 	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
 		if (!is_target(mask, i))
 			continue;
-		step(my_line_to(i), true, cost_of(COST_PTE_SCAN));
+		the_sys->drv.ask(my_line_to(i), true);
+		step(&the_sys->cpu[i].s->nr_ipis, true,
+		     cost_of(COST_PTE_SCAN) + cost_of(COST_LOCK));
 		my_line_to(i)->is_busy = 1;
-		step(&the_sys->cpu[i].s->nr_ipis, true, cost_of(COST_LOCK));
 	}
 }
 
@@ -119,12 +124,23 @@ static bool is_given_back(const void *arg)
 	return !((const struct call_line *)arg)->is_busy;
 }
 
+/* Looked at in turn; those that are back already are fetched together. */
 static void wait_calls(const u64 *mask)
 {
-	for (u32 i = 0; i < the_sys->nr_cpus; i++)
-		if (is_target(mask, i))
-			the_sys->drv.wait(my_line_to(i), is_given_back,
-					  my_line_to(i), 0);
+	u32 asked = 0;
+
+	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
+		if (!is_target(mask, i))
+			continue;
+		if (is_given_back(my_line_to(i)) && ++asked < FILL_BUFFERS) {
+			the_sys->drv.ask(my_line_to(i), true);
+			continue;
+		}
+		the_sys->drv.wait(my_line_to(i), is_given_back, my_line_to(i), 0);
+		asked = 0;
+	}
+	if (asked)
+		step(&this_cpu->s->acks_left, true, 0);
 }
 
 /* One line is written for each channel of this CPU's: to its own socket's CPUs, and

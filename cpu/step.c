@@ -321,7 +321,10 @@ static void release(u32 *owner, bool may_be_tried)
 	}
 	touch(owner, true);
 	*owner = 0;
-	the_sys->drv.wake(owner);
+	if (!may_be_tried && the_sys->drv.hand_over)
+		the_sys->drv.hand_over(owner);
+	else
+		the_sys->drv.wake(owner);
 }
 
 /* Taking a lock nobody may try is a right mover: the next step may follow at

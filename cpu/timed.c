@@ -4,14 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/lines.h"
 #include "cpu/overlap.h"
 #include "cpu/runq.h"
 #include "cpu/step.h"
 #include "cpu/timed.h"
 
 #define WAITQ_BITS 10
-#define LINES_BITS 16
-#define MORE_LINES_BITS 20      /* with a request for each pair of CPUs       */
 #define NOINLINE __attribute__((noinline))
 
 struct sched_cpu {
@@ -29,16 +28,7 @@ struct sched_cpu {
 	struct sched_cpu *next;         /* same waitq bucket, oldest first    */
 	struct cpu *cpu;
 	struct sched_cpu *sibling;      /* ring of the core's CPUs that are on */
-};
-
-/* Who had a cache line last, so that a line that moves between CPUs is paid
- * for. Direct-mapped by address; a conflict forgets, and costs nothing. */
-struct line {
-	u64 tag;                /* its number + 1; 0: none                    */
-	u64 free_at;            /* contended: when it has arrived             */
-	u64 readers;            /* bit per CPU number mod 64                  */
-	u16 owner;
-	u16 reader;             /* the last one to fetch a copy               */
+	u64 lines_at;                   /* when what it asked for has arrived */
 };
 
 static struct timed {
@@ -49,8 +39,7 @@ static struct timed {
 	u64 lookahead;
 	struct fiber host;
 	struct sched_cpu *waitq[1u << WAITQ_BITS];
-	struct line *line;
-	u64 line_mask;
+	struct lines *lines;
 	int result;
 	u64 switches;
 	void (*on_progress)(u64 cycles, void *arg);
@@ -171,7 +160,7 @@ static bool is_due(const struct cpu *c)
 	       (c->irq_at <= c->now && !c->s->irq_off);
 }
 
-static u64 line_cost(struct cpu *c, const void *obj, bool is_write);
+static u64 all_lines_cost(struct cpu *c, const void *obj, bool is_write);
 
 static bool looks_in_vain(struct sched_cpu *sc);
 
@@ -184,7 +173,7 @@ static bool line_takes_time(struct sched_cpu *sc)
 
 	if (unlikely(is_due(c)))
 		return false;
-	cycles = line_cost(c, sc->line, sc->is_write);
+	cycles = all_lines_cost(c, sc->line, sc->is_write);
 	sc->line = NULL;
 	charge(cycles);
 	return !is_first(c);
@@ -264,56 +253,24 @@ static inline void catch_up(struct cpu *c)
 
 /* ---- the driver's operations ------------------------------------------------ */
 
-static u64 transfer(u32 from, u32 to)
-{
-	T.sys->cost_used[COST_LINE_TRANSFER_SELF +
-			 (u32)machine_hop(T.sys->m, from, to)] = true;
-	return machine_line_transfer(T.sys->m, from, to);
-}
-
 static u64 line_cost(struct cpu *c, const void *obj, bool is_write)
 {
-	u64 tag = (arena_offset(&T.sys->arena, obj) >> 6) + 1;
-	struct line *l = &T.line[tag & T.line_mask];
-	u64 me = 1ull << c->id % 64, cost = 0;
+	return line_cycles(T.lines, c, obj, is_write);
+}
 
-	if (likely(l->tag == tag && l->owner == c->id && l->readers == me)) {
-		l->reader = is_write ? l->reader : (u16)c->id;
-		return 0;
-	}
-	if (l->tag != tag) {
-		l->tag = tag;
-		l->free_at = 0;
-		l->owner = (u16)c->id;
-		l->readers = me;
-		return 0;
-	}
-	/* A reader without a copy fetches one from the owner. A writer takes
-	 * the line from its owner; an owner whose line others have read must
-	 * invalidate the copies first. */
-	if (is_write && l->owner == c->id && l->readers != me)
-		cost = transfer(l->reader, c->id);
-	else if (is_write ? l->owner != c->id : !(l->readers & me))
-		cost = transfer(l->owner, c->id);
-	if (T.sys->contend.has_lines && cost) {
-		cost += l->free_at > c->now ? l->free_at - c->now : 0;
-		if (is_write)
-			l->free_at = c->now + cost;
-	}
-	if (is_write) {
-		l->owner = (u16)c->id;
-		l->readers = me;
-	} else {
-		l->readers |= me;
-		l->reader = (u16)c->id;
-	}
-	return cost;
+/* A step's line has come, and what was asked for before it. */
+static u64 all_lines_cost(struct cpu *c, const void *obj, bool is_write)
+{
+	u64 cycles = line_cost(c, obj, is_write), at = sc_of(c)->lines_at;
+
+	sc_of(c)->lines_at = 0;
+	return unlikely(at > c->now + cycles) ? at - c->now : cycles;
 }
 
 /* The access itself comes when the line has. */
 static void touch_line(struct cpu *c, const void *obj, bool is_write)
 {
-	u64 cycles = line_cost(c, obj, is_write);
+	u64 cycles = all_lines_cost(c, obj, is_write);
 
 	if (cycles) {
 		charge(cycles);
@@ -358,14 +315,21 @@ static void timed_step(const void *obj, bool is_write, u64 cycles)
 static u64 timed_alone_until(const void *obj)
 {
 	const struct cpu *c = this_cpu;
-	u64 tag = (arena_offset(&T.sys->arena, obj) >> 6) + 1;
-	const struct line *l = &T.line[tag & T.line_mask];
 
-	/* line_cost() of a read. */
-	if (T.q.nr_in > 1 || l->tag != tag || l->reader != c->id ||
-	    !(l->readers >> c->id % 64 & 1))
+	if (T.q.nr_in > 1 || !line_is_read(T.lines, c, obj))
 		return 0;
 	return c->irq_at < c->bcast_at ? c->irq_at : c->bcast_at;
+}
+
+static void timed_ask(const void *obj, bool is_write)
+{
+	struct cpu *c = this_cpu;
+	u64 at;
+
+	catch_up(c);
+	at = c->now + line_cost(c, obj, is_write);
+	if (at > sc_of(c)->lines_at)
+		sc_of(c)->lines_at = at;
 }
 
 static u32 bucket(const void *obj)
@@ -460,6 +424,16 @@ static bool looks_in_vain(struct sched_cpu *sc)
 	return true;
 }
 
+/* Trying for it, and polling it while others have it; taking it is a store again. */
+static void look_at_lock(struct cpu *c, const void *obj, bool is_write)
+{
+	u64 cycles = line_cost(c, obj, is_write);
+
+	c->cycles[CYC_LOCK_WAIT] += cycles;
+	c->now += cycles;
+	catch_up(c);
+}
+
 static void timed_wait(const void *obj, bool (*ready)(const void *),
 		       const void *arg, u64 cycles)
 {
@@ -467,6 +441,7 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 	struct sched_cpu *sc = sc_of(c);
 	u64 from;
 	enum cycle_cat cat, was;
+	bool is_lock;
 
 	if (!obj && !ready) {           /* private work came to its horizon */
 		catch_up(c);
@@ -485,6 +460,10 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 	/* A task that sleeps: idle time, though this CPU is not done. */
 	if (was == CYC_IDLE)
 		c->cat = CYC_KERNEL;
+	is_lock = T.sys->contend.has_lines && cat == CYC_LOCK_WAIT;
+	/* Who finds a lock taken has fetched its line for that. */
+	if (is_lock && !ready(arg))
+		look_at_lock(c, obj, true);
 	while (!ready(arg)) {
 		/* Each time: an interrupt's handler may wait, too. */
 		sc->obj = obj;
@@ -497,8 +476,10 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 		woke(sc);
 		vcpu_waited(c);
 		catch_up(c);
+		if (is_lock)
+			look_at_lock(c, obj, false);
 	}
-	from = line_cost(c, obj, true);
+	from = all_lines_cost(c, obj, true);
 	if (from)
 		charge(from);
 	c->cat = was;
@@ -537,7 +518,7 @@ static void cap_horizon(struct cpu *c)
 		c->run_until = ahead;
 }
 
-static void timed_wake(const void *obj)
+static void wake(const void *obj, bool is_one)
 {
 	struct sched_cpu *sc, *next;
 	u64 t = this_cpu->now;
@@ -564,8 +545,20 @@ static void timed_wake(const void *obj)
 				c->now = t;
 			queue(c);
 		}
+		if (is_one)
+			break;
 	}
 	cap_horizon(this_cpu);
+}
+
+static void timed_wake(const void *obj)
+{
+	wake(obj, false);
+}
+
+static void timed_hand_over(const void *obj)
+{
+	wake(obj, T.sys->contend.has_lines);
 }
 
 static void timed_ipi_posted(struct cpu *to)
@@ -640,10 +633,8 @@ int timed_install(struct sys *sys)
 	memset(&T, 0, sizeof(T));
 	T.sys = sys;
 	T.sc = calloc(sys->nr_cpus, sizeof(*T.sc));
-	T.line_mask = (1ull << (sys->contend.has_lines ? MORE_LINES_BITS
-						      : LINES_BITS)) - 1;
-	T.line = calloc(T.line_mask + 1, sizeof(*T.line));
-	if (runq_create(&T.q, sys->nr_cpus) || !T.sc || !T.line) {
+	if (runq_create(&T.q, sys->nr_cpus) || !T.sc ||
+	    lines_create(&T.lines, sys)) {
 		timed_remove(sys);
 		return -ENOMEM;
 	}
@@ -662,6 +653,8 @@ int timed_install(struct sys *sys)
 		.wait = timed_wait,
 		.delay = timed_delay,
 		.wake = timed_wake,
+		.hand_over = timed_hand_over,
+		.ask = timed_ask,
 		.touch = timed_touch,
 		.alone_until = timed_alone_until,
 		.choose = timed_choose,
@@ -676,7 +669,7 @@ void timed_remove(struct sys *sys)
 {
 	free(T.sc);
 	runq_free(&T.q);
-	free(T.line);
+	lines_destroy(T.lines);
 	memset(&T, 0, sizeof(T));
 }
 

@@ -210,21 +210,27 @@ static double flush_share(const struct timed_result *r)
 	       (double)timed_busy_cycles(r);
 }
 
-static int milan(const char *flush, const struct repro_costs *c,
+/* 36 cores are six L3 domains at least: one has at most 8. */
+static int milan(const char *flush, bool drains, const struct repro_costs *c,
 		 double (*of)(const struct timed_result *r), double *value,
 		 struct err *e)
 {
 	return value_of(&(struct repro_run){
-		.machine = "pack:1 core:36 pu:1", .profile = "zen3-milan",
-		.workload = "tlb_flush2", .kernel = "v6.14", .flush = flush,
+		.machine = "pack:1 l3:6 core:6 pu:1", .profile = "zen3-milan",
+		.workload = "tlb_flush2", .flush = flush,
+		.kernel = drains ? "v6.14" : "v6.14+no-lru-drain",
 		.pairs = PAIRS("threads", "36", "bytes", "128K", "thp", "no") },
 		c, of, value, e);
 }
 
 REPRO_VALUE(c5)
 {
-	return milan(strcmp(p->series, "INVLPGB") ? "deferred" : "invlpgb", c,
-		     per_second, value, e);
+	bool is_both = !strcmp(p->series, "both");
+	bool is_invlpgb = is_both || !strcmp(p->series, "INVLPGB");
+	bool drains = !is_both && strcmp(p->series, "no LRU drain");
+
+	return milan(is_invlpgb ? "invlpgb" : "deferred", drains, c, per_second,
+		     value, e);
 }
 
 REPRO_VALUE(h10)
@@ -233,12 +239,13 @@ REPRO_VALUE(h10)
 	int rc;
 
 	if (!strcmp(p->series, "share, IPIs"))
-		return milan("deferred", c, flush_share, value, e);
+		return milan("deferred", true, c, flush_share, value, e);
 	if (!strcmp(p->series, "share, INVLPGB"))
-		return milan("invlpgb", c, flush_share, value, e);
-	rc = milan("deferred", c, per_second, &vanilla, e);
+		return milan("invlpgb", true, c, flush_share, value, e);
+	rc = milan("deferred", true, c, per_second, &vanilla, e);
 	if (!rc)
-		rc = milan("invlpgb", c, per_second, &broadcast, e);
+		rc = milan("invlpgb", strcmp(p->series, "with the LRU fix"), c,
+			   per_second, &broadcast, e);
 	*value = rc ? NAN : broadcast / vanilla;
 	return rc;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "mm/flush.h"
+#include "mm/lru.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
@@ -30,8 +31,10 @@ static bool isolate_page(struct page *page)
 	if (!trylock_page(page))
 		return false;
 	if (READ_ONCE(page->mapcount) == 1 &&
-	    READ_ONCE(page->refcount) == 1 && xchg(&page->is_lru, 0))
+	    READ_ONCE(page->refcount) == 1 && xchg(&page->is_lru, 0)) {
+		lru_del(page);
 		return true;
+	}
 	unlock_page(page);
 	return false;
 }
@@ -50,6 +53,8 @@ static void release(u64 *table, u64 n)
 		if (is_none(table[i]))
 			continue;
 		(void)xchg(&page->is_lru, 1);
+		if (mms()->lru)
+			lru_add(page);
 		unlock_page(page);
 	}
 }
@@ -100,7 +105,7 @@ static void map_huge(struct vma *vma, u64 vpn, u64 *pmdp, struct page *new)
 	new->mapcount = 1;
 	new->index = vma->pgoff + (vpn - vma->start);
 	new->anon_vma = vma->anon_vma;
-	new->is_lru = 1;
+	lru_add(new);
 	pte_store(vma->mm->root, vpn, PMD_LEVEL, pmdp,
 		  pte_make(pfn_of(new), flags));
 	NOTE("PMD[%llu] := huge page, frame %llu",

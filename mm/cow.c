@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "mm/flush.h"
+#include "mm/lru.h"
 #include "mm/mlock.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
@@ -83,7 +84,7 @@ static void install_copy(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 	NOTE("%s[%llu] := frame %llu, a copy", level ? "PMD" : "PTE",
 	     (unsigned long long)vpn, (unsigned long long)pfn_of(new));
 	touch(new, true);
-	new->is_lru = 1;
+	lru_add(new);
 	if (!old) {
 		touch(&mm->rss, true);
 		mm->rss++;

@@ -3,6 +3,7 @@
 
 #include "mm/file.h"
 #include "mm/flush.h"
+#include "mm/lru.h"
 #include "mm/mlock.h"
 #include "mm/mm.h"
 #include "mm/numa_balancing.h"
@@ -25,7 +26,7 @@ static void map_new(struct mm *mm, struct vma *vma, struct page *page, u64 vpn)
 	page->mapcount = 1;
 	page->index = vma->pgoff + (vpn - vma->start);
 	page->anon_vma = vma->anon_vma;
-	page->is_lru = 1;
+	lru_add(page);
 	if ((vma->flags & VM_LOCKED) && !page->order)
 		mlock_new_page(page);
 	touch(&mm->rss, true);
@@ -216,15 +217,46 @@ static int fault_locked(struct mm *mm, u64 vpn, bool is_write)
 	return fault_at(mm, vma, vpn, 0, p, e, is_write);
 }
 
+/* lock_vma_under_rcu: its own lock in place of mmap_lock, which matters for the
+ * line alone: who takes mmap_lock for writing waits for all faults (Linux: for those
+ * of the VMAs it changes). Return: got it. */
+static struct vma *lock_vma(struct mm *mm, u64 vpn)
+{
+	struct vma *vma;
+
+	if (!kern()->fault_locks_vma || the_sys->is_explored)
+		return NULL;
+	vma = find_vma(mm, vpn);
+	if (!vma)
+		return NULL;
+	step(&vma->seq, true, cost_of(COST_LOCK));
+	if (mm->mmap_lock.writer)
+		return NULL;
+	mm->mmap_lock.readers++;
+	return vma;
+}
+
+static void unlock_vma(struct mm *mm, struct vma *vma)
+{
+	step(&vma->seq, true, cost_of(COST_LOCK));
+	if (!--mm->mmap_lock.readers)
+		the_sys->drv.wake(&mm->mmap_lock);
+}
+
 static int fault_in_mm(struct mm *mm, u64 vpn, bool is_write)
 {
+	struct vma *vma = lock_vma(mm, vpn);
 	int rc;
 
-	down_read(&mm->mmap_lock);
+	if (!vma)
+		down_read(&mm->mmap_lock);
 	rc = fault_locked(mm, vpn, is_write);
 	if (!rc)
 		update_mmu_cache(vpn);
-	up_read(&mm->mmap_lock);
+	if (vma)
+		unlock_vma(mm, vma);
+	else
+		up_read(&mm->mmap_lock);
 	COUNT(PGFAULT, 1);
 	return rc;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "mm/file.h"
+#include "mm/lru.h"
 #include "mm/oracle.h"
 #include "mm/reclaim.h"
 #include "mm/swap.h"
@@ -182,7 +183,7 @@ static bool add_to_page_cache(struct address_space *f, u64 index,
 		page->mapping = f;
 		page->index = index;
 		page->is_file = 1;
-		page->is_lru = 1;
+		lru_add(page);
 		f->cache[index] = (u32)pfn_of(page);
 		page->refcount++;
 		NOTE("page cache: page %llu of the file is frame %llu",

@@ -4,6 +4,7 @@
 
 #include "mm/file.h"
 #include "mm/flush.h"
+#include "mm/lru.h"
 #include "mm/oracle.h"
 #include "mm/reclaim.h"
 
@@ -174,7 +175,7 @@ static void map_copy(struct mm *mm, struct vma *vma, u64 vpn, u64 *p,
 	new->mapcount = 1;
 	new->index = index_of(vma, vpn);
 	new->anon_vma = vma->anon_vma;
-	new->is_lru = 1;
+	lru_add(new);
 	count_rss(mm);
 	pte_store(mm->root, vpn, 0, p,
 		  pte_make(pfn_of(new), prot_of(vma, true)));

@@ -4,6 +4,7 @@
 
 #include "mm/file.h"
 #include "mm/gather.h"
+#include "mm/lru.h"
 #include "mm/mlock.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
@@ -246,6 +247,7 @@ void exit_mmap(struct mm *mm)
 
 	touch(mm, true);
 	flush_claim(mm, 0, UINT64_MAX);
+	lru_drain_zap();
 	gather_begin(&g, mm, FLUSH_EXIT);
 	g.is_full_mm = true;
 	for (v = mm->first; v; v = v->next)

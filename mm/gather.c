@@ -1,5 +1,6 @@
 #include "mm/file.h"
 #include "mm/gather.h"
+#include "mm/lru.h"
 #include "mm/mlock.h"
 #include "mm/oracle.h"
 #include "mm/reclaim.h"
@@ -66,8 +67,34 @@ static void flush_under_lock(struct mmu_gather *g)
 	drop_delayed_rmaps(g);
 }
 
+/* release_pages: off the LRU lists many at a time, then to the allocator. */
+static void release(const u32 *pfn, u32 n)
+{
+	struct page *gone[LRU_RELEASE];
+	u32 nr = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		struct page *page = page_of(pfn[i]);
+
+		free_swap_cache(page);
+		if (!atomic_add_return(&page->refcount, -1))
+			gone[nr++] = page;
+		if (nr && (nr == LRU_RELEASE || i == n - 1)) {
+			lru_del_many(gone, nr);
+			for (u32 k = 0; k < nr; k++)
+				free_page_to(gone[k]);
+			nr = 0;
+		}
+	}
+}
+
 void flush_free_pages(const u32 *pfn, u32 n)
 {
+	if (mms()->lru) {
+		lru_drain_zap();
+		release(pfn, n);
+		return;
+	}
 	for (u32 i = 0; i < n; i++) {
 		free_swap_cache(page_of(pfn[i]));
 		put_page(page_of(pfn[i]));

@@ -368,7 +368,15 @@ static const struct kernel v5_12 = {
 static const struct kernel v6_14 = {
 	.name = "v6.14", .commit = "383c4613c67c", .evidence = "S",
 	.summary = "as v6.1, madvise pays the batch debt after retaking the lock",
-	V6_1, FILES_6_2, .debt_after_relock = true,
+	V6_1, FILES_6_2, .debt_after_relock = true, .fault_locks_vma = true,
+	.numa = NUMA_V6_12,
+};
+
+static const struct kernel v6_14_spares_lru = {
+	.name = "v6.14+no-lru-drain", .commit = "posted Dec 2024", .evidence = "S",
+	.summary = "as v6.14, unmapping leaves new pages in their CPU's batch",
+	V6_1, FILES_6_2, .debt_after_relock = true, .fault_locks_vma = true,
+	.zap_spares_lru = true,
 	.numa = NUMA_V6_12,
 };
 
@@ -454,7 +462,7 @@ const struct kernel *const kernels[] = {
 	&v5_14,
 	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3, &v6_6_retract, &v6_12_retract,
 	&v6_12_range, &v6_19_sva, &v6_18_alpha, &v6_19_alpha,
-	&v6_1_mixed, &v6_1_loongarch, &v6_6_arm64, &v6_14, &v6_16_arm64, &pending_bool_nolock,
+	&v6_1_mixed, &v6_1_loongarch, &v6_6_arm64, &v6_14, &v6_14_spares_lru, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
 	SWITCH_KERNELS NUMA_KERNELS NULL
 };

@@ -184,6 +184,8 @@ struct kernel {
 	bool gather_frees_early;        /* before the flush (a mutation)      */
 	bool gather_range_short;        /* a full gather flushes all but the
 					 * entry that filled it               */
+	bool zap_spares_lru;    /* unmapping does not send pages in batches to
+				 * the LRU lists first (Dec 2024)             */
 	enum table_free table_free;
 	bool zap_flushes_dirty; /* munmap of what was stored to through a file
 				 * mapping flushes under the page-table lock
@@ -209,6 +211,9 @@ struct kernel {
 				 * it has its locks (6fa1066fc5d0)            */
 	enum cluster_lock cluster_lock;
 	bool migrate_moves_mlock;       /* PG_mlocked goes along with the page */
+	bool fault_locks_vma;   /* a fault takes its VMA's lock, not mmap_lock,
+				 * unless a writer has that (6.4, assumed:
+				 * from memory)                               */
 	bool fault_around;      /* a read fault on a file maps what is in memory
 				 * next to it (8c6e50b0290c)                  */
 	bool gather_announces;          /* mmu_gather counts as a changer     */

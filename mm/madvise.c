@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "mm/gather.h"
+#include "mm/lru.h"
 #include "mm/oracle.h"
 #include "mm/reclaim.h"
 #include "mm/swap.h"
@@ -110,6 +111,10 @@ static void advise(struct mm *mm, u64 start, u64 end, enum madvice advice)
 	bool is_zap = advice == MADV_DONTNEED;
 	struct mmu_gather g;
 
+	if (is_zap)
+		lru_drain_zap();
+	else
+		lru_drain();
 	if (advice == MADV_COLD || advice == MADV_PAGEOUT) {
 		gather_begin(&g, mm, FLUSH_OLD_CLEAR);
 		age_range(&g, start, end, advice == MADV_PAGEOUT);

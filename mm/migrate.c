@@ -2,6 +2,7 @@
  * through entries (4K always; huge pages since 5.14 here). */
 #include "mm/file.h"
 #include "mm/flush.h"
+#include "mm/lru.h"
 #include "mm/migrate.h"
 #include "mm/mlock.h"
 #include "mm/mm.h"
@@ -150,7 +151,7 @@ bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
 	if (kern()->thp_check == CHECK_AFTER_INSTALL && mm_tlb_flush_pending(mm))
 		flush_tlb_huge(mm, vpn, FLUSH_DEBT);
 	touch(new, true);
-	new->is_lru = 1;
+	lru_add(new);
 	unlock_page(page);
 	put_page(page);         /* the mapping's */
 	put_page(page);         /* the isolator's: frees it */
@@ -276,7 +277,7 @@ bool move_end(struct move *m)
 		put_anon_vma(m->av);
 	touch_flags(new ? new : page, true);
 	if (ok)
-		new->is_lru = 1;
+		lru_add(new);
 	unlock_page(page);
 	if (new && m->is_cached)
 		unlock_page(new);

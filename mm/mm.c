@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mm/flush.h"
+#include "mm/lru.h"
 #include "mm/mm.h"
 #include "mm/numa_balancing.h"
 #include "mm/oracle.h"
@@ -90,7 +91,11 @@ static int boot_memory(struct mm_state *s, struct sys *sys)
 		s->node[n].next = n ? first : 1;
 		s->node[n].end = first + size;
 	}
-	return 0;
+	if (sys->is_explored)
+		return 0;
+	s->lists = arena_alloc(&sys->arena, (u64)sys->nr_cpus * nr_nodes *
+			       sizeof(*s->lists));
+	return s->lists ? 0 : -ENOMEM;
 }
 
 /* Whole lines; those of an mm that is gone are used again. */
@@ -184,6 +189,8 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 	if (cfg->flush && cfg->flush->tick)
 		s->tick_cycles = machine_ns_to_cycles(sys->m, cfg->tick_ns);
 	rc = boot_memory(s, sys);
+	if (!rc)
+		rc = lru_boot();
 	if (!rc)
 		rc = boot_percpu(s, sys, cfg->truth_pages);
 	if (!rc && cfg->aligns_frames) {

@@ -172,6 +172,17 @@ struct node_mem {
 	u64 nr_used;            /* timed: frames given out                    */
 };
 
+/* struct per_cpu_pages, a line each: pages in it. Linux's batch of a zone of a GiB
+ * and more; what it may hold is that of kernels before 5.14 (later ones have it
+ * follow from the zone's watermarks). Source: Linux mm/page_alloc.c,
+ * zone_batchsize(), pageset_set_batch(). */
+#define PCP_BATCH 63
+#define PCP_HIGH (6 * PCP_BATCH)
+struct page_list {
+	int n;
+	u32 pad[15];
+};
+
 /* Frames that a CPU has set aside (runs.c). */
 #define RUN_PAGES 16u
 struct page_run {
@@ -227,9 +238,11 @@ struct mm_state {
 	u64 last_asid;          /* given out in this generation               */
 	bool masks_vary;        /* explored: mm_cpumask and lazy CPUs change  */
 	struct gather *gather;  /* [nr_cpus]                                  */
+	struct page_list *lists;        /* [nr_cpus][nr_nodes] timed          */
 	struct page_run *run;   /* [nr_cpus] mm_config.aligns_frames, or NULL */
 	struct swap *swap;      /* NULL: no device (swap.h)                   */
 	struct address_space *first_file;       /* all there are (file.h)     */
+	struct lru *lru;        /* NULL: explored (lru.h)                     */
 	struct tlb_batch *batch;        /* [nr_cpus], see reclaim.h           */
 	u64 frames_per_node;
 	struct ghost *ghost;    /* [nr_frames] when checked                   */
@@ -464,6 +477,8 @@ void unlock_page(struct page *p);
 void wait_on_page_locked(struct page *p);
 bool isolate_lru_page(struct page *p);          /* takes a reference          */
 bool isolate_frame(u64 pfn);    /* the same of what may be free by now        */
+/* At most LRU_RELEASE (lru.h) frames, in *@page those isolated. Return: how many. */
+u32 isolate_frames(const u64 *pfn, u32 n, struct page **page);
 void putback_lru_page(struct page *p);          /* drops it                   */
 /* The page moves to @dst, if the caller sees it through (oracle.h). */
 void copy_page(struct page *dst, struct page *src);

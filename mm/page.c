@@ -1,6 +1,7 @@
 /* Frames: per-node free lists of 4K and huge blocks, references, locks. */
 #include "mm/flush.h"
 #include "cpu/dram.h"
+#include "mm/lru.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/page_wait.h"
@@ -71,6 +72,28 @@ static struct page *take_for(u32 node, u32 order, u64 vpn)
 	return p;
 }
 
+/* 4K pages come from, and go to, a list of this CPU's: its line, and only now and
+ * then the node's, for many at once. Which frame it is the node's lists say. */
+static const void *list_line(u32 node, u32 order, int more)
+{
+	struct node_mem *n = &mms()->node[node];
+	struct page_list *l = mms()->lists;
+
+	if (!l || order)
+		return n;
+	l += this_cpu->id * the_sys->m->nr_nodes + node;
+	l->n += more;
+	if (l->n < 0) {
+		l->n += PCP_BATCH;
+		return n;
+	}
+	if (l->n > PCP_HIGH) {
+		l->n -= PCP_BATCH;
+		return n;
+	}
+	return l;
+}
+
 struct page *alloc_page(u32 node, u32 order)
 {
 	return alloc_page_for(node, order, ANY_VPN);
@@ -80,7 +103,7 @@ struct page *alloc_page_for(u32 node, u32 order, u64 vpn)
 {
 	struct page *p;
 
-	step(&mms()->node[node], true, cost_of(COST_PAGE_ALLOC));
+	step(list_line(node, order, -1), true, cost_of(COST_PAGE_ALLOC));
 	p = take_for(node, order, vpn);
 	observe(p ? pfn_of(p) : 0);
 	if (!p)
@@ -115,7 +138,8 @@ void free_page_to(struct page *p)
 {
 	struct node_mem *n = &mms()->node[p->node];
 
-	step(n, true, cost_of(COST_PAGE_FREE));
+	lru_del(p);
+	step(list_line(p->node, p->order, 1), true, cost_of(COST_PAGE_FREE));
 	touch(p, true);
 	touch_flags(p, true);
 	p->is_lru = 0;
@@ -190,8 +214,8 @@ void wait_on_page_locked(struct page *p)
 	page_wait_end(p, place);
 }
 
-/* The LRU lock is held for one flag: one locked operation. */
-bool isolate_lru_page(struct page *p)
+/* Explored: the LRU lock is held for one flag, one locked operation. */
+static bool isolate(struct page *p)
 {
 	charge(cost_of(COST_ISOLATE));
 	if (!xchg(&p->is_lru, 0) && kern()->isolation_is_exclusive)
@@ -200,21 +224,44 @@ bool isolate_lru_page(struct page *p)
 	return true;
 }
 
+bool isolate_lru_page(struct page *p)
+{
+	bool ok = isolate(p);
+
+	if (ok)
+		lru_del(p);
+	return ok;
+}
+
+u32 isolate_frames(const u64 *pfn, u32 n, struct page **page)
+{
+	u32 nr = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		struct page *p = page_of(pfn[i]);
+
+		if (!get_page_unless_zero(p))
+			continue;
+		if (isolate(p))
+			page[nr++] = p;
+		put_page(p);
+	}
+	lru_del_many(page, nr);
+	return nr;
+}
+
 bool isolate_frame(u64 pfn)
 {
-	struct page *p = page_of(pfn);
-	bool ok;
+	struct page *page;
 
-	if (!get_page_unless_zero(p))
-		return false;
-	ok = isolate_lru_page(p);
-	put_page(p);
-	return ok;
+	return isolate_frames(&pfn, 1, &page);
 }
 
 void putback_lru_page(struct page *p)
 {
 	(void)xchg(&p->is_lru, 1);
+	if (mms()->lru)
+		lru_add(p);
 	put_page(p);
 }
 

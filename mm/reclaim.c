@@ -190,12 +190,8 @@ u32 shrink_pages(struct page **page, u32 n)
 u32 reclaim_frames(const u64 *pfn, u32 n)
 {
 	struct page *page[RECLAIM_BATCH];
-	u32 nr = 0;
 
-	for (u32 i = 0; i < n; i++)
-		if (isolate_frame(pfn[i]))
-			page[nr++] = page_of(pfn[i]);
-	return shrink_pages(page, nr);
+	return shrink_pages(page, isolate_frames(pfn, n, page));
 }
 
 /* ---- which pages ---------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "mm/flush.h"
+#include "mm/lru.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/swap.h"
@@ -25,7 +26,7 @@ static struct page *read_swap_cache(u64 e, int *rc)
 		return NULL;
 	}
 	swap_readpage(page, e);
-	page->is_lru = 1;
+	lru_add(page);
 	return page;
 }
 

@@ -2,6 +2,7 @@
  * for all mappings and as later ones do for a page that one mm maps. */
 #include <errno.h>
 
+#include "mm/lru.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 
@@ -26,7 +27,7 @@ void split_page(struct page *head)
 			p->is_free = 0;
 		}
 		p->mapcount = mappings;
-		p->is_lru = 1;
+		lru_add_split(p);
 		p->is_lazyfree = head->is_lazyfree;
 		p->is_dirty = head->is_dirty;
 		p->is_shared = head->is_shared;

@@ -4,6 +4,7 @@
 
 #include "mm/file.h"
 #include "mm/gather.h"
+#include "mm/lru.h"
 #include "mm/oracle.h"
 
 /* The part of @v that maps [@first, @end). */
@@ -21,6 +22,7 @@ static void zap_vma(struct vma *v, u64 first, u64 end, bool even_cows)
 		return;
 	from = from - v->pgoff + v->start;
 	to = to - v->pgoff + v->start;
+	lru_drain_zap();
 	gather_begin(&g, v->mm, FLUSH_DONTNEED);
 	g.spares_anon = !even_cows;
 	zap_range(&g, from, to);

@@ -4,6 +4,7 @@
 
 #include "mm/file.h"
 #include "mm/gather.h"
+#include "mm/lru.h"
 #include "mm/mlock.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
@@ -229,6 +230,7 @@ int munmap_locked(struct mm *mm, u64 start, u64 end)
 		if (v->flags & VM_LOCKED)
 			munlock_vma_pages(v, v->start, v->end);
 	oracle_discard_begin(mm, start, end);
+	lru_drain_zap();
 	gather_begin(&g, mm, FLUSH_MUNMAP);
 	for (v = gone; v; v = v->next) {
 		zap_range(&g, v->start, v->end);

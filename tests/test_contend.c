@@ -80,6 +80,75 @@ static void test_line_serves_one_at_a_time(void **state)
 	assert_true(adders_take("moved", "8") < all / 4);
 }
 
+/* One store, and all others load it: the first who does moves the line, the rest
+ * fetch copies side by side, once it is there. */
+static void reader_body(struct wl *w, u32 thread)
+{
+	if (!thread)
+		word_add(word, sizeof(*word), 1, 20);
+	else
+		word_read(word, sizeof(*word), 200);
+}
+
+/* Takes a lock that others want, too. */
+static struct spinlock *lock;
+
+static int lockers_setup(struct wl *w, struct err *e)
+{
+	int rc = adders_setup(w, e);
+
+	lock = (struct spinlock *)(void *)word;
+	return rc;
+}
+
+static void lockers_body(struct wl *w, u32 thread)
+{
+	for (u32 i = 0; i < ADDS; i++) {
+		spin_lock(lock);
+		spin_unlock(lock);
+	}
+}
+
+static u64 bodies_take(int (*setup)(struct wl *w, struct err *e),
+		       void (*body)(struct wl *w, u32 thread),
+		       const char *threads)
+{
+	const struct workload w = {
+		.name = "lines", .setup = setup, .body = body, .cfg_bytes = 1,
+	};
+	struct timed_result *r;
+	struct setup s;
+	u64 cycles;
+
+	point_make(&s, &w, PAIRS("lines", "contended", "threads", threads,
+				 "machine", "pack:1 core:8 pu:1"));
+	r = point_run(&s);
+	cycles = r->elapsed_cycles;
+	point_free(&s);
+	free(r);
+	return cycles;
+}
+
+static void test_first_reader_moves_the_line(void **state)
+{
+	u64 two = bodies_take(adders_setup, reader_body, "2");
+	u64 all = bodies_take(adders_setup, reader_body, "8");
+	u64 move = two - 200;
+
+	assert_in_range(move, 117, 118);
+	assert_int_equal(two + move, all);
+}
+
+/* From one to the next: the store that frees it takes the line back from those who
+ * tried, the next one looks and then stores, unless somebody comes by meanwhile. */
+static void test_lock_goes_round(void **state)
+{
+	const u64 move = 117, n = 8 * ADDS;
+	u64 all = bodies_take(lockers_setup, lockers_body, "8");
+
+	assert_in_range(all, n * 3 / 2 * move, n * (4 * move + 30));
+}
+
 /* ---- cross calls ---------------------------------------------------------------- */
 
 static const struct {
@@ -217,6 +286,8 @@ static void test_interrupts_off(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_line_serves_one_at_a_time),
+	cmocka_unit_test(test_first_reader_moves_the_line),
+	cmocka_unit_test(test_lock_goes_round),
 	cmocka_unit_test(test_lookahead_changes_nothing),
 	cmocka_unit_test(test_lines_only_cost),
 	cmocka_unit_test(test_cluster_mode),

@@ -1,0 +1,270 @@
+#include "mm/lru.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#define NO_NODE UINT32_MAX
+#define GONE 0u                 /* in a batch: freed meanwhile                */
+
+/* ->where of a page's link. */
+enum { NOWHERE, ON_LIST, IN_BATCH /* + the CPU */ };
+
+struct lru_link {
+	u32 prev, next;         /* pfn, 0: the list's head                    */
+	u32 where;
+};
+
+/* One a node. */
+struct lruvec {
+	u32 first, last;
+	u32 pad[14];
+	struct spinlock lock;
+	u32 pad2[15];
+	u64 size;
+	u64 pad3[7];
+};
+
+struct lru_batch {
+	u32 n;
+	u32 pfn[LRU_BATCH];
+};
+
+struct lru {
+	struct lruvec *vec;     /* [nr_nodes]                                 */
+	struct lru_batch *batch;        /* [nr_cpus]                          */
+	struct lru_link *link;  /* [nr_frames]                                */
+};
+
+/* What one page writes to under the lock. */
+struct change {
+	const void *line[3];
+	u32 node;
+};
+
+int lru_boot(void)
+{
+	struct arena *a = &the_sys->arena;
+	struct lru *l;
+
+	if (the_sys->is_explored)
+		return 0;
+	l = arena_alloc(a, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	l->vec = arena_alloc(a, the_sys->m->nr_nodes * sizeof(*l->vec));
+	l->batch = arena_alloc(a, the_sys->nr_cpus * sizeof(*l->batch));
+	l->link = arena_alloc(a, the_sys->mem.nr_frames * sizeof(*l->link));
+	if (!l->vec || !l->batch || !l->link)
+		return -ENOMEM;
+	mms()->lru = l;
+	return 0;
+}
+
+/* ---- the lists, without steps ---------------------------------------------------- */
+
+static struct lru_link *link_of(const struct page *page)
+{
+	return &mms()->lru->link[pfn_of(page)];
+}
+
+static const void *line_of(const struct lruvec *v, u32 pfn)
+{
+	return pfn ? (const void *)page_of(pfn) : (const void *)v;
+}
+
+/* At the head. */
+static struct change put_on(struct page *page)
+{
+	struct lru *l = mms()->lru;
+	struct lruvec *v = &l->vec[page->node];
+	struct lru_link *k = link_of(page);
+	struct change c = { { page, v, line_of(v, v->first) }, page->node };
+
+	k->where = ON_LIST;
+	k->prev = 0;
+	k->next = v->first;
+	if (v->first)
+		l->link[v->first].prev = (u32)pfn_of(page);
+	else
+		v->last = (u32)pfn_of(page);
+	v->first = (u32)pfn_of(page);
+	return c;
+}
+
+static struct change take_off(struct page *page)
+{
+	struct lru *l = mms()->lru;
+	struct lruvec *v = &l->vec[page->node];
+	struct lru_link *k = link_of(page);
+	struct change c = {
+		{ page, line_of(v, k->prev), line_of(v, k->next) }, page->node
+	};
+
+	if (k->prev)
+		l->link[k->prev].next = k->next;
+	else
+		v->first = k->next;
+	if (k->next)
+		l->link[k->next].prev = k->prev;
+	else
+		v->last = k->prev;
+	*k = (struct lru_link){ .where = NOWHERE };
+	return c;
+}
+
+/* Out of the batch of the CPU that added it; its place stays. */
+static void leave_batch(struct page *page)
+{
+	struct lru_link *k = link_of(page);
+	struct lru_batch *b = &mms()->lru->batch[k->where - IN_BATCH];
+
+	for (u32 i = 0; i < b->n; i++)
+		if (b->pfn[i] == pfn_of(page))
+			b->pfn[i] = GONE;
+	k->where = NOWHERE;
+}
+
+/* ---- what that takes -------------------------------------------------------------- */
+
+static void carry_out(const struct change *c, u32 n)
+{
+	enum cycle_cat cat = cat_enter(CYC_KERNEL);
+	u32 node = NO_NODE;
+
+	local_irq_disable();
+	for (u32 i = 0; i < n; i++) {
+		struct lruvec *v = &mms()->lru->vec[c[i].node];
+
+		if (node != c[i].node) {
+			if (node != NO_NODE)
+				spin_unlock(&mms()->lru->vec[node].lock);
+			spin_lock(&v->lock);
+			node = c[i].node;
+		}
+		step(&v->size, true, cost_of(COST_LRU_PAGE));
+		for (u32 k = 0; k < ARRAY_LEN(c[i].line); k++)
+			step(c[i].line[k], true, 0);
+	}
+	if (node != NO_NODE)
+		spin_unlock(&mms()->lru->vec[node].lock);
+	local_irq_enable();
+	cat_leave(cat);
+}
+
+void lru_drain(void)
+{
+	struct change add[LRU_BATCH], del[LRU_BATCH];
+	struct lru *l = mms()->lru;
+	struct lru_batch *b;
+	u32 n, nr_gone = 0;
+
+	if (!l || !l->batch[this_cpu->id].n)
+		return;
+	b = &l->batch[this_cpu->id];
+	n = b->n;
+	for (u32 i = 0; i < n; i++) {
+		struct lruvec *v = &l->vec[this_cpu->node];
+
+		if (b->pfn[i] != GONE) {
+			add[i] = put_on(page_of(b->pfn[i]));
+			continue;
+		}
+		add[i] = (struct change){ { b, v, v }, this_cpu->node };
+		del[nr_gone++] = add[i];
+	}
+	b->n = 0;
+	carry_out(add, n);
+	if (nr_gone)
+		carry_out(del, nr_gone);
+}
+
+/* ---- the kernel's ------------------------------------------------------------------- */
+
+void lru_add(struct page *page)
+{
+	struct lru *l = mms()->lru;
+	struct lru_batch *b;
+
+	page->is_lru = 1;
+	if (!l || link_of(page)->where != NOWHERE)
+		return;
+	b = &l->batch[this_cpu->id];
+	charge(cost_of(COST_PTE_SCAN));
+	link_of(page)->where = IN_BATCH + this_cpu->id;
+	b->pfn[b->n++] = (u32)pfn_of(page);
+	if (b->n == LRU_BATCH || page->order)
+		lru_drain();
+}
+
+void lru_add_split(struct page *page)
+{
+	page->is_lru = 1;
+	if (mms()->lru && link_of(page)->where == NOWHERE)
+		(void)put_on(page);
+}
+
+void lru_drain_zap(void)
+{
+	if (!kern()->zap_spares_lru)
+		lru_drain();
+}
+
+void lru_del_many(struct page *const *page, u32 n)
+{
+	struct change del[LRU_RELEASE];
+	u32 nr = 0;
+
+	if (!mms()->lru)
+		return;
+	for (u32 i = 0; i < n; i++) {
+		u32 where = link_of(page[i])->where;
+
+		if (where == ON_LIST)
+			del[nr++] = take_off(page[i]);
+		else if (where != NOWHERE)
+			leave_batch(page[i]);
+	}
+	if (nr)
+		carry_out(del, nr);
+}
+
+void lru_del(struct page *page)
+{
+	lru_del_many(&page, 1);
+}
+
+/* ---- checking ------------------------------------------------------------------------ */
+
+static u64 check_list(const struct lruvec *v, u32 node)
+{
+	const struct lru *l = mms()->lru;
+	u32 prev = 0;
+	u64 n = 0;
+
+	for (u32 pfn = v->first; pfn; prev = pfn, pfn = l->link[pfn].next, n++) {
+		const struct page *page = page_of(pfn);
+
+		assert(l->link[pfn].where == ON_LIST && l->link[pfn].prev == prev);
+		assert(!page->is_free && page->node == node);
+	}
+	assert(v->last == prev);
+	return n;
+}
+
+u64 lru_check(void)
+{
+	const struct lru *l = mms()->lru;
+	u64 n = 0;
+
+	for (u32 i = 0; l && i < the_sys->m->nr_nodes; i++)
+		n += check_list(&l->vec[i], i);
+	for (u32 i = 0; l && i < the_sys->nr_cpus; i++) {
+		const struct lru_batch *b = &l->batch[i];
+
+		assert(b->n < LRU_BATCH);
+		for (u32 k = 0; k < b->n; k++)
+			assert(b->pfn[k] == GONE ||
+			       l->link[b->pfn[k]].where == IN_BATCH + i);
+	}
+	return n;
+}
