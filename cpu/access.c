@@ -1,6 +1,7 @@
 /* Accesses by programs: lookup, walk, A and D bits, faults, store buffer. */
 #include <string.h>
 
+#include "cpu/entry.h"
 #include "cpu/mmu.h"
 #include "cpu/overlap.h"
 #include "cpu/step.h"
@@ -21,7 +22,7 @@ static int fault(u64 vpn, bool is_write)
 	COUNT(PAGE_FAULTS, 1);
 	if (!the_sys->is_explored)
 		count_kind(walk_verdict(vpn, is_write));
-	charge(cost_of(COST_FAULT_ENTRY));
+	charge(cost_of(COST_FAULT_ENTRY) + entry_cycles(true));
 	if (!the_sys->is_by_manual)     /* mmu.c did what the fault drops */
 		cpu_fault_drops(vpn);
 	smp_rmb();

@@ -215,6 +215,11 @@ struct driver {
 	void (*violation)(const char *oracle, const char *text);
 };
 
+/* entry.h. Timed runs. */
+struct mitigations {
+	bool pti, retpoline;
+};
+
 struct sys {
 	struct arena arena;
 	const struct machine *m;
@@ -256,6 +261,7 @@ struct sys {
 	bool cost_used[NR_COSTS];       /* the result depends on these        */
 	struct probe *probe;    /* timed: those who watch, or NULL            */
 	struct contend_config contend;
+	struct mitigations mitigations;
 	struct call_line *call_line;    /* [from * nr_cpus + to], has_lines   */
 	struct vcpu_config vcpus;
 	struct vcpu *vcpu;      /* [nr_cpus], vcpus.is_on                     */
@@ -289,6 +295,7 @@ struct sys_config {
 	struct walk_config walk;        /* timed runs                         */
 	struct contend_config contend;  /* timed runs                         */
 	struct vcpu_config vcpus;
+	struct mitigations mitigations; /* timed runs                         */
 	u32 lines_per_frame;            /* modelled contents; 0 in timed runs
 					 * without --check                   */
 	u64 frames_per_node;            /* 0: from the machine                */

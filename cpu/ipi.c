@@ -1,6 +1,7 @@
 /* Cross calls: one interrupt per target, acknowledged when its handler ran. */
 #include <string.h>
 
+#include "cpu/entry.h"
 #include "cpu/step.h"
 
 /* Lines that a core fetches at a time (assumed: Intel's from Nehalem to Skylake,
@@ -338,7 +339,8 @@ void cpu_take_irqs(void)
 
 	PROBE(.what = PROBE_IRQ);
 	if (!is_polled)
-		charge(cost_of(COST_IRQ_ENTRY));
+		charge(cost_of(COST_IRQ_ENTRY) +
+		       entry_cycles(is_user_cat(cat)));
 	COUNT(IRQS, !is_polled);
 	s->irq_off++;
 	c->ctx.in_irq++;

@@ -203,6 +203,7 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 	sys->walk = cfg->walk;
 	sys->contend = cfg->contend;
 	sys->vcpus = cfg->vcpus;
+	sys->mitigations = cfg->mitigations;
 	know_ops(sys);
 	sys->cpu = calloc(cfg->nr_cpus, sizeof(*sys->cpu));
 	if (!sys->cpu || arena_create(&sys->arena, cfg->arena_bytes))

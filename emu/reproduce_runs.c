@@ -171,7 +171,7 @@ static int c2_rate(const char *kernel, double threads,
 		.machine = "pack:2 core:28 pu:1", .profile = "skylake-sp",
 		.workload = storm(), .kernel = kernel,
 		.pairs = PAIRS("threads", number(text, threads), "bytes", "128K",
-			       "thp", "no") },
+			       "thp", "no", "pti", "yes", "retpoline", "yes") },
 		c, per_second, rate, e);
 }
 
@@ -368,8 +368,8 @@ REPRO_VALUE(h11)
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
-static int c3_rate(const char *kernel, double n, const struct repro_costs *c,
-		   double *rate, struct err *e)
+static int c3_rate(const char *kernel, const char *mitigated, double n,
+		   const struct repro_costs *c, double *rate, struct err *e)
 {
 	char threads[24];
 
@@ -377,14 +377,16 @@ static int c3_rate(const char *kernel, double n, const struct repro_costs *c,
 		.machine = "pack:2 core:12 pu:2", .profile = "haswell-ep",
 		.workload = "sysbench-mmap", .kernel = kernel,
 		.pairs = PAIRS("threads", number(threads, n), "requests", "200",
-			       "bytes", "16M") },
+			       "bytes", "16M", "pti", mitigated, "retpoline",
+			       mitigated) },
 		c, per_second, rate, e);
 }
 
 REPRO_VALUE(c3)
 {
-	return c3_rate(strcmp(p->series, "off, base") ? "v5.17" : "v5.12", p->x,
-		       c, value, e);
+	return c3_rate(strstr(p->series, "base") ? "v5.12" : "v5.17",
+		       strncmp(p->series, "on", 2) ? "no" : "yes", p->x, c,
+		       value, e);
 }
 
 /* Of two runs, the second's over the first's. */
@@ -405,10 +407,10 @@ static int ratio_of(const struct repro_run *before,
 REPRO_VALUE(h6)
 {
 	double before, after;
-	int rc = c3_rate("v5.12", 16, c, &before, e);
+	int rc = c3_rate("v5.12", "yes", 16, c, &before, e);
 
 	if (!rc)
-		rc = c3_rate("v5.17", 16, c, &after, e);
+		rc = c3_rate("v5.17", "yes", 16, c, &after, e);
 	*value = rc ? NAN : after / before;
 	return rc;
 }
@@ -467,12 +469,21 @@ static double has_lost(const struct timed_result *r)
 	return r->count.v[CTR_LOST_STORES] != 0;
 }
 
+/* Whether one is lost in so short a run is a matter of luck. */
 REPRO_VALUE(h22)
 {
-	return value_of(&(struct repro_run){
-		.machine = "pack:4 [numa] core:2 pu:1", .profile = "skylake-sp",
-		.workload = "numa-migrate", .kernel = p->series,
-		.pairs = PAIRS("time", "40ms", "check", "yes", "lines", "moved",
-			       "placement", "spread") },
-		NULL, has_lost, value, e);
+	static const char *const seeds[] = { "1", "2", "3", "4" };
+	int rc = 0;
+
+	*value = 0;
+	for (size_t i = 0; i < ARRAY_LEN(seeds) && !rc && !*value; i++)
+		rc = value_of(&(struct repro_run){
+			.machine = "pack:4 [numa] core:2 pu:1",
+			.profile = "skylake-sp", .workload = "numa-migrate",
+			.kernel = p->series,
+			.pairs = PAIRS("time", "40ms", "check", "yes", "lines",
+				       "moved", "placement", "spread", "seed",
+				       seeds[i]) },
+			NULL, has_lost, value, e);
+	return rc;
 }

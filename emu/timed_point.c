@@ -99,6 +99,13 @@ const struct opt timed_opts[] = {
 	  .help = "the machine is a virtual one: sending interrupts exits to "
 		  "the hypervisor, at each write or once by hypercall",
 	  FIELD(guest, "machine") },
+	{ .name = "pti", .kind = OPT_BOOL,
+	  .help = "page-table isolation: ways into the kernel and out write "
+		  "CR3, and a page is flushed under two PCIDs",
+	  FIELD(pti, "kernel") },
+	{ .name = "retpoline", .kind = OPT_BOOL,
+	  .help = "indirect branches on these ways are mispredicted returns",
+	  FIELD(retpoline, "kernel") },
 	{ .name = "irqs-off", .kind = OPT_TIME_NS, .def = "0",
 	  .max = 1000000000ull, .unit = "ns",
 	  .help = "for so long interrupts are off on each CPU now and then, "
@@ -293,6 +300,13 @@ static int refuse(const struct timed_point *p, const struct machine *m,
 		return err_set(e, -EINVAL, "--steal: nobody takes CPUs away "
 			       "from a machine that is no guest; add --guest "
 			       "exits or --guest hypercall");
+	if (cfg->pti && !m->has_pcid)
+		return err_set(e, -EINVAL, "--pti: the profile '%s' has no "
+			       "PCIDs, and that each way in and out flushes "
+			       "everything is not modelled", m->name);
+	if (cfg->pti && !strncmp(p->flush->name, "eurosys20", 9))
+		return err_set(e, -EINVAL, "--pti: the strategy '%s' flushes "
+			       "user halves by itself", p->flush->name);
 	if (p->flush->can_run && !p->flush->can_run(m, e))
 		return -EINVAL;
 	if (nr_frames(m) > UINT32_MAX)
@@ -347,6 +361,7 @@ static int boot(const struct timed_point *p, const struct machine *m,
 			.steal_every = machine_ns_to_cycles(m,
 							cfg->steal_every_ns),
 		},
+		.mitigations = { .pti = cfg->pti, .retpoline = cfg->retpoline },
 		.has_broadcasts = p->flush->has_broadcasts,
 		.seed = cfg->seed,
 	};

@@ -78,7 +78,7 @@ void set_mempolicy(enum mpol_mode mode, u64 nodes)
 {
 	enum cycle_cat cat = cat_enter(CYC_KERNEL);
 
-	charge(cost_of(COST_SYSCALL));
+	charge_syscall();
 	current()->mpol = (struct mempolicy){ .mode = mode, .nodes = nodes };
 	cat_leave(cat);
 }

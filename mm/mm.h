@@ -11,6 +11,7 @@
 #ifndef MM_MM_H
 #define MM_MM_H
 
+#include "cpu/entry.h"
 #include "cpu/step.h"
 #include "mm/flush_op.h"
 #include "mm/kernel.h"
@@ -355,7 +356,7 @@ struct vma *find_vma_above(struct mm *mm, u64 vpn);
  * is where it was (step.h). */
 static inline u64 syscall_enter(void)
 {
-	charge(cost_of(COST_SYSCALL));
+	charge_syscall();
 	return obs_save();
 }
 

@@ -33,6 +33,8 @@ static void flush_local(const struct flush_req *r, bool is_full)
 	for (u64 vpn = r->start; vpn < r->end; vpn += stride) {
 		cpu_invlpg(vpn);
 		charge(cost_of(COST_INVLPG));
+		if (the_sys->mitigations.pti)
+			charge(cost_of(COST_INVPCID_USER));
 	}
 	COUNT(LOCAL_FLUSH_ONE, n);
 	NOTE("flush TLB, %llu page%s", (unsigned long long)n, n > 1 ? "s" : "");

@@ -333,7 +333,7 @@ static int advise(struct mm *mm, const struct trace_event *ev)
 		return do_madvise(mm, start, end - start, MADV_FREE);
 	if (ev->arg != ADVICE_HUGEPAGE && ev->arg != ADVICE_NOHUGEPAGE)
 		return 0;
-	charge(cost_of(COST_SYSCALL));
+	charge_syscall();
 	down_write(&mm->mmap_lock);
 	rc = vma_isolate(mm, start, end);
 	for (struct vma *v = find_vma_above(mm, start);
@@ -355,7 +355,7 @@ static int grow(struct mm *mm, u64 from, u64 to, u32 flags)
 
 	if (!v || v->end != from || v->flags != flags)
 		return do_mmap_fixed(mm, from, to - from, flags);
-	charge(cost_of(COST_SYSCALL));
+	charge_syscall();
 	down_write(&mm->mmap_lock);
 	rc = munmap_locked(mm, from, to);
 	if (!rc) {
