@@ -135,6 +135,8 @@ int frontier_unpack(struct frontier *to, const u8 *bytes, u64 n)
 
 static void add(FILE *file, XXH64_state_t *sum, const void *p, size_t n)
 {
+	if (!n)                 /* @p may be NULL then */
+		return;
 	XXH64_update(sum, p, n);
 	fwrite(p, 1, n, file);
 }
