@@ -220,15 +220,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_copies_of_tables),
 };
 
-int main(int argc, char **argv)
-{
-	struct err e;
-
-	if (machine_create(&machine, RACE_STAGE_TOPOLOGY, NULL, &e)) {
-		fprintf(stderr, "%s\n", e.text);
-		return 1;
-	}
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
-}
+TEST_MAIN_ON(machine, RACE_STAGE_TOPOLOGY, tests)
