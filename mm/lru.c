@@ -6,17 +6,27 @@
 #define NO_NODE UINT32_MAX
 #define GONE 0u                 /* in a batch: freed meanwhile                */
 
-/* ->where of a page's link. */
-enum { NOWHERE, ON_LIST, IN_BATCH /* + the CPU */ };
-
+/* Seven bytes a frame, as there is no room for more (64 a touched frame): a page's
+ * neighbours by their number within the node, from 1 on. */
 struct lru_link {
-	u32 prev, next;         /* pfn, 0: the list's head                    */
-	u32 where;
-};
+	u64 prev : 28, next : 28;
+} __attribute__((packed));
+_Static_assert(sizeof(struct lru_link) == 7, "no holes");
+
+/* ->prev and ->next, besides a number. */
+#define NOWHERE 0u              /* as the arena has it                        */
+#define HEAD 0xfffffffu
+#define IN_BATCH 0xffffffeu     /* ->prev; next: the CPU's                    */
+#define MAX_NR 0xffffffdu       /* a TiB of a node: pages behind are on no list */
+
+static bool is_listed(const struct lru_link *k)
+{
+	return k->prev != NOWHERE && k->prev != IN_BATCH;
+}
 
 /* One a node. */
 struct lruvec {
-	u32 first, last;
+	u32 first, last;        /* numbers; HEAD: none                        */
 	u32 pad[14];
 	struct spinlock lock;
 	u32 pad2[15];
@@ -56,59 +66,79 @@ int lru_boot(void)
 	l->link = arena_alloc(a, the_sys->mem.nr_frames * sizeof(*l->link));
 	if (!l->vec || !l->batch || !l->link)
 		return -ENOMEM;
+	for (u32 i = 0; i < the_sys->m->nr_nodes; i++)
+		l->vec[i].first = l->vec[i].last = HEAD;
 	mms()->lru = l;
 	return 0;
 }
 
 /* ---- the lists, without steps ---------------------------------------------------- */
 
+static u64 first_of(u32 node)
+{
+	return node * mms()->frames_per_node;
+}
+
+static u64 nr_of(const struct page *page)
+{
+	return pfn_of(page) - first_of(page->node) + 1;
+}
+
 static struct lru_link *link_of(const struct page *page)
 {
 	return &mms()->lru->link[pfn_of(page)];
 }
 
-static const void *line_of(const struct lruvec *v, u32 pfn)
+static struct page *page_at(u32 node, u32 nr)
 {
-	return pfn ? (const void *)page_of(pfn) : (const void *)v;
+	return page_of(first_of(node) + nr - 1);
+}
+
+static struct lru_link *link_at(u32 node, u32 nr)
+{
+	return link_of(page_at(node, nr));
+}
+
+static const void *line_of(const struct lruvec *v, u32 node, u32 nr)
+{
+	return nr == HEAD ? (const void *)v : (const void *)page_at(node, nr);
 }
 
 /* At the head. */
 static struct change put_on(struct page *page)
 {
-	struct lru *l = mms()->lru;
-	struct lruvec *v = &l->vec[page->node];
-	struct lru_link *k = link_of(page);
-	struct change c = { { page, v, line_of(v, v->first) }, page->node };
+	u32 node = page->node, nr = (u32)nr_of(page);
+	struct lruvec *v = &mms()->lru->vec[node];
+	struct change c = { { page, v, line_of(v, node, v->first) }, node };
 
-	k->where = ON_LIST;
-	k->prev = 0;
-	k->next = v->first;
-	if (v->first)
-		l->link[v->first].prev = (u32)pfn_of(page);
+	*link_of(page) = (struct lru_link){ HEAD, v->first };
+	if (v->first != HEAD)
+		link_at(node, v->first)->prev = nr;
 	else
-		v->last = (u32)pfn_of(page);
-	v->first = (u32)pfn_of(page);
+		v->last = nr;
+	v->first = nr;
 	return c;
 }
 
 static struct change take_off(struct page *page)
 {
-	struct lru *l = mms()->lru;
-	struct lruvec *v = &l->vec[page->node];
+	u32 node = page->node;
+	struct lruvec *v = &mms()->lru->vec[node];
 	struct lru_link *k = link_of(page);
 	struct change c = {
-		{ page, line_of(v, k->prev), line_of(v, k->next) }, page->node
+		{ page, line_of(v, node, k->prev), line_of(v, node, k->next) },
+		node
 	};
 
-	if (k->prev)
-		l->link[k->prev].next = k->next;
+	if (k->prev != HEAD)
+		link_at(node, k->prev)->next = k->next;
 	else
 		v->first = k->next;
-	if (k->next)
-		l->link[k->next].prev = k->prev;
+	if (k->next != HEAD)
+		link_at(node, k->next)->prev = k->prev;
 	else
 		v->last = k->prev;
-	*k = (struct lru_link){ .where = NOWHERE };
+	*k = (struct lru_link){ NOWHERE, 0 };
 	return c;
 }
 
@@ -116,12 +146,12 @@ static struct change take_off(struct page *page)
 static void leave_batch(struct page *page)
 {
 	struct lru_link *k = link_of(page);
-	struct lru_batch *b = &mms()->lru->batch[k->where - IN_BATCH];
+	struct lru_batch *b = &mms()->lru->batch[k->next];
 
 	for (u32 i = 0; i < b->n; i++)
 		if (b->pfn[i] == pfn_of(page))
 			b->pfn[i] = GONE;
-	k->where = NOWHERE;
+	*k = (struct lru_link){ NOWHERE, 0 };
 }
 
 /* ---- what that takes -------------------------------------------------------------- */
@@ -186,11 +216,11 @@ void lru_add(struct page *page)
 	struct lru_batch *b;
 
 	page->is_lru = 1;
-	if (!l || link_of(page)->where != NOWHERE)
+	if (!l || link_of(page)->prev != NOWHERE || nr_of(page) > MAX_NR)
 		return;
 	b = &l->batch[this_cpu->id];
 	charge(cost_of(COST_PTE_SCAN));
-	link_of(page)->where = IN_BATCH + this_cpu->id;
+	*link_of(page) = (struct lru_link){ IN_BATCH, this_cpu->id };
 	b->pfn[b->n++] = (u32)pfn_of(page);
 	if (b->n == LRU_BATCH || page->order)
 		lru_drain();
@@ -199,7 +229,8 @@ void lru_add(struct page *page)
 void lru_add_split(struct page *page)
 {
 	page->is_lru = 1;
-	if (mms()->lru && link_of(page)->where == NOWHERE)
+	if (mms()->lru && link_of(page)->prev == NOWHERE &&
+	    nr_of(page) <= MAX_NR)
 		(void)put_on(page);
 }
 
@@ -217,11 +248,11 @@ void lru_del_many(struct page *const *page, u32 n)
 	if (!mms()->lru)
 		return;
 	for (u32 i = 0; i < n; i++) {
-		u32 where = link_of(page[i])->where;
+		const struct lru_link *k = link_of(page[i]);
 
-		if (where == ON_LIST)
+		if (is_listed(k))
 			del[nr++] = take_off(page[i]);
-		else if (where != NOWHERE)
+		else if (k->prev == IN_BATCH)
 			leave_batch(page[i]);
 	}
 	if (nr)
@@ -237,15 +268,16 @@ void lru_del(struct page *page)
 
 static u64 check_list(const struct lruvec *v, u32 node)
 {
-	const struct lru *l = mms()->lru;
-	u32 prev = 0;
+	u32 prev = HEAD;
 	u64 n = 0;
 
-	for (u32 pfn = v->first; pfn; prev = pfn, pfn = l->link[pfn].next, n++) {
-		const struct page *page = page_of(pfn);
+	for (u32 nr = v->first; nr != HEAD; n++) {
+		const struct page *page = page_at(node, nr);
 
-		assert(l->link[pfn].where == ON_LIST && l->link[pfn].prev == prev);
+		assert(link_of(page)->prev == prev);
 		assert(!page->is_free && page->node == node);
+		prev = nr;
+		nr = link_of(page)->next;
 	}
 	assert(v->last == prev);
 	return n;
@@ -264,7 +296,8 @@ u64 lru_check(void)
 		assert(b->n < LRU_BATCH);
 		for (u32 k = 0; k < b->n; k++)
 			assert(b->pfn[k] == GONE ||
-			       l->link[b->pfn[k]].where == IN_BATCH + i);
+			       (l->link[b->pfn[k]].prev == IN_BATCH &&
+				l->link[b->pfn[k]].next == i));
 	}
 	return n;
 }

@@ -21,6 +21,8 @@
  * moment at which the lock is asked for. Reclaim does not follow the lists
  * (reclaim.h).
  *
+ * Of a node's pages the first TiB can be on a list.
+ *
  * Timed runs only; elsewhere all of this does nothing.
  * Source: Linux 6.1 mm/swap.c, include/linux/mm_inline.h.
  */
