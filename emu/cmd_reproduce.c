@@ -292,7 +292,7 @@ static void points_table(struct emit *em, const struct work *w)
 
 	emit_table(em, &(struct emit_table){
 		.name = "points", .title = "\n published and emulated",
-		.cols = cols, .nr_cols = ARRAY_LEN(cols) });
+		.cols = cols, .nr_cols = ARRAY_LEN(cols), .missing = "-" });
 	for (u32 i = 0; i < w->nr_jobs; i++) {
 		const struct job *j = &w->job[i];
 		const char *missing = missing_of(j);

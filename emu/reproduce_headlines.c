@@ -75,7 +75,7 @@ const struct repro_set repro_headlines[22] = {
 	  .missing = "needs thpscale on arm64" },
 	{ HEADLINE("H18", "Xen, assisted by the hypervisor: 36 min to 5 min",
 		   "commit e9aca9470ed8", "ratio"),
-	  .missing = "needs vCPUs that are not always running, and a build" },
+	  .missing = "needs a build as a workload (--steal takes vCPUs away)" },
 	{ HEADLINE("H19", "numaPTE: Memcached +36 %", "arXiv 2401.15558",
 		   "ratio"),
 	  .missing = "needs Memcached on 4 and 8 sockets" },
