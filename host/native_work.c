@@ -212,11 +212,15 @@ static void counts_begin(struct counts *c)
 	};
 }
 
-static void counts_read(const struct counts *c, u64 v[3])
+static void read_row(const struct counts *c, u64 v[3])
 {
-	v[0] = v[1] = v[2] = 0;
+	v[0] = 0;
 	if (c->has_row)
 		kernel_interrupts("TLB", &v[0], NULL);
+}
+
+static void read_events(const struct counts *c, u64 v[3])
+{
 	for (u32 i = 0; i < ARRAY_LEN(c->fd); i++)
 		v[1 + i] = c->fd[i] < 0 ? 0 : tracepoint_read(c->fd[i]);
 }
@@ -246,11 +250,14 @@ static int count_flushes(const struct mut_work *w, struct place *p,
 	for (u32 i = 0; i < COUNTED && !rc; i++) {
 		u64 before[3], after[3];
 
-		counts_read(&c, before);
+		/* Reading the row takes memory, and may flush: not between. */
+		read_row(&c, before);
+		read_events(&c, before);
 		if (call(w->op, p))
 			rc = err_set(e, -errno, "%s: %s", mut_op_name(w->op),
 				     strerror(errno));
-		counts_read(&c, after);
+		read_events(&c, after);
+		read_row(&c, after);
 		undo(w->op, p);
 		for (u32 k = 0; k < ARRAY_LEN(c.v); k++)
 			c.v[k] += after[k] - before[k];
