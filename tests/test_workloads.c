@@ -1,0 +1,59 @@
+/* test_workloads.c - programs of workloads/ do what the real ones do, a loop at a
+ * time: so many faults, calls and flushes for each unit of theirs. */
+#include "tests/point.h"
+
+static struct timed_result *run(const char *name, const char *const *pairs)
+{
+	const struct workload *w = workload_find(name);
+	struct timed_result *r;
+	struct setup s;
+
+	assert_non_null(w);
+	point_make(&s, w, pairs);
+	r = point_run(&s);
+	point_free(&s);
+	assert_true(r->done > 0);
+	return r;
+}
+
+#define SMALL "machine", "pack:1 core:4 pu:1", "chunk", "64K", "time", "1ms"
+
+/* A fault a page and a flush a record, whether the heap shrinks or a mapping
+ * goes; neither where the allocator keeps it: then each thread faults once. */
+static void test_ebizzy(void **state)
+{
+	static const char *const alloc[] = { "malloc", "mmap", "keep" };
+
+	for (u32 i = 0; i < ARRAY_LEN(alloc); i++) {
+		struct timed_result *r = run("ebizzy", PAIRS(SMALL, "alloc",
+					     alloc[i], "threads", "4"));
+		u64 n = i < 2 ? r->done : 4;
+
+		assert_int_equal(r->count.v[CTR_PGFAULT], 16 * n);
+		assert_int_equal(r->count.v[CTR_TLB_FLUSH], i < 2 ? n : 0);
+		assert_true(r->count.v[CTR_IPIS_SENT] <= 3 * n);
+		assert_true(!r->count.v[CTR_IPIS_SENT] == (i == 2));
+		assert_int_equal(r->count.v[CTR_MUNMAP_CALLS], i == 1 ? n : 0);
+		free(r);
+	}
+}
+
+/* Two threads a CPU, and the published generator that stays at 0: random chunks
+ * touch more pages than the first one's. */
+static void test_ebizzy_chunks(void **state)
+{
+	struct timed_result *r = run("ebizzy", PAIRS(SMALL));
+	struct timed_result *q = run("ebizzy", PAIRS(SMALL, "random", "yes"));
+
+	assert_int_equal(r->nr_threads, 8);
+	assert_true(q->count.v[CTR_DTLB_LOAD_MISSES] >
+		    r->count.v[CTR_DTLB_LOAD_MISSES]);
+	free(r);
+	free(q);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_ebizzy),
+	cmocka_unit_test(test_ebizzy_chunks),
+};
+TEST_MAIN(tests)
