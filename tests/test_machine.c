@@ -1,5 +1,5 @@
-/* test_machine.c - the machines that are shipped are the parts of the data sheets, and every
- * number says where it is from. */
+/* test_machine.c - the machines that are shipped are the parts of the data
+ * sheets, and every number says where it is from. */
 #include "cpu/profile.h"
 #include "cpu/profile_builtin.h"
 #include "tests/machine.h"

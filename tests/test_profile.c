@@ -1,5 +1,5 @@
-/* test_profile.c - a profile is what its text says, and a mistake is named with its line; any
- * other bytes end in a message. */
+/* test_profile.c - a profile is what its text says, and a mistake is named with
+ * its line; any other bytes end in a message. */
 #include <errno.h>
 
 #include "base/rng.h"

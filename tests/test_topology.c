@@ -1,5 +1,5 @@
-/* test_topology.c - machines are what their topology says, from a spec, a file or the host, and
- * a mistake in one is named with its place. */
+/* test_topology.c - machines are what their topology says, from a spec, a file
+ * or the host, and a mistake in one is named with its place. */
 #include <errno.h>
 #include <hwloc.h>
 
