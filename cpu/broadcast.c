@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "cpu/step.h"
 
 struct bcast {
@@ -70,17 +71,10 @@ static void post(struct cpu *to, const struct bcast *b)
 {
 	u32 at = to->nr_bcasts;
 
-	if (to->nr_bcasts == to->room_bcasts) {
-		u32 room = to->room_bcasts ? 2 * to->room_bcasts : 16;
-		struct bcast *p = realloc(to->bcast, room * sizeof(*p));
-
-		if (!p) {
-			/* Early is allowed: any entry may vanish. */
-			perform(to, b);
-			return;
-		}
-		to->bcast = p;
-		to->room_bcasts = room;
+	if (GROW(to->bcast, to->nr_bcasts, to->room_bcasts, 16)) {
+		/* Early is allowed: any entry may vanish. */
+		perform(to, b);
+		return;
 	}
 	for (; at && to->bcast[at - 1].at > b->at; at--)
 		to->bcast[at] = to->bcast[at - 1];

@@ -1,3 +1,4 @@
+#include "base/grow.h"
 #include "emu/explain.h"
 
 #include <stdlib.h>
@@ -164,16 +165,8 @@ static u32 add_row(struct explain *x, const struct explain_flush *f)
 {
 	if (x->nr_flushes == EXPLAIN_MAX_FLUSHES)
 		return NO_ROW;
-	if (x->nr_flushes == x->room_flushes) {
-		u32 room = x->room_flushes ? 2 * x->room_flushes : 1024;
-		struct explain_flush *more =
-			realloc(x->flush, room * sizeof(*more));
-
-		if (!more)
-			return NO_ROW;
-		x->flush = more;
-		x->room_flushes = room;
-	}
+	if (GROW(x->flush, x->nr_flushes, x->room_flushes, 1024))
+		return NO_ROW;
 	x->flush[x->nr_flushes] = *f;
 	return x->nr_flushes++;
 }

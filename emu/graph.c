@@ -1,3 +1,4 @@
+#include "base/grow.h"
 #include "emu/graph.h"
 
 #include <errno.h>
@@ -212,15 +213,8 @@ struct bfs {
 
 static int append(struct bfs *b, u64 e)
 {
-	if (b->n == b->room) {
-		u32 room = b->room ? 2 * b->room : 64;
-		u64 *p = realloc(b->path, room * sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		b->path = p;
-		b->room = room;
-	}
+	if (GROW(b->path, b->n, b->room, 64))
+		return -ENOMEM;
 	b->path[b->n++] = e;
 	return 0;
 }

@@ -1,3 +1,4 @@
+#include "base/grow.h"
 #include "emu/litmus_run.h"
 
 #include <errno.h>
@@ -39,16 +40,9 @@ static void add(struct collect *c, const struct litmus_state *s, u32 at)
 {
 	struct litmus_result *r = c->r;
 
-	if (r->nr_finals == c->capacity) {
-		u32 cap = c->capacity ? 2 * c->capacity : 64;
-		struct litmus_state *p = realloc(r->final, cap * sizeof(*p));
-
-		if (!p) {
-			c->is_out_of_memory = true;
-			return;
-		}
-		r->final = p;
-		c->capacity = cap;
+	if (GROW(r->final, r->nr_finals, c->capacity, 64)) {
+		c->is_out_of_memory = true;
+		return;
 	}
 	memmove(&r->final[at + 1], &r->final[at],
 		(r->nr_finals - at) * sizeof(*s));

@@ -3,6 +3,7 @@
  * Moves merged in cpu/step.c (with is_reduced) lose no livelock: a run that never
  * ends, reordered so that merged steps follow each other, is one of the same
  * steps of each task, since whoever can go on for ever fairly does. */
+#include "base/grow.h"
 #include "emu/trail.h"
 
 #include <assert.h>
@@ -24,15 +25,8 @@ struct build {
 
 static int add_state(struct graph *g)
 {
-	if (g->nr_states == g->room_states) {
-		u32 room = g->room_states ? 2 * g->room_states : 1024;
-		u32 *p = realloc(g->due, room * sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		g->due = p;
-		g->room_states = room;
-	}
+	if (GROW(g->due, g->nr_states, g->room_states, 1024))
+		return -ENOMEM;
 	g->due[g->nr_states++] = moves_enabled() & ~g->idle;
 	return 0;
 }
@@ -41,15 +35,8 @@ static int add_edge(struct graph *g, u32 from, u32 to, u32 id)
 {
 	struct edge *e;
 
-	if (g->nr_edges == g->room) {
-		u64 room = g->room ? 2 * g->room : 4096;
-		struct edge *p = realloc(g->edge, room * sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		g->edge = p;
-		g->room = room;
-	}
+	if (GROW(g->edge, g->nr_edges, g->room, 4096))
+		return -ENOMEM;
 	e = &g->edge[g->nr_edges++];
 	*e = (struct edge){ .from = from, .to = to, .id = (u8)id,
 			    .nr_picks = (u8)explorer.nr_picks };

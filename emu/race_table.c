@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "emu/race_table.h"
 #include "mm/oracle.h"
 
@@ -17,15 +18,8 @@ static void add_event(const struct explore_event *e, void *arg)
 {
 	struct event_list *l = arg;
 
-	if (l->n == l->capacity) {
-		u32 cap = l->capacity ? 2 * l->capacity : 64;
-		struct explore_event *p = realloc(l->e, cap * sizeof(*p));
-
-		if (!p)
-			return;         /* a shorter table, not a lost one */
-		l->e = p;
-		l->capacity = cap;
-	}
+	if (GROW(l->e, l->n, l->capacity, 64))
+		return;                 /* a shorter table, not a lost one */
 	l->e[l->n++] = *e;
 }
 

@@ -1,4 +1,5 @@
 /* Schedules: replayed for their table, and as text. */
+#include "base/grow.h"
 #include "emu/moves.h"
 
 #include <errno.h>
@@ -228,15 +229,8 @@ int explore_parse(const char *text, struct explore_move **moves, u32 *n)
 			text++;
 		else if (*text)
 			goto bad;
-		if (len == cap) {
-			struct explore_move *p;
-
-			cap = cap ? 2 * cap : 64;
-			p = realloc(m, cap * sizeof(*p));
-			if (!p)
-				goto bad;
-			m = p;
-		}
+		if (GROW(m, len, cap, 64))
+			goto bad;
 		m[len++] = x;
 	}
 	*moves = m;

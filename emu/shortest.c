@@ -1,4 +1,5 @@
 /* The shortest counterexample: fewest context switches, then fewest moves. */
+#include "base/grow.h"
 #include "emu/moves.h"
 
 #include <errno.h>
@@ -50,15 +51,8 @@ static int bfs_enqueue(struct bfs *b, u32 which, u32 i)
 static int bfs_node(struct bfs *b, u32 parent, u32 switches,
 		    const struct explore_move *m, struct snap *snap, u32 *out)
 {
-	if (b->n == b->capacity) {
-		u32 cap = b->capacity ? 2 * b->capacity : 1024;
-		struct node *p = realloc(b->node, cap * sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		b->node = p;
-		b->capacity = cap;
-	}
+	if (GROW(b->node, b->n, b->capacity, 1024))
+		return -ENOMEM;
 	b->node[b->n].parent = parent;
 	b->node[b->n].switches = switches;
 	b->node[b->n].move = *m;

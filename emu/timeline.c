@@ -1,3 +1,4 @@
+#include "base/grow.h"
 #include "emu/timeline.h"
 
 #include <errno.h>
@@ -52,16 +53,9 @@ static bool takes(struct timeline *tl, u64 n, u64 now)
 		tl->dropped += n;
 		return false;
 	}
-	if (tl->nr == tl->room) {
-		u64 room = tl->room ? 2 * tl->room : 1024;
-		struct event *more = realloc(tl->event, room * sizeof(*more));
-
-		if (!more) {
-			tl->is_broken = true;
-			return false;
-		}
-		tl->event = more;
-		tl->room = room;
+	if (GROW(tl->event, tl->nr, tl->room, 1024)) {
+		tl->is_broken = true;
+		return false;
 	}
 	tl->kept += n;
 	return true;

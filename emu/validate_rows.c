@@ -1,4 +1,5 @@
 /* Points for this host and its model. */
+#include "base/grow.h"
 #include "emu/validate_rows.h"
 
 #include <errno.h>
@@ -20,15 +21,8 @@ static struct row *add(struct rows *r, enum suite suite, enum row_kind kind,
 {
 	struct row *row;
 
-	if (r->n == r->room) {
-		u32 room = r->room ? 2 * r->room : 128;
-
-		row = realloc(r->row, room * sizeof(*row));
-		if (!row)
-			return NULL;
-		r->row = row;
-		r->room = room;
-	}
+	if (GROW(r->row, r->n, r->room, 128))
+		return NULL;
 	row = &r->row[r->n++];
 	*row = (struct row){ .suite = suite, .kind = kind };
 	row->native = row->lo = row->hi = row->emulated = row->error = NAN;

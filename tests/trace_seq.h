@@ -7,6 +7,7 @@
 #ifndef TESTS_TRACE_SEQ_H
 #define TESTS_TRACE_SEQ_H
 
+#include "base/grow.h"
 #include "tests/check.h"
 #include "workloads/trace_file.h"
 
@@ -44,11 +45,7 @@ struct seq {
 
 static inline struct item *seq_add(struct seq *s)
 {
-	if (s->n == s->room) {
-		s->room = s->room ? 2 * s->room : 4096;
-		s->v = realloc(s->v, s->room * sizeof(*s->v));
-		assert_non_null(s->v);
-	}
+	assert_int_equal(0, GROW(s->v, s->n, s->room, 4096));
 	s->v[s->n] = (struct item){ 0 };
 	return &s->v[s->n++];
 }

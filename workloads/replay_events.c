@@ -12,6 +12,7 @@
  * cost. A page that is touched after it was unmapped, by something that is no
  * event, comes back at the price of a fault.
  */
+#include "base/grow.h"
 #include "workloads/replay_events.h"
 
 #include <errno.h>
@@ -119,15 +120,8 @@ struct look {
 
 static int add_range(struct look *l, u64 start, u64 bytes)
 {
-	if (l->nr_ranges == l->room) {
-		size_t room = l->room ? 2 * l->room : 256;
-		struct range *v = realloc(l->range, room * sizeof(*v));
-
-		if (!v)
-			return -ENOMEM;
-		l->range = v;
-		l->room = room;
-	}
+	if (GROW(l->range, l->nr_ranges, l->room, 256))
+		return -ENOMEM;
 	l->range[l->nr_ranges++] = (struct range){
 		start >> PAGE_SHIFT,
 		(start + bytes + PAGE_BYTES - 1) >> PAGE_SHIFT,
