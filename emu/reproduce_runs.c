@@ -389,11 +389,10 @@ REPRO_VALUE(c3)
 		       value, e);
 }
 
-/* Of two runs, the second's over the first's. */
-static int ratio_of(const struct repro_run *before,
-		    const struct repro_run *after, const struct repro_costs *c,
-		    double (*of)(const struct timed_result *r), double *value,
-		    struct err *e)
+int repro_ratio(const struct repro_run *before, const struct repro_run *after,
+		const struct repro_costs *c,
+		double (*of)(const struct timed_result *r), double *value,
+		struct err *e)
 {
 	double was, is;
 	int rc = value_of(before, c, of, &was, e);
@@ -435,8 +434,8 @@ static int batching(const char *machine, const struct repro_point *p,
 	}, after = before;
 
 	after.kernel = "v4.12";
-	return ratio_of(&before, &after, c, strcmp(p->series, "time")
-			? ipis_per_second : elapsed, value, e);
+	return repro_ratio(&before, &after, c, strcmp(p->series, "time")
+			   ? ipis_per_second : elapsed, value, e);
 }
 
 REPRO_VALUE(h7)
@@ -459,7 +458,7 @@ REPRO_VALUE(h21)
 	}, after = before;
 
 	after.kernel = "v6.14";
-	return ratio_of(&before, &after, c, per_second, value, e);
+	return repro_ratio(&before, &after, c, per_second, value, e);
 }
 
 /* ---- the seed ------------------------------------------------------------------------------ */

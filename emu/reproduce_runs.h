@@ -10,6 +10,12 @@
 				 const struct repro_costs *c, double *value, \
 				 struct err *e)
 
+/* repro_ratio - what @of says of two runs, the second's over the first's. */
+int repro_ratio(const struct repro_run *before, const struct repro_run *after,
+		const struct repro_costs *c,
+		double (*of)(const struct timed_result *r), double *value,
+		struct err *e);
+
 REPRO_VALUE(c1);        /* x pages, 0: everything; cycles with tracing        */
 REPRO_VALUE(c2);        /* x threads, series: kernel; iterations a second     */
 REPRO_VALUE(c4);        /* x threads; cycles of a call                        */
@@ -29,6 +35,7 @@ REPRO_VALUE(h9);        /* % of IPIs that go, or pages a second: the ratio    */
 REPRO_VALUE(h11);       /* % of IPIs that go                                  */
 REPRO_VALUE(h10);       /* share of flushing, and throughput's ratio          */
 REPRO_VALUE(h12);       /* munmap under LATR against Linux                    */
+REPRO_VALUE(h13);       /* requests a second: the ratio                     */
 REPRO_VALUE(h14);       /* C8: the ratio                                      */
 REPRO_VALUE(h22);       /* 1: stores were lost                                */
 

@@ -52,8 +52,31 @@ static void test_ebizzy_chunks(void **state)
 	free(q);
 }
 
+/* A request is a mapping, one fault (its neighbours are mapped around it) and a
+ * munmap, whose flush all other threads of the process hear of. */
+static void test_apache(void **state)
+{
+	struct timed_result *r = run("apache", PAIRS("machine",
+				     "pack:1 core:4 pu:1", "requests", "40"));
+	struct timed_result *q = run("apache", PAIRS("machine",
+				     "pack:1 core:4 pu:1", "requests", "40",
+				     "processes", "2"));
+	u64 n = 4 * 40;
+
+	assert_int_equal(r->done, n);
+	/* Two where the file lies across 16 pages, 2 of 16 times. */
+	assert_int_equal(r->count.v[CTR_PGFAULT], n + n / 8);
+	assert_int_equal(r->count.v[CTR_MUNMAP_CALLS], n);
+	/* Early and late on some have not begun, or have ended. */
+	assert_in_range(r->count.v[CTR_IPIS_SENT], 3 * n * 9 / 10, 3 * n);
+	assert_in_range(q->count.v[CTR_IPIS_SENT], n * 9 / 10, n);
+	free(r);
+	free(q);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_ebizzy),
 	cmocka_unit_test(test_ebizzy_chunks),
+	cmocka_unit_test(test_apache),
 };
 TEST_MAIN(tests)

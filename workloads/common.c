@@ -102,6 +102,42 @@ int wl_populate(struct wl *w, u32 i, u64 vpn, u64 nr_pages, struct err *e)
 	return 0;
 }
 
+int wl_read_file(struct wl *w, u32 i, struct address_space *f, struct err *e)
+{
+	int rc;
+
+	this_cpu = &the_sys->cpu[w->cpu_of[i]];
+	for (u64 k = 0; k < f->nr_pages; k++) {
+		struct page *page = find_lock_page(f, k, &rc);
+
+		if (!page)
+			return err_set(e, -E2BIG, "%s: the machine's memory is "
+				       "full after %llu pages of a file",
+				       w->workload->name, (unsigned long long)k);
+		unlock_page(page);
+		put_page(page);
+	}
+	return 0;
+}
+
+#define WORK_RUN 256u           /* accesses to a page before the next one     */
+
+int wl_work(u64 vpn, u32 nr_pages, u64 cycles)
+{
+	u64 per = cost_of(COST_ACCESS), left = per ? cycles / per : 0;
+	int rc = 0;
+
+	for (u32 k = 0; left && !rc; k = (k + 1) % nr_pages) {
+		struct run r = { .va = (vpn + k) << PAGE_SHIFT, .bytes = 8,
+				 .op = RUN_READ };
+
+		r.count = (u32)(left < WORK_RUN ? left : WORK_RUN);
+		left -= r.count;
+		rc = wl_runs(&r, 1);
+	}
+	return rc;
+}
+
 int wl_runs(const struct run *runs, size_t n)
 {
 	int rc = cpu_run_many(runs, n);

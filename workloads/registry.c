@@ -14,7 +14,8 @@ extern const struct workload workload_numa_migrate, workload_mprotect_storm,
 	workload_malloc2, workload_brk1, workload_tlb_flush1,
 	workload_tlb_flush3, workload_page_fault2, workload_page_fault3,
 	workload_mmap2, workload_sysbench_mmap, workload_mapped_read,
-	workload_munmap_micro, workload_pmbench_migrate, workload_ebizzy;
+	workload_munmap_micro, workload_pmbench_migrate, workload_ebizzy,
+	workload_apache;
 
 const struct workload *const workloads[] = {
 	&workload_numa01, &workload_numa01_threadlocal, &workload_numa02,
@@ -29,6 +30,7 @@ const struct workload *const workloads[] = {
 	&workload_page_fault3, &workload_mmap2, &workload_sysbench_mmap,
 	&workload_mapped_read, &workload_munmap_micro,
 	&workload_pmbench_migrate, &workload_ebizzy,
+	&workload_apache,
 	NULL
 };
 

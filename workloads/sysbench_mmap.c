@@ -43,24 +43,6 @@ static struct state {
 	u64 *requests;          /* in the arena: so far                       */
 } st;
 
-static int fill_cache(struct wl *w, u64 pages, struct err *e)
-{
-	int rc;
-
-	this_cpu = &the_sys->cpu[w->cpu_of[0]];
-	for (u64 i = 0; i < pages; i++) {
-		struct page *page = find_lock_page(st.f, i, &rc);
-
-		if (!page)
-			return err_set(e, -E2BIG, "sysbench-mmap: the machine's "
-				       "memory is full after %llu pages",
-				       (unsigned long long)i);
-		unlock_page(page);
-		put_page(page);
-	}
-	return 0;
-}
-
 static int setup(struct wl *w, struct err *e)
 {
 	const struct cfg *cfg = w->cfg;
@@ -79,7 +61,7 @@ static int setup(struct wl *w, struct err *e)
 	for (u32 i = 0; i < w->nr_threads && !rc; i++)
 		rc = wl_start(w, i, st.mm, e);
 	if (!rc)
-		rc = fill_cache(w, pages, e);
+		rc = wl_read_file(w, 0, st.f, e);
 	st.vpn = wl_map_file(st.mm, pages, VM_READ | VM_WRITE | VM_SHARED, st.f);
 	w->unit = "requests";
 	w->total = cfg->requests * w->nr_threads;

@@ -90,6 +90,14 @@ u64 wl_map_file(struct mm *mm, u64 nr_pages, u32 flags, struct address_space *f)
 /* wl_populate - thread @i stores once to each page of a range, in setup(). */
 int wl_populate(struct wl *w, u32 i, u64 vpn, u64 nr_pages, struct err *e);
 
+/* wl_read_file - all of @f is in the page cache, read by thread @i, in setup(). */
+int wl_read_file(struct wl *w, u32 i, struct address_space *f, struct err *e);
+
+/* wl_work - this thread computes for @cycles, on its own @nr_pages pages from @vpn
+ * on, one after the other: interrupts take their time beside that, and what a
+ * flush drops of these pages is refilled. Return: as wl_runs(). */
+int wl_work(u64 vpn, u32 nr_pages, u64 cycles);
+
 /* wl_runs - @n runs on this CPU, then what the kernel does at a tick.
  * Return: 0, or the error that the program gets. */
 int wl_runs(const struct run *runs, size_t n);
