@@ -217,7 +217,7 @@ struct driver {
 
 /* entry.h. Timed runs. */
 struct mitigations {
-	bool pti, retpoline;
+	bool pti, retpoline, mds;
 };
 
 struct sys {

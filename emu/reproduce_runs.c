@@ -171,7 +171,8 @@ static int c2_rate(const char *kernel, double threads,
 		.machine = "pack:2 core:28 pu:1", .profile = "skylake-sp",
 		.workload = storm(), .kernel = kernel,
 		.pairs = PAIRS("threads", number(text, threads), "bytes", "128K",
-			       "thp", "no", "pti", "yes", "retpoline", "yes") },
+			       "thp", "no", "pti", "yes", "retpoline", "yes",
+			       "mds", "yes") },
 		c, per_second, rate, e);
 }
 
@@ -378,7 +379,7 @@ static int c3_rate(const char *kernel, const char *mitigated, double n,
 		.workload = "sysbench-mmap", .kernel = kernel,
 		.pairs = PAIRS("threads", number(threads, n), "requests", "200",
 			       "bytes", "16M", "pti", mitigated, "retpoline",
-			       mitigated) },
+			       mitigated, "mds", mitigated) },
 		c, per_second, rate, e);
 }
 

@@ -43,7 +43,7 @@ struct timed_cfg {
 	u32 asid_bits;          /* 0: the architecture's                      */
 	bool psc, tce;
 	int lines, ipi_send, guest;     /* struct contend_config              */
-	bool pti, retpoline;
+	bool pti, retpoline, mds;
 	u64 irqs_off_ns, irqs_every_ns;
 	u64 steal_ns, steal_every_ns;   /* struct vcpu_config                 */
 	u64 seed;
