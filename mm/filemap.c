@@ -71,16 +71,15 @@ static u64 index_of(const struct vma *v, u64 vpn)
 /* ---- loads ----------------------------------------------------------------------------- */
 
 /* Under the page-table lock: the page at @vpn, if it is there and nobody has it
- * locked. */
+ * locked. What is mapped already is referenced and locked as well, before that is
+ * seen: each fault pays for all of its neighbours. */
 static void map_cached(struct mm *mm, struct vma *vma, u64 vpn)
 {
 	struct address_space *f = vma->file;
+	struct page *page = find_get_page(f, index_of(vma, vpn));
 	u64 *p = pgtable_entry(mm, vpn, 0);
-	struct page *page;
+	bool is_mine;
 
-	if (pte_load(p))
-		return;
-	page = find_get_page(f, index_of(vma, vpn));
 	if (!page)
 		return;
 	if (!trylock_page(page)) {
@@ -89,13 +88,12 @@ static void map_cached(struct mm *mm, struct vma *vma, u64 vpn)
 	}
 	touch(&page->mapping, false);
 	observe(page->mapping == f);
-	if (page->mapping == f) {
+	is_mine = page->mapping == f && !pte_load(p);
+	if (is_mine)
 		set_pte(mm, vma, vpn, p, page, false);
-		unlock_page(page);
-		return;
-	}
 	unlock_page(page);
-	put_page(page);
+	if (!is_mine)
+		put_page(page);
 }
 
 /* Neighbours that are in memory are mapped, too. Return: @vpn is. */
