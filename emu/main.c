@@ -52,7 +52,7 @@ static const struct command commands[] = {
 	{ "list", "machines|kernels|flush|workloads|races|counters [NAME]",
 	  "what can be named, and every number of a machine with its source",
 	  cmd_list },
-	{ "trace", "import|info|head", "memory traces of real programs",
+	{ "trace", "import|info|head|cut|cat", "memory traces of real programs",
 	  cmd_trace },
 	{ "tlb", "TRACE --tlb A,B",
 	  "traces through TLB designs side by side, and what-if sweeps",
