@@ -70,6 +70,7 @@ struct numa_task {
 	struct numa_faults f[NR_NUMA_REGIONS];
 	struct numa_group *group;
 	struct numa_hint hint;
+	u64 scanned_pfn;                /* the scanner's last                 */
 	struct numa_task *next;
 };
 

@@ -1,6 +1,7 @@
 /* Which hint faults move their page, and where: mpol_misplaced(),
  * should_numa_migrate_memory() and the rate limit; which pages the scanner leaves
  * alone. */
+#include "cpu/dram.h"
 #include "mm/numa_balancing.h"
 
 #define ACTIVE_FRACTION 3u      /* ACTIVE_NODE_FRACTION                       */
@@ -140,10 +141,27 @@ int numa_misplaced(struct page *page)
 
 /* ---- the scanner's side ------------------------------------------------------------ */
 
+/* Each entry's struct page is looked at. Those of all memory fit no cache: a line
+ * from the page's node each, ahead of time where frames follow one another and
+ * hardware prefetches, else waited for. The flush that is pending meanwhile is
+ * what migrations of other threads pay for (pte_accessible()). */
+static void read_struct_page(struct page *page)
+{
+	struct numa_task *t = numa_current();
+	u64 pfn = pfn_of(page);
+	bool is_next = pfn == t->scanned_pfn + 1;
+
+	step(page, false, 0);
+	t->scanned_pfn = pfn;
+	the_sys->drv.delay(dram_transfer(the_sys->dram, page->node, 64,
+					 is_next ? 0 : 1));
+}
+
 bool numa_scan_skips(struct page *page, bool is_huge, const struct mm *mm)
 {
 	bool is_toptier = numab()->node[page->node].is_toptier;
 
+	read_struct_page(page);
 	if (page->is_ksm)
 		return true;
 	/* Of one thread: what is beside it may stay. */
