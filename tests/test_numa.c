@@ -319,6 +319,91 @@ static void test_page_wait(void **state)
 
 /* ---- scans --------------------------------------------------------------------- */
 
+/* 512 pages first touched in steps of seen[0]: cycles of a scan of them all. */
+static void timed_scan(struct wl *w, u32 i)
+{
+	struct vma *v = find_vma(P.mm, P.vpn);
+	u64 from;
+
+	for (u64 p = 0; p < 512; p++)
+		touch_page(p * P.seen[0] % 512);
+	(void)me();
+	from = this_cpu->now;
+	P.seen[2] = change_prot_numa(v, v->start, v->end);
+	P.seen[1] = this_cpu->now - from;
+	P.seen[3] = machine_dram(the_sys->m, this_cpu->id, this_cpu->node);
+	P.seen[4] = the_sys->m->lines_in_flight;
+}
+
+/* A struct page comes from memory: ahead of time if frames follow one another. */
+static void test_scan_reads_pages(void **state)
+{
+	u64 cycles[2];
+
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.1")->skips_local = false;
+		P.pages = 512;
+		P.seen[0] = i ? 17 : 1;
+		free(run(timed_scan, PAIRS(TWO_NODES, "thp", "no")));
+		assert_int_equal(P.seen[2], 512);
+		cycles[i] = P.seen[1];
+	}
+	assert_true(cycles[0] > 512 * P.seen[3] / P.seen[4]);
+	assert_true(cycles[1] > 512 * P.seen[3]);
+	assert_true(cycles[1] - cycles[0] > 500 * (P.seen[3] - P.seen[3] /
+						   P.seen[4]));
+}
+
+static void scan_and_move(struct wl *w, u32 i)
+{
+	struct vma *v = find_vma(P.mm, P.vpn);
+	struct counters before;
+
+	/* The second thread is the other node's. */
+	if (i != 1) {
+		for (u64 p = 0; p < P.pages && !i; p++)
+			touch_page(p);
+		at_ms(10, 0);
+		if (!i)
+			change_prot_numa(v, v->start, v->end);
+		at_ms(30, 0);
+		return;
+	}
+	/* Its hint is there, the rest of the piece is not yet. */
+	at_ms(10, P.seen[0]);
+	before = this_cpu->count;
+	touch_page(0);
+	P.seen[1] = this_cpu->count.v[CTR_NUMA_PAGES_MIGRATED] -
+		before.v[CTR_NUMA_PAGES_MIGRATED];
+	P.seen[2] = this_cpu->count.v[CTR_IPIS_SENT] - before.v[CTR_IPIS_SENT];
+}
+
+/* Since 5.13 a page that moves costs interrupts only while the flush of a scan is
+ * still to come; before, always. */
+static void test_pending_scan(void **state)
+{
+	static const struct { const char *era; u64 us; bool sends; } c[] = {
+		{ "v5.14", 20, true }, { "v5.14", 9000, false },
+		{ "v4.14", 20, true }, { "v4.14", 9000, true },
+	};
+
+	for (u32 i = 0; i < ARRAY_LEN(c); i++) {
+		by(c[i].era);
+		P.threads = 3;
+		P.pages = 8192;
+		P.seen[0] = c[i].us;
+		free(run(scan_and_move, PAIRS("machine", "pack:2 core:2 pu:1",
+					      "numa_balancing", "1", "thp", "no",
+					      "numa_balancing_scan_delay_ms",
+					      "100000")));
+		assert_int_equal(P.seen[1], 1);
+		if ((P.seen[2] > 0) != c[i].sends)
+			fail_msg("%s, after %llu us: %llu interrupts", c[i].era,
+				 (unsigned long long)c[i].us,
+				 (unsigned long long)P.seen[2]);
+	}
+}
+
 static void two_mib(struct wl *w, u32 i)
 {
 	struct vma *v = find_vma(P.mm, P.vpn);
@@ -915,6 +1000,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_filters),
 	cmocka_unit_test(test_waits_migrating),
 	cmocka_unit_test(test_page_wait),
+	cmocka_unit_test(test_scan_reads_pages),
+	cmocka_unit_test(test_pending_scan),
 	cmocka_unit_test(test_huge_counts),
 	cmocka_unit_test(test_skips_local),
 	cmocka_unit_test(test_charges_changed),
