@@ -5,6 +5,7 @@
 
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/rmap.h"
 
 /* ---- recycled objects ------------------------------------------------------------ */
@@ -131,8 +132,7 @@ void put_anon_vma(struct anon_vma *av)
 /* Mapped means that some VMA is still linked, see unlink_anon_vmas(). */
 struct anon_vma *page_get_anon_vma(struct page *page)
 {
-	touch(&page->mapcount, false);
-	if (page->is_file || !page->mapcount || !page->anon_vma)
+	if (page->is_file || !page_is_mapped(page) || !page->anon_vma)
 		return NULL;
 	get_anon_vma(page->anon_vma);
 	return page->anon_vma;

@@ -2,6 +2,7 @@
  * next to madvise_cold_or_pageout_pte_range() in mm/madvise.c. */
 #include "mm/gather.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/reclaim.h"
 
 #define MAX_TABLE 512
@@ -38,8 +39,9 @@ static void age_entries(struct mmu_gather *g, u64 vpn, u64 end, u32 level,
 						      level)) {
 		u64 *p = pgtable_entry(g->b.mm, vpn, level), e = pte_load(p);
 
-		/* What others map, too, is not this program's to judge. */
-		if (!(e & PTE_P) ||
+		/* What others map, too, is not this program's to judge; nor are
+		 * pieces: a page ages as a whole. */
+		if (!(e & PTE_P) || (!level && is_piece(page_of(pte_pfn(e)))) ||
 		    READ_ONCE(page_of(pte_pfn(e))->mapcount) != 1)
 			continue;
 		make_old(g, vpn, level, p, e);

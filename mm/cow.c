@@ -7,6 +7,7 @@
 #include "mm/mlock.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/swap.h"
 
 /* Nobody else maps it, and no swap entry names it. Until 5.8 that is enough;
@@ -14,7 +15,7 @@
  * 5.19 that the page was never shared (6c287605fd56, assumed id). A page of the swap
  * cache must be locked: if somebody else has it locked, a copy will do (2.6.36
  * waited for him). */
-static bool is_mine(struct page *page)
+static bool is_mine(struct page *page, u32 level)
 {
 	bool ok = true;
 
@@ -32,15 +33,16 @@ static bool is_mine(struct page *page)
 		ok = reuse_swap_page(page);
 		unlock_page(page);
 	}
-	return ok && READ_ONCE(page->mapcount) == 1 &&
-	       (!kern()->cow_counts_refs || READ_ONCE(page->refcount) == 1);
+	return ok && page_mapcount_read(page, level) == 1 &&
+	       (!kern()->cow_counts_refs ||
+		READ_ONCE(compound_head(page)->refcount) == 1);
 }
 
 /* Under the page-table lock. Nobody else may be given what this one writes;
  * more rights need no flush on x86. */
 static bool reuse(struct mm *mm, u64 vpn, u32 level, u64 *p, struct page *page)
 {
-	if (!is_mine(page))
+	if (!is_mine(page, level))
 		return false;
 	touch_flags(page, true);
 	page->is_shared = 0;
@@ -90,14 +92,12 @@ static void install_copy(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 		mm->rss++;
 		return;
 	}
-	touch(&old->mapcount, true);
-	old->mapcount--;
+	page_unmapped(old, level);
 }
 
 /* NULL: of the zero page. */
-static struct page *alloc_copy(struct page *old)
+static struct page *alloc_copy(struct page *old, u32 order)
 {
-	u32 order = old ? old->order : 0;
 	struct page *new = alloc_page(this_cpu->node, order);
 
 	for (u32 n = 0; !new && n < the_sys->m->nr_nodes; n++)
@@ -109,13 +109,43 @@ static struct page *alloc_copy(struct page *old)
 	return new;
 }
 
+/* Mappings of a huge page are counted while none is split (cow_locks_huge): under
+ * its lock, which comes before the page-table lock @ptl. Return: locked, or there
+ * is no need, and *@p still is @e; else nothing is locked but @ptl. */
+static bool lock_to_count(struct page *page, u32 level, struct spinlock *ptl,
+			  u64 *p, u64 e)
+{
+	bool is_same;
+
+	if (!kern()->cow_locks_huge || (!level && !is_piece(page)) ||
+	    trylock_page(page))
+		return true;
+	get_page(page);
+	spin_unlock(ptl);
+	lock_page(page);
+	spin_lock(ptl);
+	is_same = pte_load(p) == e;
+	if (!is_same)
+		unlock_page(page);
+	put_page(page);
+	return is_same;
+}
+
+static void unlock_counted(struct page *page, u32 level)
+{
+	if (kern()->cow_locks_huge && (level || is_piece(page)))
+		unlock_page(page);
+}
+
 int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p)
 {
+	u32 order = paging_order(&the_sys->mem.paging, level);
 	struct spinlock *ptl = pgtable_lock(mm, vpn, level);
 	struct page *old, *new;
+	bool is_reused;
 	u64 e;
 
-	vpn &= ~tlb_order_mask((u8)paging_order(&the_sys->mem.paging, level));
+	vpn &= ~tlb_order_mask((u8)order);
 	spin_lock(ptl);
 	e = pte_load(p);
 	if (!(e & PTE_P) || (e & (PTE_RW | PTE_UFFD_WP))) {
@@ -128,15 +158,21 @@ int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p)
 	    mm_tlb_flush_pending(mm))
 		flush_tlb_page(mm, vpn, FLUSH_DEBT);
 	old = e & PTE_SPECIAL ? NULL : page_of(pte_pfn(e));
-	if (old && reuse(mm, vpn, level, p, old)) {
+	if (old && !lock_to_count(old, level, ptl, p, e)) {
 		spin_unlock(ptl);
 		return 0;
 	}
-	if (old)
-		get_page(old);
+	is_reused = old && reuse(mm, vpn, level, p, old);
+	if (old) {
+		unlock_counted(old, level);
+		if (!is_reused)
+			get_page(old);
+	}
 	spin_unlock(ptl);
+	if (is_reused)
+		return 0;
 
-	new = alloc_copy(old);
+	new = alloc_copy(old, order);
 	if (!new) {
 		if (old)
 			put_page(old);

@@ -131,7 +131,7 @@ static int migration_entry_wait(struct mm *mm, struct vma *vma, u64 vpn,
 		spin_unlock(ptl);
 		return 0;
 	}
-	page = page_of(pte_pfn(e));
+	page = compound_head(page_of(pte_pfn(e)));
 	touch(&page->lock, false);
 	if (!page->lock && kern()->fault_repairs) {
 		remove_migration_pte(page, vma, vpn, level, p, page);

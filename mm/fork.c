@@ -7,6 +7,7 @@
 #include "mm/lru.h"
 #include "mm/mlock.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/rmap.h"
 #include "mm/switch.h"
 #include "mm/swap.h"
@@ -49,8 +50,8 @@ static u64 share_entry(struct mm *mm, u64 vpn, u32 level, u64 *p,
 		return e & ~PTE_A;
 	page = page_of(pte_pfn(e));
 	get_page(page);
-	touch(&page->mapcount, true);
-	page->mapcount++;
+	page_mapped(page, level);
+	touch_flags(page, true);
 	page->is_shared = 1;
 	return e & ~(PTE_RW | PTE_A);
 }

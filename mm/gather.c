@@ -3,6 +3,7 @@
 #include "mm/lru.h"
 #include "mm/mlock.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/reclaim.h"
 #include "mm/swap.h"
 
@@ -74,7 +75,7 @@ static void release(const u32 *pfn, u32 n)
 	u32 nr = 0;
 
 	for (u32 i = 0; i < n; i++) {
-		struct page *page = page_of(pfn[i]);
+		struct page *page = compound_head(page_of(pfn[i]));
 
 		free_swap_cache(page);
 		if (!atomic_add_return(&page->refcount, -1))
@@ -96,7 +97,7 @@ void flush_free_pages(const u32 *pfn, u32 n)
 		return;
 	}
 	for (u32 i = 0; i < n; i++) {
-		free_swap_cache(page_of(pfn[i]));
+		free_swap_cache(compound_head(page_of(pfn[i])));
 		put_page(page_of(pfn[i]));
 	}
 }
@@ -206,12 +207,11 @@ static void zap_present(struct mmu_gather *g, u64 vpn, u32 order, u64 old)
 		flusher()->changed(&g->b, vpn, order);
 	}
 	touch(&mm->rss, true);
-	mm->rss -= 1ull << page->order;
+	mm->rss -= 1ull << order;
 	touch(q, true);
 	q->pfn[q->n] = (u32)pte_pfn(old);
 	if (!page->is_file || !zap_dirty_file(g, page, old)) {
-		touch(&page->mapcount, true);
-		page->mapcount--;
+		page_unmapped(page, order ? PMD_LEVEL : 0);
 		if (page->is_mlocked && !page->mapcount)
 			clear_page_mlock(page);
 	} else {

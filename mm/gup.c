@@ -19,7 +19,7 @@ static struct page *gup_pte(u64 *pmdp, u64 pmd, u64 vpn, u64 *pfn)
 	oracle_walks(pte_pfn(pmd));
 	if (!(e & PTE_P) || !(e & PTE_RW))
 		return NULL;
-	page = page_of(pte_pfn(e));
+	page = compound_head(page_of(pte_pfn(e)));
 	if (!get_page_unless_zero(page))
 		return NULL;
 	/* Nor is it known that the table is still in place (70cbc3cc78a9). */

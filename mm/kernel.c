@@ -63,7 +63,10 @@
 	.pte_accessible_pending = true
 #define V3_13 ANNOUNCED(PENDING_BOOL, 8), .numa = NUMA_V3_13
 #define ANNOUNCED_3_15(kind) ANNOUNCED(kind, 33), FILES_3_15
-#define V4_13 ANNOUNCED_3_15(PENDING_COUNT), .numa = NUMA_V4, .gather_announces = true, \
+/* A huge page that several map, in pieces for some: from 4.5; copy-on-write counts
+ * under its lock. */
+#define PIECES .huge_in_pieces = true, .cow_locks_huge = true
+#define V4_13 ANNOUNCED_3_15(PENDING_COUNT), PIECES, .numa = NUMA_V4, .gather_announces = true, \
 	.gather_checks_nested = true, \
 	.anon_vma_reuse = true, BATCHED(DEBT_BOOL), \
 	WATCH(true, true, true, false)
@@ -154,7 +157,7 @@ static const struct kernel v3_13_posted = {
 static const struct kernel v4_10 = {
 	.name = "v4.10", .commit = "ced108037c2a^", .evidence = "S",
 	.summary = "as v4.12, a huge entry under change is none for an instant",
-	ANNOUNCED_3_15(PENDING_BOOL), .pending_order = ORDER_MB,
+	ANNOUNCED_3_15(PENDING_BOOL), PIECES, .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS, BATCHED(DEBT_NONE),
 	WATCH(false, false, true, false), .pmd_shows_none = true,
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
@@ -164,7 +167,7 @@ static const struct kernel v4_10 = {
 static const struct kernel v4_12 = {
 	.name = "v4.12", .commit = "3ea277194daa^", .evidence = "S",
 	.summary = "reclaim batches its flushes (4.3), nobody else knows of them",
-	ANNOUNCED_3_15(PENDING_BOOL), .pending_order = ORDER_MB,
+	ANNOUNCED_3_15(PENDING_BOOL), PIECES, .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS, BATCHED(DEBT_NONE),
 	WATCH(false, false, true, false),
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
@@ -184,7 +187,7 @@ static const struct kernel ksm_check = {
 	.name = "v4.12+ksm", .commit = "b3a81d0841a9 (check only)",
 	.evidence = "S",
 	.summary = "v4.12, KSM looks, but neither MADV_FREE nor clear_refs announces",
-	ANNOUNCED_3_15(PENDING_COUNT), .pending_order = ORDER_MB,
+	ANNOUNCED_3_15(PENDING_COUNT), PIECES, .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS, WATCH(true, false, true, false),
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
 };
@@ -193,7 +196,7 @@ static const struct kernel ksm_only = {
 	.name = "v4.13-rc+ksm", .commit = "b3a81d0841a9 (one half)",
 	.evidence = "D",
 	.summary = "v4.13, clear_refs does not say that its flush is still to come",
-	ANNOUNCED_3_15(PENDING_COUNT), .gather_announces = true,
+	ANNOUNCED_3_15(PENDING_COUNT), PIECES, .gather_announces = true,
 	.gather_checks_nested = true, .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS, WATCH(true, false, true, false),
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
@@ -215,7 +218,7 @@ static const struct kernel v4_14 = {
 };
 
 #define V5_X(counts_refs, ...) \
-	SOUND, MREMAP_5_14, FILES_3_15, .gather_announces = true, .anon_vma_reuse = true, \
+	SOUND, MREMAP_5_14, FILES_3_15, PIECES, .gather_announces = true, .anon_vma_reuse = true, \
 	.gather_checks_nested = true, .numa_clear_holds_page_lock = true, \
 	.pending = PENDING_COUNT, .pending_order = ORDER_PTL, \
 	.pte_accessible_pending = true, .gup_fast_sees_numa = true, \
@@ -223,7 +226,7 @@ static const struct kernel v4_14 = {
 	.page_wait_fifo = true, \
 	.flush_ceiling = 33, __VA_ARGS__
 #define V5_14 V5_X(true, WATCH(true, true, true, true), \
-		   .soft_dirty_excludes = true)
+		   .soft_dirty_excludes = true, .split_locks_page = true)
 
 static const struct kernel v5_7 = {
 	.name = "v5.7", .commit = "17839856fd58^", .evidence = "S",
@@ -234,13 +237,14 @@ static const struct kernel v5_7 = {
 static const struct kernel v5_8 = {
 	.name = "v5.8", .commit = "17839856fd58", .evidence = "S",
 	.summary = "the same, and GUP for reading breaks copy-on-write",
-	V5_X(false, WATCH(true, true, true, false), .gup_read_breaks = true),
+	V5_X(false, WATCH(true, true, true, false), .gup_read_breaks = true,
+	     .split_locks_page = true),
 };
 
 static const struct kernel v5_11 = {
 	.name = "v5.11", .commit = "912efa17e512^, 6ce64428d620^", .evidence = "S",
 	.summary = "clear_refs does not flush, copy-on-write does not look (the rest as v5.14)",
-	V5_X(true, WATCH(true, true, false, false)),
+	V5_X(true, WATCH(true, true, false, false), .split_locks_page = true),
 };
 
 static const struct kernel v4_15 = {
@@ -396,7 +400,7 @@ static const struct kernel v6_16_arm64 = {
 static const struct kernel no_gather = {
 	.name = "v4.13-rc+no-gather", .commit = "99baac21e458^", .evidence = "S",
 	.summary = "as v4.13, but gathers neither announce nor look for others",
-	ANNOUNCED_3_15(PENDING_COUNT), .pending_order = ORDER_MB,
+	ANNOUNCED_3_15(PENDING_COUNT), PIECES, .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS,
 	.mremap_flush = MREMAP_FLUSH_DIRTY,
 };
@@ -404,7 +408,7 @@ static const struct kernel no_gather = {
 static const struct kernel v4_9_rc = {
 	.name = "v4.9-rc", .commit = "5d1904204c99", .evidence = "S",
 	.summary = "mremap flushes under its locks what looked dirty before it went",
-	ANNOUNCED_3_15(PENDING_BOOL), .pending_order = ORDER_MB,
+	ANNOUNCED_3_15(PENDING_BOOL), PIECES, .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS,
 	.mremap_flush = MREMAP_FLUSH_DIRTY_PEEKED,
 };
@@ -584,6 +588,10 @@ const struct kernel_switch kernel_switches[] = {
 	     "a huge entry under change is none for an instant"),
 	PART("cow-count-refs", cow_counts_refs, 0,
 	     "copy-on-write asks for mappings only"),
+	PART("split-page-lock", split_locks_page, 0,
+	     "a mapping of a huge page is split without the page's lock"),
+	PART("cow-page-lock", cow_locks_huge, 0,
+	     "copy-on-write counts a huge page's mappings without its lock"),
 	PART("cow-exclusive", cow_knows_exclusive, 0,
 	     "a page that was never shared is copied if somebody refers to it"),
 	PART("gup-read-breaks", gup_read_breaks, 0,

@@ -327,6 +327,12 @@ struct kernel {
 					 * until d52605d7cb30                 */
 	bool pmd_migrate_peeks;         /* a migration entry is made of what was
 					 * read before the exchange           */
+	bool huge_in_pieces;    /* a mapping of a huge page is split without the
+				 * page (4.5)                                 */
+	bool split_locks_page;  /* under the page's lock (c444eb564fb1)       */
+	bool cow_locks_huge;    /* and so is a decision by the number of its
+				 * mappings (assumed: as long as there are
+				 * pieces; from memory: 4.13)                 */
 	bool split_mixes_sizes;         /* a table replaces a huge page at once,
 					 * the flush comes then (a model variant) */
 	bool fork_forgets_dirty;        /* what makes an entry read-only takes

@@ -5,6 +5,7 @@
 #include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/watch.h"
 
 /* May a CPU still write through an entry that it cached? @e says no, unless what
@@ -140,7 +141,8 @@ struct page *ksm_get_page(struct mm *mm, u64 vpn)
 		ptl = pgtable_lock(mm, vpn, 0);
 		spin_lock(ptl);
 		e = pte_load(p);
-		if ((e & PTE_P) && !(e & PTE_SPECIAL)) {
+		if ((e & PTE_P) && !(e & PTE_SPECIAL) &&
+		    !is_piece(page_of(pte_pfn(e)))) {
 			page = page_of(pte_pfn(e));
 			get_page(page);
 		}

@@ -4,6 +4,7 @@
 #include "mm/gather.h"
 #include "mm/lru.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/reclaim.h"
 #include "mm/swap.h"
 
@@ -24,6 +25,8 @@ static void free_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 	if (!(e & PTE_P) || (e & PTE_SPECIAL))
 		return;
 	page = page_of(pte_pfn(e));
+	if (!level && is_piece(page))   /* a page goes as a whole, or stays */
+		return;
 	if (e & (PTE_A | PTE_D)) {
 		if (level && kern()->free_invalidates_huge) {
 			e = pmdp_invalidate(mm, vpn, p, FLUSH_FREE);

@@ -7,6 +7,7 @@
 #include "mm/mlock.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/rmap.h"
 #include "mm/swap.h"
 
@@ -198,6 +199,8 @@ static bool move_mapping(struct page *page, struct page *new)
 	new->is_shared = page->is_shared;
 	new->is_lazyfree = page->is_lazyfree;
 	new->is_dirty |= page->is_dirty;
+	if (page->order && is_in_pieces(page))
+		pieces_begin(new);
 	return true;
 }
 

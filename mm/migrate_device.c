@@ -6,6 +6,7 @@
 #include "mm/migrate.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/rmap.h"
 
 /* Of one table. */
@@ -23,7 +24,8 @@ static void collect_one(struct mm *mm, u64 vpn, u64 *p, struct collect *c)
 	u64 e = pte_load(p), mig;
 	struct page *page = page_of(pte_pfn(e));
 
-	if (!(e & PTE_P) || (e & PTE_SPECIAL) || page->is_file)
+	if (!(e & PTE_P) || (e & PTE_SPECIAL) || page->is_file ||
+	    is_piece(page))
 		return;
 	get_page(page);
 	if (!trylock_page(page)) {

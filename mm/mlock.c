@@ -4,6 +4,7 @@
 #include "mm/file.h"
 #include "mm/mlock.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/rmap.h"
 #include "mm/vma.h"
 
@@ -128,7 +129,7 @@ static struct page *follow_page(struct mm *mm, u64 vpn, bool mlocks)
 	ptl = pgtable_lock(mm, vpn, 0);
 	spin_lock(ptl);
 	e = pte_load(p);
-	if ((e & PTE_P) && !(e & PTE_SPECIAL)) {
+	if ((e & PTE_P) && !(e & PTE_SPECIAL) && !is_piece(page_of(pte_pfn(e)))) {
 		page = page_of(pte_pfn(e));
 		get_page(page);
 		/* Locked by somebody else: reclaim will find it. */
@@ -193,8 +194,9 @@ static bool is_unmarkable(struct mm *mm, u64 vpn)
 
 	if (!e || pmd_is_huge(e))
 		return e & PTE_P;
-	return (pte_load(pgtable_entry(mm, vpn, 0)) & (PTE_P | PTE_SPECIAL)) ==
-	       (PTE_P | PTE_SPECIAL);
+	e = pte_load(pgtable_entry(mm, vpn, 0));
+	return (e & PTE_P) &&
+	       ((e & PTE_SPECIAL) || is_piece(page_of(pte_pfn(e))));
 }
 
 static int populate(struct mm *mm, u64 start, u64 end)

@@ -25,7 +25,8 @@ struct numa_task;
 struct numa_mm;
 struct numa_vma;
 
-/* One per 4 KiB frame, as vmemmap. Of a huge page only the first is used. */
+/* One per 4 KiB frame, as vmemmap. Of a huge page only the first is used, until it
+ * is mapped in pieces (pieces.h). */
 struct page {
 	u32 lock;               /* PG_locked: CPU + 1                         */
 	u32 refcount;
@@ -43,9 +44,12 @@ struct page {
 	u8 is_mlocked : 1;      /* PG_mlocked (mlock.h)                       */
 	u8 is_unflushed : 1;    /* a flush strategy's: what mapped it may still
 				 * be cached                                  */
+	u8 is_tail : 1;         /* a later piece of a huge page               */
 	union {
 		u32 next;       /* free: next pfn on the list                 */
 		u32 last_cpupid;        /* used: CPU + 1 of the last hint fault */
+		u32 first_mapcount;     /* second piece: entries that map the
+				 * first one alone                            */
 	};
 	union {
 		struct spinlock ptl;    /* of a page-table page               */
@@ -293,6 +297,14 @@ static inline u64 pfn_of(const struct page *p)
 	return (u64)(p - mms()->page);
 }
 
+/* Whose reference count and lock are those of all pieces of a huge page. */
+static inline struct page *compound_head(struct page *p)
+{
+	u64 n = 1ull << the_sys->mem.paging.bits;
+
+	return likely(!p->is_tail) ? p : page_of(pfn_of(p) & ~(n - 1));
+}
+
 /* mapcount and the flags beside it are one word. */
 static inline void touch_flags(struct page *p, bool is_write)
 {
@@ -422,8 +434,10 @@ void thread_sleep(const u32 *word, u32 value);
  * come here by themselves. */
 void timer_tick(void);
 
-/* A huge page that [.., @vpn) and [@vpn, ..) share is split in 4K pages.
- * mmap_lock is held. Return: 0; -ENOMEM, -EBUSY (mapped elsewhere, too). */
+/* A huge page that [.., @vpn) and [@vpn, ..) share is mapped in 4K pages. It
+ * becomes such if nobody else maps it; if somebody does it stays one, in pieces
+ * (pieces.h), or, before 4.5, all stays as it is. mmap_lock is held.
+ * Return: 0; -ENOMEM, -EBUSY. */
 int split_huge_pmd_at(struct mm *mm, u64 vpn);
 
 /* split_huge_page - @page, referenced, and all its mappings in 4K pages, by the
@@ -464,8 +478,9 @@ struct page *alloc_page_for(u32 node, u32 order, u64 vpn);
 /* A frame set aside for @vpn, or a fresh block's first; 0: none (runs.c). */
 u64 run_take(u32 node, u64 vpn);
 void runs_release(u32 node);
+/* References, and the lock: of the huge page that @p may be a piece of. */
 void get_page(struct page *p);
-bool get_page_unless_zero(struct page *p);
+bool get_page_unless_zero(struct page *p);      /* of no piece but the first  */
 /* Take all references away at once, if there are exactly @count: then nobody
  * gets one. Give back. */
 bool page_ref_freeze(struct page *p, u32 count);

@@ -6,6 +6,7 @@
 #include "mm/mm.h"
 #include "mm/numa_balancing.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/reclaim.h"
 #include "mm/vma.h"
 
@@ -55,14 +56,14 @@ static bool file_must_fault(const struct page *page, u64 pte, u32 vm_flags)
 
 /* A page that somebody else maps, too, is written to only after a fault; and so
  * is one that somebody wants to hear of. */
-static bool must_fault(u64 pte, u32 vm_flags)
+static bool must_fault(u64 pte, u32 level, u32 vm_flags)
 {
-	const struct page *page = page_of(pte_pfn(pte));
+	struct page *page = page_of(pte_pfn(pte));
+	u32 mappings = page_mapcount(page, level);
 
-	touch(&page->mapcount, false);
 	if ((pte & PTE_SPECIAL) || page->is_file)
 		return file_must_fault(page, pte, vm_flags);
-	return page->mapcount > 1 || page->is_ksm || (pte & PTE_UFFD_WP) ||
+	return mappings > 1 || page->is_ksm || (pte & PTE_UFFD_WP) ||
 	       ((vm_flags & VM_TRACKED) && !(pte & PTE_SOFT_DIRTY));
 }
 
@@ -90,7 +91,7 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 	if (how == CP_NUMA && (old & PTE_SPECIAL))
 		return 0;
 	entry_change(vm_flags, how, &clear, &set);
-	if ((set & PTE_RW) && must_fault(old, vm_flags))
+	if ((set & PTE_RW) && must_fault(old, level, vm_flags))
 		set &= ~PTE_RW;
 	if (((old & ~clear) | set) == old)
 		return 0;

@@ -3,6 +3,7 @@
 #include "mm/mm.h"
 #include "mm/numa_balancing.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 
 /* ---- scanner ----------------------------------------------------------------- */
 
@@ -123,7 +124,9 @@ int do_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *ptep, u64 pte)
 		pte_modify(mm->root, vpn, 0, ptep, PTE_NUMA, give);
 		NOTE("PTE[%llu] := present", (unsigned long long)vpn);
 	}
-	target = mpol_misplaced(page);
+	/* Of pieces one program does not know how many map them; Linux, too,
+	 * leaves them where they are. */
+	target = is_piece(page) ? -1 : mpol_misplaced(page);
 	if (target >= 0)
 		get_page(page);
 	else if (!kern()->numa_pte_present_first)

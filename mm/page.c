@@ -5,6 +5,7 @@
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/page_wait.h"
+#include "mm/pieces.h"
 
 #define ANY_VPN UINT64_MAX
 /* Moved in one go, where memory has queues. */
@@ -122,6 +123,7 @@ struct page *alloc_page_for(u32 node, u32 order, u64 vpn)
 	p->is_shared = 0;
 	p->is_file = 0;
 	p->is_mlocked = 0;
+	p->is_tail = 0;
 	p->swap_slot = 0;
 	p->node = (u8)node;
 	p->refcount = 1;
@@ -146,6 +148,8 @@ void free_page_to(struct page *p)
 	NOTE("free %s, frame %llu", p->order ? "huge page" : "page",
 	     (unsigned long long)pfn_of(p));
 	p->index = 0;
+	if (p->order)
+		pieces_end(p);
 	oracle_mlocked_free(p);
 	if (!flusher() || !flusher()->freed || !flusher()->freed(p))
 		oracle_free(p);
@@ -165,7 +169,7 @@ void free_page_to(struct page *p)
 
 void get_page(struct page *p)
 {
-	atomic_inc(&p->refcount);
+	atomic_inc(&compound_head(p)->refcount);
 }
 
 bool get_page_unless_zero(struct page *p)
@@ -185,31 +189,36 @@ void page_ref_unfreeze(struct page *p, u32 count)
 
 void put_page(struct page *p)
 {
+	p = compound_head(p);
 	if (!atomic_add_return(&p->refcount, -1))
 		free_page_to(p);
 }
 
 bool trylock_page(struct page *p)
 {
-	return bit_trylock(&p->lock);
+	return bit_trylock(&compound_head(p)->lock);
 }
 
 void lock_page(struct page *p)
 {
+	p = compound_head(p);
 	bit_lock(&p->lock);
 	NOTE("lock page, frame %llu", (unsigned long long)pfn_of(p));
 }
 
 void unlock_page(struct page *p)
 {
+	p = compound_head(p);
 	bit_unlock(&p->lock);
 	page_wake(p);
 }
 
 void wait_on_page_locked(struct page *p)
 {
-	u32 place = page_wait_begin(p);
+	u32 place;
 
+	p = compound_head(p);
+	place = page_wait_begin(p);
 	bit_wait(&p->lock);
 	page_wait_end(p, place);
 }
@@ -344,11 +353,11 @@ static bool copy_takes_bandwidth(u64 src, u64 dst, u64 pages)
 	return true;
 }
 
-static void copy_all(struct page *dst, struct page *src, bool is_move)
+static void copy_all(struct page *dst, struct page *src, u32 order, bool is_move)
 {
 	enum cycle_cat cat = cat_enter(CYC_COPY);
-	u64 s = pfn_of(src), d = pfn_of(dst), n = 1ull << src->order;
-	u64 cycles = copy_cycles(d, s, src->order);
+	u64 s = pfn_of(src), d = pfn_of(dst), n = 1ull << order;
+	u64 cycles = copy_cycles(d, s, order);
 
 	if (copy_takes_bandwidth(s, d, n))
 		cycles = 0;
@@ -361,10 +370,10 @@ static void copy_all(struct page *dst, struct page *src, bool is_move)
 
 void copy_page(struct page *dst, struct page *src)
 {
-	copy_all(dst, src, true);
+	copy_all(dst, src, src->order, true);
 }
 
 void copy_user_page(struct page *dst, struct page *src)
 {
-	copy_all(dst, src, false);
+	copy_all(dst, src, dst->order, false);
 }

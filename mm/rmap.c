@@ -4,17 +4,18 @@
 #include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/reclaim.h"
 #include "mm/rmap.h"
 
-/* Where @vma would map @page: false when outside. Two loads of what
+/* Where @vma would map page @index: false when outside. Two loads of what
  * vma_adjust() stores, see there. */
-static bool vma_address(struct vma *vma, const struct page *page, u64 *vpn)
+static bool vma_address(struct vma *vma, u64 index, u64 *vpn)
 {
 	u64 start = READ_ONCE(vma->start), pgoff = READ_ONCE(vma->pgoff);
 
 	touch(&vma->end, false);
-	*vpn = start + (page->index - pgoff);
+	*vpn = start + (index - pgoff);
 	return *vpn >= start && *vpn < vma->end;
 }
 
@@ -29,7 +30,7 @@ static bool vma_address_retry(struct vma *vma, const struct page *page,
 
 	for (;;) {
 		seq = READ_ONCE(vma->seq);
-		is_inside = vma_address(vma, page, vpn);
+		is_inside = vma_address(vma, page->index, vpn);
 		if (!(seq & 1) && READ_ONCE(vma->seq) == seq)
 			return is_inside;
 		obs_restore(obs);       /* nothing learnt */
@@ -70,27 +71,44 @@ static u64 *find_entry(struct mm *mm, u64 vpn, u32 level, struct spinlock **ptl)
 	return &the_sys->mem.table[pfn][paging_index(pg, vpn, level)];
 }
 
+static void visit_entry(const struct walk *w, struct vma *v, struct page *page,
+			u64 vpn, u32 level)
+{
+	struct spinlock *ptl;
+	u64 *p = find_entry(v->mm, vpn, level, &ptl);
+
+	if (!p || (w->peek && w->peek(pte_load(p), page)))
+		return;
+	spin_lock(ptl);
+	w->visit(page, v, vpn, level, p, w->arg);
+	spin_unlock(ptl);
+}
+
+/* Where @v maps the huge page 4K by 4K, or parts of it: since 4.5. */
+static void visit_pieces(const struct walk *w, struct vma *v)
+{
+	u64 vpn;
+
+	for (u64 i = 0; i < hpage_pages(); i++)
+		if (vma_address(v, w->page->index + i, &vpn))
+			visit_entry(w, v, w->page + i, vpn, 0);
+}
+
 static void visit_vma(const struct walk *w, struct vma *v)
 {
-	u32 level = w->level;
 	bool retries = kern()->rmap_lock == RMAP_LOCK_SEQ &&
 		       v->anon_vma != w->av;
-	struct spinlock *ptl;
-	u64 vpn, *p;
+	u64 vpn;
 
 	/* What never was exec's is none; the bit that says so never changes. */
 	if (w->leaves_temp_stacks && (v->flags & VM_STACK) &&
 	    (READ_ONCE(v->flags) & VM_TEMP_STACK))
 		return;
-	if (!(retries ? vma_address_retry(v, w->page, &vpn)
-		      : vma_address(v, w->page, &vpn)))
-		return;
-	p = find_entry(v->mm, vpn, level, &ptl);
-	if (!p || (w->peek && w->peek(pte_load(p), w->page)))
-		return;
-	spin_lock(ptl);
-	w->visit(w->page, v, vpn, level, p, w->arg);
-	spin_unlock(ptl);
+	if (retries ? vma_address_retry(v, w->page, &vpn)
+		    : vma_address(v, w->page->index, &vpn))
+		visit_entry(w, v, w->page, vpn, w->level);
+	if (w->level && is_in_pieces(w->page))
+		visit_pieces(w, v);
 }
 
 /* Before 2.6.36 a VMA is changed under the lock of its own anon_vma, which need
@@ -263,9 +281,8 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 	/* From here on only the page says so. */
 	if (page->is_file && (e & PTE_D))
 		set_page_dirty(page);
-	touch(&page->mapcount, true);
-	page->mapcount--;
-	atomic_dec(&page->refcount);
+	page_unmapped(page, level);
+	atomic_dec(&compound_head(page)->refcount);
 }
 
 u32 try_to_migrate(struct page *page, u32 *entries, bool may_defer)
@@ -276,7 +293,7 @@ u32 try_to_migrate(struct page *page, u32 *entries, bool may_defer)
 			     .count = &u.entries,
 			     .leaves_temp_stacks = true });
 	*entries = u.entries;
-	return READ_ONCE(page->mapcount);
+	return total_mapcount(page);
 }
 
 static bool is_migration_entry_of(u64 e, const struct page *page)
@@ -301,9 +318,8 @@ bool remove_migration_pte(struct page *old, struct vma *vma, u64 vpn,
 		(level ? PTE_PS : 0) | (level || old->is_file ? 0 : PTE_D) |
 		(e & PTE_MIG_W ? PTE_RW : 0);
 	flags |= vma->flags & (VM_READ | VM_WRITE) ? PTE_P : PTE_NUMA;
-	atomic_inc(&new->refcount);
-	touch(&new->mapcount, true);
-	new->mapcount++;
+	get_page(new);
+	page_mapped(new, level);
 	pte_store(vma->mm->root, vpn, level, p, pte_make(pfn_of(new), flags));
 	NOTE("%s[%llu] := frame %llu", level ? "PMD" : "PTE",
 	     (unsigned long long)vpn, (unsigned long long)pfn_of(new));
@@ -311,7 +327,7 @@ bool remove_migration_pte(struct page *old, struct vma *vma, u64 vpn,
 }
 
 struct restore {
-	struct page *new;
+	struct page *old, *new;
 	u32 entries;            /* still to be met                            */
 };
 
@@ -320,14 +336,15 @@ static void restore_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 {
 	struct restore *r = arg;
 
-	if (remove_migration_pte(page, vma, vpn, level, p, r->new) &&
+	if (remove_migration_pte(page, vma, vpn, level, p,
+				 r->new + (page - r->old)) &&
 	    r->entries)
 		r->entries--;
 }
 
 void remove_migration_ptes(struct page *old, struct page *new, u32 entries)
 {
-	struct restore r = { .new = new, .entries = entries };
+	struct restore r = { .old = old, .new = new, .entries = entries };
 	struct walk w = {
 		.page = old, .visit = restore_one, .arg = &r,
 		.count = &r.entries,

@@ -1,10 +1,12 @@
 /* Splitting a huge page, page and mapping at once, as kernels before 4.5 did
- * for all mappings and as later ones do for a page that one mm maps. */
+ * for all mappings (thp_split.c), and as later ones come to do for a page that one
+ * mm maps; a mapping alone: pieces.c. */
 #include <errno.h>
 
 #include "mm/lru.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 
 /* One page becomes many, each with the mappings' references. Its lock and
  * reference are the caller's, on the first of them. */
@@ -27,6 +29,7 @@ void split_page(struct page *head)
 			p->is_free = 0;
 		}
 		p->mapcount = mappings;
+		p->is_tail = 0;
 		lru_add_split(p);
 		p->is_lazyfree = head->is_lazyfree;
 		p->is_dirty = head->is_dirty;
@@ -83,8 +86,25 @@ static void split_pmd(struct mm *mm, u64 vpn, u64 *pmdp, struct page *page,
 	split_pmd_to(mm, vpn, pmdp, table);
 }
 
+/* What @pmdp maps there, page and mapping if this is the only one and the page
+ * cannot get another: it is locked. Return: 0; -EBUSY; -EAGAIN: it must be. */
+static int split_what_it_maps(struct mm *mm, u64 vpn, u64 *pmdp,
+			      struct page *page, u32 table, bool is_locked)
+{
+	if (total_mapcount(page) == 1) {
+		if (!is_locked)
+			return -EAGAIN;
+		split_pmd(mm, vpn, pmdp, page, table);
+		return 0;
+	}
+	if (!kern()->huge_in_pieces)
+		return -EBUSY;
+	split_mapping(mm, vpn, pmdp, page, table);
+	return 0;
+}
+
 static int split_locked(struct mm *mm, u64 vpn, u64 *pmdp, struct page *page,
-			u32 table)
+			u32 table, bool is_locked)
 {
 	struct spinlock *ptl = pgtable_lock(mm, vpn, PMD_LEVEL);
 	int rc = -EAGAIN;
@@ -93,13 +113,18 @@ static int split_locked(struct mm *mm, u64 vpn, u64 *pmdp, struct page *page,
 	spin_lock(ptl);
 	pmd = pte_load(pmdp);
 	if (pmd_is_huge(pmd) && !(pmd & PTE_MIG) &&
-	    page_of(pte_pfn(pmd)) == page) {
-		rc = READ_ONCE(page->mapcount) == 1 ? 0 : -EBUSY;
-		if (!rc)
-			split_pmd(mm, vpn, pmdp, page, table);
-	}
+	    page_of(pte_pfn(pmd)) == page)
+		rc = split_what_it_maps(mm, vpn, pmdp, page, table, is_locked);
 	spin_unlock(ptl);
 	return rc;
+}
+
+/* Migration is kept out, and since 5.8 copy-on-write in other address spaces, which
+ * counts mappings (c444eb564fb1). */
+static bool must_lock(struct page *page)
+{
+	return !kern()->huge_in_pieces || kern()->split_locks_page ||
+	       READ_ONCE(page->mapcount) == 1;
 }
 
 int split_huge_pmd_at(struct mm *mm, u64 vpn)
@@ -109,6 +134,7 @@ int split_huge_pmd_at(struct mm *mm, u64 vpn)
 
 	while (rc == -EAGAIN) {
 		struct page *page;
+		bool is_locked;
 		u32 table;
 
 		pmdp = head == vpn ? NULL : pgtable_entry(mm, head, PMD_LEVEL);
@@ -123,10 +149,12 @@ int split_huge_pmd_at(struct mm *mm, u64 vpn)
 		table = alloc_table(this_cpu->node);
 		if (!table)
 			return -ENOMEM;
-		/* Keeps migration out. */
-		lock_page(page);
-		rc = split_locked(mm, head, pmdp, page, table);
-		unlock_page(page);
+		is_locked = must_lock(page);
+		if (is_locked)
+			lock_page(page);
+		rc = split_locked(mm, head, pmdp, page, table, is_locked);
+		if (is_locked)
+			unlock_page(page);
 		if (rc)
 			put_page(page_of(table));
 	}

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/swap.h"
 #include "mm/truth.h"
 
@@ -301,12 +302,13 @@ void oracle_dropped_saved(struct page *page, u64 entry)
 #define MAX_COUNTED 1024
 
 /* The leaf entry of @vpn and the frame it names. 0: nothing there. */
-static u64 leaf(struct mm *mm, u64 vpn, u64 *pfn, bool *is_head)
+static u64 leaf(struct mm *mm, u64 vpn, u64 *pfn, bool *is_head, bool *is_huge)
 {
 	u64 *p = pgtable_entry(mm, vpn, PMD_LEVEL), e = p ? *p : 0;
 
 	*is_head = true;
-	if (pmd_is_huge(e)) {
+	*is_huge = pmd_is_huge(e);
+	if (*is_huge) {
 		*pfn = pte_pfn(e) + (vpn & (hpage_pages() - 1));
 		*is_head = !(vpn & (hpage_pages() - 1));
 		return e;
@@ -337,12 +339,17 @@ static u64 value_at(const struct truth *t, u64 e, u64 pfn)
 	return e ? mem->line[pfn * mem->lines_per_frame] : 0;
 }
 
-static void check_page(struct mm *mm, u64 vpn, u8 *mappings, u8 *named,
+/* Mappings by number of frame: of all of a page; of a piece of a huge one. */
+struct counted {
+	u8 whole[MAX_COUNTED], piece[MAX_COUNTED];
+};
+
+static void check_page(struct mm *mm, u64 vpn, struct counted *n, u8 *named,
 		       u8 *dirty)
 {
 	struct truth *t = &mm->truth[vpn];
-	bool is_head;
-	u64 pfn, e = leaf(mm, vpn, &pfn, &is_head), value;
+	bool is_head, is_huge;
+	u64 pfn, e = leaf(mm, vpn, &pfn, &is_head, &is_huge), value;
 
 	if (e & PTE_MIG)
 		FIRE(O5_MIGENT, "page %llu keeps a migration entry",
@@ -351,7 +358,8 @@ static void check_page(struct mm *mm, u64 vpn, u8 *mappings, u8 *named,
 		named[pfn]++;
 	else if (e && is_head && pfn < MAX_COUNTED &&
 		 !(e & (PTE_SPECIAL | PTE_FILE)))
-		mappings[pfn]++;
+		(is_huge || !is_piece(page_of(pfn)) ? n->whole
+						    : n->piece)[pfn]++;
 	if ((e & PTE_D) && pfn < MAX_COUNTED)
 		dirty[pfn] = 1;
 	if (t->is_untold && e && !(e & PTE_SOFT_DIRTY))
@@ -373,23 +381,38 @@ static void check_slots(const u8 *named)
 			     i, s->slot[i].count, named[i]);
 }
 
+static void check_counts(struct page *page, u32 whole, u32 pieces)
+{
+	struct page *head = compound_head(page);
+	u32 got;
+
+	if (page != head || (page->order && is_in_pieces(page))) {
+		got = page_mapcount(page, 0) - head->mapcount;
+		if (got != pieces)
+			FIRE(O6_COUNT, "frame %llu: mapped %u times as a piece, counted %u times",
+			     (unsigned long long)pfn_of(page), pieces, got);
+	}
+	got = page == head ? page->mapcount : 0;
+	if (got != whole)
+		FIRE(O6_COUNT, "frame %llu: mapcount %u, mapped %u times",
+		     (unsigned long long)pfn_of(page), got, whole);
+}
+
 void truth_quiescent(void)
 {
-	static u8 mappings[MAX_COUNTED], named[MAX_COUNTED], dirty[MAX_COUNTED];
+	static u8 named[MAX_COUNTED], dirty[MAX_COUNTED];
+	static struct counted n;
 
-	memset(mappings, 0, sizeof(mappings));
+	memset(&n, 0, sizeof(n));
 	memset(named, 0, sizeof(named));
 	memset(dirty, 0, sizeof(dirty));
 	for (struct mm *mm = mms()->first_mm; mm; mm = mm->next_mm)
 		for (u64 vpn = 0; mm->truth && vpn < mms()->truth_pages; vpn++)
-			check_page(mm, vpn, mappings, named, dirty);
+			check_page(mm, vpn, &n, named, dirty);
 	for (u64 pfn = 1; pfn < the_sys->mem.nr_frames && pfn < MAX_COUNTED;
 	     pfn++)
-		if (!page_of(pfn)->is_free &&
-		    page_of(pfn)->mapcount != mappings[pfn])
-			FIRE(O6_COUNT, "frame %llu: mapcount %u, mapped %u times",
-			     (unsigned long long)pfn, page_of(pfn)->mapcount,
-			     mappings[pfn]);
+		if (!page_of(pfn)->is_free)
+			check_counts(page_of(pfn), n.whole[pfn], n.piece[pfn]);
 	check_slots(named);
 	oracle_mlocked_end();
 	truth_files_quiescent(dirty, MAX_COUNTED);

@@ -5,6 +5,7 @@
 
 extern const struct race
 	race_collapse,
+	race_cow_huge,
 	race_cow_pin,
 	race_dirty_bit,
 	race_dontneed,
@@ -46,6 +47,7 @@ const struct race *const races[] = {
 	&race_dontneed,
 	&race_mremap_flush,
 	&race_mremap_tables,
+	&race_cow_huge,
 	&race_cow_pin,
 	&race_free,
 	&race_free_pae,
