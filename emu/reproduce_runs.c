@@ -369,17 +369,21 @@ REPRO_VALUE(h11)
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
+/* Of all threads: each block is written two or three times. */
+#define C3_EVENTS 5000.0
+
 static int c3_rate(const char *kernel, const char *mitigated, double n,
 		   const struct repro_costs *c, double *rate, struct err *e)
 {
-	char threads[24];
+	char threads[24], events[24];
 
 	return value_of(&(struct repro_run){
 		.machine = "pack:2 core:12 pu:2", .profile = "haswell-ep",
 		.workload = "sysbench-mmap", .kernel = kernel,
-		.pairs = PAIRS("threads", number(threads, n), "requests", "200",
-			       "bytes", "16M", "pti", mitigated, "retpoline",
-			       mitigated, "mds", mitigated) },
+		.pairs = PAIRS("threads", number(threads, n), "requests",
+			       number(events, C3_EVENTS / n), "bytes", "16M",
+			       "files", "128", "dax", "yes", "pti", mitigated,
+			       "retpoline", mitigated, "mds", mitigated) },
 		c, per_second, rate, e);
 }
 

@@ -333,7 +333,7 @@ void write_page(struct page *page)
 	io_transfer(page, disk_of(f, page->index),
 		    &the_sys->mem.line[pfn_of(page) *
 				       the_sys->mem.lines_per_frame],
-		    cost_of(COST_SWAP_WRITE));
+		    f->flags & FILE_DAX ? 0 : cost_of(COST_SWAP_WRITE));
 	NOTE("frame %llu is written to page %llu of the file",
 	     (unsigned long long)pfn_of(page), (unsigned long long)page->index);
 }

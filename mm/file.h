@@ -24,6 +24,9 @@ enum file_flags {
 	FILE_SPARSE = 2,        /* FILE_DISK: all of it holes, no device reads */
 	FILE_DEVICE = 4,        /* frames of a driver's, which nobody counts:
 				 * VM_PFNMAP                                  */
+	FILE_DAX = 8,           /* FILE_DISK: its pages are the storage (fsdax,
+				 * no write cache). Writing one back finds its
+				 * entries and flushes, nothing is transferred */
 };
 
 struct address_space {

@@ -72,7 +72,7 @@ u64 filemap_write_and_wait(struct address_space *f, u64 first, u64 nr)
 		if (i < end)
 			n += write_tagged(f, i++);
 	}
-	if (n)
+	if (n && !(f->flags & FILE_DAX))
 		charge(cost_of(COST_FILE_SYNC));
 	return n;
 }

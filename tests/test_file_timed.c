@@ -61,7 +61,32 @@ static void test_munmap(void **state)
 	}
 }
 
-/* fdatasync flushes each dirty page once, and each store after it faults once. */
+/* msync flushes each dirty page once, and each store after it faults once. Each file
+ * is an event of its own: of 4 * 100, at least 9 rounds of 20 blocks and 20 files;
+ * what a disk takes is all that storage in memory saves. */
+static void test_sysbench_files(void **state)
+{
+	struct timed_result *disk = run("sysbench-mmap",
+		PAIRS("machine", "pack:1 core:1 pu:1", "bytes", "2M", "files",
+		      "20", "requests", "400", "fsync-freq", "20"));
+	struct timed_result *dax = run("sysbench-mmap",
+		PAIRS("machine", "pack:1 core:1 pu:1", "bytes", "2M", "files",
+		      "20", "requests", "400", "fsync-freq", "20", "dax", "yes"));
+	u64 written = disk->count.v[CTR_FILE_WRITES];
+
+	assert_int_equal(disk->done, 400);
+	assert_true(written > 9 * 20 * 2 && written <= 10 * 20 * 4);
+	assert_int_equal(dax->count.v[CTR_FILE_WRITES], written);
+	assert_int_equal(dax->count.v[CTR_PAGE_FAULTS],
+			 disk->count.v[CTR_PAGE_FAULTS]);
+	assert_int_equal(dax->count.v[CTR_TLB_FLUSH], written);
+	assert_true(disk->elapsed_cycles - dax->elapsed_cycles >
+		    written * 2000 * dax->hz / 1000000000);
+	free(disk);
+	free(dax);
+}
+
+/* msync flushes each dirty page once, and each store after it faults once. */
 static void test_sysbench(void **state)
 {
 	struct timed_result *r = run("sysbench-mmap",
@@ -109,6 +134,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_tlb_flush),
 	cmocka_unit_test(test_munmap),
 	cmocka_unit_test(test_sysbench),
+	cmocka_unit_test(test_sysbench_files),
 	cmocka_unit_test(test_mapped_read),
 };
 TEST_MAIN(tests)
