@@ -29,9 +29,8 @@ static int bad_list(const char *option, const char *text, const char *what,
 		       option, text, what, end, end - 1);
 }
 
-/* @take(@arg, n) for each number of the list. */
-static int each(const char *option, const char *text, const char *what, u32 end,
-		void (*take)(void *arg, u32 n), void *arg, struct err *e)
+int numactl_list(const char *option, const char *text, const char *what, u32 end,
+		 void (*take)(void *arg, u32 n), void *arg, struct err *e)
 {
 	const char *s = text;
 	u32 from, to;
@@ -74,7 +73,8 @@ static int nodes(const char *option, const char *text, const struct machine *m,
 		return err_set(e, -EINVAL, "--%s: this machine has %u nodes; "
 			       "policies are modelled for %u", option,
 			       m->nr_nodes, MPOL_MAX_NODES);
-	return each(option, text, "nodes", m->nr_nodes, take_node, out, e);
+	return numactl_list(option, text, "nodes", m->nr_nodes, take_node, out,
+			    e);
 }
 
 int numactl_cpus(const struct numactl_cfg *cfg, const struct machine *m,
@@ -88,8 +88,8 @@ int numactl_cpus(const struct numactl_cfg *cfg, const struct machine *m,
 	*is_bound = cfg->physcpubind || cfg->cpunodebind;
 	memset(out, 0, sizeof(*out));
 	if (cfg->physcpubind)
-		rc = each("physcpubind", cfg->physcpubind, "CPUs", nr_cpus,
-			  take_cpu, &cpus, e);
+		rc = numactl_list("physcpubind", cfg->physcpubind, "CPUs",
+				  nr_cpus, take_cpu, &cpus, e);
 	if (!rc && cfg->cpunodebind)
 		rc = nodes("cpunodebind", cfg->cpunodebind, m, &on, e);
 	for (u32 i = 0; i < nr_cpus && !rc; i++)

@@ -26,4 +26,9 @@ int numactl_cpus(const struct numactl_cfg *cfg, const struct machine *m,
 int numactl_policy(const struct numactl_cfg *cfg, const struct machine *m,
 		   struct mempolicy *out, struct err *e);
 
+/* numactl_list - @take(@arg, n) for each number of @text, "0-3,8" or "all", below
+ * @end; @option and @what are for the error's text. */
+int numactl_list(const char *option, const char *text, const char *what, u32 end,
+		 void (*take)(void *arg, u32 n), void *arg, struct err *e);
+
 #endif

@@ -10,6 +10,7 @@
 #include "base/suggest.h"
 #include "cpu/dram.h"
 #include "cpu/timed.h"
+#include "emu/cpuset_opt.h"
 #include "emu/sde.h"
 
 #define FIELD(f, g) .offset = offsetof(struct timed_cfg, f), .group = g
@@ -241,7 +242,7 @@ static bool has_caches(const struct machine *m)
 static bool is_scheduled(const struct timed_cfg *cfg)
 {
 	return cfg->sched == SCHED_FAIR || cfg->numa.mode || cfg->numactl.physcpubind ||
-		cfg->numactl.cpunodebind;
+		cfg->numactl.cpunodebind || cpuset_binds_cpus(cfg->cpuset);
 }
 
 static int check_levels(const struct timed_cfg *cfg, const struct machine *m,
@@ -442,14 +443,25 @@ static void place(const struct sys *sys, int how, u32 *cpu_of)
 		place_spread(sys, cpu_of);
 }
 
-/* What numactl says of the program. */
+static struct cpuset_config cpusets;    /* one machine runs at a time */
+
+/* What numactl and cpusets say of the program. */
 static int bind(const struct timed_cfg *cfg, const struct sys *sys,
 		struct wl *w, struct err *e)
 {
 	int rc = numactl_cpus(&cfg->numactl, sys->m, sys->nr_cpus, &w->allowed,
 			      &w->is_bound, e);
+	const struct cpuset *asked = w->is_bound ? &w->allowed : NULL;
 
-	return rc ? rc : numactl_policy(&cfg->numactl, sys->m, &w->mpol, e);
+	if (!rc)
+		rc = numactl_policy(&cfg->numactl, sys->m, &w->mpol, e);
+	if (!rc)
+		rc = cpuset_parse(cfg->cpuset, sys->m, sys->nr_cpus, &cpusets, e);
+	if (!rc)
+		rc = cpuset_compose(&cpusets, asked, &w->mpol, e);
+	if (!rc)
+		cpuset_boot(&cpusets, asked);
+	return rc;
 }
 
 /* ---- results ----------------------------------------------------------------- */
@@ -711,6 +723,8 @@ static int run(struct sys *sys, const struct timed_point *p, struct wl *w,
 	struct shown s = { .w = w };
 	int rc = w->workload->setup(w, e);
 
+	if (rc >= 0)
+		rc = cpuset_check_threads(&cpusets, w->nr_threads, e);
 	if (rc < 0)
 		return rc;
 	if (sched_is_on() && sched_begin())
@@ -783,6 +797,7 @@ int timed_point_run_on(const struct timed_point *p, const struct machine *given,
 		rc = err_set(e, -ENOMEM, "out of memory");
 	}
 	numa_shutdown();
+	cpuset_shutdown();
 	sched_shutdown();
 	free(w.cpu_of);
 	free(w.thread);

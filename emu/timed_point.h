@@ -56,6 +56,7 @@ struct timed_cfg {
 	bool check;
 	int sched;              /* enum sched_how                             */
 	struct numactl_cfg numactl;
+	const char *cpuset;     /* cpuset_opt.h; NULL: none                   */
 	struct numa_knobs numa;
 	u64 sample_ns;
 };

@@ -98,10 +98,8 @@ static void install_copy(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 /* NULL: of the zero page. */
 static struct page *alloc_copy(struct page *old, u32 order)
 {
-	struct page *new = alloc_page(this_cpu->node, order);
+	struct page *new = alloc_user_page(order, ANY_VPN);
 
-	for (u32 n = 0; !new && n < the_sys->m->nr_nodes; n++)
-		new = alloc_page(n, order);
 	if (new && old)
 		copy_user_page(new, old);
 	else if (new)

@@ -1,8 +1,11 @@
 /* Where a thread's memory comes from. */
 #include "mm/mempolicy.h"
+
+#include <errno.h>
+
 #include "mm/mm.h"
 
-static u64 all_nodes(void)
+u64 all_nodes(void)
 {
 	u32 n = the_sys->m->nr_nodes;
 
@@ -54,6 +57,7 @@ static u32 next_interleaved(struct mempolicy *p)
 struct page *alloc_user_page(u32 order, u64 vpn)
 {
 	struct mempolicy *p = &current()->mpol;
+	u64 mems = current()->mems ? current()->mems : all_nodes();
 	u32 here = this_cpu->node;
 
 	switch (p->mode) {
@@ -71,16 +75,71 @@ struct page *alloc_user_page(u32 order, u64 vpn)
 	case MPOL_LOCAL:
 		break;
 	}
-	return alloc_from(here, all_nodes(), order, vpn);
+	return alloc_from(here, mems, order, vpn);
 }
 
-void set_mempolicy(enum mpol_mode mode, u64 nodes)
+int set_mempolicy(enum mpol_mode mode, u64 nodes)
 {
 	enum cycle_cat cat = cat_enter(CYC_KERNEL);
+	struct thread *t = current();
+	u64 within = t->mems ? nodes & t->mems : nodes;
+	bool is_empty = nodes && !within;
 
 	charge_syscall();
-	current()->mpol = (struct mempolicy){ .mode = mode, .nodes = nodes };
+	if (!is_empty)
+		t->mpol = (struct mempolicy){ .mode = mode, .nodes = within };
 	cat_leave(cat);
+	return is_empty ? -EINVAL : 0;
+}
+
+/* ---- within a cpuset --------------------------------------------------------------- */
+
+bool cpuset_has_node(const struct thread *t, u32 node)
+{
+	return !t->mems || (node < MPOL_MAX_NODES && t->mems >> node & 1);
+}
+
+bool mempolicy_allows(const struct thread *t, u32 node)
+{
+	return cpuset_has_node(t, node) &&
+	       (t->mpol.mode != MPOL_BIND || t->mpol.nodes >> node & 1);
+}
+
+static u64 nth_bit(u64 set, u32 n)
+{
+	while (n--)
+		set &= set - 1;
+	return (u64)__builtin_ctzll(set);
+}
+
+u32 node_remap(u32 node, u64 from, u64 to)
+{
+	u32 place, n = (u32)__builtin_popcountll(to);
+
+	if (!(from >> node & 1) || !n)
+		return node;
+	place = (u32)__builtin_popcountll(from & ((1ull << node) - 1));
+	return (u32)nth_bit(to, place % n);
+}
+
+void mempolicy_confine(struct thread *t, u64 mems)
+{
+	t->mems = mems;
+	if (mems)
+		t->mpol.nodes &= mems;
+}
+
+void mempolicy_rebind(struct thread *t, u64 mems)
+{
+	u64 from = t->mems ? t->mems : all_nodes(), nodes = 0;
+
+	t->mems = mems;
+	/* One that is preferred stays so (mpol_rebind_preferred()). */
+	if (t->mpol.mode != MPOL_BIND && t->mpol.mode != MPOL_INTERLEAVE)
+		return;
+	for (u64 m = t->mpol.nodes; m; m &= m - 1)
+		nodes |= 1ull << node_remap((u32)__builtin_ctzll(m), from, mems);
+	t->mpol.nodes = nodes;
 }
 
 bool mpol_moves_on_fault(const struct thread *t)

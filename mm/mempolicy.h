@@ -32,12 +32,32 @@ struct mempolicy {
 	u64 nodes;
 };
 
-/* alloc_user_page - a page for @vpn of the current thread, where its policy
- * wants it. NULL: no memory that it may have. */
+/* All of the machine's. */
+u64 all_nodes(void);
+
+/* alloc_user_page - a page for @vpn (ANY_VPN: or whatever is asked for on its
+ * behalf) of the current thread, where its policy and cpuset want it. NULL: no
+ * memory that it may have. */
 struct page *alloc_user_page(u32 order, u64 vpn);
 
-/* set_mempolicy(2) of the current thread. */
-void set_mempolicy(enum mpol_mode mode, u64 nodes);
+/* set_mempolicy(2) of the current thread. Return: 0; -EINVAL: its cpuset allows
+ * none of @nodes, and the policy is as it was. */
+int set_mempolicy(enum mpol_mode mode, u64 nodes);
+
+/* May pages of this thread come from @node, as far as its cpuset goes? As far as
+ * that and its policy go? */
+bool cpuset_has_node(const struct thread *t, u32 node);
+bool mempolicy_allows(const struct thread *t, u32 node);
+
+/* mempolicy_confine - @t is in a cpuset of these nodes from now on; 0: all. What
+ * its policy names of others is gone. mempolicy_rebind - the cpuset's are others
+ * now, and its policy names those in the same places (mpol_rebind_task()). */
+void mempolicy_confine(struct thread *t, u64 mems);
+void mempolicy_rebind(struct thread *t, u64 mems);
+
+/* node_remap - the node at @node's place in @from, among @to, begun anew where
+ * those are fewer; @node itself, if it is none of @from. */
+u32 node_remap(u32 node, u64 from, u64 to);
 
 /* May pages of this thread migrate on reference (MPOL_F_MOF)? */
 bool mpol_moves_on_fault(const struct thread *t);

@@ -106,12 +106,18 @@ static void give_pmd_back(struct mm *mm, u64 *pmdp, u64 pmd, u64 vpn)
 			   PTE_P | PTE_A);
 }
 
+/* On @node and nowhere else; nowhere, if the thread's cpuset leaves it out. */
+static struct page *alloc_misplaced_dst_page(u32 node, u32 order)
+{
+	return cpuset_has_node(current(), node) ? alloc_page(node, order) : NULL;
+}
+
 bool migrate_misplaced_transhuge_page(struct mm *mm, struct vma *vma,
 				      u64 *pmdp, u64 pmd, u64 vpn,
 				      struct page *page, u32 node)
 {
 	struct spinlock *ptl = pgtable_lock(mm, vpn, PMD_LEVEL);
-	struct page *new = alloc_page(node, hpage_order());
+	struct page *new = alloc_misplaced_dst_page(node, hpage_order());
 	bool ok;
 
 	if (!new || !isolate_huge(page)) {
@@ -319,6 +325,11 @@ bool migrate_misplaced_page(struct page *page, u32 node)
 		return false;
 	}
 	put_page(page);         /* the fault's */
+	if (!cpuset_has_node(current(), node)) {
+		count_result(false, order);
+		putback_lru_page(page);
+		return false;
+	}
 	ok = migrate_page(page, node);
 	if (ok)
 		COUNT(NUMA_PAGES_MIGRATED, 1ull << order);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mm/cpuset.h"
 #include "mm/flush.h"
 #include "mm/lru.h"
 #include "mm/mm.h"
@@ -29,6 +30,8 @@ static void user_tick(void)
 
 	if (current()->sched && sched_tick() && mms()->numa)
 		numa_tick();
+	if (unlikely(mms()->cpuset_at && this_cpu->now >= mms()->cpuset_at))
+		cpuset_update();
 	t = current();
 	if (mms()->tick_cycles && this_cpu->now >= t->tick_stamp) {
 		t->tick_stamp = this_cpu->now + mms()->tick_cycles;

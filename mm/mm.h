@@ -161,6 +161,9 @@ struct thread {
 	struct sched_task *sched;       /* NULL: its CPU is its own (sched.h) */
 	struct numa_task *numa;         /* numa_balancing.h                   */
 	struct mempolicy mpol;
+	u64 mems;               /* nodes that it may use; 0: all (cpuset.h)   */
+	u32 cpuset;             /* its group, from 1; 0: none                 */
+	struct thread *next_confined;   /* in a group, too                    */
 };
 
 static inline struct thread *current(void)
@@ -263,6 +266,7 @@ struct mm_state {
 	u64 scan_pages;
 	u64 scan_period_cycles;
 	u64 tick_cycles;
+	u64 cpuset_at;          /* cycles: the next change (cpuset.h); 0: none */
 	u32 next_ctx_id;
 	struct mm *first_mm;
 	void **pool;            /* [NR_POOLS] free objects, see vma.c         */
@@ -474,6 +478,7 @@ u32 alloc_table(u32 node);
 /* ---- frames (page.c) ---- */
 struct page *alloc_page(u32 node, u32 order);   /* refcount 1; NULL: none     */
 /* The same for page @vpn of this CPU's program, with a frame that suits it. */
+#define ANY_VPN UINT64_MAX
 struct page *alloc_page_for(u32 node, u32 order, u64 vpn);
 /* A frame set aside for @vpn, or a fresh block's first; 0: none (runs.c). */
 u64 run_take(u32 node, u64 vpn);

@@ -7,7 +7,6 @@
 #include "mm/page_wait.h"
 #include "mm/pieces.h"
 
-#define ANY_VPN UINT64_MAX
 /* Moved in one go, where memory has queues. */
 #define COPY_PAGES 64u
 

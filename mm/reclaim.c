@@ -242,28 +242,21 @@ u32 try_to_free_pages(u32 node, u32 nr)
 	return freed + reclaim_frames(batch, n);
 }
 
-static struct page *alloc_anywhere(void)
-{
-	u32 nr_nodes = the_sys->m->nr_nodes, node = this_cpu->node;
-	struct page *page = alloc_page(node, 0);
-
-	for (u32 n = 0; !page && n < nr_nodes; n++)
-		page = alloc_page(n, 0);
-	return page;
-}
-
 /* What one frees others may take. */
 struct page *alloc_page_or_reclaim(void)
 {
-	struct page *page = alloc_anywhere();
+	struct page *page = alloc_user_page(0, ANY_VPN);
 	u32 nr_nodes = the_sys->m->nr_nodes, freed = 1;
 
 	while (!page && mms()->batch && freed) {
 		freed = 0;
-		for (u32 n = 0; n < nr_nodes && !freed; n++)
-			freed = try_to_free_pages((this_cpu->node + n) % nr_nodes,
-						  RECLAIM_BATCH);
-		page = alloc_anywhere();
+		for (u32 n = 0; n < nr_nodes && !freed; n++) {
+			u32 node = (this_cpu->node + n) % nr_nodes;
+
+			if (mempolicy_allows(current(), node))
+				freed = try_to_free_pages(node, RECLAIM_BATCH);
+		}
+		page = alloc_user_page(0, ANY_VPN);
 	}
 	return page;
 }

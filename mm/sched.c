@@ -258,6 +258,38 @@ void sched_swap(struct sched_task *other)
 	sched_move_current(cpu);
 }
 
+void sched_set_allowed(struct sched_task *t, const struct cpuset *allowed)
+{
+	u32 from;
+	int to;
+
+	do {                            /* until its queue is held */
+		from = t->cpu;
+		rq_lock(from);
+	} while (t->cpu != from);
+	if (t->state == TASK_DEAD)
+		return;
+	t->allowed = *allowed;
+	if (t->move_to >= 0 && !cpuset_has(allowed, (u32)t->move_to))
+		t->move_to = -1;
+	if (cpuset_has(allowed, from))
+		return;
+	to = sched_idlest(allowed);
+	if (t->state == TASK_CURRENT) {
+		t->move_to = to;
+		sched_kick(from);
+		return;
+	}
+	if (t->state == TASK_QUEUED)
+		dequeue(t);
+	renormalise(t, from, (u32)to);
+	COUNT(CPU_MIGRATIONS, 1);
+	if (t->state == TASK_QUEUED)
+		activate((u32)to, t);
+	else
+		t->cpu = (u32)to;       /* where it last ran, to its waker */
+}
+
 void sched_steal(struct sched_task *t)
 {
 	u32 from = t->cpu;

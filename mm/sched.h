@@ -111,6 +111,10 @@ void sched_move_current(u32 cpu);
  * and at @other's next tick. */
 void sched_swap(struct sched_task *other);
 
+/* sched_set_allowed - @t may run on these CPUs only, and goes to one: at once, or
+ * if it runs, at its next tick. */
+void sched_set_allowed(struct sched_task *t, const struct cpuset *allowed);
+
 /* sched_steal - @t, queued elsewhere, is queued here. */
 void sched_steal(struct sched_task *t);
 

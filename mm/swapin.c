@@ -11,10 +11,8 @@
  * again; or out of memory, *@rc says. */
 static struct page *read_swap_cache(u64 e, int *rc)
 {
-	struct page *page = alloc_page(this_cpu->node, 0);
+	struct page *page = alloc_user_page(0, ANY_VPN);
 
-	for (u32 n = 0; !page && n < the_sys->m->nr_nodes; n++)
-		page = alloc_page(n, 0);
 	if (!page) {
 		*rc = -ENOMEM;
 		return NULL;

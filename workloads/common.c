@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "mm/cpuset.h"
 #include "mm/file.h"
 #include "workloads/workload.h"
 
@@ -17,6 +18,7 @@ int wl_start(struct wl *w, u32 i, struct mm *mm, struct err *e)
 {
 	struct wl_thread *th = &w->thread[i];
 	u64 period = mms()->scan_period_cycles, tick = mms()->tick_cycles;
+	const struct cpuset *allowed;
 
 	th->w = w;
 	th->index = i;
@@ -28,8 +30,9 @@ int wl_start(struct wl *w, u32 i, struct mm *mm, struct err *e)
 	th->t.scan_stamp = period + period * i / the_sys->nr_cpus;
 	th->t.tick_stamp = tick + tick * i / the_sys->nr_cpus;
 	th->t.mpol = w->mpol;
+	allowed = cpuset_attach(&th->t, i);
 	if (sched_is_on()) {
-		if (sched_add(&th->t, w->is_bound ? &w->allowed : NULL))
+		if (sched_add(&th->t, allowed))
 			return err_set(e, -ENOMEM, "out of memory");
 		mm->nr_threads++;
 		w->cpu_of[i] = th->t.task.cpu;

@@ -134,7 +134,13 @@ static void body_numa01(struct wl *w, u32 i)
 		the_sys->m->node_bytes[1] ? 1 : 0;
 
 	wait_to_be_made(w, i);
-	set_mempolicy(MPOL_BIND, 1ull << node);
+	if (set_mempolicy(MPOL_BIND, 1ull << node)) {
+		wl_fail(w, -EINVAL, "%s: set_mempolicy: Invalid argument: the "
+			"program binds itself to node %u to begin with, which its "
+			"cpuset does not allow (an even --seed: 0, an odd one: 1)",
+			w->workload->name, node);
+		return;
+	}
 	if (!wl_stream(w, S.va[p], cfg->bytes, RUN_WRITE,
 		       cfg->bytes, cfg->chunk))
 		return;
