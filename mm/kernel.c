@@ -384,6 +384,12 @@ static const struct kernel v6_14_spares_lru = {
 	.numa = NUMA_V6_12,
 };
 
+static const struct kernel v6_5_arm64 = {
+	.name = "v6.5-arm64", .commit = "43b3dfdd0455^", .evidence = "S",
+	.summary = "reclaim flushes page by page",
+	V5_14, FILES_6_2,
+};
+
 static const struct kernel v6_6_arm64 = {
 	.name = "v6.6-arm64", .commit = "4b634918384c^", .evidence = "S",
 	.summary = "batches by TLBI, the debt is paid by a DSB",
@@ -466,7 +472,7 @@ const struct kernel *const kernels[] = {
 	&v5_14,
 	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3, &v6_6_retract, &v6_12_retract,
 	&v6_12_range, &v6_19_sva, &v6_18_alpha, &v6_19_alpha,
-	&v6_1_mixed, &v6_1_loongarch, &v6_6_arm64, &v6_14, &v6_14_spares_lru, &v6_16_arm64, &pending_bool_nolock,
+	&v6_1_mixed, &v6_1_loongarch, &v6_5_arm64, &v6_6_arm64, &v6_14, &v6_14_spares_lru, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
 	SWITCH_KERNELS NUMA_KERNELS NULL
 };

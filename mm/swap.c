@@ -21,6 +21,15 @@ int swapon(u32 nr_slots)
 	return batch_boot();
 }
 
+int swapon_zram(u32 nr_slots)
+{
+	int rc = swapon(nr_slots);
+
+	if (!rc)
+		mms()->swap->is_zram = 1;
+	return rc;
+}
+
 static struct swap *lock(void)
 {
 	struct swap *s = mms()->swap;
@@ -308,7 +317,7 @@ void swap_writepage(struct page *page)
 	COUNT(PSWPOUT, 1);
 	io_transfer(page, slot_lines(i),
 		 &the_sys->mem.line[pfn * the_sys->mem.lines_per_frame],
-		 cost_of(COST_SWAP_WRITE));
+		 cost_of(mms()->swap->is_zram ? COST_ZRAM_WRITE : COST_SWAP_WRITE));
 	NOTE("write frame %llu to slot %u", (unsigned long long)pfn, i);
 }
 
@@ -319,7 +328,8 @@ void swap_readpage(struct page *page, u64 entry)
 
 	COUNT(PSWPIN, 1);
 	io_transfer(page, &the_sys->mem.line[pfn * the_sys->mem.lines_per_frame],
-		 slot_lines(i), cost_of(COST_SWAP_READ));
+		 slot_lines(i), cost_of(mms()->swap->is_zram ? COST_ZRAM_READ
+							     : COST_SWAP_READ));
 	NOTE("read slot %u into frame %llu", i, (unsigned long long)pfn);
 }
 

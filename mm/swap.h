@@ -16,7 +16,8 @@ struct swap_slot {
 
 struct swap {
 	struct spinlock lock;   /* Linux: of the device, and of the cache     */
-	u32 zero;
+	u32 is_zram;            /* memory, compressed: a page that is read in
+				 * leaves it at once (SWP_SYNCHRONOUS_IO)     */
 	u32 nr_slots;
 	u32 lowest;             /* no slot below it is free                   */
 	struct swap_slot *slot;
@@ -26,6 +27,9 @@ struct swap {
 /* swapon - set-up: a device of @nr_slots (0: only MADV_FREE pages can be
  * reclaimed), and what reclaim needs. Return: 0, -ENOMEM. */
 int swapon(u32 nr_slots);
+/* The same of a zRAM device whose pages all have one word repeated, as memset()
+ * leaves them: these are kept as that word. */
+int swapon_zram(u32 nr_slots);
 
 static inline u64 swap_entry(u32 slot)
 {

@@ -59,7 +59,9 @@ static u64 prot_of(const struct vma *vma, u64 e, bool is_mine)
 static void map_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *p, u64 e,
 		     struct page *page, bool is_write)
 {
-	bool is_mine = is_write && reuse_swap_page(page);
+	bool leaves = is_write || mms()->swap->is_zram;
+	bool is_free = leaves && reuse_swap_page(page);
+	bool is_mine = is_write && is_free;
 
 	touch(&page->index, true);
 	touch(&page->anon_vma, true);

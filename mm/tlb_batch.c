@@ -31,11 +31,11 @@ static bool may_batch(void)
 				   kern()->batch_broadcasts);
 }
 
-/* If no other CPU may hold the entry there is nothing to save. */
+/* If no other CPU may hold the entry there is nothing to save; arm64 does not ask. */
 bool should_defer_flush(struct mm *mm)
 {
 	return kern()->reclaim_batches && may_batch() &&
-	       mm_has_other_cpus(mm);
+	       (kern()->batch_broadcasts || mm_has_other_cpus(mm));
 }
 
 /* ---- the debt -------------------------------------------------------------------- */

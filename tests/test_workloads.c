@@ -74,9 +74,32 @@ static void test_apache(void **state)
 	free(q);
 }
 
+/* In and out, each page each round; one by one each page is waited for once
+ * unmapped, in a batch once a round, besides what ageing and the debt take. */
+static void test_swap_bench(void **state)
+{
+	static const char *const kernel[] = { "v6.5-arm64", "v6.6-arm64" };
+	static const u64 syncs[] = { 64 + 1, 3 };
+
+	for (u32 i = 0; i < 2; i++) {
+		struct timed_result *r = run("swap-bench", PAIRS("kernel",
+				kernel[i], "flush", "tlbi", "machine",
+				"pack:1 core:2 pu:1", "profile", "neoverse-n1",
+				"bytes", "256K", "rounds", "4"));
+
+		assert_int_equal(r->count.v[CTR_PSWPIN], 4 * 64);
+		assert_int_equal(r->count.v[CTR_PSWPOUT], 4 * 64);
+		assert_int_equal(r->count.v[CTR_PGSTEAL], 4 * 64);
+		assert_int_equal(r->count.v[CTR_TLB_BROADCAST_SYNCS],
+				 4 * syncs[i]);
+		free(r);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_ebizzy),
 	cmocka_unit_test(test_ebizzy_chunks),
 	cmocka_unit_test(test_apache),
+	cmocka_unit_test(test_swap_bench),
 };
 TEST_MAIN(tests)

@@ -15,7 +15,8 @@ extern const struct workload workload_numa_migrate, workload_mprotect_storm,
 	workload_tlb_flush3, workload_page_fault2, workload_page_fault3,
 	workload_mmap2, workload_sysbench_mmap, workload_mapped_read,
 	workload_munmap_micro, workload_pmbench_migrate, workload_ebizzy,
-	workload_apache;
+	workload_apache,
+	workload_swap_bench;
 
 const struct workload *const workloads[] = {
 	&workload_numa01, &workload_numa01_threadlocal, &workload_numa02,
@@ -31,6 +32,7 @@ const struct workload *const workloads[] = {
 	&workload_mapped_read, &workload_munmap_micro,
 	&workload_pmbench_migrate, &workload_ebizzy,
 	&workload_apache,
+	&workload_swap_bench,
 	NULL
 };
 
