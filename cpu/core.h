@@ -36,8 +36,9 @@ struct walk_config {
 struct core {
 	struct tlb_array *thread[CORE_MAX_THREADS];     /* their sides of it  */
 	u32 nr_threads;
-	u8 contig;              /* log2 of the largest block that an array
-				 * keeps as one entry; 0: no use counting     */
+	u8 contig[2];           /* [level] log2 of the most leaves, of 4K and
+				 * of 2M, that an array keeps as one entry;
+				 * 0: no use counting                         */
 	struct psc *psc;        /* NULL: none                                 */
 	struct ept *ept;        /* NULL: not a guest                          */
 	bool is_plain;          /* a walk's load costs the same everywhere: no

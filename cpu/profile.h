@@ -25,7 +25,9 @@
  *	index = linear          or xor-N, N = log2(sets); not with one set
  *	replacement = tree-plru mru1-3plru4 lru fifo random nru lru-3plru4
  *	hit_cycles = 9          level 2: added to an access that hits here
- *	coalesce = 16k          one entry may map so much contiguous memory
+ *	coalesce = 16k          one entry may map so much contiguous memory, of
+ *	                        4K pages
+ *	coalesce_2m = 32m       the same, of 2M pages
  *	smt = shared            threads compete; or split, or private
  *	pieces = yes            of larger pages than it holds
  *	[psc]

@@ -24,15 +24,17 @@ static const char *const smt_names[] = { "shared", "split", "private", NULL };
 _Static_assert(ARRAY_LEN(smt_names) == NR_TLB_SMT + 1, "ORDER tlb_smt");
 
 static const char *const size_names[] = { "4k", "2m", "1g", NULL };
+/* [level]: how much one leaf of it maps. */
+static const u64 leaf_bytes[] = { PAGE_BYTES, 2u << 20 };
 static const char *const use_names[] = { "load", "store", "fetch", "data", NULL };
 
 enum tlb_key { KEY_LEVEL, KEY_SERVES, KEY_ENTRIES, KEY_WAYS, KEY_SETS,
 	       KEY_SIZES, KEY_INDEX, KEY_REPLACEMENT, KEY_HIT, KEY_COALESCE,
-	       KEY_SMT, KEY_PIECES, KEY_SOURCE };
+	       KEY_COALESCE_2M, KEY_SMT, KEY_PIECES, KEY_SOURCE };
 static const char *const tlb_keys[] = {
 	"level", "serves", "entries", "ways", "sets", "sizes", "index",
-	"replacement", "hit_cycles", "coalesce", "smt", "pieces", "source",
-	NULL
+	"replacement", "hit_cycles", "coalesce", "coalesce_2m", "smt", "pieces",
+	"source", NULL
 };
 
 const char *tlb_index_name(enum tlb_index index)
@@ -167,16 +169,17 @@ static void set_replacement(struct parse *ps, struct tlb_geometry *geo)
 		geo->replacement = (enum tlb_repl)repl;
 }
 
-static void set_coalesce(struct parse *ps, struct tlb_geometry *geo)
+static void set_coalesce(struct parse *ps, u32 level, u8 *order)
 {
-	u64 bytes;
+	u64 leaf = leaf_bytes[level], bytes;
 
-	if (units_parse_in(UNIT_BYTES, ps->value, PAGE_BYTES, 1u << 20, &bytes,
+	if (units_parse_in(UNIT_BYTES, ps->value, leaf, 256 * leaf, &bytes,
 			   NULL) || bytes & (bytes - 1))
-		parse_fail(ps, ps->key_line, "coalesce: '%s' is not a power of "
-			   "two from 4k to 1m", ps->value);
+		parse_fail(ps, ps->key_line, "%s: '%s' is not a power of two "
+			   "from %s", ps->key, ps->value,
+			   level ? "2m to 512m" : "4k to 1m");
 	else
-		geo->coalesce = (u8)__builtin_ctzll(bytes / PAGE_BYTES);
+		*order = (u8)__builtin_ctzll(bytes / leaf);
 }
 
 static void set_ways(struct parse *ps, u32 id, struct tlb_geometry *geo)
@@ -211,7 +214,8 @@ void parse_tlb_array(struct parse *ps)
 	static const char *const units[] = {
 		[KEY_ENTRIES] = "entries", [KEY_WAYS] = "ways",
 		[KEY_SETS] = "sets", [KEY_HIT] = "cycles",
-		[KEY_COALESCE] = "bytes", [KEY_SOURCE] = NULL,
+		[KEY_COALESCE] = "bytes", [KEY_COALESCE_2M] = "bytes",
+		[KEY_SOURCE] = NULL,
 	};
 	int key = parse_find(tlb_keys, ps->key);
 	u32 id = find_array(ps);
@@ -237,7 +241,8 @@ void parse_tlb_array(struct parse *ps)
 	case KEY_INDEX: set_index(ps, geo); break;
 	case KEY_REPLACEMENT: set_replacement(ps, geo); break;
 	case KEY_HIT: parse_u32(ps, 0, PARSE_MAX_HIT, &geo->hit_cycles); break;
-	case KEY_COALESCE: set_coalesce(ps, geo); break;
+	case KEY_COALESCE: set_coalesce(ps, 0, &geo->coalesce); break;
+	case KEY_COALESCE_2M: set_coalesce(ps, 1, &geo->coalesce_2m); break;
 	case KEY_SMT: set_smt(ps, geo); break;
 	case KEY_PIECES: parse_bool(ps, &geo->takes_pieces); break;
 	case KEY_SOURCE: break;
@@ -334,6 +339,10 @@ static void check_array(struct parse *ps, u32 id)
 	if (!ps->err && geo->coalesce && !(geo->page_sizes & TLB_HOLDS_4K))
 		parse_fail(ps, parse_line_of(ps, section, "coalesce"),
 			   "[%s] coalesce joins 4k pages, but sizes has none",
+			   section);
+	if (!ps->err && geo->coalesce_2m && !(geo->page_sizes & TLB_HOLDS_2M))
+		parse_fail(ps, parse_line_of(ps, section, "coalesce_2m"),
+			   "[%s] coalesce_2m joins 2m pages, but sizes has none",
 			   section);
 	/* All else has been looked at, so this is about the policy. */
 	if (!ps->err && tlb_geometry_error(geo))

@@ -60,9 +60,14 @@ static int core_create(struct sys *sys, struct core *core)
 	rc = tlb_array_create(core->thread, &m->tlb, core->nr_threads);
 	core->nr_walkers = m->nr_walkers;
 	core->is_plain = !w->caches && !w->ept;
-	for (u32 i = 0; i < m->tlb.nr_arrays; i++)
-		if (m->tlb.array[i].coalesce > core->contig)
-			core->contig = m->tlb.array[i].coalesce;
+	for (u32 i = 0; i < m->tlb.nr_arrays; i++) {
+		const struct tlb_geometry *geo = &m->tlb.array[i];
+
+		if (geo->coalesce > core->contig[0])
+			core->contig[0] = geo->coalesce;
+		if (geo->coalesce_2m > core->contig[1])
+			core->contig[1] = geo->coalesce_2m;
+	}
 	if (!rc && w->has_psc)
 		rc = psc_create(&core->psc, &m->psc, sys->mem.paging.bits);
 	if (!rc && w->ept)

@@ -185,24 +185,26 @@ static void fracture(struct tlb_entry *e, u64 vpn)
 	e->order = order;
 }
 
-/* log2 of the aligned block of 4K pages around @vpn that maps an aligned block
- * of frames with the same bits everywhere, A and D included. */
-static u8 contig_of(const u64 *table, u32 index, u64 pte, u8 most)
+/* log2 of the aligned block of leaves of @table around @index that maps an
+ * aligned block of frames with the same bits everywhere, A and D included, in
+ * pages of which a leaf has 2^@leaf. */
+static u8 contig_of(const u64 *table, u32 index, u64 pte, u8 leaf, u8 most)
 {
+	const u64 step = 1ull << leaf << PAGE_SHIFT;
 	u8 order = 0;
 
 	while (order < most) {
 		u32 n = 2u << order, first = index & ~(n - 1);
-		u64 base = pte - ((u64)(index - first) << PAGE_SHIFT);
+		u64 base = pte - (index - first) * step;
 
-		if (pte_pfn(base) & (n - 1))
+		if (pte_pfn(base) & (((u64)n << leaf) - 1))
 			break;
 		for (u32 i = 0; i < n; i++)
-			if (table[first + i] != base + ((u64)i << PAGE_SHIFT))
-				return order;
+			if (table[first + i] != base + i * step)
+				return leaf + order;
 		order++;
 	}
-	return order;
+	return leaf + order;
 }
 
 /* A walk for @vpn ended at an entry that gives a fault (@gives_fault), or that
@@ -318,9 +320,9 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 	if (unlikely(core->ept != NULL)) {
 		*cycles += nested(e->pfn + (vpn - e->vpn), use);
 		fracture(e, vpn);
-	} else if (core->contig && !level) {
-		e->contig = contig_of(mem->table[frame], index, pte,
-				      core->contig);
+	} else if (level < 2 && core->contig[level]) {
+		e->contig = contig_of(mem->table[frame], index, pte, e->order,
+				      core->contig[level]);
 	}
 	return true;
 }

@@ -275,18 +275,23 @@ static void drop_one(struct explain *x, const struct probe_event *e,
 				     f->vpn < vpn + (1ull << order)));
 }
 
+static u8 leaf_of(const struct tlb_entry *e)
+{
+	return tlb_entry_leaf(e, the_sys->mem.paging.bits);
+}
+
 /* An array may keep a block of pages as one entry: each of them went. */
 static void dropped(struct explain *x, const struct probe_event *e)
 {
 	const struct ref *f = cause(x, e->cpu, e->other);
 	struct bills s = bills_of_ref(x, f);
-	u8 leaf = tlb_entry_leaf(e->entry);
-	u64 nr = leaf ? 1 : 1ull << e->entry->order;
+	u8 leaf = leaf_of(e->entry), order = e->entry->order;
+	u64 nr = order > leaf ? 1ull << (order - leaf) : 1;
 	u64 vpn = e->entry->vpn & ~tlb_order_mask(leaf);
 
 	ADD(s, dropped, 1);
 	for (u64 i = 0; i < nr; i++)
-		drop_one(x, e, f, vpn + i, leaf);
+		drop_one(x, e, f, vpn + (i << leaf), leaf);
 }
 
 static enum explain_walk class_of(const struct probe_event *e,
@@ -309,7 +314,7 @@ static void walked(struct explain *x, const struct probe_event *e)
 
 	if (e->entry) {
 		r = record_of(x, e->cpu, e->cpu->s->pcid, e->vpn,
-			      tlb_entry_leaf(e->entry));
+			      leaf_of(e->entry));
 		if (!r)
 			return;
 		class = class_of(e, r);

@@ -121,6 +121,7 @@ struct ref_tlb *ref_tlb_create(const struct tlb_design *d, u32 nr_threads,
 
 	rng_init(&root, seed);
 	r->design = *d;
+	r->bits = d->leaf_bits ? d->leaf_bits : 9;
 	r->nr_threads = nr_threads;
 	for (u32 i = 0; i < d->nr_arrays; i++) {
 		struct ref_array *a = &r->array[i];
@@ -188,17 +189,35 @@ static bool is_twin_b(const struct ref_array *a, u64 page)
 	return rest & 1;
 }
 
-enum kind { PAGE_4K, BLOCK, PAGE_2M, PAGE_1G };
+enum kind { PAGE_4K, BLOCK, PAGE_2M, BLOCK_2M, PAGE_1G };
 
-static enum kind kind_of(const struct tlb_entry *e)
+static enum kind kind_of(const struct ref_tlb *r, const struct tlb_entry *e)
 {
-	return e->order == 0 ? PAGE_4K : e->order == 9 ? PAGE_2M :
-	       e->order == 18 ? PAGE_1G : BLOCK;
+	return e->order == 0 ? PAGE_4K : e->order < r->bits ? BLOCK :
+	       e->order == r->bits ? PAGE_2M :
+	       e->order < 2 * r->bits ? BLOCK_2M : PAGE_1G;
+}
+
+static bool is_block(enum kind k)
+{
+	return k == BLOCK || k == BLOCK_2M;
+}
+
+/* What a leaf of the page table is; a block is of so many. */
+static u8 leaf_order(const struct ref_tlb *r, const struct tlb_entry *e)
+{
+	static const u8 times[] = { 0, 0, 1, 1, 2 };
+
+	if (e->piece_of && e->piece_of < TLB_FRACTURED)
+		return e->piece_of;
+	return (u8)(times[kind_of(r, e)] * r->bits);
 }
 
 static bool is_same_family(enum kind x, enum kind y)
 {
-	return (x == BLOCK ? PAGE_4K : x) == (y == BLOCK ? PAGE_4K : y);
+	return x == y || (x <= BLOCK && y <= BLOCK) ||
+	       (x == PAGE_2M && y == BLOCK_2M) ||
+	       (x == BLOCK_2M && y == PAGE_2M);
 }
 
 static bool overlap(const struct tlb_entry *x, const struct tlb_entry *y)
@@ -207,9 +226,9 @@ static bool overlap(const struct tlb_entry *x, const struct tlb_entry *y)
 	       y->vpn < x->vpn + (1ull << x->order);
 }
 
-static u32 size_of(u8 leaf)
+static u32 size_of(const struct ref_tlb *r, u8 leaf)
 {
-	return leaf == 0 ? 0 : leaf == 9 ? 1 : 2;
+	return leaf / r->bits;
 }
 
 /* Calls @fn on every valid way. */
@@ -264,9 +283,10 @@ static u32 homes(struct ref_tlb *r, u32 level, enum tlb_use use, u32 *size,
 	return 0;
 }
 
-static struct tlb_entry cut(const struct tlb_entry *e, u64 vpn, u8 order)
+static struct tlb_entry cut(const struct ref_tlb *r, const struct tlb_entry *e,
+			    u64 vpn, u8 order)
 {
-	u8 leaf = tlb_entry_leaf(e);
+	u8 leaf = leaf_order(r, e);
 	struct tlb_entry piece = *e;
 
 	piece.vpn = vpn >> order << order;
@@ -287,7 +307,7 @@ static void evicted(struct ref_tlb *r, struct ref_array *from, u32 thread,
 		if (a->geo.level != 1 || !(a->geo.serves & from->geo.serves))
 			continue;
 		if (w->thread != v->thread || !overlap(&w->e, &v->e) ||
-		    tlb_entry_leaf(&w->e) != tlb_entry_leaf(&v->e) ||
+		    leaf_order(r, &w->e) != leaf_order(r, &v->e) ||
 		    (w->e.flags & TLB_G) != (v->e.flags & TLB_G) ||
 		    (!(w->e.flags & TLB_G) && w->e.pcid != v->e.pcid))
 			continue;
@@ -334,7 +354,7 @@ static struct tlb_entry *supersede(struct ref_tlb *r, struct ref_array *a,
 				continue;
 			if (w->thread != thread || is_global != (pass == 1) ||
 			    (!is_global && w->e.pcid != pcid) ||
-			    !is_same_family(kind_of(&w->e), kind_of(e)) ||
+			    !is_same_family(kind_of(r, &w->e), kind_of(r, e)) ||
 			    !overlap(&w->e, e))
 				continue;
 			if (b == a && !keep && w->e.order == e->order) {
@@ -355,9 +375,10 @@ static struct tlb_entry *install(struct ref_tlb *r, u32 level, u32 thread,
 				 enum tlb_use use, u16 pcid, u64 vpn,
 				 const struct tlb_entry *e)
 {
-	static const u8 orders[] = { 0, 9, 18 };
+	const u8 orders[] = { 0, (u8)r->bits, (u8)(2 * r->bits) };
 	struct ref_array *home[2];
-	u32 size = size_of(tlb_entry_leaf(e));
+	u8 leaf = leaf_order(r, e), joined = 0;
+	u32 size = size_of(r, leaf);
 	u32 nr = homes(r, level, use, &size, home);
 	struct tlb_entry piece;
 	u8 order;
@@ -365,10 +386,12 @@ static struct tlb_entry *install(struct ref_tlb *r, u32 level, u32 thread,
 	if (!nr)
 		return NULL;
 	order = orders[size];
-	if (tlb_entry_leaf(e) == 0 && home[0]->geo.coalesce &&
-	    e->contig >= home[0]->geo.coalesce)
-		order = home[0]->geo.coalesce;
-	piece = cut(e, vpn, order);
+	if (order == leaf && size < 2)
+		joined = size ? home[0]->geo.coalesce_2m
+			      : home[0]->geo.coalesce;
+	if (joined && e->contig >= order + joined)
+		order = (u8)(order + joined);
+	piece = cut(r, e, vpn, order);
 	return supersede(r, home[nr == 2 && is_twin_b(home[0],
 						      page_of(vpn, order))],
 			 home, nr, thread, pcid, &piece);
@@ -381,29 +404,31 @@ static struct ref_way *find(struct ref_tlb *r, u32 level, u32 thread,
 			    enum tlb_use use, u16 pcid, u64 vpn,
 			    struct ref_array **in, struct ref_set **set)
 {
-	for (u32 i = 0; i < 8; i++)
-		FOR_EACH(r, a, s, w) {
-			bool is_global = w->e.flags & TLB_G;
+	struct ref_way *best = NULL;
+	u32 best_rank = ~0u;
 
-			if (a->geo.level != level ||
-			    !(a->geo.serves & 1u << use) ||
-			    w->thread != thread || kind_of(&w->e) != i % 4 ||
-			    is_global != (i >= 4) ||
-			    (!is_global && w->e.pcid != pcid) ||
-			    !tlb_entry_covers(&w->e, vpn))
-				continue;
-			*in = a;
-			*set = s;
-			return w;
-		}
-	return NULL;
+	FOR_EACH(r, a, s, w) {
+		bool is_global = w->e.flags & TLB_G;
+		u32 rank = kind_of(r, &w->e) + 10 * is_global;
+
+		if (a->geo.level != level || !(a->geo.serves & 1u << use) ||
+		    w->thread != thread || rank >= best_rank ||
+		    (!is_global && w->e.pcid != pcid) ||
+		    !tlb_entry_covers(&w->e, vpn))
+			continue;
+		best = w;
+		best_rank = rank;
+		*in = a;
+		*set = s;
+	}
+	return best;
 }
 
 enum tlb_level ref_tlb_lookup(struct ref_tlb *r, u32 thread, enum tlb_use use,
 			      u16 pcid, u64 vpn, struct tlb_entry *out)
 {
 	struct ref_stats *st = &r->stats[thread];
-	struct tlb_entry *e;
+	struct tlb_entry *e, known;
 	struct ref_array *a;
 	struct ref_set *s;
 	struct ref_way *w = find(r, 1, thread, use, pcid, vpn, &a, &s);
@@ -420,9 +445,12 @@ enum tlb_level ref_tlb_lookup(struct ref_tlb *r, u32 thread, enum tlb_use use,
 		return TLB_MISS;
 	way_access(a, s, (u32)(w - s->way), false);
 	r->l2_array = (u32)(a - r->array);
-	st->l2_hits[size_of(tlb_entry_leaf(&w->e))]++;
+	st->l2_hits[size_of(r, leaf_order(r, &w->e))]++;
 	*out = w->e;
-	e = install(r, 1, thread, use, pcid, vpn, &w->e);
+	known = w->e;
+	if (known.contig > known.order)
+		known.contig = known.order;
+	e = install(r, 1, thread, use, pcid, vpn, &known);
 	if (e)
 		*out = *e;
 	return TLB_HIT_L2;
@@ -550,11 +578,11 @@ u32 ref_tlb_set_dirty(struct ref_tlb *r, u32 thread, u16 pcid, u64 vpn,
 
 	FOR_EACH(r, a, s, w) {
 		if (w->thread != thread || !tlb_entry_covers(&w->e, vpn) ||
-		    tlb_entry_leaf(&w->e) != order ||
+		    leaf_order(r, &w->e) != order ||
 		    (!(w->e.flags & TLB_G) && w->e.pcid != pcid))
 			continue;
 		nr++;
-		if (kind_of(&w->e) == BLOCK)
+		if (is_block(kind_of(r, &w->e)))
 			w->is_valid = false;
 		else
 			w->e.flags |= TLB_D;
@@ -570,7 +598,7 @@ static bool is_named(enum inval_scope scope, u16 pcid, u64 vpn,
 	struct tlb_entry whole = *e;
 
 	if (e->piece_of) {
-		whole.order = e->piece_of & 31;         /* of 9, 18 */
+		whole.order = e->piece_of & 31;         /* at most 26 */
 		whole.vpn = e->vpn >> whole.order << whole.order;
 	}
 	switch (scope) {

@@ -53,6 +53,7 @@ struct ref_pcids {
 struct ref_tlb {
 	struct tlb_design design;
 	u32 nr_threads;
+	u32 bits;               /* log2 of pages of a large one               */
 	struct ref_array array[TLB_MAX_ARRAYS];
 	struct ref_stats stats[TLB_MAX_THREADS];
 	struct ref_pcids l2_pcids[TLB_MAX_THREADS], l1i_pcids[TLB_MAX_THREADS];

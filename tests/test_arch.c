@@ -551,7 +551,7 @@ static void change(struct tables *t, struct ever *v, struct rng *g)
 		t->is_huge[asid][region] = !t->is_huge[asid][region];
 		t->huge[asid][region] = (struct tlb_entry){
 			.vpn = region * 512ull, .order = 9, .flags = flags,
-			.pfn = 512 * (1 + rng_below(g, 50)),
+			.pfn = 512 * (2 + region + 2 * rng_below(g, 4)),
 		};
 		return;
 	}
@@ -560,9 +560,50 @@ static void change(struct tables *t, struct ever *v, struct rng *g)
 	if (t->valid[asid][vpn])
 		retire(v, &t->leaf[asid][vpn], asid);
 	t->leaf[asid][vpn] = (struct tlb_entry){
-		.vpn = vpn, .pfn = 1 + rng_below(g, 1000), .flags = flags,
+		.vpn = vpn, .pfn = rng_chance(g, 1, 2) ? 4096 + vpn
+			: 1 + rng_below(g, 1000), .flags = flags,
 	};
 	t->valid[asid][vpn] = !rng_chance(g, 1, 4);
+}
+
+/* Half of the small pages, neighbours of those that are changed among them, begin
+ * in frames of their own numbers. */
+static void begin(struct tables *t, struct rng *g)
+{
+	for (u32 i = 0; i < AE_ASIDS * AE_PAGES; i++) {
+		u64 vpn = i % AE_PAGES;
+
+		t->valid[i / AE_PAGES][vpn] = rng_chance(g, 1, 2) || vpn % 100 < 8;
+		t->leaf[i / AE_PAGES][vpn] = (struct tlb_entry){
+			.vpn = vpn, .pfn = 4096 + vpn, .flags = TLB_W | TLB_D,
+		};
+	}
+}
+
+/* What a walker finds around @leaf: leaves of its size, in frames in order. */
+static u8 contig_around(const struct tables *t, u32 asid,
+			const struct tlb_entry *leaf)
+{
+	u8 order = leaf->order;
+
+	for (; order < leaf->order + 4; order++) {
+		u64 first = leaf->vpn >> (order + 1) << (order + 1);
+		u64 pfn = leaf->pfn - (leaf->vpn - first);
+
+		if (pfn >> (order + 1) << (order + 1) != pfn)
+			return order;
+		for (u64 p = first; p < first + (2ull << order);
+		     p += 1ull << leaf->order) {
+			const struct tlb_entry *m = p < AE_PAGES ?
+				memory_leaf(t, asid, p) : NULL;
+
+			if (!m || m->order != leaf->order || m->vpn != p ||
+			    m->pfn != pfn + (p - first) ||
+			    m->flags != leaf->flags)
+				return order;
+		}
+	}
+	return order;
 }
 
 static bool may_hold(const struct ever *v, const struct tables *t, u32 asid,
@@ -602,7 +643,8 @@ static void invalidate(struct tlb_array *a, struct ever *v, struct rng *g,
 			v->e[i] = v->e[--v->n];
 }
 
-static void arrays_within(const char *profile, enum arch arch)
+/* @joins: every array that can keeps two, or four, neighbours as one entry. */
+static void arrays_within(const char *profile, enum arch arch, bool joins)
 {
 	static struct tables t;
 	static struct ever v;
@@ -610,13 +652,22 @@ static void arrays_within(const char *profile, enum arch arch)
 	struct machine *m;
 	struct err e;
 	struct rng g;
-	u64 hits = 0, stale = 0;
+	u64 hits = 0, stale = 0, joined[2] = { 0 };
 
 	rng_init(&g, check_seed(profile));
 	memset(&t, 0, sizeof(t));
+	begin(&t, &g);
 	v.n = 0;
 	if (machine_create(&m, "pack:1 core:1 pu:1", profile, &e))
 		fail_msg("%s", e.text);
+	for (u32 i = 0; i < m->tlb.nr_arrays && joins; i++) {
+		struct tlb_geometry *geo = &m->tlb.array[i];
+
+		if (geo->page_sizes & TLB_HOLDS_4K)
+			geo->coalesce = 2;
+		if (geo->page_sizes & TLB_HOLDS_2M)
+			geo->coalesce_2m = 1;
+	}
 	assert_int_equal(tlb_array_create(&a, &m->tlb, 1), 0);
 	for (u32 i = 0; i < AE_STEPS; i++) {
 		u32 what = (u32)rng_below(&g, 16);
@@ -643,17 +694,22 @@ static void arrays_within(const char *profile, enum arch arch)
 					 profile, i, (unsigned long long)vpn,
 					 asid, (unsigned long long)got->pfn);
 			stale += !leaf || !says_the_same(got, leaf, vpn);
+			joined[0] += got->order && got->order < 9;
+			joined[1] += got->order > 9;
 		} else if (leaf) {
 			fill = *leaf;
 			fill.pcid = asid;
+			fill.contig = contig_around(&t, asid, leaf);
 			tlb_array_fill(a, use, vpn, &fill);
 		}
 	}
 	assert_null(tlb_array_check(a));
-	printf("# %s, %s: %llu hits, %llu of them stale\n",
-	       arch_rules[arch].name, profile, (unsigned long long)hits,
-	       (unsigned long long)stale);
+	printf("# %s, %s: %llu hits, %llu of them stale, %llu and %llu through "
+	       "joined 4K and 2M pages\n", arch_rules[arch].name, profile,
+	       (unsigned long long)hits, (unsigned long long)stale,
+	       (unsigned long long)joined[0], (unsigned long long)joined[1]);
 	assert_true(stale > 1000);
+	assert_true(!joins || (joined[0] > 1000 && joined[1] > 1000));
 	tlb_array_destroy(a);
 	machine_destroy(m);
 }
@@ -668,9 +724,11 @@ static void test_arrays_are_within(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(profiles); i++)
 		for (int arch = 0; arch < NR_ARCHS; arch++)
-			arrays_within(profiles[i], (enum arch)arch);
-	arrays_within("cortex-a76", ARCH_ARM);
-	arrays_within("riscv-sv48", ARCH_RISCV);
+			arrays_within(profiles[i], (enum arch)arch, false);
+	arrays_within("cortex-a76", ARCH_ARM, false);
+	arrays_within("cortex-a76", ARCH_ARM, true);
+	arrays_within("zen3-milan", ARCH_X86, true);
+	arrays_within("riscv-sv48", ARCH_RISCV, false);
 }
 
 /* ---- break-before-make, in the modelled kernel's hands ------------------------- */

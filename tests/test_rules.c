@@ -2,6 +2,9 @@
  * its arrays and walk caches keep, who sets A and D, what a fault drops, what an
  * operation reaches. tests/test_envelope.c is the same for explored runs. */
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "base/rng.h"
 #include "cpu/caches.h"
@@ -604,6 +607,67 @@ static void test_nt_is_not_speculated(void **state)
 	}
 }
 
+/* ---- contiguous leaves ---------------------------------------------------------------- */
+
+/* A copy of cortex-a76 whose second level joins 16 pages of 2M. */
+static void write_contiguous(char path[32])
+{
+	char line[1024];
+	FILE *in = fopen("machines/cortex-a76.ini", "r"), *out;
+	int fd;
+
+	strcpy(path, "/tmp/contig.XXXXXX.ini");
+	fd = mkstemps(path, 4);
+	assert_true(in && fd >= 0);
+	out = fdopen(fd, "w");
+	while (fgets(line, sizeof(line), in)) {
+		fputs(line, out);
+		if (!strcmp(line, "[tlb.l2]\n"))
+			fputs("coalesce_2m = 32m | assumed: test\n", out);
+	}
+	fclose(in);
+	fclose(out);
+}
+
+/* Walks for the first page of each of 20 pages of 2M, @odd of which has another
+ * flag; frames begin @shift large pages beyond a multiple of 32M. */
+static u64 walks_of_large(const char *profile, u32 odd, u32 shift)
+{
+	const u64 leaf = PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_PS;
+	const struct walk_config walk = { 0 };
+	u64 *table, before;
+
+	power_on(profile, "pack:1 core:2 pu:1", NULL, walk);
+	table = table_at(pte_pfn(table_at(pte_pfn(table_at(ROOT)[0]))[0]));
+	for (u64 i = 0; i < 20; i++)
+		table[16 + i] = pte_make((32 + shift + i) << 9, leaf) &
+				(i == odd ? ~PTE_D : ~0ull);
+	before = counted(CTR_WALK_LOAD);
+	for (u64 i = 0; i < 20; i++)
+		assert_int_equal(0, READ((16 + i) << 9));
+	/* And none of them again. */
+	for (u64 i = 0; i < 20; i++)
+		assert_int_equal(0, READ(((16 + i) << 9) + 77));
+	before = counted(CTR_WALK_LOAD) - before;
+	power_off();
+	return before;
+}
+
+/* Sixteen pages of 2M that map 32M in order, alike in all bits, take one walk; the
+ * four that follow one each. */
+static void test_contiguous_2m(void **state)
+{
+	char path[32];
+
+	write_contiguous(path);
+	assert_int_equal(5, walks_of_large(path, 99, 0));
+	assert_int_equal(20, walks_of_large(path, 3, 0));
+	assert_int_equal(20, walks_of_large(path, 99, 1));
+	assert_int_equal(5, walks_of_large(path, 17, 0));
+	assert_int_equal(20, walks_of_large("cortex-a76", 99, 0));
+	unlink(path);
+}
+
 /* ---- entries of page tables in data caches --------------------------------------------- */
 
 /* A store to an entry on one core makes the other core's next walk miss its L1
@@ -759,6 +823,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_tce),
 	cmocka_unit_test(test_nt_is_not_cached),
 	cmocka_unit_test(test_nt_is_not_speculated),
+	cmocka_unit_test(test_contiguous_2m),
 	cmocka_unit_test(test_written_lines_leave),
 	cmocka_unit_test(test_tables_are_local_or_remote),
 	cmocka_unit_test(test_fractured_page),

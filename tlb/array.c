@@ -126,7 +126,7 @@ find_2m(const struct tlb_array *a, u32 use, u64 own, u64 vpn)
 {
 	const struct tlb_unit *l1 = a->core->route[use].l1_4k;
 	const struct tlb_memo *m = slot_2m(a, use, vpn);
-	u64 tag = unit_tag(own, vpn, TLB_2M, 9);
+	u64 tag = unit_tag(own, vpn, TLB_2M, (u8)a->core->bits);
 
 	if (m->tag != tag || m->unit->tag[m->slot] != tag || !l1 ||
 	    !unit_has_none_near(l1, tag))
@@ -182,10 +182,10 @@ static NOINLINE void memo_outdate(struct tlb_array *a, u32 use, u64 own,
 	const struct tlb_entry *e = &at->u->entry[at->slot];
 	u64 nr_pages = tlb_order_mask(e->order) + 1;
 
-	if (e->order < 9)
+	if (e->order < a->core->bits)
 		for (u64 i = 0; i < nr_pages; i++)
 			memo_forget(a, use, own, e->vpn + i);
-	else if (e->order == 9 && a->memo_1g >> use & 1)
+	else if (e->order < 2 * a->core->bits && a->memo_1g >> use & 1)
 		memo_forget_all(a, use);
 }
 
@@ -223,9 +223,9 @@ static ALWAYS_INLINE void memo_installed(struct tlb_array *a, enum tlb_use use,
 
 /* What an entry of @order is of @e around @vpn. */
 static ALWAYS_INLINE void cut(struct tlb_entry *out, const struct tlb_entry *e,
-			      u64 vpn, u8 order)
+			      u64 vpn, u8 order, u32 bits)
 {
-	u8 leaf = tlb_entry_leaf(e);
+	u8 leaf = tlb_entry_leaf(e, bits);
 
 	*out = *e;
 	if (likely(order == e->order))
@@ -239,18 +239,19 @@ static ALWAYS_INLINE void cut(struct tlb_entry *out, const struct tlb_entry *e,
 
 /* Does level-1 entry @e hold pages of what level 2 evicted, from the same
  * leaf? */
-static bool is_copy(const struct tlb_entry *e, const struct tlb_entry *victim)
+static bool is_copy(const struct tlb_entry *e, const struct tlb_entry *victim,
+		    u32 bits)
 {
 	u8 order = e->order > victim->order ? e->order : victim->order;
 
-	return tlb_entry_leaf(e) == tlb_entry_leaf(victim) &&
+	return tlb_entry_leaf(e, bits) == tlb_entry_leaf(victim, bits) &&
 	       e->vpn >> order == victim->vpn >> order;
 }
 
 struct eviction {
 	u64 tag;
 	struct tlb_entry e;
-	u32 nr;
+	u32 nr, bits;
 };
 
 static bool drop_copy(struct tlb_unit *u, u32 slot, void *arg)
@@ -258,7 +259,7 @@ static bool drop_copy(struct tlb_unit *u, u32 slot, void *arg)
 	struct eviction *ev = arg;
 
 	if ((u->tag[slot] ^ ev->tag) >> TLB_TAG_SPACE_SHIFT ||
-	    !is_copy(&u->entry[slot], &ev->e))
+	    !is_copy(&u->entry[slot], &ev->e, ev->bits))
 		return true;
 	unit_drop(u, slot);
 	ev->nr++;
@@ -269,7 +270,8 @@ static bool drop_copy(struct tlb_unit *u, u32 slot, void *arg)
 static NOINLINE void evict_copies(struct tlb_array *a,
 				  const struct tlb_unit *l2)
 {
-	struct eviction ev = { .tag = l2->evicted, .e = l2->victim };
+	struct eviction ev = { .tag = l2->evicted, .e = l2->victim,
+			       .bits = a->core->bits };
 
 	for (u32 i = 0; i < a->core->nr_units; i++) {
 		struct tlb_unit *u = &a->core->unit[i];
@@ -300,13 +302,14 @@ static u32 clear_pages(struct tlb_array *a, const struct tlb_home *home,
 {
 	struct place at;
 
-	if (p->cls == TLB_BLOCK) {
+	if (tlb_class_is_block(p->cls)) {
 		u64 first = vpn & ~tlb_order_mask(p->order);
 
-		for (u64 i = 0; i <= tlb_order_mask(p->order); i++)
+		for (u64 i = 0; i <= tlb_order_mask(p->order);
+		     i += 1ull << home->page.order)
 			if (find_at(a, &home->page, space, first + i, &at))
 				unit_drop(at.u, at.slot);
-	} else if (p->cls == TLB_4K && home->block.unit[0] &&
+	} else if (home->block.unit[0] &&
 		   find_at(a, &home->block, space, vpn, &at)) {
 		unit_drop(at.u, at.slot);
 	}
@@ -351,18 +354,19 @@ static NOINLINE bool install_any(struct tlb_array *a,
 
 	if (!p->unit[0])
 		return false;
-	if (home->block.unit[0] && e->contig >= home->block.order)
+	if (home->block.unit[0] && e->contig >= home->block.order &&
+	    tlb_entry_leaf(e, a->core->bits) == home->page.order)
 		p = &home->block;
 	if (unlikely(!a->core->has_more && p->cls != TLB_4K))
 		begin_more(a->core);
-	cut(&piece, e, vpn, p->order);
+	cut(&piece, e, vpn, p->order, a->core->bits);
 	page = (vpn & TLB_TAG_VPN) >> p->order;
 	at->p = p;
 	at->u = probe_unit(p, page);
 	at->set = unit_set(at->u, a->thread, page);
 	tag = unit_tag(e->flags & TLB_G ? a->global : own, vpn, p->cls,
 		       p->order);
-	if (is_new && p->cls != TLB_BLOCK)
+	if (is_new && !tlb_class_is_block(p->cls))
 		put(a, at, tag, &piece);
 	else
 		supersede(a, home, at, own, tag, &piece, vpn);
@@ -388,11 +392,6 @@ static ALWAYS_INLINE bool install(struct tlb_array *a,
 	put(a, at, unit_tag(e->flags & TLB_G ? a->global : own, vpn, TLB_4K, 0),
 	    e);
 	return true;
-}
-
-static ALWAYS_INLINE u32 size_of_leaf(u8 leaf)
-{
-	return leaf / 9u;
 }
 
 /* The short way of own single 4K pages, which are found first and replace
@@ -441,11 +440,11 @@ static NOINLINE struct tlb_entry *fill_any(struct tlb_array *a,
 {
 	const struct tlb_route *r = &a->core->route[use];
 	u64 own = tlb_array_space(a, e->pcid);
-	u32 size = size_of_leaf(e->order);
+	u32 size = tlb_leaf_size(e->order, a->core->bits);
 	struct place l1, l2;
 	bool in_l2;
 
-	assert(e->order == 9 * size && size < TLB_NR_SIZES);
+	assert(e->order == a->core->bits * size);
 	assert(!e->piece_of || e->piece_of & TLB_FRACTURED);
 	assert(!(e->vpn & tlb_order_mask(e->order)));
 	assert(tlb_entry_covers(e, vpn));
@@ -537,15 +536,21 @@ static ALWAYS_INLINE struct tlb_entry *l2_hit(struct tlb_array *a,
 					      enum tlb_use use, u64 own,
 					      u64 vpn, const struct place *at)
 {
-	struct tlb_entry *e = &at->u->entry[at->slot];
-	u32 size = size_of_leaf(tlb_entry_leaf(e));
+	struct tlb_entry *e = &at->u->entry[at->slot], known = *e;
+	u32 bits = a->core->bits;
+	u32 size = tlb_leaf_size(tlb_entry_leaf(e, bits), bits);
 	struct place l1;
+
+	/* Pages around it may have changed, and been invalidated, since it was
+	 * walked for. */
+	if (known.contig > known.order)
+		known.contig = known.order;
 
 	a->stats.l2_hits[size]++;
 	a->l2_unit = at->u->id;
 	unit_hit(at->u, at->set, at->slot);
-	if (!install(a, &a->core->route[use].home[0][size], own, vpn, e, true,
-		     &l1))
+	if (!install(a, &a->core->route[use].home[0][size], own, vpn, &known,
+		     true, &l1))
 		return e;
 	memo_installed(a, use, own, vpn, &l1);
 	return &l1.u->entry[l1.slot];
@@ -589,7 +594,8 @@ static ALWAYS_INLINE bool short_2m(struct tlb_array *a,
 				   struct place *at)
 {
 	return r->l1_2m && !unit_may_hold(r->l1_4k, own, TLB_BLOCK) &&
-	       find_kind(a, r->l1_2m, TLB_2M, 9, own, vpn, at);
+	       find_kind(a, r->l1_2m, TLB_2M, r->l1_2m->order, own, vpn,
+			 at);
 }
 
 /* No own single page in level 1: anything else? */

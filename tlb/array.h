@@ -18,12 +18,15 @@
  *  - A free way is taken first, the lowest-numbered; the policy decides only
  *    among full sets. Invalidation leaves policy state alone (assumed).
  *  - Several entries may translate one page. A level answers with the first of:
- *    own 4K, own block, own 2M, own 1G, then the same of global ones.
+ *    own 4K, own block, own 2M, own block of these, own 1G, then the same of
+ *    global ones.
  *  - An array that coalesces keeps one entry for a block of 2^coalesce pages
  *    when the walker reports at least that much contiguity, and a single page
- *    otherwise. A block is broken down for an array that does not.
+ *    otherwise; 2M pages by their own coalesce_2m. A block is broken down for an
+ *    array that does not, and not joined again from there: of what is around a
+ *    page only its walk knows.
  *  - A fill supersedes what an array holds of its pages, own and global, in
- *    entries of the same kind (4K pages and blocks; 2M; 1G): it takes the way of
+ *    entries of the same kind (4K pages and blocks; 2M likewise; 1G): it takes the way of
  *    the own entry of exactly these pages, else of the global one (an access, to
  *    the policy); the others go.
  *  - A page larger than a level holds is kept as the piece that was accessed,
@@ -58,7 +61,7 @@ struct tlb_probe {
 /* Where the leaves of one size go at one level. */
 struct tlb_home {
 	struct tlb_probe page;          /* unit[0] NULL: nowhere              */
-	struct tlb_probe block;         /* 4K: unit[0] NULL: no coalescing    */
+	struct tlb_probe block;         /* unit[0] NULL: no coalescing        */
 };
 
 /* One use's way through the core. */
@@ -108,6 +111,7 @@ struct tlb_core {
 	u32 nr_threads;         /* created                                    */
 	u32 nr_users;           /* not yet destroyed                          */
 	u32 nr_pcids;           /* a thread's spaces, but the global one      */
+	u32 bits;               /* the design's leaf_bits                     */
 	struct tlb_unit unit[TLB_MAX_ARRAYS];
 	struct tlb_route route[NR_TLB_USES];
 	u8 memo_use[NR_TLB_USES];       /* the first use with this level 1    */
@@ -183,14 +187,14 @@ static inline u32 tlb_array_miss_cycles(const struct tlb_array *a,
 }
 
 /* tlb_array_fill - install @e, the leaf that a walk for @use and page @vpn
- * found: its order is 0, 9 or 18.
+ * found: its order is 0, leaf_bits or twice that (4K: 0, 9, 18).
  * Return: the entry that translates @vpn now, in level 1 or else 2; valid until
  * the next call that may change the core. NULL when no array serves @use. */
 struct tlb_entry *tlb_array_fill(struct tlb_array *a, enum tlb_use use, u64 vpn,
 				 const struct tlb_entry *e);
 
 /* tlb_array_set_dirty - after a D-bit assist: sets TLB_D in what any array
- * holds of @vpn from leaves of @order (0, 9, 18) for @pcid, global entries
+ * holds of @vpn from leaves of @order for @pcid, global entries
  * included. A coalesced block, whose other pages may be clean, is dropped
  * instead. Not an access: replacement does not see it.
  * Return: entries dirty now, and dropped. */

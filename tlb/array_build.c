@@ -8,6 +8,13 @@ static const enum tlb_class size_class[TLB_NR_SIZES] = {
 	TLB_4K, TLB_2M, TLB_1G
 };
 
+/* What an array of @geo joins pages of @size to, or the single page's class. */
+static enum tlb_class block_class(const struct tlb_geometry *geo, u32 size)
+{
+	return size == 0 && geo->coalesce ? TLB_BLOCK :
+	       size == 1 && geo->coalesce_2m ? TLB_2M_BLOCK : size_class[size];
+}
+
 /* Arrays of @level that serve @use and hold @size whole: 0, 1 or 2. */
 static u32 takers(struct tlb_core *c, u32 level, u32 use, u32 size,
 		  struct tlb_unit *unit[2])
@@ -35,6 +42,16 @@ static struct tlb_probe probe_of(struct tlb_unit *const unit[2], u32 nr,
 	};
 }
 
+static void fill_home(struct tlb_home *home, struct tlb_unit *const unit[2],
+		      u32 nr, u32 size)
+{
+	enum tlb_class block = block_class(&unit[0]->geo, size);
+
+	home->page = probe_of(unit, nr, size_class[size]);
+	if (tlb_class_is_block(block))
+		home->block = probe_of(unit, nr, block);
+}
+
 /* The largest size below @size that an array of @level holds for @use and,
  * unless @is_forced, takes pieces in. */
 static bool take_pieces(struct tlb_core *c, u32 level, u32 use, u32 size,
@@ -46,9 +63,7 @@ static bool take_pieces(struct tlb_core *c, u32 level, u32 use, u32 size,
 
 		if (!nr || (!is_forced && !unit[0]->geo.takes_pieces))
 			continue;
-		home->page = probe_of(unit, nr, size_class[size]);
-		if (!size && unit[0]->geo.coalesce)
-			home->block = probe_of(unit, nr, TLB_BLOCK);
+		fill_home(home, unit, nr, size);
 		return true;
 	}
 	return false;
@@ -65,9 +80,7 @@ static void build_home(struct tlb_core *c, u32 use, u32 size)
 		u32 nr = takers(c, level, use, size, unit);
 
 		if (nr) {
-			h->page = probe_of(unit, nr, size_class[size]);
-			if (!size && unit[0]->geo.coalesce)
-				h->block = probe_of(unit, nr, TLB_BLOCK);
+			fill_home(h, unit, nr, size);
 			is_held = true;
 		} else {
 			is_held |= take_pieces(c, level, use, size, false, h);
@@ -86,12 +99,14 @@ static void build_probes(struct tlb_core *c, u32 use, u32 level)
 	for (u32 size = 0; size < TLB_NR_SIZES; size++) {
 		struct tlb_unit *unit[2];
 		u32 nr_units = takers(c, level, use, size, unit);
+		enum tlb_class block;
 
 		if (!nr_units)
 			continue;
 		p[(*nr)++] = probe_of(unit, nr_units, size_class[size]);
-		if (!size && unit[0]->geo.coalesce)
-			p[(*nr)++] = probe_of(unit, nr_units, TLB_BLOCK);
+		block = block_class(&unit[0]->geo, size);
+		if (tlb_class_is_block(block))
+			p[(*nr)++] = probe_of(unit, nr_units, block);
 	}
 }
 
@@ -199,6 +214,7 @@ static int core_create(struct tlb_core **out, const struct tlb_design *design,
 	if (!c)
 		return -ENOMEM;
 	c->design = *design;
+	c->bits = tlb_design_bits(design);
 	c->nr_threads = nr_threads;
 	/* Space 0 is no one's, the last would have no end. */
 	c->nr_pcids = (TLB_TAG_SPACES - 2) / nr_threads - 1;
@@ -206,7 +222,8 @@ static int core_create(struct tlb_core **out, const struct tlb_design *design,
 		c->nr_pcids = 65536;
 	for (u32 i = 0; i < design->nr_arrays && !rc; i++) {
 		c->nr_units = i + 1;
-		rc = unit_init(&c->unit[i], &design->array[i], i, nr_threads);
+		rc = unit_init(&c->unit[i], &design->array[i], i, nr_threads,
+			       c->bits);
 		c->unit[i].keeps_victim = design->is_inclusive;
 	}
 	if (!rc)

@@ -232,13 +232,13 @@ u32 tlb_array_load_cr3(struct tlb_array *a, u16 pcid, bool is_noflush)
 
 /* ---- the dirty bit -------------------------------------------------------- */
 
-static u32 set_dirty(struct tlb_unit *u, u32 slot, u8 leaf)
+static u32 set_dirty(struct tlb_unit *u, u32 slot, u8 leaf, u32 bits)
 {
 	struct tlb_entry *e = &u->entry[slot];
 
-	if (tlb_entry_leaf(e) != leaf)
+	if (tlb_entry_leaf(e, bits) != leaf)
 		return 0;
-	if (unit_class(u->tag[slot]) == TLB_BLOCK)
+	if (tlb_class_is_block(unit_class(u->tag[slot])))
 		unit_drop(u, slot);
 	else
 		e->flags |= TLB_D;
@@ -262,7 +262,7 @@ u32 tlb_array_set_dirty(struct tlb_array *a, u16 pcid, u64 vpn, u8 order)
 				 unit_tag(space[i % 2], vpn, cls,
 					  u->order[cls]));
 		if (slot != UNIT_NONE)
-			nr += set_dirty(u, slot, order);
+			nr += set_dirty(u, slot, order, a->core->bits);
 	}
 	return nr;
 }

@@ -46,6 +46,10 @@ const char *tlb_geometry_error(const struct tlb_geometry *geo)
 		return "one entry maps at most 256 contiguous 4K pages";
 	if (geo->coalesce && !(geo->page_sizes & TLB_HOLDS_4K))
 		return "only an array of 4K pages coalesces";
+	if (geo->coalesce_2m > 8)
+		return "one entry maps at most 256 contiguous 2M pages";
+	if (geo->coalesce_2m && !(geo->page_sizes & TLB_HOLDS_2M))
+		return "only an array of 2M pages coalesces these";
 	return policy_error(geo->replacement, geo->nr_ways);
 }
 
@@ -81,6 +85,14 @@ static u32 nr_takers(const struct tlb_design *d, u32 level, u32 use, u32 size)
 	return nr;
 }
 
+/* Arrays of level 2 that take the same uses and both hold @size: a pair. */
+static bool is_pair(const struct tlb_geometry *x, const struct tlb_geometry *y,
+		    u32 size)
+{
+	return x->level == 2 && y->level == 2 && (x->serves & y->serves) &&
+	       (x->page_sizes & y->page_sizes & size);
+}
+
 static const char *list_error(const struct tlb_design *d)
 {
 	for (u32 use = 0; use < NR_TLB_USES; use++) {
@@ -102,11 +114,10 @@ static const char *list_error(const struct tlb_design *d)
 	}
 	for (u32 i = 0; i < d->nr_arrays; i++)
 		for (u32 j = 0; j < i; j++)
-			if (d->array[i].level == 2 && d->array[j].level == 2 &&
-			    (d->array[i].serves & d->array[j].serves) &&
-			    (d->array[i].page_sizes & d->array[j].page_sizes &
-			     TLB_HOLDS_4K) &&
-			    d->array[i].coalesce != d->array[j].coalesce)
+			if ((is_pair(&d->array[i], &d->array[j], TLB_HOLDS_4K) &&
+			     d->array[i].coalesce != d->array[j].coalesce) ||
+			    (is_pair(&d->array[i], &d->array[j], TLB_HOLDS_2M) &&
+			     d->array[i].coalesce_2m != d->array[j].coalesce_2m))
 				return "a pair of arrays of level 2 coalesces "
 				       "unlike";
 	if (d->pcid_slots > TLB_MAX_PCID_SLOTS ||
@@ -124,6 +135,8 @@ const char *tlb_design_error(const struct tlb_design *d, u32 nr_threads,
 	*array = -1;
 	if (!d->nr_arrays || d->nr_arrays > TLB_MAX_ARRAYS)
 		return "a design has from 1 to 12 arrays";
+	if (tlb_design_bits(d) < 9 || tlb_design_bits(d) > 13)
+		return "a table has from 512 to 8192 entries";
 	if (!nr_threads || nr_threads > TLB_MAX_THREADS)
 		return "a core has from 1 to 8 threads";
 	for (u32 i = 0; i < d->nr_arrays; i++) {

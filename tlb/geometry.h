@@ -11,7 +11,8 @@
 
 #include "base/types.h"
 
-/* Bits of tlb_geometry.page_sizes: what leaf sizes the array holds whole. */
+/* Bits of tlb_geometry.page_sizes: what leaf sizes the array holds whole, named
+ * as where the base page is 4K (tlb_design.leaf_bits). */
 #define TLB_HOLDS_4K (1u << 0)
 #define TLB_HOLDS_2M (1u << 1)
 #define TLB_HOLDS_1G (1u << 2)
@@ -78,6 +79,8 @@ struct tlb_geometry {
 	u8 coalesce;            /* log2 of the contiguous, aligned 4K pages that
 				 * one entry may map (AMD 2, Arm contiguous 4);
 				 * 0: one page. Needs TLB_HOLDS_4K            */
+	u8 coalesce_2m;         /* the same of 2M pages (Arm contiguous 4).
+				 * Needs TLB_HOLDS_2M                         */
 	u8 smt;                 /* enum tlb_smt                               */
 	bool takes_pieces;      /* of a larger page than it holds, keeps the
 				 * accessed piece of its own largest size (1G
@@ -103,7 +106,15 @@ struct tlb_design {
 				 * not global ones, in the level-1 arrays that
 				 * serve data. Skylake: true                  */
 	bool is_inclusive;      /* what level 2 evicts leaves level 1 too     */
+	u8 leaf_bits;           /* log2 of base pages in a "2M" page, and of
+				 * these in a "1G" one: 9, which 0 stands for,
+				 * 11 with base pages of 16K, 13 with 64K     */
 };
+
+static inline u32 tlb_design_bits(const struct tlb_design *d)
+{
+	return d->leaf_bits ? d->leaf_bits : 9;
+}
 
 #define TLB_MAX_PCID_SLOTS 64u
 #define TLB_MAX_THREADS 8u      /* hardware threads of one core               */

@@ -20,7 +20,7 @@ static u32 log2_up(u64 n)
 
 /* Threads change what there is: sets of their own, or ways. */
 static void shape(struct tlb_unit *u, const struct tlb_geometry *geo,
-		  u32 nr_threads)
+		  u32 nr_threads, u32 bits)
 {
 	u->nr_ways = geo->nr_ways;
 	u->index_sets = geo->nr_sets;
@@ -51,8 +51,10 @@ static void shape(struct tlb_unit *u, const struct tlb_geometry *geo,
 		}
 	}
 	u->order[TLB_BLOCK] = geo->coalesce;
-	u->order[TLB_2M] = 9;
-	u->order[TLB_1G] = 18;
+	u->order[TLB_2M] = (u8)bits;
+	u->order[TLB_2M_BLOCK] = (u8)(bits + geo->coalesce_2m);
+	u->order[TLB_1G] = (u8)(2 * bits);
+	u->near_shift = (u8)(bits + 1);
 }
 
 static u32 nr_padded(const struct tlb_unit *u)
@@ -61,12 +63,12 @@ static u32 nr_padded(const struct tlb_unit *u)
 }
 
 int unit_init(struct tlb_unit *u, const struct tlb_geometry *geo, u32 id,
-	      u32 nr_threads)
+	      u32 nr_threads, u32 bits)
 {
 	memset(u, 0, sizeof(*u));
 	u->geo = *geo;
 	u->id = id;
-	shape(u, geo, nr_threads);
+	shape(u, geo, nr_threads, bits);
 	u->tag = calloc(nr_padded(u), sizeof(*u->tag));
 	u->entry = calloc(nr_padded(u), sizeof(*u->entry));
 	u->valid = calloc((size_t)u->nr_sets * u->words, sizeof(*u->valid));
@@ -74,10 +76,10 @@ int unit_init(struct tlb_unit *u, const struct tlb_geometry *geo, u32 id,
 	if (!u->tag || !u->entry || !u->valid || !u->used)
 		return -ENOMEM;
 	if (u->nr_ways > UNIT_MAX_SCAN) {
-		u32 bits = log2_up(2ull * u->nr_slots);
+		u32 log = log2_up(2ull * u->nr_slots);
 
-		u->hash_shift = 64 - bits;
-		u->bucket = calloc(1ull << bits, sizeof(*u->bucket));
+		u->hash_shift = 64 - log;
+		u->bucket = calloc(1ull << log, sizeof(*u->bucket));
 		u->chain = calloc(nr_padded(u), sizeof(*u->chain));
 		if (!u->bucket || !u->chain)
 			return -ENOMEM;
@@ -263,7 +265,9 @@ u32 unit_drop_spaces(struct tlb_unit *u, u64 lo, u64 hi)
 	if (hi - lo == 1ull << TLB_TAG_SPACE_SHIFT) {
 		const u32 *live = u->live[unit_bucket(lo)];
 
-		d.at_most = live[0] + live[1] + live[2] + live[3];
+		d.at_most = 0;
+		for (u32 cls = 0; cls < NR_TLB_CLASSES; cls++)
+			d.at_most += live[cls];
 	}
 	if (d.at_most)
 		unit_each(u, drop_one, &d);
@@ -289,7 +293,7 @@ static bool near_is_right(const struct tlb_unit *u)
 		return true;
 	for (u32 slot = 0; slot < nr_padded(u); slot++)
 		if (u->tag[slot] && unit_class(u->tag[slot]) <= TLB_BLOCK)
-			near[unit_near(u->tag[slot])]++;
+			near[unit_near(u, u->tag[slot])]++;
 	return !memcmp(near, u->near, sizeof(near));
 }
 
@@ -301,7 +305,8 @@ static const char *check_slot(const struct tlb_unit *u, u32 slot)
 
 	if (slot % u->stride >= u->nr_ways)
 		return "an entry in the padding";
-	if (e->order != u->order[cls] || (cls == TLB_BLOCK && !e->order))
+	if (e->order != u->order[cls] || (cls == TLB_BLOCK && !e->order) ||
+	    (cls == TLB_2M_BLOCK && e->order == u->order[TLB_2M]))
 		return "tag and entry disagree on the size";
 	if (e->vpn & tlb_order_mask(e->order) ||
 	    unit_tag(u->tag[slot] >> TLB_TAG_SPACE_SHIFT << TLB_TAG_SPACE_SHIFT,

@@ -13,7 +13,8 @@
  *        thread one more that global entries are in; never 0, so that a word of
  *        zeroes is an empty way.
  * L      0: a single 4K page. 1: the low bits of the vpn, zero in such entries,
- *        say which: 01 with L: a coalesced block, 011: 2M, 111: 1G.
+ *        say which: 01 with L: a coalesced block, 0011: 2M, 1011: a coalesced
+ *        block of 2M pages, 0111: 1G.
  *
  * Small sets are compared tag by tag; sets of more than UNIT_MAX_SCAN ways are
  * found through a hash of the tag.
@@ -35,8 +36,14 @@
 #define TLB_TAG_SPACES (1u << (64 - TLB_TAG_SPACE_SHIFT))
 #define TLB_TAG_VPN ((1ull << 45) - 1)
 
-/* What an entry is, beside 4K pages' leaf sizes. ORDER tlb_class: unit_code. */
-enum tlb_class { TLB_4K, TLB_BLOCK, TLB_2M, TLB_1G, NR_TLB_CLASSES };
+/* What an entry is, by the leaf sizes of 4K pages. ORDER tlb_class: unit_code. */
+enum tlb_class { TLB_4K, TLB_BLOCK, TLB_2M, TLB_2M_BLOCK, TLB_1G,
+		 NR_TLB_CLASSES };
+
+static inline bool tlb_class_is_block(enum tlb_class cls)
+{
+	return cls == TLB_BLOCK || cls == TLB_2M_BLOCK;
+}
 
 #define UNIT_NONE (~0u)
 #define UNIT_MAX_SCAN 16u
@@ -72,6 +79,7 @@ struct tlb_unit {
 	u32 guess_mask;
 	u32 id;                 /* which of the design's arrays               */
 	u8 order[NR_TLB_CLASSES];
+	u8 near_shift;          /* of a tag: to the large page it is in       */
 	u64 evicted;            /* by the last unit_put(): its tag, or 0      */
 	bool keeps_victim;      /* set by those who ask for it:               */
 	struct tlb_entry victim;        /* and its entry                      */
@@ -87,28 +95,31 @@ struct tlb_unit {
 	struct tlb_geometry geo;
 };
 
-/* unit_init - empty; @geo was checked. Return: 0 or -ENOMEM. */
+/* unit_init - empty; @geo was checked. @bits: as in tlb.h.
+ * Return: 0 or -ENOMEM. */
 int unit_init(struct tlb_unit *u, const struct tlb_geometry *geo, u32 id,
-	      u32 nr_threads);
+	      u32 nr_threads, u32 bits);
 void unit_free(struct tlb_unit *u);
 
 /* ORDER tlb_class */
 static inline u64 unit_code(enum tlb_class cls)
 {
-	static const u8 code[NR_TLB_CLASSES] = { 0, 1, 3, 7 };
+	static const u8 code[NR_TLB_CLASSES] = { 0, 1, 3, 11, 7 };
 
 	return code[cls];
 }
 
 static inline enum tlb_class unit_class(u64 tag)
 {
-	/* [low three bits]; a block's vpn is even. */
-	static const u8 cls[8] = {
+	/* [low four bits]; a block's vpn is even. */
+	static const u8 cls[16] = {
 		TLB_4K, TLB_BLOCK, TLB_4K, TLB_2M,
+		TLB_4K, TLB_BLOCK, TLB_4K, TLB_1G,
+		TLB_4K, TLB_BLOCK, TLB_4K, TLB_2M_BLOCK,
 		TLB_4K, TLB_BLOCK, TLB_4K, TLB_1G,
 	};
 
-	return (enum tlb_class)cls[tag & 7];
+	return (enum tlb_class)cls[tag & 15];
 }
 
 /* @space: its number, in place. */
@@ -130,22 +141,24 @@ static inline bool unit_may_hold(const struct tlb_unit *u, u64 tag,
 	return u->live[unit_bucket(tag)][cls];
 }
 
-static inline u32 unit_near(u64 tag)
+static inline u32 unit_near(const struct tlb_unit *u, u64 tag)
 {
-	return (u32)(tag >> 10 ^ tag >> 18 ^ tag >> TLB_TAG_SPACE_SHIFT) &
+	u64 large = tag >> u->near_shift;
+
+	return (u32)(large ^ large >> 8 ^ tag >> TLB_TAG_SPACE_SHIFT) &
 	       (UNIT_NR_NEAR - 1);
 }
 
 /* Does @u hold no 4K page or block in the 2 MiB of @tag? False says nothing. */
 static inline bool unit_has_none_near(const struct tlb_unit *u, u64 tag)
 {
-	return u->counts_near && !u->near[unit_near(tag)];
+	return u->counts_near && !u->near[unit_near(u, tag)];
 }
 
 static inline void unit_count_near(struct tlb_unit *u, u64 tag, u32 delta)
 {
 	if (unit_class(tag) <= TLB_BLOCK)
-		u->near[unit_near(tag)] += delta;
+		u->near[unit_near(u, tag)] += delta;
 }
 
 /* @page: the vpn in pages of the entry's own size. */
