@@ -62,6 +62,12 @@ static u32 nr_padded(const struct tlb_unit *u)
 	return u->nr_sets * u->stride;
 }
 
+static bool is_odd_shape(const struct tlb_unit *u)
+{
+	return u->hash_shift || u->is_modulo || u->repl.form != REPL_BITS ||
+	       !u->repl.victim;
+}
+
 int unit_init(struct tlb_unit *u, const struct tlb_geometry *geo, u32 id,
 	      u32 nr_threads, u32 bits)
 {
@@ -90,7 +96,10 @@ int unit_init(struct tlb_unit *u, const struct tlb_geometry *geo, u32 id,
 		if (!u->guess)
 			return -ENOMEM;
 	}
-	return repl_init(&u->repl, geo->replacement, u->nr_sets, u->nr_ways);
+	if (repl_init(&u->repl, geo->replacement, u->nr_sets, u->nr_ways))
+		return -ENOMEM;
+	u->nr_odd = is_odd_shape(u);
+	return 0;
 }
 
 void unit_free(struct tlb_unit *u)
@@ -128,8 +137,10 @@ static void count(struct tlb_unit *u, u32 slot, u32 delta)
 	u64 tag = u->tag[slot];
 
 	u->live[unit_bucket(tag)][unit_class(tag)] += delta;
-	if (unlikely(u->entry[slot].piece_of))
+	if (unlikely(u->entry[slot].piece_of)) {
 		u->nr_pieces += delta;
+		u->nr_odd += delta;
+	}
 }
 
 void unit_recount(struct tlb_unit *u, u32 slot, u64 tag,
@@ -138,6 +149,7 @@ void unit_recount(struct tlb_unit *u, u32 slot, u64 tag,
 	count(u, slot, -1u);
 	u->live[unit_bucket(tag)][unit_class(tag)]++;
 	u->nr_pieces += e->piece_of != 0;
+	u->nr_odd += e->piece_of != 0;
 }
 
 void unit_rehash(struct tlb_unit *u, u32 slot, u64 tag)
@@ -282,6 +294,7 @@ void unit_begin_near(struct tlb_unit *u)
 		if (u->tag[slot])
 			unit_count_near(u, u->tag[slot], 1);
 	u->counts_near = true;
+	u->nr_odd++;
 }
 
 /* By the counts as they are, and as they should be. */
@@ -348,6 +361,8 @@ const char *unit_check(const struct tlb_unit *u)
 	if (nr_live != u->nr_live || nr_pieces != u->nr_pieces ||
 	    memcmp(live, u->live, sizeof(live)) != 0)
 		return "live entries miscounted";
+	if (u->nr_odd != nr_pieces + u->counts_near + is_odd_shape(u))
+		return "what is odd miscounted";
 	if (!near_is_right(u))
 		return "4K pages by 2 MiB miscounted";
 	return NULL;

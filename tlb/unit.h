@@ -16,7 +16,7 @@
  *        say which: 01 with L: a coalesced block, 0011: 2M, 1011: a coalesced
  *        block of 2M pages, 0111: 1G.
  *
- * Small sets are compared tag by tag; sets of more than UNIT_MAX_SCAN ways are
+ * Small sets are compared side by side (match.h); sets of more than UNIT_MAX_SCAN ways are
  * found through a hash of the tag.
  *
  * Memory: 32 bytes an entry (tag and entry) and the policy's; hashed 12 to 20
@@ -25,12 +25,9 @@
 #ifndef TLB_UNIT_H
 #define TLB_UNIT_H
 
+#include "tlb/match.h"
 #include "tlb/repl.h"
 #include "tlb/tlb.h"
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #define TLB_TAG_SPACE_SHIFT 46
 #define TLB_TAG_SPACES (1u << (64 - TLB_TAG_SPACE_SHIFT))
@@ -71,6 +68,10 @@ struct tlb_unit {
 	u32 nr_slots;
 	u32 nr_live;
 	u32 nr_pieces;          /* live entries with piece_of                 */
+	u32 nr_odd;             /* 0: lane.h may be used. Pieces, whether it
+				 * counts_near, and whether its shape is not
+				 * plain: hashed, not indexed by bits, a policy
+				 * that is not bits with a table of victims   */
 	u32 hash_shift;         /* 0: not hashed                              */
 	u32 *bucket;            /* [hash of a tag] slot + 1, or 0             */
 	u32 *chain;             /* [slot] the same, next of its bucket        */
@@ -178,26 +179,6 @@ static inline u32 unit_twin(const struct tlb_unit *u, u64 page)
 		page / u->index_sets) & 1;
 }
 
-/* Bit i: tag[i] == @want, for four tags. */
-static inline u32 unit_match4(const u64 *tag, u64 want)
-{
-#ifdef __SSE2__
-	/* SSE2 has no 64-bit compare: compare halves, bring low and high halves
-	 * of the four together, and both. */
-	const __m128i w = _mm_set1_epi64x((long long)want);
-	const __m128i *t = (const __m128i *)(const void *)tag;
-	__m128 a = _mm_castsi128_ps(_mm_cmpeq_epi32(_mm_loadu_si128(t), w));
-	__m128 b = _mm_castsi128_ps(_mm_cmpeq_epi32(_mm_loadu_si128(t + 1), w));
-	__m128 lo = _mm_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0));
-	__m128 hi = _mm_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1));
-
-	return (u32)_mm_movemask_ps(_mm_and_ps(lo, hi));
-#else
-	return (u32)(tag[0] == want) | (u32)(tag[1] == want) << 1 |
-	       (u32)(tag[2] == want) << 2 | (u32)(tag[3] == want) << 3;
-#endif
-}
-
 static inline u32 unit_hash(const struct tlb_unit *u, u64 tag)
 {
 	return (u32)((tag * 0x9e3779b97f4a7c15ull) >> u->hash_shift);
@@ -213,8 +194,7 @@ static inline u32 unit_guess(const struct tlb_unit *u, u64 tag)
 static inline __attribute__((always_inline)) u32
 unit_find(const struct tlb_unit *u, u32 set, u64 tag)
 {
-	const u64 *t;
-	u32 base, m;
+	u32 base, way;
 
 	if (u->hash_shift) {
 		for (u32 at = u->bucket[unit_hash(u, tag)]; at;
@@ -230,16 +210,8 @@ unit_find(const struct tlb_unit *u, u32 set, u64 tag)
 			return slot;
 	}
 	base = set * u->stride;
-	t = u->tag + base;
-	/* Without a branch on the outcome: at most UNIT_MAX_SCAN. */
-	m = unit_match4(t, tag);
-	if (u->stride > 4)
-		m |= unit_match4(t + 4, tag) << 4;
-	if (u->stride > 8)
-		m |= unit_match4(t + 8, tag) << 8;
-	if (u->stride > 12)
-		m |= unit_match4(t + 12, tag) << 12;
-	return m ? base + (u32)__builtin_ctz(m) : UNIT_NONE;
+	way = match_way(u->tag + base, u->stride, tag);
+	return way != MATCH_NONE ? base + way : UNIT_NONE;
 }
 
 static inline void unit_hit(struct tlb_unit *u, u32 set, u32 slot)
