@@ -5,7 +5,8 @@
 #include "cpu/mmu.h"
 #include "cpu/overlap.h"
 #include "cpu/step.h"
-#include "cpu/walker.h"
+#include "cpu/walk_lone.h"
+#include "tlb/lane.h"
 
 static void count_kind(enum walk_verdict v)
 {
@@ -536,15 +537,31 @@ static u64 alone_until(const struct cpu *c)
 	return until == c->run_until ? until : 0;
 }
 
+/* What need not be asked each time, as long as nothing else is done. */
+struct lone {
+	struct walk_lone walk;
+	struct tlb_lane lane[NR_TLB_USES];
+	u32 is_open;            /* bit a use: its lane was, and walk          */
+};
+
+static __attribute__((noinline)) void open_lane(struct lone *l, u64 now,
+						enum tlb_use use)
+{
+	struct cpu *c = this_cpu;
+
+	tlb_lane_open(&l->lane[use], c->tlb, use, c->s->pcid);
+	walk_lone_open(&l->walk, now);
+	l->is_open |= 1u << use;
+}
+
 /* As walk_now(). */
-static inline bool walk_alone(struct cpu *c, u64 vpn, enum tlb_use use,
-			      u64 next, struct tally *t)
+static __attribute__((noinline)) bool
+walk_alone(struct cpu *c, u64 vpn, enum tlb_use use, u64 next, struct tally *t)
 {
 	u64 cycles, took;
 	bool ok;
 
 	walk_prefetch_host(next);
-	family(c, use)[CTR_WALK_BEGUN_LOAD]++;
 	ok = walk_timed(vpn, use, &c->walked, &cycles);
 	took = core_walker(c->core, t->now, cycles) - t->now;
 	t->now += took;
@@ -554,6 +571,28 @@ static inline bool walk_alone(struct cpu *c, u64 vpn, enum tlb_use use,
 	else
 		install_fault(c, vpn, use);
 	return ok;
+}
+
+/* The same, where nothing is out of the ordinary. False: with nothing done. */
+static inline __attribute__((always_inline)) bool
+walk_in_lane(struct cpu *c, const struct lone *l, enum tlb_use use, u64 vpn,
+	     const struct tlb_missed *m, u64 next, struct tally *t)
+{
+	u64 *count = family(c, use), cycles;
+
+	if (unlikely(!l->walk.pde))
+		return false;
+	walk_lone_ahead(&l->walk, c, next);
+	if (unlikely(!walk_lone(&l->walk, c, vpn, use, &c->walked, &cycles)))
+		return false;
+	t->now += cycles;
+	t->walk += cycles;
+	*core_first_free(c->core) = t->now;
+	count[CTR_WALK_LOAD]++;
+	count[CTR_WALK_LOAD_4K]++;
+	count[CTR_WALK_LOAD_CYCLES] += cycles;
+	tlb_lane_fill(&l->lane[use], m, &c->walked);
+	return true;
 }
 
 /* How far a run has come. */
@@ -585,32 +624,48 @@ run_rest(struct cpu *c, const struct run *r, u64 per, enum stage stage,
 /* All of @r, or as much as does not need others, which ends at *@stage with
  * *@level and *@e. Return: true: all. */
 static inline __attribute__((always_inline)) bool
-run_alone(struct cpu *c, const struct run *r, const struct run *end, u64 per,
-	  u64 until, struct tally *t, enum stage *stage, enum tlb_level *level,
-	  struct tlb_entry **e)
+run_alone(struct cpu *c, struct lone *l, const struct run *r,
+	  const struct run *end, u64 per, u64 until, struct tally *t,
+	  enum stage *stage, enum tlb_level *level, struct tlb_entry **e)
 {
 	const u64 vpn = r->va >> PAGE_SHIFT;
 	const enum tlb_use use = use_of(r);
+	const struct tlb_lane *lane = &l->lane[use];
 	u64 *looked = lookups_of(c, use), cycles = 0;
+	struct tlb_missed m;
 
-	*level = tlb_array_access_scan(c->tlb, use, c->s->pcid, vpn, e);
+	if (unlikely(!(l->is_open >> use & 1)))
+		open_lane(l, t->now, use);
+	*level = likely(lane->l1 != NULL)
+		? tlb_lane_access(lane, vpn, e, &m)
+		: tlb_array_access_scan(c->tlb, use, c->s->pcid, vpn, e);
 	*stage = LOOKED_UP;
 	if (*level == TLB_MISS) {
 		looked[1]++;
-		cycles = tlb_array_miss_cycles(c->tlb, use);
+		cycles = lane->miss_cycles;
 	} else if (*level == TLB_HIT_L2) {
 		looked[1]++;
 		family(c, use)[CTR_STLB_HIT_LOAD]++;
-		cycles = tlb_array_l2_geometry(c->tlb)->hit_cycles;
+		cycles = likely(lane->l1 != NULL) ? lane->hit_cycles
+			: tlb_array_l2_geometry(c->tlb)->hit_cycles;
 	}
 	t->now += cycles;
 	t->stlb += cycles;
 	if (*level == TLB_MISS) {
+		if (unlikely(lane->l1 && t->now >= until))
+			tlb_lane_leave(lane, &m);
 		if (unlikely(t->now >= until))
 			return false;
 		*stage = HAS_FAULTED;
-		if (unlikely(!walk_alone(c, vpn, use, soon(r, end), t)))
-			return false;
+		family(c, use)[CTR_WALK_BEGUN_LOAD]++;
+		if (unlikely(!lane->l1 ||
+			     !walk_in_lane(c, l, use, vpn, &m, soon(r, end), t))) {
+			if (lane->l1)
+				tlb_lane_leave(lane, &m);
+			l->is_open = 0;
+			if (!walk_alone(c, vpn, use, soon(r, end), t))
+				return false;
+		}
 		*e = &c->walked;
 	} else if (unlikely(!is_usable(*e, use))) {
 		return false;
@@ -634,6 +689,7 @@ int cpu_run_many(const struct run *runs, size_t n)
 	struct tally t = { .now = c->now };
 	u64 until = c->run_until, alone = 0;
 	bool is_asked = false;          /* is it alone?                       */
+	struct lone lone;
 	u16 pcid = c->s->pcid;
 
 	/* With caches_invalid a load must look at what it hits. */
@@ -663,10 +719,11 @@ int cpu_run_many(const struct run *runs, size_t n)
 		if (!is_asked) {
 			alone = alone_until(c);
 			is_asked = true;
+			lone.is_open = 0;
 		}
 		if (t.now < alone) {
-			if (likely(run_alone(c, r, end, per, alone, &t, &stage,
-					     &level, &e)))
+			if (likely(run_alone(c, &lone, r, end, per, alone, &t,
+					     &stage, &level, &e)))
 				continue;
 			add_tally(c, &t);
 			rc = run_rest(c, r, per, stage, level, e);

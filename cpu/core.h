@@ -47,20 +47,35 @@ struct core {
 	u64 walker_free[CORE_MAX_WALKERS];      /* cycles: when it becomes so */
 };
 
+/* The walker that becomes free first. */
+static inline u64 *core_first_free(struct core *core)
+{
+	u64 *first = core->walker_free;
+
+	for (u32 i = 1; i < core->nr_walkers; i++)
+		if (core->walker_free[i] < *first)
+			first = &core->walker_free[i];
+	return first;
+}
+
 /* core_walker - a walk of @cycles that is ready to begin at @now gets a
  * walker. Return: when it is done. */
 static inline u64 core_walker(struct core *core, u64 now, u64 cycles)
 {
-	u32 first = 0;
-	u64 from;
+	u64 *free = core_first_free(core);
 
 	if (!core->nr_walkers)
 		return now + cycles;
-	for (u32 i = 1; i < core->nr_walkers; i++)
-		if (core->walker_free[i] < core->walker_free[first])
-			first = i;
-	from = core->walker_free[first] > now ? core->walker_free[first] : now;
-	return core->walker_free[first] = from + cycles;
+	return *free = (*free > now ? *free : now) + cycles;
+}
+
+/* Is no walk under way at @now, or after? */
+static inline bool core_is_idle(const struct core *core, u64 now)
+{
+	for (u32 i = 0; i < core->nr_walkers; i++)
+		if (core->walker_free[i] > now)
+			return false;
+	return true;
 }
 
 #endif

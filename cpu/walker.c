@@ -125,9 +125,7 @@ static u64 nested(u64 gfn, enum tlb_use use)
 	return cycles;
 }
 
-/* What the walker's load of entry @index of table @frame costs, with data
- * caches or nested paging. */
-static u64 load_of(u64 frame, u32 index, enum tlb_use use)
+u64 walk_load(u64 frame, u32 index, enum tlb_use use)
 {
 	u64 line = caches_line(frame, index * sizeof(u64)), cycles = 0;
 
@@ -236,6 +234,14 @@ static const u64 *find_near(const struct memory *mem, const u64 *root, u64 vpn,
 	return table;
 }
 
+void walk_near_check(void)
+{
+	struct walk_near *near = &this_cpu->near;
+
+	if (near->root != the_sys->mem.table[this_cpu->s->root])
+		near->part = ~0ull;
+}
+
 void walk_prefetch_host(u64 vpn)
 {
 	const struct memory *mem = &the_sys->mem;
@@ -293,7 +299,7 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 		index = paging_index(&mem->paging, vpn, level);
 		p = &table[index];
 		if (unlikely(!is_plain))
-			sum += load_of(frame, index, use);
+			sum += walk_load(frame, index, use);
 		nr_loads++;
 		pte = *p;
 		rights &= pte;

@@ -40,6 +40,14 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles);
  * it is for a 4K page; nothing modelled changes. */
 void walk_prefetch_host(u64 vpn);
 
+/* walk_near_check - this_cpu->near is of the tables that are loaded now, or of
+ * nowhere. */
+void walk_near_check(void);
+
+/* walk_load - what the walker's load of entry @index of table @frame costs, with
+ * data caches or nested paging. */
+u64 walk_load(u64 frame, u32 index, enum tlb_use use);
+
 /* walk_verdict - what the tables say to an access now; nothing changes, nothing
  * is charged. */
 enum walk_verdict {

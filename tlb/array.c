@@ -1,6 +1,6 @@
 #include <assert.h>
 
-#include "tlb/array.h"
+#include "tlb/lane.h"
 
 /* On the path of a level-2 hit calls cost more than what they do. */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
@@ -406,20 +406,6 @@ static ALWAYS_INLINE u32 short_put(struct tlb_array *a, struct tlb_unit *u,
 	return slot;
 }
 
-static ALWAYS_INLINE void short_note(struct tlb_array *a, u32 memo, u64 key,
-				     u64 vpn, struct tlb_unit *u, u32 set,
-				     u32 slot)
-{
-	struct tlb_memo *m = &a->memo[memo][tlb_memo_index(vpn)];
-
-	m->key = key;
-	m->tag = key;
-	m->unit = u;
-	m->slot = slot;
-	m->set = (u16)set;
-	m->way = (u16)(slot - set * u->stride);
-}
-
 static ALWAYS_INLINE struct tlb_entry *
 short_fill(struct tlb_array *a, const struct tlb_route *r, u64 key, u64 vpn,
 	   const struct tlb_entry *e)
@@ -429,7 +415,8 @@ short_fill(struct tlb_array *a, const struct tlb_route *r, u64 key, u64 vpn,
 	short_put(a, r->l2_4k, a->core->missed_set[1], key, e);
 	slot = short_put(a, r->l1_4k, l1_set, key, e);
 	if (unlikely(a->core->has_more))
-		short_note(a, r->memo, key, vpn, r->l1_4k, l1_set, slot);
+		tlb_array_memo_note(a, (enum tlb_use)r->memo, key, vpn,
+				    r->l1_4k, l1_set, slot);
 	return &r->l1_4k->entry[slot];
 }
 
@@ -644,7 +631,7 @@ short_l2_hit(struct tlb_array *a, enum tlb_use use, u64 own, u64 key, u64 vpn,
 	unit_hit(l2, set, slot);
 	slot = short_put(a, l1, l1_set, key, e);
 	if (unlikely(a->core->has_more))
-		short_note(a, r->memo, key, vpn, l1, l1_set, slot);
+		tlb_array_memo_note(a, use, key, vpn, l1, l1_set, slot);
 	return &l1->entry[slot];
 }
 
@@ -666,8 +653,7 @@ static NOINLINE enum tlb_level access_scan(struct tlb_array *a,
 	l1_set = unit_set(l1, a->thread, page);
 	slot = unit_find(l1, l1_set, key);
 	if (slot != UNIT_NONE) {
-		short_note(a, core->route[use].memo, key, vpn, l1, l1_set,
-			   slot);
+		tlb_array_memo_note(a, use, key, vpn, l1, l1_set, slot);
 		unit_hit(l1, l1_set, slot);
 		*out = &l1->entry[slot];
 		return TLB_HIT_L1;
@@ -716,4 +702,39 @@ enum tlb_level tlb_array_access_scan(struct tlb_array *a, enum tlb_use use,
 		return access_scan(a, use, own, vpn, out);
 	*out = hit_2m(a, use, own, vpn, m);
 	return TLB_HIT_L1;
+}
+
+/* ---- lanes (lane.h) --------------------------------------------------------- */
+
+void tlb_lane_open(struct tlb_lane *l, struct tlb_array *a, enum tlb_use use,
+		   u16 pcid)
+{
+	struct tlb_core *core = a->core;
+	const struct tlb_route *r = &core->route[use];
+	struct tlb_unit *l1 = r->l1_4k, *l2 = r->l2_4k;
+
+	*l = (struct tlb_lane){
+		.array = a, .use = use, .miss_cycles = r->l2_cycles,
+	};
+	if (!l1 || l1->nr_odd || l2->nr_odd || core->has_more ||
+	    core->has_global || r->min_contig != TLB_CONTIG_NEVER ||
+	    a->kept_pcid != pcid + 1u)
+		return;
+	core->missed = 0;
+	l->l1 = l1;
+	l->l2 = l2;
+	l->space = tlb_array_space(a, pcid);
+	l->first[0] = a->thread * l1->thread_sets;
+	l->first[1] = a->thread * l2->thread_sets;
+	l->hit_cycles = l2->geo.hit_cycles;
+}
+
+void tlb_lane_leave(const struct tlb_lane *l, const struct tlb_missed *m)
+{
+	struct tlb_core *core = l->array->core;
+
+	core->missed = m->key;
+	core->missed_use = l->use;
+	core->missed_set[0] = m->set[0];
+	core->missed_set[1] = m->set[1];
 }

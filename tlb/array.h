@@ -64,6 +64,8 @@ struct tlb_home {
 	struct tlb_probe block;         /* unit[0] NULL: no coalescing        */
 };
 
+#define TLB_CONTIG_NEVER 64u    /* more than a walk reports                   */
+
 /* One use's way through the core. */
 struct tlb_route {
 	struct tlb_probe l1[NR_TLB_CLASSES], l2[NR_TLB_CLASSES];
@@ -270,6 +272,21 @@ static inline u64 tlb_array_space(const struct tlb_array *a, u16 pcid)
 static inline u32 tlb_memo_index(u64 vpn)
 {
 	return (u32)(vpn ^ vpn >> 9) & (TLB_NR_MEMO - 1);
+}
+
+/* Tells the memo of the single page @key, in level 1. */
+static inline __attribute__((always_inline)) void
+tlb_array_memo_note(struct tlb_array *a, enum tlb_use use, u64 key, u64 vpn,
+		    struct tlb_unit *u, u32 set, u32 slot)
+{
+	struct tlb_memo *m = &a->memo[use][tlb_memo_index(vpn)];
+
+	m->key = key;
+	m->tag = key;
+	m->unit = u;
+	m->slot = slot;
+	m->set = (u16)set;
+	m->way = (u16)(slot - set * u->stride);
 }
 
 /* Where the memo says that an entry with @flags is. NULL says nothing. */

@@ -154,7 +154,7 @@ static int build_short(struct tlb_core *c, u32 use)
 		return -ENOMEM;
 	if (c->design.is_inclusive)
 		return 0;
-	r->min_contig = 64;
+	r->min_contig = TLB_CONTIG_NEVER;
 	for (u32 level = 0; level < 2; level++) {
 		const struct tlb_probe *block = &r->home[level][0].block;
 
