@@ -3,6 +3,7 @@
 
 #include "mm/file.h"
 #include "mm/flush.h"
+#include "mm/hugetlb.h"
 #include "mm/lru.h"
 #include "mm/mlock.h"
 #include "mm/mm.h"
@@ -209,6 +210,8 @@ static int fault_locked(struct mm *mm, u64 vpn, bool is_write)
 	e = p ? pte_load(p) : 0;
 	if (pmd_is_huge(e))
 		return fault_at(mm, vma, vpn, PMD_LEVEL, p, e, is_write);
+	if (vma->flags & VM_HUGETLB)
+		return hugetlb_fault(mm, vma, vpn);
 	if (!e && huge_fits(vma, vpn) &&
 	    !do_anonymous_page(mm, vma, vpn, PMD_LEVEL, is_write))
 		return 0;

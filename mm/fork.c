@@ -255,7 +255,7 @@ void exit_mmap(struct mm *mm)
 		if (v->flags & VM_LOCKED)
 			munlock_vma_pages(v, v->start, v->end);
 	for (v = mm->first; v; v = v->next)
-		zap_range(&g, v->start, v->end);
+		unmap_vma(&g, v);
 	for (v = mm->first; v; v = next) {
 		next = v->next;
 		vma_unlink_file(v);

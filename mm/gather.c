@@ -1,5 +1,6 @@
 #include "mm/file.h"
 #include "mm/gather.h"
+#include "mm/hugetlb.h"
 #include "mm/lru.h"
 #include "mm/mlock.h"
 #include "mm/oracle.h"
@@ -210,7 +211,8 @@ static void zap_present(struct mmu_gather *g, u64 vpn, u32 order, u64 old)
 	mm->rss -= 1ull << order;
 	touch(q, true);
 	q->pfn[q->n] = (u32)pte_pfn(old);
-	if (!page->is_file || !zap_dirty_file(g, page, old)) {
+	/* No disk has hugetlb pages. */
+	if (!page->is_file || order || !zap_dirty_file(g, page, old)) {
 		page_unmapped(page, order ? PMD_LEVEL : 0);
 		if (page->is_mlocked && !page->mapcount)
 			clear_page_mlock(page);
@@ -352,4 +354,12 @@ void zap_range(struct mmu_gather *g, u64 start, u64 end)
 		else if (old)
 			zap_ptes(g, old, vpn, next);
 	}
+}
+
+void unmap_vma(struct mmu_gather *g, struct vma *v)
+{
+	if (v->flags & VM_HUGETLB)
+		hugetlb_zap(g, v);
+	else
+		zap_range(g, v->start, v->end);
 }

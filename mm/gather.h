@@ -33,6 +33,8 @@ void gather_end(struct mmu_gather *g);
 void gather_end_vma(struct mmu_gather *g, const struct vma *v);
 /* Clear all entries of [start, end). */
 void zap_range(struct mmu_gather *g, u64 start, u64 end);
+/* All of @v's. */
+void unmap_vma(struct mmu_gather *g, struct vma *v);
 /* The range is unmapped, and no VMA that is left reaches into [floor, ceiling):
  * unhook the tables that lie there wholly, to be freed with the pages. Nobody
  * may find them through an anon_vma any more. @ceiling 0 is the top. */
@@ -46,6 +48,8 @@ void age_range(struct mmu_gather *g, u64 start, u64 end, bool is_pageout);
  * done. What the others wait for after it. */
 bool table_free_at_once(struct mmu_gather *g, u64 pfn);
 void tables_grace_period(void);
+/* An interrupt for all: who walked without locks has finished. */
+void tables_sync(void);
 /* The table @pfn, until now named by the entry of @level for @vpn. */
 void gather_table(struct mmu_gather *g, u64 pfn, u64 vpn, u32 level);
 

@@ -33,16 +33,40 @@ static struct page *gup_pte(u64 *pmdp, u64 pmd, u64 vpn, u64 *pfn)
 	return page;
 }
 
+/* Where the PMD for @vpn is, and where tables of those may go from under this
+ * reader (hugetlb.h), so that upper levels are read step by step, in which table;
+ * else 0. */
+static u64 *gup_pmd(struct mm *mm, u64 vpn, u64 *table)
+{
+	const struct memory *mem = &the_sys->mem;
+	u64 *pudp, pud;
+
+	*table = 0;
+	if (!mms()->has_hugetlb)
+		return pgtable_entry(mm, vpn, PMD_LEVEL);
+	pudp = pgtable_entry(mm, vpn, PMD_LEVEL + 1);
+	pud = pudp ? pte_load(pudp) : 0;
+	if (!(pud & PTE_P))
+		return NULL;
+	*table = pte_pfn(pud);
+	return &mem->table[*table][paging_index(&mem->paging, vpn, PMD_LEVEL)];
+}
+
 /* Return: the head page with a reference, NULL for the slow path. */
 static struct page *gup_fast(struct mm *mm, u64 vpn, u64 *pfn)
 {
 	struct page *page = NULL;
-	u64 *pmdp = pgtable_entry(mm, vpn, PMD_LEVEL), pmd;
+	u64 *pmdp, pmd, table;
 
-	if (!pmdp)
-		return NULL;
 	local_irq_disable();
+	pmdp = gup_pmd(mm, vpn, &table);
+	if (!pmdp) {
+		local_irq_enable();
+		return NULL;
+	}
 	pmd = pte_load(pmdp);
+	if (table)
+		oracle_walks_of(mm, table);
 	if ((pmd & PTE_PS) && !(pmd & PTE_MIG) &&
 	    ((pmd & PTE_P) ||
 	     ((pmd & PTE_NUMA) && !kern()->gup_fast_sees_numa))) {
@@ -67,6 +91,24 @@ bool gup_fast_only(struct mm *mm, u64 vpn)
 	obs_restore(obs);
 	observe(page != NULL);
 	return page;
+}
+
+bool gup_fast_read(struct mm *mm, u64 vpn, u64 then)
+{
+	const struct memory *mem = &the_sys->mem;
+	u64 pfn, *word;
+	struct page *page = gup_fast(mm, vpn, &pfn);
+
+	if (!page)
+		return false;
+	word = &mem->line[pfn * mem->lines_per_frame];
+	step(word, false, 0);
+	observe(*word);
+	NOTE("read %llu through the reference to frame %llu",
+	     (unsigned long long)*word, (unsigned long long)pfn);
+	oracle_pinned_load(mm, vpn, then, *word);
+	put_page(page);
+	return true;
 }
 
 /* What maps @vpn writable, with a reference: under mmap_lock. */

@@ -275,6 +275,7 @@ static const struct kernel v5_14 = {
 	.gather_knows_stride = true, BATCHED(DEBT_COUNT), \
 	.cow_knows_exclusive = true, \
 	.batch_gen_is_invalid = (invalid), .uses_pcid = true, \
+	.hugetlb_unshare = UNSHARE_GATHERED, \
 	.free_invalidates_huge = true
 #define GENERATIONS(invalid) GENERATIONS_BUT_RANGE(invalid), .range_flush_frees = true
 #define WITH_GEN(invalid) WITH_GEN_OF(GENERATIONS(invalid))
@@ -686,6 +687,12 @@ const struct kernel_switch kernel_switches[] = {
 	     "TLBSYNC is executed on another CPU than INVLPGB"),
 	PART("zap-delay-rmap", zap_delays_rmap, 0,
 	     "the page counts as unmapped before the flush"),
+	PART("unshare-flush", hugetlb_unshare, UNSHARE_UNFLUSHED,
+	     "a shared table of hugetlb pages is left without a flush"),
+	PART("unshare-sync", hugetlb_unshare, UNSHARE_FLUSHED,
+	     "and without waiting for who walks it without locks"),
+	PART("unshare-walks", hugetlb_unshare, UNSHARE_GATHERED,
+	     "and with a flush of leaf entries only"),
 	PART("table-flush", table_free, TABLE_FREE_NO_BATCH,
 	     "a table that cannot be listed is freed before the flush"),
 	PART("table-rcu", table_free, TABLE_FREE_GATHERED,

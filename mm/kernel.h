@@ -137,6 +137,18 @@ enum table_free {
 				 * gathered                                   */
 };
 
+/* An address space leaves a table of hugetlb pages to those who share it. */
+enum hugetlb_unshare {
+	UNSHARE_UNFLUSHED,      /* nothing is freed, so nothing is flushed    */
+	UNSHARE_FLUSHED,        /* a4a118f2eead                               */
+	UNSHARE_SYNCED,         /* and who walks without locks is waited for,
+				 * before others have it alone (1013af4f585f) */
+	UNSHARE_GATHERED,       /* the same once for all, after the flush, as
+				 * part of mmu_gather (8ce720d5bd91)          */
+	UNSHARE_GATHERED_WALKS, /* whose flush reaches walk caches, too, where
+				 * only a table that is freed did (c2ff4764e03e) */
+};
+
 /* What reclaim does with a page that it comes by in a VM_LOCKED nonlinear mapping
  * on its way to another one, whose lock it has (R08). */
 enum cluster_lock {
@@ -187,6 +199,9 @@ struct kernel {
 	bool zap_spares_lru;    /* unmapping does not send pages in batches to
 				 * the LRU lists first (Dec 2024)             */
 	enum table_free table_free;
+	enum hugetlb_unshare hugetlb_unshare;
+	bool unshare_unmap_leaf;        /* by munmap it is flushed as leaf
+				 * entries are                                */
 	bool zap_flushes_dirty; /* munmap of what was stored to through a file
 				 * mapping flushes under the page-table lock
 				 * (1cf35d47712d)                             */

@@ -144,11 +144,11 @@ static bool has_file(struct mm *mm, u64 start, u64 end)
 	return false;
 }
 
-static bool has_locked(struct mm *mm, u64 start, u64 end)
+static bool has_vma(struct mm *mm, u64 start, u64 end, u32 flags)
 {
 	for (struct vma *v = find_vma_above(mm, start); v && v->start < end;
 	     v = v->next)
-		if (v->flags & VM_LOCKED)
+		if (v->flags & flags)
 			return true;
 	return false;
 }
@@ -166,7 +166,7 @@ int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice)
 		rc = split_huge_pmd_at(mm, end);
 	if (!rc && advice == MADV_FREE && has_file(mm, start, end))
 		rc = -EINVAL;
-	if (!rc && has_locked(mm, start, end))
+	if (!rc && has_vma(mm, start, end, VM_LOCKED | VM_HUGETLB))
 		rc = -EINVAL;
 	for (struct vma *v = find_vma_above(mm, start); v && v->start < end && !rc;
 	     v = v->next)

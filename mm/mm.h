@@ -73,6 +73,7 @@ enum {
 	VM_SHARED = 256,        /* of a file: stores go to the file           */
 	VM_LOCKED = 512,        /* mlock(): its pages stay in memory          */
 	VM_NONLINEAR = 1024,    /* of a file: entries say which page (mlock.h) */
+	VM_HUGETLB = 2048,      /* of a file of huge pages (hugetlb.h)        */
 };
 
 /* An address range of one mm. Its pages' index is relative: page index @pgoff
@@ -209,7 +210,7 @@ struct ghost {
 	u8 is_done;             /* the mover succeeded                        */
 	u8 is_free;
 	u8 is_table;
-	u8 zero;
+	u8 sharers;             /* of a table that has been shared: bit by mm */
 };
 
 /* When a translation of an address went stale, for the vulnerability window:
@@ -273,6 +274,7 @@ struct mm_state {
 	u64 nr_mlock;           /* NR_MLOCK                                   */
 	bool thp_enabled;
 	bool has_zero_page;     /* mm_config.zero_page                        */
+	bool has_hugetlb;       /* there are such files                       */
 	u32 zero_pfn;           /* from the first read fault that needs it    */
 };
 
@@ -396,13 +398,14 @@ int do_brk(struct mm *mm, u64 end);
 
 
 /* MADV_PAGEOUT: after swapon() (swap.h). */
-/* MADV_FREE of a file, anything of what mlock() keeps: -EINVAL, nothing is done. */
+/* MADV_FREE of a file, anything of what mlock() keeps or of hugetlb pages: -EINVAL,
+ * nothing is done. */
 enum madvice { MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT };
 int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice);
 
 /* mremap() with MREMAP_MAYMOVE | MREMAP_FIXED: [old, old + old_pages) goes to
  * @new, whatever was there is unmapped; a longer one ends in fresh memory.
- * Return: 0; -EINVAL (empty, overlapping), -EFAULT (not in one VMA); -ENOMEM,
+ * Return: 0; -EINVAL (empty, overlapping), -EFAULT (not in one VMA, or hugetlb); -ENOMEM,
  * -EBUSY (split_huge_pmd_at): the pages are where they were. */
 int do_mremap(struct mm *mm, u64 old, u64 old_pages, u64 new, u64 new_pages);
 
@@ -576,6 +579,9 @@ int gup_fast_dma(struct mm *mm, u64 vpn, u32 line, u64 value);
 /* A reference to the page at @vpn without any lock, given back at once. Return:
  * there was one. */
 bool gup_fast_only(struct mm *mm, u64 vpn);
+
+/* The same, and the first word is read: the owner saw @then there when it began. */
+bool gup_fast_read(struct mm *mm, u64 vpn, u64 then);
 
 /* A 4K page with a reference, as a system call or a device takes it; NULL: no
  * such page. What is done through it then, whatever became of the mapping: the

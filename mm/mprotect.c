@@ -3,6 +3,7 @@
 
 #include "mm/file.h"
 #include "mm/flush.h"
+#include "mm/hugetlb.h"
 #include "mm/mm.h"
 #include "mm/numa_balancing.h"
 #include "mm/oracle.h"
@@ -185,6 +186,8 @@ static void protect_vmas(struct mm *mm, u64 start, u64 end, u32 flags)
 		touch(v, true);
 		v->flags = (v->flags & ~(u32)(VM_READ | VM_WRITE)) | flags;
 		oracle_may(mm, v->start, v->end, flags);
+		if (v->flags & VM_HUGETLB)
+			hugetlb_unshare(v, FLUSH_PROTECT_DOWN);
 		change_protection(v, v->start, v->end, v->flags, CP_RIGHTS);
 		oracle_rights(mm, v->start, v->end, flags);
 	}

@@ -456,7 +456,8 @@ int do_mremap(struct mm *mm, u64 old, u64 old_pages, u64 new, u64 new_pages)
 		old_pages = new_pages;
 	}
 	vma = find_vma(mm, old);
-	if (!rc && (!vma || old + old_pages > vma->end))
+	if (!rc && (!vma || old + old_pages > vma->end ||
+		    (vma->flags & VM_HUGETLB)))
 		rc = -EFAULT;
 	if (!rc)
 		rc = move_vma(vma, old, new, old_pages, new_pages);

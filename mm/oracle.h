@@ -79,6 +79,11 @@ void oracle_object_used(u32 refcount, const char *what);
 void oracle_table(struct page *p);
 void oracle_table_freed(u64 pfn);
 void oracle_walks(u64 pfn);
+/* The table in frame @pfn belongs to @mm, too; or no longer. A walk of @mm reads
+ * it. (hugetlb.h) */
+void oracle_table_shared(u64 pfn, const struct mm *mm);
+void oracle_table_left(u64 pfn, const struct mm *mm);
+void oracle_walks_of(const struct mm *mm, u64 pfn);
 /* Explored: *@pmdp was just stored to, and maps @vpn by @level now: no CPU may
  * hold the other size. */
 void oracle_one_size(struct mm *mm, u64 vpn, const u64 *pmdp, u32 level);

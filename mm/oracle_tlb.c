@@ -29,6 +29,45 @@ void oracle_walks(u64 pfn)
 		     (unsigned long long)pfn);
 }
 
+static u8 sharer(const struct mm *mm)
+{
+	return (u8)(1u << mm->ctx_id % 8);
+}
+
+static struct ghost *shared_table(u64 pfn)
+{
+	struct ghost *g = mms()->ghost ? &mms()->ghost[pfn] : NULL;
+
+	if (g)
+		touch(g, true);
+	return g;
+}
+
+void oracle_table_shared(u64 pfn, const struct mm *mm)
+{
+	struct ghost *g = shared_table(pfn);
+
+	if (g)
+		g->sharers |= sharer(mm);
+}
+
+void oracle_table_left(u64 pfn, const struct mm *mm)
+{
+	struct ghost *g = shared_table(pfn);
+
+	if (g)
+		g->sharers &= (u8)~sharer(mm);
+}
+
+void oracle_walks_of(const struct mm *mm, u64 pfn)
+{
+	oracle_walks(pfn);
+	if (the_sys->is_explored && mms()->ghost[pfn].sharers &&
+	    !(mms()->ghost[pfn].sharers & sharer(mm)))
+		FIRE(O8_PTPAGE, "a walk reads frame %llu, a page table that has become another address space's",
+		     (unsigned long long)pfn);
+}
+
 /* May hardware of @s walk through @e right now? Speculation needs no program. */
 static bool may_walk(const struct cpu_state *s, const struct tlb_entry *e)
 {

@@ -12,7 +12,7 @@ static void nothing(void *arg)
 }
 
 /* tlb_remove_table_sync_one: an interrupt for everybody. */
-static void sync_one(void)
+void tables_sync(void)
 {
 	u32 words = (the_sys->nr_cpus + 63) / 64;
 	u64 *to = &mms()->targets[this_cpu->id * words];
@@ -62,7 +62,7 @@ bool table_free_at_once(struct mmu_gather *g, u64 pfn)
 		flusher()->finish(&g->b);
 		/* fallthrough */
 	case TABLE_FREE_NO_BATCH:
-		sync_one();
+		tables_sync();
 		break;
 	}
 	put_page(page_of(pfn));

@@ -344,6 +344,12 @@ struct counted {
 	u8 whole[MAX_COUNTED], piece[MAX_COUNTED];
 };
 
+/* Counted once for all who share the table. */
+static bool is_hugetlb(const struct page *page)
+{
+	return page->is_file && page->order;
+}
+
 static void check_page(struct mm *mm, u64 vpn, struct counted *n, u8 *named,
 		       u8 *dirty)
 {
@@ -357,7 +363,7 @@ static void check_page(struct mm *mm, u64 vpn, struct counted *n, u8 *named,
 	if (e & PTE_SWAP)
 		named[pfn]++;
 	else if (e && is_head && pfn < MAX_COUNTED &&
-		 !(e & (PTE_SPECIAL | PTE_FILE)))
+		 !(e & (PTE_SPECIAL | PTE_FILE)) && !is_hugetlb(page_of(pfn)))
 		(is_huge || !is_piece(page_of(pfn)) ? n->whole
 						    : n->piece)[pfn]++;
 	if ((e & PTE_D) && pfn < MAX_COUNTED)
@@ -411,7 +417,7 @@ void truth_quiescent(void)
 			check_page(mm, vpn, &n, named, dirty);
 	for (u64 pfn = 1; pfn < the_sys->mem.nr_frames && pfn < MAX_COUNTED;
 	     pfn++)
-		if (!page_of(pfn)->is_free)
+		if (!page_of(pfn)->is_free && !is_hugetlb(page_of(pfn)))
 			check_counts(page_of(pfn), n.whole[pfn], n.piece[pfn]);
 	check_slots(named);
 	oracle_mlocked_end();

@@ -113,8 +113,11 @@ int vma_split(struct mm *mm, struct vma *v, u64 at, bool new_below)
 {
 	u64 pgoff = v->pgoff + (at - v->start);
 	struct vma *n;
-	int rc = split_huge_pmd_at(mm, at);
+	int rc;
 
+	if ((v->flags & VM_HUGETLB) && (at & (hpage_pages() - 1)))
+		return -EINVAL;
+	rc = split_huge_pmd_at(mm, at);
 	if (rc)
 		return rc;
 	n = new_below ? vma_alloc(mm, v->start, at, v->flags)
@@ -233,7 +236,7 @@ int munmap_locked(struct mm *mm, u64 start, u64 end)
 	lru_drain_zap();
 	gather_begin(&g, mm, FLUSH_MUNMAP);
 	for (v = gone; v; v = v->next) {
-		zap_range(&g, v->start, v->end);
+		unmap_vma(&g, v);
 		gather_end_vma(&g, v);
 	}
 	for (v = gone; v; v = v->next) {

@@ -5,6 +5,7 @@
 
 extern const struct race
 	race_collapse,
+	race_hugetlb,
 	race_cow_huge,
 	race_cow_pin,
 	race_dirty_bit,
@@ -51,6 +52,7 @@ const struct race *const races[] = {
 	&race_cow_pin,
 	&race_free,
 	&race_free_pae,
+	&race_hugetlb,
 	&race_file_zap,
 	&race_switch_mm,
 	&race_global_asid,
