@@ -31,6 +31,8 @@ REPRO_VALUE(h6);        /* C3 at 16 threads: the ratio                        */
 REPRO_VALUE(h7);        /* time, or IPIs a second: the ratio                  */
 REPRO_VALUE(h8);
 REPRO_VALUE(h16);       /* swap_bench: the time of a round, the ratio        */
+REPRO_VALUE(h18);       /* system time: the ratio                            */
+REPRO_VALUE(h19);       /* requests a second: the ratio                      */
 REPRO_VALUE(h21);       /* throughput: the ratio                              */
 REPRO_VALUE(h9);        /* % of IPIs that go, or pages a second: the ratio    */
 REPRO_VALUE(h11);       /* % of IPIs that go                                  */

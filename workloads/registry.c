@@ -16,7 +16,10 @@ extern const struct workload workload_numa_migrate, workload_mprotect_storm,
 	workload_mmap2, workload_sysbench_mmap, workload_mapped_read,
 	workload_munmap_micro, workload_pmbench_migrate, workload_ebizzy,
 	workload_apache,
-	workload_swap_bench;
+	workload_swap_bench,
+	workload_kernel_build,
+	workload_memcached,
+	workload_tlbflush;
 
 const struct workload *const workloads[] = {
 	&workload_numa01, &workload_numa01_threadlocal, &workload_numa02,
@@ -33,6 +36,9 @@ const struct workload *const workloads[] = {
 	&workload_pmbench_migrate, &workload_ebizzy,
 	&workload_apache,
 	&workload_swap_bench,
+	&workload_kernel_build,
+	&workload_memcached,
+	&workload_tlbflush,
 	NULL
 };
 
