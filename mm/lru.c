@@ -264,6 +264,26 @@ void lru_del(struct page *page)
 	lru_del_many(&page, 1);
 }
 
+u32 lru_rotate_tail(u32 node, u64 *pfn, u32 n)
+{
+	struct lruvec *v = mms()->lru ? &mms()->lru->vec[node] : NULL;
+	struct change c[LRU_RELEASE];
+	u32 nr = 0;
+
+	for (; v && nr < n && v->last != HEAD; nr++) {
+		struct page *page = page_at(node, v->last);
+
+		if (nr && pfn_of(page) == pfn[0])
+			break;
+		(void)take_off(page);
+		c[nr] = put_on(page);
+		pfn[nr] = pfn_of(page);
+	}
+	if (nr)
+		carry_out(c, nr);
+	return nr;
+}
+
 /* ---- checking ------------------------------------------------------------------------ */
 
 static u64 check_list(const struct lruvec *v, u32 node)

@@ -18,8 +18,8 @@
  * is in a batch leaves it at once; its place there still pays for being added and
  * taken off, as the batch's own reference makes Linux do. All pages of a node are on one list
  * (Linux: four, whose heads share the line). A page's neighbours are those of the
- * moment at which the lock is asked for. Reclaim does not follow the lists
- * (reclaim.h).
+ * moment at which the lock is asked for. Demotion takes from their tails (demote.h);
+ * reclaim does not follow them (reclaim.h).
  *
  * Of a node's pages the first TiB can be on a list.
  *
@@ -56,6 +56,10 @@ void lru_del(struct page *page);
 /* Pages nobody refers to any more, about to be freed: off their lists, at most
  * LRU_RELEASE of them. */
 void lru_del_many(struct page *const *page, u32 n);
+
+/* lru_rotate_tail - up to @n, at most LRU_RELEASE, pages from the tail of @node's list
+ * go to its head, under its lock; their frames to @pfn. Return: how many. */
+u32 lru_rotate_tail(u32 node, u64 *pfn, u32 n);
 
 /* lru_check - links go both ways, and what is on a list or in a batch is a page in
  * use of that node; asserts that. Return: pages on lists. */

@@ -6,6 +6,7 @@
 #include "mm/migrate.h"
 #include "mm/mlock.h"
 #include "mm/mm.h"
+#include "mm/numa_balancing.h"
 #include "mm/oracle.h"
 #include "mm/pieces.h"
 #include "mm/rmap.h"
@@ -63,7 +64,7 @@ static bool install_new_pmd(struct mm *mm, struct vma *vma, u64 *pmdp, u64 pmd,
 	new->index = page->index;
 	new->anon_vma = page->anon_vma;
 	if (mms()->numa)
-		new->last_cpupid = page->last_cpupid;
+		new->last_cpupid = numa_moved_cpupid(page, new);
 	if (kern()->thp_install_flushes) {
 		pte_xchg(mm->root, vpn, PMD_LEVEL, pmdp, 0);
 		oracle_stale_from_now(mm, vpn, hpage_pages());
@@ -199,7 +200,7 @@ static bool move_mapping(struct page *page, struct page *new)
 	new->index = page->index;
 	new->anon_vma = page->anon_vma;
 	if (mms()->numa)
-		new->last_cpupid = page->last_cpupid;
+		new->last_cpupid = numa_moved_cpupid(page, new);
 	touch_flags(page, false);
 	touch_flags(new, true);
 	new->is_shared = page->is_shared;

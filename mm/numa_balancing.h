@@ -2,7 +2,7 @@
  * scan how much (numa_scan.c), what hint faults teach (numa_faults.c), which of
  * them move their page (numa_filter.c), which tasks belong together
  * (numa_group.c), where a task should run (numa_move.c), and memory tiering
- * (numa_tier.c). Reads beside the second third of kernel/sched/fair.c.
+ * (numa_tier.c, demote.h). Reads beside the second third of kernel/sched/fair.c.
  *
  * What differs between kernels is in kern()->numa (numa_rules.h). Timed runs with
  * the scheduler only. mms()->numa is NULL when it is off.
@@ -28,6 +28,7 @@ struct numa_knobs {
 	u32 migrate_deferred;           /* 3.13                               */
 	u32 hot_threshold_ms;
 	u32 promote_rate_limit_MBps;
+	u32 demotion_enabled;           /* /sys/kernel/mm/numa/               */
 };
 
 enum numa_topology { NUMA_DIRECT, NUMA_GLUELESS_MESH, NUMA_BACKPLANE };
@@ -97,6 +98,7 @@ struct numa_node {
 	u64 rl_start, rl_candidates;
 	u64 th_start, th_candidates;
 	u32 threshold_ms;               /* 0: the knob's                      */
+	struct kswapd *kswapd;          /* demote.h; NULL: none               */
 };
 
 struct numa_state {
@@ -209,6 +211,11 @@ static inline bool numa_tiers(void)
 
 /* May @page, of a slow node, be promoted to @node now? */
 bool numa_promotes(struct page *page, u32 node);
+/* Has @node, which is to get @pages more, them above its high watermark? With tiering
+ * its kswapd is woken else. migrate_balanced_pgdat() */
+bool numa_has_space(u32 node, u32 pages);
+/* What @new, a copy of @page, knows of its last access: of another tier's nothing. */
+u32 numa_moved_cpupid(const struct page *page, const struct page *new);
 u32 numa_now_ms(void);
 
 #endif

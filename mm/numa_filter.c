@@ -128,14 +128,21 @@ int numa_misplaced(struct page *page)
 
 	t->hint = (struct numa_hint){
 		.is_set = true, .node = node, .pages = 1u << page->order,
-		.last_cpupid = page->last_cpupid, .is_local = node == this_cpu->node,
+		.is_local = node == this_cpu->node,
 	};
+	/* Of a slow tier's it is a time. */
+	if (!numa_tiers() || numab()->node[node].is_toptier)
+		t->hint.last_cpupid = page->last_cpupid;
 	dst = wanted_by_policy(&t->t->mpol, node);
 	if (mpol_moves_on_fault(t->t) &&
 	    !should_migrate(t, page, this_cpu->node))
 		return -1;
 	if (dst < 0 || dst == (int)node || is_limited(t, (u32)dst))
 		return -1;
+	if (!numa_has_space((u32)dst, t->hint.pages)) {
+		t->hint.is_failed = true;
+		return -1;
+	}
 	return dst;
 }
 

@@ -80,7 +80,10 @@ struct numa_rules {
 				 * 05cbdf4f5c19 (assumed id)                  */
 	u32 ratelimit_pages;    /* a node and 100 ms; 0: none, efaffc5e40ae   */
 	bool has_tiering;       /* c574bbe91703 (5.18, assumed)               */
-	bool tier_threshold;    /* 33024536bafd, c959924b0dc5 (6.1, assumed)  */
+	bool tier_threshold;    /* 33024536bafd (6.1, assumed): hot pages only */
+	bool tier_limits;       /* c6833e10008f (6.1, assumed): so much a second */
+	bool tier_adjusts;      /* c959924b0dc5 (6.1, assumed): the threshold
+				 * follows from that                          */
 	u32 period_min_ms, period_max_ms;       /* defaults                   */
 };
 
@@ -115,9 +118,18 @@ struct numa_rules {
 	.commit = "v5.14", .evidence = "A", NUMA_SINCE_4_14, \
 	.lb_resets = true }
 
+#define NUMA_TIERED_5_18 \
+	NUMA_SINCE_4_14, .lb_resets = true, .has_tiering = true
 #define NUMA_TIERED \
-	NUMA_SINCE_4_14, .lb_resets = true, .has_tiering = true, \
-	.tier_threshold = true
+	NUMA_TIERED_5_18, .tier_threshold = true, .tier_limits = true, \
+	.tier_adjusts = true
+/* 6.1's three steps. */
+#define NUMA_V6_0 { .commit = "33024536bafd^", .evidence = "A", \
+	NUMA_TIERED_5_18 }
+#define NUMA_V6_0_HOT { .commit = "33024536bafd", .evidence = "A", \
+	NUMA_TIERED_5_18, .tier_threshold = true }
+#define NUMA_V6_0_LIMIT { .commit = "c6833e10008f", .evidence = "A", \
+	NUMA_TIERED_5_18, .tier_threshold = true, .tier_limits = true }
 #define NUMA_V6_1 { .commit = "v6.1", .evidence = "S", NUMA_TIERED }
 #define NUMA_V6_3 { .commit = "v6.3", .evidence = "S", NUMA_TIERED }
 #define NUMA_V6_4 { \

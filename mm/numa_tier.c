@@ -1,6 +1,7 @@
 /* Memory tiering: pages of nodes without CPUs are promoted when they are hot, by
- * the time between scan and fault (5.18; threshold and limit 6.1). Demotion is
- * reclaim's and is not modelled: a full top tier promotes nothing. */
+ * the time between scan and fault (5.18; threshold and limit 6.1). Room for them
+ * comes from demotion (demote.h). */
+#include "mm/demote.h"
 #include "mm/numa_balancing.h"
 
 #define TIME_BITS 20            /* LAST_CPUPID_SHIFT leaves about as many     */
@@ -11,23 +12,33 @@ u32 numa_now_ms(void)
 	return (u32)(this_cpu->now / numab()->ms) & ((1u << TIME_BITS) - 1);
 }
 
-static u64 free_pages(u32 node)
-{
-	const struct node_mem *n = &mms()->node[node];
-
-	return n->end - node * mms()->frames_per_node - n->nr_used;
-}
-
-/* 1 GiB or a sixteenth above the watermarks (assumed: those are another 64th). */
+/* pgdat_free_space_enough(): 1 GiB or a sixteenth above the promotion watermark. */
 static bool has_room(u32 node)
 {
-	const struct node_mem *n = &mms()->node[node];
-	u64 size = n->end - node * mms()->frames_per_node;
-	u64 enough = 1ull << (30 - PAGE_SHIFT);
+	u64 size = node_present_pages(node), enough = 1ull << (30 - PAGE_SHIFT);
 
 	if (size / 16 > enough)
 		enough = size / 16;
-	return free_pages(node) > enough + size / 64;
+	return node_free_pages(node) > wmark_pages(node, WMARK_PROMO) + enough;
+}
+
+bool numa_has_space(u32 node, u32 pages)
+{
+	if (node_free_pages(node) > wmark_pages(node, WMARK_HIGH) + pages)
+		return true;
+	if (numa_tiers())
+		wakeup_kswapd(node);
+	return false;
+}
+
+u32 numa_moved_cpupid(const struct page *page, const struct page *new)
+{
+	const struct numa_node *n = numab()->node;
+
+	if (numa_tiers() &&
+	    n[page->node].is_toptier != n[new->node].is_toptier)
+		return 0;
+	return page->last_cpupid;
 }
 
 static void adjust_threshold(struct numa_node *n, u64 limit_pages)
@@ -73,10 +84,11 @@ bool numa_promotes(struct page *page, u32 node)
 	}
 	if (!numa_rules()->tier_threshold)
 		return true;
-	adjust_threshold(n, limit);
+	if (numa_rules()->tier_adjusts)
+		adjust_threshold(n, limit);
 	age = (now - xchg(&page->last_cpupid, now)) & ((1u << TIME_BITS) - 1);
 	if (age >= (n->threshold_ms ? n->threshold_ms
 				    : numab()->knobs.hot_threshold_ms))
 		return false;
-	return !is_over_limit(n, limit, pages);
+	return !numa_rules()->tier_limits || !is_over_limit(n, limit, pages);
 }

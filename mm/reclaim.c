@@ -210,11 +210,11 @@ static void clear_young(struct page *page, struct vma *vma, u64 vpn, u32 level,
 	++*(u32 *)arg;
 }
 
-static bool is_candidate(struct page *page)
+bool page_is_cold(struct page *page)
 {
 	u32 young = 0;
 
-	if (!page->is_lru || page->is_free || page->order || page->is_mlocked ||
+	if (!page->is_lru || page->is_free || page->is_mlocked ||
 	    (!page->mapcount && !page->is_file))
 		return false;
 	COUNT(PGSCAN, 1);
@@ -231,7 +231,8 @@ u32 try_to_free_pages(u32 node, u32 nr)
 	u32 n = 0, freed = 0;
 
 	for (u64 i = 0; i < 2 * nr_frames && freed < nr; i++) {
-		if (is_candidate(page_of(first + m->hand)))
+		if (!page_of(first + m->hand)->order &&
+		    page_is_cold(page_of(first + m->hand)))
 			batch[n++] = first + m->hand;
 		m->hand = (m->hand + 1) % nr_frames;
 		if (n == RECLAIM_BATCH || (n && freed + n >= nr)) {

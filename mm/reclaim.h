@@ -31,6 +31,10 @@ u32 shrink_pages(struct page **page, u32 n);
 /* The same for frames that somebody else may have isolated or freed. */
 u32 reclaim_frames(const u64 *pfn, u32 n);
 
+/* page_is_cold - mapped, on the LRU and not used since somebody looked last: its A
+ * bits are cleared. */
+bool page_is_cold(struct page *page);
+
 /* try_to_free_pages - a second chance for each of @node's pages in turn, until
  * @nr are free or all have been looked at twice. Return: pages freed. */
 u32 try_to_free_pages(u32 node, u32 nr);

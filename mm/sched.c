@@ -164,9 +164,9 @@ static void arrive(void)
 	struct sched_task *t = q->curr;
 
 	this_cpu->cat = CYC_KERNEL;
-	if (!t) {
+	if (!t || !t->t->mm) {
 		enter_lazy_tlb();
-		this_cpu->cat = CYC_IDLE;
+		this_cpu->cat = t ? t->cat : CYC_IDLE;
 		return;
 	}
 	switch_mm(t->t->mm);
@@ -407,7 +407,8 @@ static void task_main(void *arg)
 	t->t->task.fn(&t->t->task);
 	cpu_drain(this_cpu);
 	t->state = TASK_DEAD;
-	if (!--S.nr_live)
+	S.nr_live -= t->t->mm != NULL;
+	if (!S.nr_live)
 		for (u32 i = 0; i < S.nr_cpus; i++)
 			sched_kick(i);
 	leave(-1);
@@ -470,7 +471,8 @@ int sched_boot(const struct sched_config *cfg)
 	return 0;
 }
 
-int sched_add(struct thread *t, const struct cpuset *allowed)
+/* Of all threads; queued on the idlest CPU of @allowed, or asleep. */
+static int add(struct thread *t, const struct cpuset *allowed, const u32 *word)
 {
 	struct sched_task *s = calloc(1, sizeof(*s));
 	void *stack = aligned_alloc(64, STACK_BYTES);
@@ -495,10 +497,34 @@ int sched_add(struct thread *t, const struct cpuset *allowed)
 	t->sched = s;
 	*S.last_of_all = s;
 	S.last_of_all = &s->next_of_all;
-	S.nr_live++;
 	fiber_init(&s->fiber, stack, STACK_BYTES, task_main, s);
-	enqueue((u32)cpu, s);
+	if (!word) {
+		S.nr_live++;
+		enqueue((u32)cpu, s);
+		return 0;
+	}
+	s->cpu = (u32)cpu;
+	s->cat = CYC_KERNEL;
+	s->state = TASK_SLEEPING;
+	s->sleeps_on = word;
+	S.nr_sleeping++;
 	return 0;
+}
+
+int sched_add(struct thread *t, const struct cpuset *allowed)
+{
+	return add(t, allowed, NULL);
+}
+
+int sched_add_daemon(struct thread *t, const struct cpuset *allowed,
+		     const u32 *word)
+{
+	return add(t, allowed, word);
+}
+
+bool sched_has_threads(void)
+{
+	return S.nr_live;
 }
 
 void sched_visit(struct thread *t)

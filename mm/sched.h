@@ -77,6 +77,15 @@ bool sched_is_on(void);
  * idlest of them. Return: 0, -ENOMEM; -EINVAL: @allowed has no CPU that is on. */
 int sched_add(struct thread *t, const struct cpuset *allowed);
 
+/* sched_add_daemon - the same of a kernel thread, which has no address space: it
+ * borrows what its CPU has loaded. It sleeps until *@word is not 0, and the program is
+ * over without it. */
+int sched_add_daemon(struct thread *t, const struct cpuset *allowed,
+		     const u32 *word);
+
+/* Does some thread of the program still live? */
+bool sched_has_threads(void);
+
 /* sched_visit - in set-up: this_cpu is @t's and has its address space loaded. */
 void sched_visit(struct thread *t);
 

@@ -964,8 +964,7 @@ static void late(struct wl *w, u32 i)
 	page = page_of(pte_pfn(*pgtable_entry(P.mm, P.vpn + P.pages - 1, 0)));
 	page->last_cpupid = numa_now_ms();
 	the_sys->drv.delay(this_cpu->now + 1500 * numab()->ms);
-	P.seen[0] = numa_misplaced(page) >= 0;
-	numa_current()->hint.is_set = false;
+	P.seen[0] = numa_promotes(page, 0);
 }
 
 /* A page that faults soon after it was marked is hot and a candidate; one that

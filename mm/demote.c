@@ -1,0 +1,144 @@
+#include "mm/demote.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "mm/lru.h"
+#include "mm/numa_balancing.h"
+#include "mm/reclaim.h"
+
+struct kswapd {
+	struct thread t;        /* first: what current() finds                */
+	u32 node, target;
+	u32 wanted;
+	u32 pad[13];            /* who sleeps on a word has its line          */
+};
+
+/* ---- watermarks --------------------------------------------------------------------- */
+
+u64 node_present_pages(u32 node)
+{
+	return mms()->node[node].end - node * mms()->frames_per_node;
+}
+
+u64 node_free_pages(u32 node)
+{
+	return node_present_pages(node) - mms()->node[node].nr_used;
+}
+
+/* sqrt(16 times the memory in KiB) KiB, 128 KiB to 256 MiB. */
+static u64 min_free_pages(u64 all)
+{
+	u64 kib = (u64)sqrt(16.0 * (double)(all << (PAGE_SHIFT - 10)));
+
+	kib = kib < 128 ? 128 : kib > 262144 ? 262144 : kib;
+	return kib >> (PAGE_SHIFT - 10);
+}
+
+u64 wmark_pages(u32 node, enum wmark w)
+{
+	u64 size = node_present_pages(node), all = 0, min, gap;
+
+	for (u32 n = 0; n < the_sys->m->nr_nodes; n++)
+		all += node_present_pages(n);
+	min = min_free_pages(all) * size / all;
+	/* watermark_scale_factor: 10 of 10000 */
+	gap = min / 4 > size / 1000 ? min / 4 : size / 1000;
+	return min + w * gap;
+}
+
+/* ---- kswapd ------------------------------------------------------------------------- */
+
+static bool is_balanced(u32 node)
+{
+	return node_free_pages(node) >=
+		wmark_pages(node, numa_tiers() ? WMARK_PROMO : WMARK_HIGH);
+}
+
+/* Return: 4K pages demoted. */
+static u64 demote_some(const struct kswapd *k)
+{
+	u64 pfn[RECLAIM_BATCH], was = this_cpu->count.v[CTR_PGMIGRATE_SUCCESS];
+	u32 n = lru_rotate_tail(k->node, pfn, RECLAIM_BATCH), cold = 0;
+
+	for (u32 i = 0; i < n; i++)
+		if (page_is_cold(page_of(pfn[i])))
+			pfn[cold++] = pfn[i];
+	migrate_pages(pfn, cold, k->target);
+	was = this_cpu->count.v[CTR_PGMIGRATE_SUCCESS] - was;
+	COUNT(PGDEMOTE_KSWAPD, was);
+	COUNT(PGSTEAL, was);
+	return was;
+}
+
+/* Until there is enough, or all pages were looked at twice and none was cold. */
+static void balance(const struct kswapd *k)
+{
+	u64 most = 2 * node_present_pages(k->node) / RECLAIM_BATCH, failed = 0;
+
+	while (!is_balanced(k->node) && failed <= most && sched_has_threads()) {
+		failed = demote_some(k) ? 0 : failed + 1;
+		sched_tick();
+	}
+}
+
+static void kswapd(struct task *t)
+{
+	struct kswapd *k = (struct kswapd *)(void *)t;
+	enum cycle_cat cat = cat_enter(CYC_KERNEL);
+
+	while (sched_has_threads()) {
+		sched_sleep(&k->wanted, 0);
+		WRITE_ONCE(k->wanted, 0);
+		balance(k);
+	}
+	cat_leave(cat);
+}
+
+void wakeup_kswapd(u32 node)
+{
+	struct kswapd *k = numab()->node[node].kswapd;
+
+	if (k && !READ_ONCE(k->wanted))
+		WRITE_ONCE(k->wanted, 1);
+}
+
+/* next_demotion_node() */
+static int target_of(u32 node)
+{
+	u64 slow = 0;
+
+	for (u32 n = 0; n < numab()->nr_nodes; n++)
+		if (!numab()->node[n].is_toptier && node_present_pages(n))
+			slow |= 1ull << n;
+	return nearest_node(node, slow);
+}
+
+static int start(u32 node, u32 target)
+{
+	struct kswapd *k = arena_alloc(&the_sys->arena, sizeof(*k));
+	struct cpuset cpus = { 0 };
+
+	if (!k)
+		return -ENOMEM;
+	k->node = node;
+	k->target = target;
+	k->t.task.name = "kswapd";
+	k->t.task.fn = kswapd;
+	numab()->node[node].kswapd = k;
+	for (u32 i = 0; i < the_sys->nr_cpus; i++)
+		if (the_sys->cpu[i].node == node)
+			cpuset_add(&cpus, i);
+	return sched_add_daemon(&k->t, &cpus, &k->wanted);
+}
+
+int kswapd_boot(void)
+{
+	int rc = 0;
+
+	for (u32 n = 0; n < numab()->nr_nodes && !rc; n++)
+		if (numab()->node[n].has_cpus && node_present_pages(n) &&
+		    target_of(n) >= 0)
+			rc = start(n, (u32)target_of(n));
+	return rc;
+}

@@ -1,0 +1,35 @@
+/* demote.h - demotion: under memory pressure reclaim moves what a node with CPUs has
+ * not used lately to the nearest node without, instead of freeing it. Reads beside
+ * kswapd and demote_folio_list() in mm/vmscan.c, and setup_per_zone_wmarks().
+ *
+ * A node is one zone. kswapd of a node is a kernel thread on one of its CPUs: it is
+ * woken when a page that should be promoted finds no room (numamigrate_isolate_page())
+ * and goes on until the high watermark is free, with memory tiering the promotion
+ * watermark. It takes pages from the tail of the node's LRU list; those whose A bits
+ * are set lose them and go to its head (Linux: four lists, and two looks at a page).
+ *
+ * Not modelled: allocations wake nobody, as they take from the next node first;
+ * so there is no direct demotion. min_free_kbytes is the default, as without THP.
+ *
+ * Timed runs under the scheduler, with NUMA balancing. Units: 4K pages.
+ * Source: Linux 6.1 mm/vmscan.c, mm/page_alloc.c, mm/migrate.c.
+ */
+#ifndef MM_DEMOTE_H
+#define MM_DEMOTE_H
+
+#include "base/types.h"
+
+enum wmark { WMARK_MIN, WMARK_LOW, WMARK_HIGH, WMARK_PROMO };
+
+u64 wmark_pages(u32 node, enum wmark w);
+u64 node_present_pages(u32 node);
+u64 node_free_pages(u32 node);
+
+/* kswapd_boot - a kswapd for each node that has CPUs and a node without to demote
+ * to; after sched_boot(). Return: 0, -ENOMEM. */
+int kswapd_boot(void);
+
+/* wakeup_kswapd - of @node, if it has one. */
+void wakeup_kswapd(u32 node);
+
+#endif

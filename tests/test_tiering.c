@@ -1,0 +1,230 @@
+/* Memory tiering beyond one fault: watermarks, kswapd's demotion, the rate limit and
+ * the threshold that follows from it. */
+#include <math.h>
+#include <string.h>
+
+#include "mm/demote.h"
+#include "mm/flush.h"
+#include "mm/lru.h"
+#include "mm/numa_balancing.h"
+#include "tests/point.h"
+
+static struct {
+	void (*body)(struct wl *w, u32 i);
+	struct kernel k;
+	struct mm *mm;
+	u64 vpn, pages;
+	u64 seen[8];
+} P;
+
+static int setup(struct wl *w, struct err *e)
+{
+	int n = wl_thread_count(w, 1, e);
+
+	P.mm = mm_create();
+	P.vpn = wl_map(P.mm, P.pages, VM_READ | VM_WRITE | VM_MIGRATABLE);
+	return n < 0 ? n : wl_start(w, 0, P.mm, e);
+}
+
+static void body(struct wl *w, u32 i)
+{
+	P.body(w, i);
+}
+
+static const struct workload program = {
+	.name = "program", .setup = setup, .body = body,
+};
+
+/* Node 0 has two CPUs and 8 MiB, node 1 64 MiB. The scanner does not come. */
+#define TWO_TIERS "machine", "[numa(memory=8MiB)] [numa(memory=64MiB)] pack:1 " \
+	"core:2 pu:1", "numa_balancing", "2", "thp", "no", \
+	"numa_balancing_scan_delay_ms", "100000"
+
+static struct timed_result *run(const char *kernel,
+				void (*fn)(struct wl *, u32),
+				const char *const *pairs)
+{
+	struct timed_result *r;
+	struct setup s;
+
+	P.k = *kernel_find(kernel);
+	P.body = fn;
+	point_make(&s, &program, pairs);
+	s.p.kernel = &P.k;
+	r = point_run(&s);
+	point_free(&s);
+	return r;
+}
+
+static void touch_page(u64 page)
+{
+	struct run r = {
+		.va = (P.vpn + page) << PAGE_SHIFT, .count = 1, .bytes = 8,
+		.op = RUN_WRITE,
+	};
+
+	OK(cpu_run_many(&r, 1));
+}
+
+static u32 node_at(u64 page)
+{
+	return page_of(pte_pfn(*pgtable_entry(P.mm, P.vpn + page, 0)))->node;
+}
+
+static void mark(u64 page, u64 n)
+{
+	change_prot_numa(find_vma(P.mm, P.vpn), P.vpn + page, P.vpn + page + n);
+}
+
+static void sleep_ms(u64 ms)
+{
+	the_sys->drv.delay(this_cpu->now + ms * numab()->ms);
+}
+
+/* ---- watermarks ------------------------------------------------------------------ */
+
+static void marks(struct wl *w, u32 i)
+{
+	for (u32 n = 0; n < 4; n++)
+		P.seen[n] = wmark_pages(0, n);
+	P.seen[4] = node_free_pages(0);
+	touch_page(0);
+	P.seen[5] = node_free_pages(0);
+}
+
+/* Of 72 MiB in all min_free_kbytes is 1086: 271 pages, 30 of them node 0's. */
+static void test_watermarks(void **state)
+{
+	u64 min = (u64)sqrt(16.0 * 72 * 1024) / 4 * 2048 / (2048 + 16384);
+
+	P.pages = 1;
+	free(run("v6.1", marks, PAIRS(TWO_TIERS)));
+	assert_int_equal(min, 30);
+	for (u32 n = 0; n < 4; n++)
+		assert_int_equal(P.seen[n], min + n * (min / 4));
+	assert_true(P.seen[5] < P.seen[4]);
+}
+
+/* ---- demotion -------------------------------------------------------------------- */
+
+#define HOT 64u                 /* pages that are used all the time           */
+
+/* For a millisecond; without the flush their A bits would stay as they are. */
+static void use_hot(void)
+{
+	for (u32 k = 0; k < 100; k++) {
+		flush_tlb_mm(P.mm, FLUSH_DEBT);
+		for (u64 p = 0; p < HOT; p++)
+			touch_page(p);
+		the_sys->drv.delay(this_cpu->now + numab()->ms / 100);
+	}
+}
+
+/* Fill the fast node and more; what is on the slow one wants to be promoted. */
+static void press(struct wl *w, u32 i)
+{
+	u64 last = P.pages - 1;
+
+	for (u64 p = 0; p < P.pages; p++)
+		touch_page(p);
+	P.seen[0] = node_at(last);
+	P.seen[1] = node_free_pages(0);
+	for (u32 k = 0; k < 20; k++) {
+		mark(last, 1);
+		touch_page(last);
+		use_hot();
+	}
+	P.seen[2] = node_at(last);
+	P.seen[3] = node_free_pages(0);
+	P.seen[4] = wmark_pages(0, WMARK_PROMO);
+	P.seen[5] = 0;
+	for (u64 p = 0; p < HOT; p++)
+		P.seen[5] += node_at(p) == 0;
+	P.seen[6] = lru_check();
+}
+
+/* A full node gets room for what is hot from what is not used, up to the promotion
+ * watermark; with demotion_enabled only. */
+static void test_demotion(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		struct timed_result *r;
+		u64 demoted;
+
+		P.pages = 4096;
+		r = run("v6.1", press,
+			PAIRS(TWO_TIERS, "demotion_enabled", i ? "1" : "0"));
+		demoted = r->count.v[CTR_PGDEMOTE_KSWAPD];
+		assert_int_equal(P.seen[0], 1);
+		assert_true(P.seen[1] < P.seen[4]);
+		assert_int_equal(P.seen[2], !i);
+		assert_int_equal(r->count.v[CTR_PGPROMOTE_SUCCESS], i);
+		if (i) {
+			assert_true(P.seen[3] + 1 >= P.seen[4]);
+			assert_in_range(demoted, P.seen[4] - P.seen[1],
+					P.seen[4] - P.seen[1] + 64);
+			assert_in_range(P.seen[5], HOT - 1, HOT);
+		} else {
+			assert_int_equal(demoted, 0);
+		}
+		free(r);
+	}
+}
+
+/* ---- limit and threshold --------------------------------------------------------- */
+
+/* 400 pages of the slow node are marked and used at once, again and again. */
+static void all_hot(struct wl *w, u32 i)
+{
+	for (u64 p = 0; p < P.pages; p++)
+		touch_page(p);
+	mark(P.pages - 1, 1);
+	touch_page(P.pages - 1);
+	sleep_ms(50);
+	for (u32 k = 0; k < 60; k++) {
+		mark(P.pages - 400, 400);
+		for (u64 p = P.pages - 400; p < P.pages; p++)
+			touch_page(p);
+		sleep_ms(10);
+	}
+	P.seen[0] = numab()->node[0].threshold_ms;
+}
+
+/* At most 1 MB, 256 pages, a second are promoted since c6833e10008f; and since
+ * c959924b0dc5 so many candidates mean a lower threshold. */
+static void test_limit_and_threshold(void **state)
+{
+	static const struct { const char *era; bool limits, adjusts; } c[] = {
+		{ "v6.0-numa", false, false }, { "v6.0-numa+hot", false, false },
+		{ "v6.0-numa+limit", true, false }, { "v6.1", true, true },
+	};
+
+	for (u32 i = 0; i < ARRAY_LEN(c); i++) {
+		struct timed_result *r;
+		u64 promoted;
+
+		P.pages = 4096;
+		r = run(c[i].era, all_hot,
+			PAIRS(TWO_TIERS, "demotion_enabled", "1",
+			      "numa_balancing_promote_rate_limit_MBps", "1",
+			      "numa_balancing_scan_period_max_ms", "50"));
+		promoted = r->count.v[CTR_PGPROMOTE_SUCCESS];
+		if (c[i].limits)
+			assert_in_range(promoted, 1, 256);
+		else
+			assert_in_range(promoted, 300, 400);
+		if (c[i].adjusts)
+			assert_in_range(P.seen[0], 1, 999);
+		else
+			assert_int_equal(P.seen[0], 0);
+		free(r);
+	}
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_watermarks),
+	cmocka_unit_test(test_demotion),
+	cmocka_unit_test(test_limit_and_threshold),
+};
+
+TEST_MAIN(tests)
