@@ -15,6 +15,7 @@ static const size_t pool_bytes[NR_POOLS] = {
 	[POOL_VMA] = sizeof(struct vma),
 	[POOL_ANON_VMA] = sizeof(struct anon_vma),
 	[POOL_CHAIN] = sizeof(struct anon_vma_chain),
+	[POOL_RMAP_ITEM] = sizeof(struct rmap_item),
 };
 
 /* A slab without a lock: the step before it is this CPU's. */
@@ -111,7 +112,7 @@ void anon_vma_unlock(struct anon_vma *av)
 
 /* ---- links ------------------------------------------------------------------------ */
 
-static void get_anon_vma(struct anon_vma *av)
+void get_anon_vma(struct anon_vma *av)
 {
 	touch(&av->refcount, true);
 	av->refcount++;

@@ -199,7 +199,7 @@ static int fault_at(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p,
 	return do_anonymous_page(mm, vma, vpn, level, is_write);
 }
 
-static int fault_locked(struct mm *mm, u64 vpn, bool is_write)
+int handle_fault_locked(struct mm *mm, u64 vpn, bool is_write)
 {
 	struct vma *vma = find_vma(mm, vpn);
 	u64 *p, e;
@@ -253,7 +253,7 @@ static int fault_in_mm(struct mm *mm, u64 vpn, bool is_write)
 
 	if (!vma)
 		down_read(&mm->mmap_lock);
-	rc = fault_locked(mm, vpn, is_write);
+	rc = handle_fault_locked(mm, vpn, is_write);
 	if (!rc)
 		update_mmu_cache(vpn);
 	if (vma)

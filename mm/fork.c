@@ -247,6 +247,7 @@ void exit_mmap(struct mm *mm)
 	struct vma *v, *next;
 
 	touch(mm, true);
+	ksm_forget_mm(mm);
 	flush_claim(mm, 0, UINT64_MAX);
 	lru_drain_zap();
 	gather_begin(&g, mm, FLUSH_EXIT);

@@ -91,6 +91,12 @@ static const struct kernel v3_12 = {
 	V3_12,
 };
 
+static const struct kernel ksm_migrates = {
+	.name = "v3.9-rc+ksm", .commit = "5117b3b835f2^", .evidence = "S",
+	.summary = "pages of KSM migrate, break_ksm() does not wait for it (the rest as v3.12)",
+	V3_12, .ksm_misses_migration = true,
+};
+
 static const struct kernel v3_12_gup = {
 	.name = "v3.12-gup", .commit = "2b4847e73004^", .evidence = "S",
 	.summary = "v3.12 exactly: GUP-fast takes NUMA huge pages",
@@ -467,7 +473,7 @@ static const struct kernel v4_14_nolock = {
 };
 
 const struct kernel *const kernels[] = {
-	RMAP_KERNELS SWAP_KERNELS &v3_8, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
+	RMAP_KERNELS SWAP_KERNELS &v3_8, &ksm_migrates, &v3_11_clear, &v3_12, &v3_12_gup, &too_late, &tlb_lazy,
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
 	&v3_13_posted, &no_gather, &v4_9_rc, &v4_2, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_15, &v4_19, &v5_5, &v5_7, &v5_8, &v5_11,
 	&v5_14,
@@ -575,6 +581,8 @@ const struct kernel_switch kernel_switches[] = {
 	     "mremap flushes after its locks"),
 	PART("ksm-check", ksm_checks_pending, 0,
 	     "KSM trusts an entry whose flush is still to come"),
+	PART("ksm-waits-migration", ksm_misses_migration, 1,
+	     "KSM gives up a page that migrates as if it were gone"),
 	PART("soft-dirty-announce", soft_dirty_announces, 0,
 	     "clear_refs does not say that its flush is still to come"),
 	PART("soft-dirty-flush", soft_dirty_flushes, 0,

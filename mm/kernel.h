@@ -327,6 +327,9 @@ struct kernel {
 					 * dropped in between                 */
 	bool debt_resets;               /* the counters begin anew in time    */
 	bool ksm_checks_pending;        /* KSM flushes if somebody announced  */
+	bool ksm_misses_migration;      /* break_ksm() takes a page under
+				 * migration for one that is gone: until
+				 * 5117b3b835f2                               */
 	bool soft_dirty_announces;      /* clear_refs does                    */
 	bool soft_dirty_flushes;        /* and flushes                        */
 	bool soft_dirty_excludes;       /* under the mmap_lock for writing    */

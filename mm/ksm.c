@@ -6,6 +6,7 @@
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/pieces.h"
+#include "mm/rmap.h"
 #include "mm/watch.h"
 
 /* May a CPU still write through an entry that it cached? @e says no, unless what
@@ -101,15 +102,17 @@ static int merge_locked(struct mm *mm, u64 vpn, u64 *p, struct page *page,
 
 	if (!e)
 		return -EBUSY;
-	if (kpage)
-		return pages_identical(page, kpage)
+	if (kpage) {
+		int rc = pages_identical(page, kpage)
 			? replace_page(mm, vpn, p, e, page, kpage) : -EBUSY;
+
+		return rc ? rc : ksm_add_item(kpage, find_vma(mm, vpn), vpn);
+	}
 	/* Found by its contents from now on, no longer through an anon_vma. */
 	touch_flags(page, true);
 	page->is_ksm = 1;
-	page->is_lru = 0;
 	page->anon_vma = NULL;
-	return 0;
+	return ksm_add_item(page, find_vma(mm, vpn), vpn);
 }
 
 int ksm_try_merge(struct mm *mm, u64 vpn, struct page *page, struct page *kpage)

@@ -206,6 +206,7 @@ static bool move_mapping(struct page *page, struct page *new)
 	new->is_shared = page->is_shared;
 	new->is_lazyfree = page->is_lazyfree;
 	new->is_dirty |= page->is_dirty;
+	new->is_ksm = page->is_ksm;
 	if (page->order && is_in_pieces(page))
 		pieces_begin(new);
 	return true;
@@ -232,7 +233,7 @@ bool move_begin(struct move *m, struct page *page, u32 node)
 	m->is_cached = is_cached(page);
 	m->is_mapped = 0;
 	m->entries = m->left = 0;
-	if (may_move(page, m->av, m->is_cached))
+	if (page->is_ksm || may_move(page, m->av, m->is_cached))
 		m->new = alloc_page(node, page->order);
 	if (m->new && m->is_cached)
 		(void)trylock_page(m->new);
@@ -244,7 +245,7 @@ void move_unmap(struct move *m, bool may_defer)
 	if (!m->new)
 		return;
 	m->is_mapped = m->page->is_file ? READ_ONCE(m->page->mapcount) != 0
-					: m->av || !m->is_cached;
+					: m->av || m->page->is_ksm || !m->is_cached;
 	if (m->is_mapped)
 		m->left = try_to_migrate(m->page, &m->entries, may_defer);
 	if (m->left && m->page->is_file) {
@@ -274,6 +275,8 @@ static bool move_to(const struct move *m)
 		touch(&page->mapping, true);
 		page->mapping = NULL;
 	}
+	if (page->is_ksm)
+		ksm_migrated(new, page);
 	return true;
 }
 

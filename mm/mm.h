@@ -111,6 +111,16 @@ struct anon_vma {
 	struct anon_vma_chain *first;   /* in walking order                   */
 };
 
+/* One place where KSM mapped a shared page. */
+struct rmap_item {
+	struct page *page;
+	struct mm *mm;
+	struct anon_vma *anon_vma;      /* of the VMA, then; referenced       */
+	u64 vpn;
+	struct rmap_item *next; /* all there are                              */
+	void *link;             /* of the pool                                */
+};
+
 /* One VMA on one anon_vma's list. */
 struct anon_vma_chain {
 	struct vma *vma;
@@ -275,6 +285,7 @@ struct mm_state {
 	bool thp_enabled;
 	bool has_zero_page;     /* mm_config.zero_page                        */
 	bool has_hugetlb;       /* there are such files                       */
+	struct rmap_item *rmap_items;   /* KSM's                              */
 	u32 zero_pfn;           /* from the first read fault that needs it    */
 };
 
@@ -513,6 +524,8 @@ u32 pfn_node(u64 pfn);
 
 /* ---- faults (fault.c, cow.c, swapin.c) ---- */
 int handle_mm_fault(u64 vpn, bool is_write);
+/* The same of @mm's page, whose mmap_lock the caller holds. */
+int handle_fault_locked(struct mm *mm, u64 vpn, bool is_write);
 /* The page at @vpn, mapped writable if it was not yet, with a reference. NULL:
  * no memory, no VMA. */
 struct page *fault_in_page(struct mm *mm, u64 vpn);

@@ -6,6 +6,7 @@
 #include "mm/oracle.h"
 #include "mm/page_wait.h"
 #include "mm/pieces.h"
+#include "mm/rmap.h"
 
 /* Moved in one go, where memory has queues. */
 #define COPY_PAGES 64u
@@ -149,6 +150,8 @@ void free_page_to(struct page *p)
 	p->index = 0;
 	if (p->order)
 		pieces_end(p);
+	if (p->is_ksm)
+		ksm_forget_page(p);
 	oracle_mlocked_free(p);
 	if (!flusher() || !flusher()->freed || !flusher()->freed(p))
 		oracle_free(p);

@@ -182,12 +182,23 @@ static void walk_file(struct walk *w)
 	up_read(&f->i_mmap_rwsem);
 }
 
+static void visit_item(struct vma *v, u64 vpn, void *arg)
+{
+	const struct walk *w = arg;
+
+	visit_entry(w, v, w->page, vpn, 0);
+}
+
 static void walk(struct walk *w)
 {
 	u64 obs = obs_save();
 
 	charge(cost_of(COST_RMAP_WALK));
 	w->level = w->page->order ? PMD_LEVEL : 0;
+	if (w->page->is_ksm) {
+		ksm_walk(w->page, visit_item, w);
+		return;
+	}
 	if (w->page->is_file) {
 		walk_file(w);
 		return;

@@ -32,7 +32,8 @@ bool rmap_maps(u64 e, const struct page *page);
 
 /* ---- VMAs and their anon_vmas (anon_vma.c) ---- */
 
-enum pool { POOL_MM, POOL_VMA, POOL_ANON_VMA, POOL_CHAIN, NR_POOLS };
+enum pool { POOL_MM, POOL_VMA, POOL_ANON_VMA, POOL_CHAIN,
+	    POOL_RMAP_ITEM, NR_POOLS };
 void *pool_get(enum pool pool);         /* zeroed; NULL: out of memory       */
 void pool_put(enum pool pool, void *object);
 
@@ -57,6 +58,22 @@ void mm_drop_all_locks(struct mm *mm);
 
 /* Keeps the list alive while the page is unmapped. NULL: not mapped now. */
 struct anon_vma *page_get_anon_vma(struct page *page);
+void get_anon_vma(struct anon_vma *av);
 void put_anon_vma(struct anon_vma *av);
+
+/* ---- pages of KSM (ksm_items.c): by whom they were found, not by an anon_vma ---- */
+
+/* @mm maps the locked @page of KSM at @vpn of @vma from now on. Return: 0, -ENOMEM. */
+int ksm_add_item(struct page *page, struct vma *vma, u64 vpn);
+/* Every VMA that may map the locked @page, and where, under its anon_vma's lock. */
+void ksm_walk(struct page *page, void (*visit)(struct vma *vma, u64 vpn, void *arg),
+	      void *arg);
+/* @new is what @old was; both are locked, or nobody else can find @new. */
+void ksm_migrated(struct page *new, struct page *old);
+/* The page is freed, the address space ends: nobody is asked. */
+void ksm_forget_page(struct page *page);
+void ksm_forget_mm(struct mm *mm);
+/* Would a walk of @page come by @vpn of @mm? No step. */
+bool ksm_finds(const struct page *page, const struct mm *mm, u64 vpn);
 
 #endif

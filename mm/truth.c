@@ -3,6 +3,7 @@
 
 #include "mm/oracle.h"
 #include "mm/pieces.h"
+#include "mm/rmap.h"
 #include "mm/swap.h"
 #include "mm/truth.h"
 
@@ -366,6 +367,10 @@ static void check_page(struct mm *mm, u64 vpn, struct counted *n, u8 *named,
 		 !(e & (PTE_SPECIAL | PTE_FILE)) && !is_hugetlb(page_of(pfn)))
 		(is_huge || !is_piece(page_of(pfn)) ? n->whole
 						    : n->piece)[pfn]++;
+	if ((e & PTE_P) && !(e & PTE_SPECIAL) && page_of(pfn)->is_ksm &&
+	    !ksm_finds(page_of(pfn), mm, vpn))
+		FIRE(O6_COUNT, "page %llu maps frame %llu of KSM, which knows of no such mapping",
+		     (unsigned long long)vpn, (unsigned long long)pfn);
 	if ((e & PTE_D) && pfn < MAX_COUNTED)
 		dirty[pfn] = 1;
 	if (t->is_untold && e && !(e & PTE_SOFT_DIRTY))

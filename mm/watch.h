@@ -31,4 +31,9 @@ struct page *ksm_get_page(struct mm *mm, u64 vpn);
 int ksm_try_merge(struct mm *mm, u64 vpn, struct page *page,
 		  struct page *kpage);
 
+/* ksm_unmerge - madvise(MADV_UNMERGEABLE) of one page: on return it is the
+ * program's own, and KSM does not know it any more. Return: 0, -ENOMEM.
+ * (ksm_items.c) */
+int ksm_unmerge(struct mm *mm, u64 vpn);
+
 #endif

@@ -17,6 +17,7 @@ extern const struct race
 	race_free,
 	race_free_pae,
 	race_global_asid,
+	race_ksm_unmerge,
 	race_migrate_flush,
 	race_file_zap,
 	race_file_tables,
@@ -63,6 +64,7 @@ const struct race *const races[] = {
 	&race_dirty_bit,
 	&race_migrate_batch,
 	&race_migrate_flush,
+	&race_ksm_unmerge,
 	&race_put_off,
 	NULL
 };
