@@ -407,12 +407,12 @@ static void data_access(struct cpu *c, const struct run *r, u32 i,
 {
 	u64 va = r->va + (u64)r->stride * i;
 	u64 last = va + (r->bytes ? r->bytes - 1u : 0);
-	u64 pfn = e->pfn + ((va >> PAGE_SHIFT) - e->vpn);
+	u64 pfn = e->pfn + ((va >> page_shift) - e->vpn);
 	u64 hit = the_sys->m->cache[CACHE_L1D].hit_cycles;
 
 	for (u64 at = va; at <= last; at = (at | 63) + 1) {
 		u64 line = caches_line(pfn, 0) +
-			((at & (PAGE_BYTES - 1)) >> CACHE_LINE_SHIFT);
+			((at & (page_bytes() - 1)) >> CACHE_LINE_SHIFT);
 		enum cache_level from;
 		u64 cycles = use == TLB_STORE
 			? caches_store(the_sys->caches, c->id, line, &from)
@@ -449,7 +449,7 @@ take(struct cpu *c, const struct run *r, u32 left, u64 per, bool is_watched,
 			n = room;
 	}
 	if (is_watched && the_sys->os.used != NULL)
-		the_sys->os.used(e, r->va >> PAGE_SHIFT, use == TLB_STORE,
+		the_sys->os.used(e, r->va >> page_shift, use == TLB_STORE,
 				 (u32)n);
 	if (unlikely(p->done > c->now))
 		cpu_issued(c, p);
@@ -472,7 +472,7 @@ run_left(struct cpu *c, const struct run *r, u32 left, u64 per, bool is_watched)
 
 		if (unlikely(c->now >= c->run_until))
 			the_sys->drv.wait(NULL, NULL, NULL, 0);
-		rc = translate_slow(c, r->va >> PAGE_SHIFT, use_of(r), &e, &p);
+		rc = translate_slow(c, r->va >> page_shift, use_of(r), &e, &p);
 		if (unlikely(rc))
 			return rc;
 		left -= take(c, r, left, per, is_watched, e, &p);
@@ -505,7 +505,7 @@ static inline void add_tally(struct cpu *c, struct tally *t)
 
 static inline u64 soon(const struct run *r, const struct run *end)
 {
-	return r[end - r > LOOK_AHEAD ? LOOK_AHEAD : 0].va >> PAGE_SHIFT;
+	return r[end - r > LOOK_AHEAD ? LOOK_AHEAD : 0].va >> page_shift;
 }
 
 /* Somebody wants to see the accesses. */
@@ -603,7 +603,7 @@ static __attribute__((noinline)) int
 run_rest(struct cpu *c, const struct run *r, u64 per, enum stage stage,
 	 enum tlb_level level, struct tlb_entry *e)
 {
-	const u64 vpn = r->va >> PAGE_SHIFT;
+	const u64 vpn = r->va >> page_shift;
 	const enum tlb_use use = use_of(r);
 	struct pending p = { 0 };
 	bool done = stage == IS_USABLE;
@@ -628,7 +628,7 @@ run_alone(struct cpu *c, struct lone *l, const struct run *r,
 	  const struct run *end, u64 per, u64 until, struct tally *t,
 	  enum stage *stage, enum tlb_level *level, struct tlb_entry **e)
 {
-	const u64 vpn = r->va >> PAGE_SHIFT;
+	const u64 vpn = r->va >> page_shift;
 	const enum tlb_use use = use_of(r);
 	const struct tlb_lane *lane = &l->lane[use];
 	u64 *looked = lookups_of(c, use), cycles = 0;
@@ -708,7 +708,7 @@ int cpu_run_many(const struct run *runs, size_t n)
 		 * happen here. */
 		if (likely(then <= until &&
 			   tlb_array_memo_hit(tlb, use, pcid,
-					      r->va >> PAGE_SHIFT,
+					      r->va >> page_shift,
 					      wanted(use), &e))) {
 			t.now = then;
 			t.runs++;

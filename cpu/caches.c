@@ -102,7 +102,7 @@ int caches_create(struct caches **out, const struct machine *m,
 	cs->who = calloc(nr_frames, sizeof(*cs->who));
 	if (cs->core && cs->llc && cs->core_of && cs->dram_cycles && cs->who) {
 		know_machine(cs);
-		rc = create_caches(cs, nr_frames << (PAGE_SHIFT -
+		rc = create_caches(cs, nr_frames << (page_shift -
 						     CACHE_LINE_SHIFT));
 	}
 	if (rc) {
@@ -135,7 +135,7 @@ void caches_destroy(struct caches *cs)
 
 static u64 frame_of(u64 line)
 {
-	return line >> (PAGE_SHIFT - CACHE_LINE_SHIFT);
+	return line >> (page_shift - CACHE_LINE_SHIFT);
 }
 
 static bool maybe_elsewhere(const struct caches *cs, u32 core, u64 line)

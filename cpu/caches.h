@@ -28,6 +28,7 @@
 #define CPU_CACHES_H
 
 #include "cpu/cache.h"
+#include "cpu/memory.h"
 #include "cpu/machine.h"
 
 /* ORDER caches_mode: emu/timed_point.c spells these. */
@@ -47,7 +48,7 @@ void caches_destroy(struct caches *cs);
 
 static inline u64 caches_line(u64 pfn, u64 byte)
 {
-	return (pfn << PAGE_SHIFT | byte) >> CACHE_LINE_SHIFT;
+	return (pfn << page_shift | byte) >> CACHE_LINE_SHIFT;
 }
 
 /* caches_load - CPU @cpu's walker or program loads @line. Return: cycles;

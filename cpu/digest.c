@@ -4,7 +4,8 @@
 
 bool cpu_takes_digests(void)
 {
-	return !the_sys->os.used && the_sys->walk.caches != CACHES_FULL &&
+	/* They name 4K pages. */
+	return page_shift == PAGE_SHIFT && !the_sys->os.used && the_sys->walk.caches != CACHES_FULL &&
 	       !the_sys->m->rules.caches_invalid;
 }
 

@@ -335,6 +335,7 @@ int machine_create(struct machine **out, const char *spec, const char *profile,
 		free(m);
 		goto out;
 	}
+	m->page_shift = PAGE_SHIFT;
 	use_profile(m, costs);
 	find_hops(m);
 	err = check_threads(m, e);
@@ -421,13 +422,18 @@ static void describe_topology(struct describe *d, const struct machine *m)
 		row(d, "notes", "", "", "%s", m->notes);
 }
 
-static const char *size_list(const struct tlb_geometry *geo, char to[16])
+#define SIZE_LIST 40
+
+/* ORDER arm_sizes: those after the first TLB_NR_SIZES */
+static const char *size_list(u32 all, char to[SIZE_LIST])
 {
-	static const char *const sizes[] = { "4k", "2m", "1g" };
+	static const char *const sizes[] = {
+		"4k", "2m", "1g", "16k", "64k", "32m", "512m"
+	};
 
 	to[0] = '\0';
 	for (u32 i = 0; i < ARRAY_LEN(sizes); i++)
-		if (geo->page_sizes & 1u << i)
+		if (all & 1u << i)
 			sprintf(to + strlen(to), "%s%s", *to ? "," : "",
 				sizes[i]);
 	return to;
@@ -435,12 +441,13 @@ static const char *size_list(const struct tlb_geometry *geo, char to[16])
 
 static void describe_tlb(struct describe *d, const struct tlb_geometry *geo)
 {
-	char text[16], index[16] = "linear";
+	char text[SIZE_LIST], index[16] = "linear";
 	char key[sizeof(((struct machine_row *)NULL)->key)];
 
 	if (!geo->nr_ways)
 		return;
-	size_list(geo, text);
+	size_list(geo->page_sizes | (u32)geo->arm_sizes << TLB_NR_SIZES,
+		  text);
 	if (geo->index == TLB_INDEX_XOR)
 		snprintf(index, sizeof(index), "xor-%u", geo->index_bits);
 	snprintf(key, sizeof(key), "tlb.%s", geo->name);
@@ -491,7 +498,7 @@ static void brief_arrays(const struct tlb_design *d, u32 level, char *to,
 	to[0] = '\0';
 	for (u32 i = 0; i < d->nr_arrays; i++) {
 		const struct tlb_geometry *geo = &d->array[i];
-		char sizes[16];
+		char sizes[SIZE_LIST];
 
 		if (geo->level != level || !(geo->serves & TLB_SERVES_LOAD) ||
 		    len >= size)
@@ -499,7 +506,7 @@ static void brief_arrays(const struct tlb_design *d, u32 level, char *to,
 		len += (size_t)snprintf(to + len, size - len, "%s%u %s",
 					len ? " + " : "",
 					tlb_geometry_entries(geo),
-					size_list(geo, sizes));
+					size_list(geo->page_sizes, sizes));
 	}
 }
 

@@ -135,6 +135,8 @@ struct machine {
 	struct arch_rules rules;        /* with these features                */
 	u32 invlpgb_max_pages;          /* per instruction                    */
 
+	u8 page_shift;                  /* of the base page: 12, but for Arm's
+					 * granules, see granule.h            */
 	struct tlb_design tlb;
 	struct psc_geometry psc;
 	u32 nested_entries;             /* of the nested TLB (cpu/ept.h)      */

@@ -56,8 +56,18 @@ static inline u64 pte_make(u64 pfn, u64 flags)
 	return pfn << PAGE_SHIFT | flags;
 }
 
+/* log2 of the bytes of the running machine's base page, which vpn and pfn count:
+ * 12, or Arm's granules 14 and 16 (cpu/granule.h). Set by sys_create(). The pfn in
+ * an entry is in its place of the figure above whatever this is. */
+extern u32 page_shift;
+
+static inline u64 page_bytes(void)
+{
+	return 1ull << page_shift;
+}
+
 struct paging {
-	u8 levels;              /* tables from root to 4K leaf                */
+	u8 levels;              /* tables from root to base page              */
 	u8 bits;                /* log2 of entries per table                  */
 };
 
@@ -74,7 +84,7 @@ static inline u32 paging_entries(const struct paging *p)
 	return 1u << p->bits;
 }
 
-/* log2 of 4K pages under one entry of @level (0 = leaf table). */
+/* log2 of base pages under one entry of @level (0 = leaf table). */
 static inline u32 paging_order(const struct paging *p, u32 level)
 {
 	return p->bits * level;
@@ -84,9 +94,13 @@ static inline u32 paging_order(const struct paging *p, u32 level)
  * canonical: the bits above those that the tables translate repeat the highest
  * one, and the half where it is set is the kernel's (x86-64 with 4 and 5 levels,
  * RISC-V Sv39, Sv48, Sv57). The small tables of explored stages are all the
- * program's. */
+ * program's, and those of Arm's larger granules (11, 13 bits): there the kernel
+ * has tables of its own. Three levels of 13 bits reach beyond the 48 that Arm
+ * translates. */
 static inline u64 paging_user_pages(const struct paging *p)
 {
+	if (p->bits == 13)
+		return 1ull << (48 - 16);
 	return 1ull << (p->levels * p->bits - (p->bits == 9));
 }
 

@@ -21,7 +21,8 @@
  *	serves = load, store    also fetch; data is load and store
  *	entries = 64
  *	ways = 4                or full; sets = entries / ways, or as given
- *	sizes = 4k, 2m, 1g
+ *	sizes = 4k, 2m, 1g      of Arm also 16k, 64k, 32m, 512m, for other
+ *	                        granules (granule.h)
  *	index = linear          or xor-N, N = log2(sets); not with one set
  *	replacement = tree-plru mru1-3plru4 lru fifo random nru lru-3plru4
  *	hit_cycles = 9          level 2: added to an access that hits here

@@ -23,7 +23,10 @@ _Static_assert(ARRAY_LEN(repl_names) == NR_TLB_REPL + 1, "ORDER tlb_repl");
 static const char *const smt_names[] = { "shared", "split", "private", NULL };
 _Static_assert(ARRAY_LEN(smt_names) == NR_TLB_SMT + 1, "ORDER tlb_smt");
 
-static const char *const size_names[] = { "4k", "2m", "1g", NULL };
+/* ORDER arm_sizes: those after the first TLB_NR_SIZES */
+static const char *const size_names[] = {
+	"4k", "2m", "1g", "16k", "64k", "32m", "512m", NULL
+};
 /* [level]: how much one leaf of it maps. */
 static const u64 leaf_bytes[] = { PAGE_BYTES, 2u << 20 };
 static const char *const use_names[] = { "load", "store", "fetch", "data", NULL };
@@ -137,6 +140,18 @@ static void set_serves(struct parse *ps, struct tlb_geometry *geo)
 	geo->serves = mask & (TLB_SERVES_DATA | TLB_SERVES_FETCH);
 }
 
+static void set_sizes(struct parse *ps, struct tlb_geometry *geo)
+{
+	u32 mask = parse_set(ps, size_names, "4k, 2m, 1g, and of Arm 16k, 64k, "
+			     "32m, 512m");
+
+	geo->page_sizes = mask & ((1u << TLB_NR_SIZES) - 1);
+	geo->arm_sizes = (u8)(mask >> TLB_NR_SIZES);
+	if (mask && !geo->page_sizes)
+		parse_fail(ps, ps->key_line, "sizes: none of 4k, 2m, 1g, which "
+			   "are what there is unless --granule says otherwise");
+}
+
 static void set_index(struct parse *ps, struct tlb_geometry *geo)
 {
 	u64 bits;
@@ -235,9 +250,7 @@ void parse_tlb_array(struct parse *ps)
 		break;
 	case KEY_WAYS: set_ways(ps, id, geo); break;
 	case KEY_SETS: parse_u32(ps, 1, TLB_MAX_SETS, &geo->nr_sets); break;
-	case KEY_SIZES:
-		geo->page_sizes = parse_set(ps, size_names, "4k, 2m, 1g");
-		break;
+	case KEY_SIZES: set_sizes(ps, geo); break;
 	case KEY_INDEX: set_index(ps, geo); break;
 	case KEY_REPLACEMENT: set_replacement(ps, geo); break;
 	case KEY_HIT: parse_u32(ps, 0, PARSE_MAX_HIT, &geo->hit_cycles); break;

@@ -64,13 +64,13 @@ int cpu_stream(u64 va, u64 bytes, enum run_op op, u64 footprint)
 
 	while (bytes) {
 		struct tlb_entry e;
-		u64 vpn = va >> PAGE_SHIFT, end, n;
+		u64 vpn = va >> page_shift, end, n;
 		int rc = cpu_entry_for(vpn, is_write, &e);
 
 		if (rc)
 			return rc;
 		/* The walker may give a smaller one than the page is. */
-		end = ((vpn | ((1ull << e.order) - 1)) + 1) << PAGE_SHIFT;
+		end = ((vpn | ((1ull << e.order) - 1)) + 1) << page_shift;
 		n = end - va < bytes ? end - va : bytes;
 		piece(e.pfn + (vpn - e.vpn), n, is_write, is_cached, 0);
 		va += n;
@@ -83,9 +83,9 @@ int cpu_probe(u64 va, enum run_op op)
 {
 	bool is_write = op == RUN_WRITE || op == RUN_MODIFY;
 	struct tlb_entry e;
-	int rc = cpu_entry_for(va >> PAGE_SHIFT, is_write, &e);
+	int rc = cpu_entry_for(va >> page_shift, is_write, &e);
 
 	if (!rc)
-		piece(e.pfn + ((va >> PAGE_SHIFT) - e.vpn), 1, is_write, false, 1);
+		piece(e.pfn + ((va >> page_shift) - e.vpn), 1, is_write, false, 1);
 	return rc;
 }

@@ -10,6 +10,7 @@
 
 struct sys *the_sys;
 struct cpu *this_cpu;
+u32 page_shift = PAGE_SHIFT;
 
 /* Modelled kernel paths are shallow; explored stacks are small so that a
  * thousand saved states stay in cache. */
@@ -25,8 +26,8 @@ static int memory_create(struct sys *sys, const struct sys_config *cfg)
 	/* Nodes of one size, the largest's: what a smaller one lacks is never
 	 * given out. */
 	for (u32 n = 0; n < cfg->m->nr_nodes && !cfg->frames_per_node; n++)
-		if (cfg->m->node_bytes[n] >> PAGE_SHIFT > per_node)
-			per_node = cfg->m->node_bytes[n] >> PAGE_SHIFT;
+		if (cfg->m->node_bytes[n] >> page_shift > per_node)
+			per_node = cfg->m->node_bytes[n] >> page_shift;
 	mem->nr_frames = per_node * cfg->m->nr_nodes;
 	/* Host pointers, the same in every state: not part of a state's key.
 	 * What they point to is. */
@@ -193,6 +194,7 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 	if (!sys)
 		return -ENOMEM;
 	sys->m = cfg->m;
+	page_shift = cfg->m->page_shift;
 	sys->nr_cpus = cfg->nr_cpus;
 	sys->memory_model = cfg->memory_model;
 	sys->is_explored = cfg->is_explored;

@@ -62,10 +62,11 @@ enum walk_verdict walk_verdict(u64 vpn, bool is_write);
  * under @root; 0: there is none. */
 u64 walk_table_of(u32 root, u64 vpn, u32 level);
 
-/* The shape a leaf is counted in: 0 4K, 1 2M, 2 1G. */
+/* The size a leaf is counted in: 0 4K, 1 2M, 2 1G; with Arm's larger granules the
+ * base page and what a leaf of one and two levels more maps. */
 static inline u32 walk_size(u32 order)
 {
-	return order >= 18 ? 2 : order >= 9 ? 1 : 0;
+	return tlb_leaf_size(order, the_sys->mem.paging.bits);
 }
 
 #endif

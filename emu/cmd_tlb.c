@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/units.h"
+#include "cpu/granule.h"
 #include "emu/cmd.h"
 #include "emu/experiment.h"
 #include "emu/tlb_designs.h"
@@ -31,7 +32,7 @@ struct tlb_cfg {
 	bool histogram;
 	int page;
 	u32 huge_from;
-	int caches;
+	int granule, caches;
 	bool psc;
 	u64 seed;
 	const char *out;
@@ -60,6 +61,11 @@ static const struct opt tlb_opts[] = {
 	  .max = 512, .unit = "pages",
 	  .help = "with --page=mixed, a 2M page where the trace touches so many "
 		  "of the 512", FIELD(huge_from, "designs") },
+	{ .name = "granule", .kind = OPT_ENUM, .def = "4k",
+	  .names = granule_names,
+	  .help = "base page of designs, all of Arm machines: 4k, 16k or 64k; "
+		  "--page=4k is then a mapping of these, 2m one of 32M or 512M "
+		  "pages", FIELD(granule, "designs") },
 	{ .name = "caches", .kind = OPT_ENUM, .def = "none",
 	  .names = caches_names,
 	  .help = "data caches of designs: none, for page tables, or for all "
@@ -119,6 +125,7 @@ static const char examples[] =
 	"\nexamples:\n"
 	"  tlbemu tlb sort.tlbt --tlb skylake-sp,haswell-ep,my.ini\n"
 	"  tlbemu tlb sort.tlbt --tlb skylake-sp --page 2m -o sort.csv\n"
+	"  tlbemu tlb sort.tlbt --tlb cortex-a76,neoverse-v2 --granule 64k\n"
 	"  tlbemu tlb sort.tlbt --what-if entries=16..4096,ways=4,8,full\n"
 	"  tlbemu tlb sort.tlbt --what-if entries=64,ways=4,replacement=lru,tree-plru,fifo\n"
 	"  tlbemu tlb sort.tlbt --what-if entries=512..4096,ways=8,uses=all,behind=skylake-sp\n"
@@ -262,6 +269,7 @@ static int run_designs(const struct plan *p, struct design_job *job,
 		.nr_jobs = p->nr_traces * p->nr_designs,
 		.mapping = (enum mapping)p->cfg.page,
 		.huge_from = p->cfg.huge_from,
+		.granule = p->cfg.granule,
 		.caches = caches_names[p->cfg.caches],
 		.has_psc = p->cfg.psc,
 		.seed = p->cfg.seed,

@@ -9,6 +9,7 @@
 
 #include "base/suggest.h"
 #include "cpu/dram.h"
+#include "cpu/granule.h"
 #include "cpu/timed.h"
 #include "emu/cpuset_opt.h"
 #include "emu/sde.h"
@@ -74,6 +75,12 @@ const struct opt timed_opts[] = {
 	  .help = "levels of page tables, 9 bits of address each: 5 with x86's "
 		  "LA57 or RISC-V's Sv57, 3 RISC-V's Sv39",
 	  FIELD(levels, "machine") },
+	{ .name = "granule", .kind = OPT_ENUM, .def = "4k",
+	  .names = granule_names,
+	  .help = "base page, of Arm machines, for workload replay: 4k, 16k "
+		  "(large pages of 32M) or 64k (512M); others than 4k have "
+		  "three levels of tables",
+	  FIELD(granule, "machine") },
 	{ .name = "asid-bits", .kind = OPT_U32, .def = "0", .max = 16,
 	  .help = "bits of an ASID where one number names an address space on "
 		  "all CPUs (Arm has 8 or 16, x86 12); when all are given out "
@@ -213,8 +220,8 @@ static u64 nr_frames(const struct machine *m)
 	u64 most = 0;
 
 	for (u32 i = 0; i < m->nr_nodes; i++)
-		if (m->node_bytes[i] >> PAGE_SHIFT > most)
-			most = m->node_bytes[i] >> PAGE_SHIFT;
+		if (m->node_bytes[i] >> m->page_shift > most)
+			most = m->node_bytes[i] >> m->page_shift;
 	return most * m->nr_nodes;
 }
 
@@ -224,7 +231,7 @@ static size_t arena_bytes(const struct machine *m, bool is_checked)
 	u64 frame = sizeof(u64 *) + sizeof(struct page) + sizeof(struct ghost);
 	u64 n = nr_frames(m);
 
-	/* Tables: at worst one for every 512 frames of data, and as many
+	/* Tables: at worst a word for every frame of data, and as many
 	 * again; the window's word per page of a 48-bit space. */
 	return (1ull << 30) + n * frame + n * 2 * sizeof(u64) +
 		(is_checked ? sizeof(u64) << 36 : 0);
@@ -245,11 +252,35 @@ static bool is_scheduled(const struct timed_cfg *cfg)
 		cfg->numactl.cpunodebind || cpuset_binds_cpus(cfg->cpuset);
 }
 
+/* The modelled kernel's lists and batches are of 4K pages. */
+static int check_granule(const struct timed_point *p, struct err *e)
+{
+	const struct timed_cfg *cfg = p->cfg;
+
+	if (!cfg->granule)
+		return 0;
+	if (strcmp(p->workload->name, "replay"))
+		return err_set(e, -EINVAL, "--granule=%s: workload '%s' knows "
+			       "4K pages alone; replay has others",
+			       granule_names[cfg->granule], p->workload->name);
+	if (cfg->ept)
+		return err_set(e, -EINVAL, "--granule=%s: nested paging is of "
+			       "4K pages", granule_names[cfg->granule]);
+	if (cfg->numa.mode)
+		return err_set(e, -EINVAL, "--granule=%s: NUMA balancing scans "
+			       "4K pages", granule_names[cfg->granule]);
+	return 0;
+}
+
 static int check_levels(const struct timed_cfg *cfg, const struct machine *m,
 			struct err *e)
 {
 	bool is_riscv = m->arch == ARCH_RISCV;
 
+	if (cfg->granule && cfg->levels != 4)
+		return err_set(e, -EINVAL, "--levels=%u: not with --granule=%s, "
+			       "whose tables have three", cfg->levels,
+			       granule_names[cfg->granule]);
 	if (cfg->levels == 3 && !is_riscv)
 		return err_set(e, -EINVAL, "--levels=3: only RISC-V has tables "
 			       "of three levels (Sv39); machine '%s' is %s",
@@ -331,7 +362,7 @@ static int refuse(const struct timed_point *p, const struct machine *m,
 		return -EINVAL;
 	if (cfg->tce && !machine_has(m, FEATURE_TCE, e))
 		return err_prefix(e, -EINVAL, "--tce: ");
-	return 0;
+	return check_granule(p, e);
 }
 
 static int boot(const struct timed_point *p, const struct machine *m,
@@ -343,7 +374,7 @@ static int boot(const struct timed_point *p, const struct machine *m,
 		.arena_bytes = arena_bytes(m, cfg->check),
 		.nr_cpus = cfg->cpus ? cfg->cpus : m->nr_cpus,
 		.is_checked = cfg->check,
-		.paging = { .levels = (u8)cfg->levels, .bits = 9 },
+		.paging = granule_paging(m, cfg->levels),
 		.walk = {
 			.has_psc = cfg->psc,
 			.caches = (enum caches_mode)cfg->caches,
@@ -817,7 +848,9 @@ int timed_point_run(const struct timed_point *p, struct timed_result *r,
 	if (rc)
 		return rc;
 	memset(r, 0, sizeof(*r));
-	rc = timed_point_run_on(p, m, r, e);
+	rc = granule_use(m, (enum granule)p->cfg->granule, e);
+	if (!rc)
+		rc = timed_point_run_on(p, m, r, e);
 	r->host_ns = host_ns() - from;
 	machine_destroy(m);
 	return rc;

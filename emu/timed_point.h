@@ -39,6 +39,7 @@ struct timed_cfg {
 	u32 cpus, threads;
 	int placement;
 	int caches, ept;        /* enum caches_mode, enum ept_mode            */
+	int granule;            /* enum granule                               */
 	u32 levels, mlp;
 	u32 asid_bits;          /* 0: the architecture's                      */
 	bool psc, tce;

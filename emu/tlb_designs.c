@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/granule.h"
 #include "emu/experiment.h"
 #include "emu/pool.h"
 #include "workloads/trace_file.h"
@@ -15,9 +16,12 @@ const char *const mapping_names[] = { "4k", "2m", "mixed", NULL };
 
 /* Address space of the host only; see arena_bytes(). A 2M page for each 4K page
  * touched is the most that any mapping takes. */
-static u64 memory_mib(enum mapping mapping, u64 pages)
+static u64 memory_mib(enum mapping mapping, u64 pages, int granule)
 {
 	u64 mib = mapping == MAP_4K ? (pages >> 7) + 256 : 2 * pages + 256;
+
+	/* A page of the trace may need one of 16 times, or 256 times, as much. */
+	mib <<= 2 * granule * (mapping == MAP_4K ? 1 : 2);
 
 	return mib < 1u << 20 ? mib : 1u << 20;
 }
@@ -58,11 +62,11 @@ static int run_job(const struct design_run *d, struct design_job *job,
 		   struct err *e)
 {
 	char spec[96], profile[512], seed[40], huge_from[40], caches[40];
-	char trace[4096];
+	char trace[4096], granule[24];
 	char *argv[] = {
 		(char[]){ "tlb" }, (char[]){ "replay" },
 		(char[]){ "--machine" }, spec, (char[]){ "--profile" }, profile,
-		(char[]){ "--prefault" }, (char[]){ "--no-events" }, seed, huge_from, caches,
+		(char[]){ "--prefault" }, (char[]){ "--no-events" }, seed, huge_from, caches, granule,
 		d->has_psc ? (char[]){ "--psc" } : (char[]){ "--no-psc" },
 		d->mapping == MAP_4K ? (char[]){ "--no-thp" }
 				     : (char[]){ "--thp" },
@@ -75,11 +79,13 @@ static int run_job(const struct design_run *d, struct design_job *job,
 	if (rc)
 		return rc;
 	snprintf(spec, sizeof(spec), ONE_CPU, (unsigned long long)
-		 memory_mib(d->mapping, job->pages));
+		 memory_mib(d->mapping, job->pages, d->granule));
 	snprintf(profile, sizeof(profile), "%s", job->design);
 	snprintf(trace, sizeof(trace), "%s", job->trace);
 	snprintf(seed, sizeof(seed), "--seed=%llu", (unsigned long long)d->seed);
 	snprintf(caches, sizeof(caches), "--caches=%s", d->caches);
+	snprintf(granule, sizeof(granule), "--granule=%s",
+		 granule_names[d->granule]);
 	snprintf(huge_from, sizeof(huge_from), "--huge-from=%u",
 		 d->mapping == MAP_MIXED ? d->huge_from : 1);
 	rc = experiment_parse(&x, ARRAY_LEN(argv) - 1, argv, NULL, 0, e);

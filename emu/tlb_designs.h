@@ -30,6 +30,7 @@ struct design_run {
 	u32 nr_jobs;
 	enum mapping mapping;
 	u32 huge_from;          /* MAP_MIXED: 4K pages touched of a 2M piece  */
+	int granule;            /* enum granule                               */
 	const char *caches;     /* none, walks, full                          */
 	bool has_psc;
 	u64 seed;

@@ -87,7 +87,7 @@ static int boot_memory(struct mm_state *s, struct sys *sys)
 	for (u32 n = 0; n < nr_nodes; n++) {
 		/* pfn 0 means none. */
 		u64 first = n * s->frames_per_node;
-		u64 size = sys->m->node_bytes[n] >> PAGE_SHIFT;
+		u64 size = sys->m->node_bytes[n] >> page_shift;
 
 		if (sys->is_explored || size > s->frames_per_node)
 			size = s->frames_per_node;

@@ -276,12 +276,21 @@ void putback_lru_page(struct page *p)
 	put_page(p);
 }
 
+/* What a frame costs where 4K, or 2M of pages of an @order, cost @cycles. */
+static u64 per_frame(u64 cycles, u32 order)
+{
+	u32 scale = page_shift - PAGE_SHIFT;
+
+	return order ? cycles << scale >> 9 : cycles << scale;
+}
+
 /* Page by page: interrupts come in between. */
 void zero_page(struct page *page)
 {
 	enum cycle_cat cat = cat_enter(CYC_COPY);
-	u64 cycles = cost_of(page->order ? COST_ZERO_2M : COST_ZERO_4K) >>
-		     page->order;
+	u64 cycles = per_frame(cost_of(page->order ? COST_ZERO_2M
+						   : COST_ZERO_4K),
+			       page->order);
 
 	for (u64 i = 0; i < 1ull << page->order; i++) {
 		const struct memory *mem = &the_sys->mem;
@@ -303,9 +312,11 @@ static u64 copy_cycles(u64 dst, u64 src, u32 order)
 	bool is_local = pfn_node(src) == pfn_node(dst);
 
 	if (order)
-		return cost_of(is_local ? COST_COPY_2M_LOCAL
-					: COST_COPY_2M_REMOTE) >> order;
-	return cost_of(is_local ? COST_COPY_4K_LOCAL : COST_COPY_4K_REMOTE);
+		return per_frame(cost_of(is_local ? COST_COPY_2M_LOCAL
+						  : COST_COPY_2M_REMOTE),
+				 order);
+	return per_frame(cost_of(is_local ? COST_COPY_4K_LOCAL
+					  : COST_COPY_4K_REMOTE), 0);
 }
 
 /* One frame, line by line where contents are modelled; elsewhere for its time.
@@ -348,8 +359,8 @@ static bool copy_takes_bandwidth(u64 src, u64 dst, u64 pages)
 
 		n = pages < COPY_PAGES ? pages : COPY_PAGES;
 		step(page_of(src), false, 0);
-		read = dram_transfer(d, a, n << PAGE_SHIFT, 0);
-		written = dram_transfer(d, b, n << PAGE_SHIFT, 0);
+		read = dram_transfer(d, a, n << page_shift, 0);
+		written = dram_transfer(d, b, n << page_shift, 0);
 		the_sys->drv.delay(read > written ? read : written);
 	}
 	return true;

@@ -18,6 +18,13 @@
 #define TLB_HOLDS_1G (1u << 2)
 #define TLB_NR_SIZES 3u
 
+/* Bits of tlb_geometry.arm_sizes: what else it holds, with other base pages.
+ * ORDER arm_sizes: cpu/profile_tlb.c, cpu/machine.c, cpu/granule.c. */
+#define TLB_HOLDS_16K (1u << 0)
+#define TLB_HOLDS_64K (1u << 1)
+#define TLB_HOLDS_32M (1u << 2)
+#define TLB_HOLDS_512M (1u << 3)
+
 /* How a page number picks its set, with vpn counted in pages of the entry's
  * own size and cut to the 57 bits of an address:
  *   linear  set = vpn mod nr_sets, any number of sets
@@ -82,6 +89,8 @@ struct tlb_geometry {
 	u8 coalesce_2m;         /* the same of 2M pages (Arm contiguous 4).
 				 * Needs TLB_HOLDS_2M                         */
 	u8 smt;                 /* enum tlb_smt                               */
+	u8 arm_sizes;           /* TLB_HOLDS_16K ...: of no use until they are
+				 * page_sizes (cpu/granule.h)                 */
 	bool takes_pieces;      /* of a larger page than it holds, keeps the
 				 * accessed piece of its own largest size (1G
 				 * as 2M in AMD Zen 2's level 2)              */

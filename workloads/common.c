@@ -92,7 +92,7 @@ int wl_populate(struct wl *w, u32 i, u64 vpn, u64 nr_pages, struct err *e)
 		sched_visit(&w->thread[i].t);
 	for (u64 p = 0; p < nr_pages && !rc; p++) {
 		struct run r = {
-			.va = (vpn + p) << PAGE_SHIFT, .count = 1, .bytes = 8,
+			.va = (vpn + p) << page_shift, .count = 1, .bytes = 8,
 			.op = RUN_WRITE,
 		};
 
@@ -131,7 +131,7 @@ int wl_work(u64 vpn, u32 nr_pages, u64 cycles)
 	int rc = 0;
 
 	for (u32 k = 0; left && !rc; k = (k + 1) % nr_pages) {
-		struct run r = { .va = (vpn + k) << PAGE_SHIFT, .bytes = 8,
+		struct run r = { .va = (vpn + k) << page_shift, .bytes = 8,
 				 .op = RUN_READ };
 
 		r.count = (u32)(left < WORK_RUN ? left : WORK_RUN);

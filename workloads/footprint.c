@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/memory.h"
+
 static u32 *bucket_of(const struct footprint *f, u64 base)
 {
 	/* Fibonacci hashing, of the piece's number. */
@@ -59,7 +61,7 @@ int footprint_refuse(const char *path, u64 va, u64 user_pages, struct err *e)
 {
 	return err_set(e, -EINVAL, "%s: address 0x%llx is not a user address "
 		       "(below 0x%llx)", path, (unsigned long long)va,
-		       (unsigned long long)user_pages << PAGE_SHIFT);
+		       (unsigned long long)user_pages << page_shift);
 }
 
 int footprint_add_trace(struct footprint *f, struct trace *t, const char *path,
@@ -75,10 +77,10 @@ int footprint_add_trace(struct footprint *f, struct trace *t, const char *path,
 
 			if (!r)
 				continue;
-			if (r->va >> PAGE_SHIFT >= user_pages)
+			if (r->va >> page_shift >= user_pages)
 				return footprint_refuse(path, r->va, user_pages,
 							e);
-			if (footprint_add(f, r->va >> PAGE_SHIFT))
+			if (footprint_add(f, r->va >> page_shift))
 				return err_set(e, -ENOMEM, "out of memory");
 		}
 	}

@@ -1,8 +1,8 @@
-/* footprint.h - the pages that runs touch, kept by 2M-aligned pieces of address
- * space: what to map before a trace is played, and where a huge page is worth
- * it. About 100 bytes a piece.
+/* footprint.h - the pages that runs touch, kept by aligned pieces of 512 pages of
+ * address space (2M of 4K pages): what to map before a trace is played, and where a
+ * huge page is worth it. About 100 bytes a piece.
  *
- * Units: vpn in 4 KiB pages.
+ * Units: vpn in the machine's base pages.
  */
 #ifndef WORKLOADS_FOOTPRINT_H
 #define WORKLOADS_FOOTPRINT_H

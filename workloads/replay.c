@@ -1,7 +1,8 @@
 /* replay - recorded traces of real programs as threads or processes.
  *
- * Address space: every 2M-aligned piece that a trace touches is mapped, pieces
- * that adjoin as one anonymous VMA, found by reading the traces through before
+ * Address space: every 2M-aligned piece that a trace touches (with base pages other
+ * than 4K: as much as 512 of them, or a large page, whichever is more) is mapped,
+ * pieces that adjoin as one anonymous VMA, found by reading the traces through before
  * the clock starts. Pages come in on first touch, through the modelled kernel.
  * A trace without events says nothing of mmap and munmap, so nothing is ever
  * unmapped; for one with events see replay_events.c.
@@ -54,23 +55,53 @@ struct state {
 	struct replay_events *events;   /* NULL: the traces have none         */
 };
 
-/* Adjoining pieces that are all worth a huge page, or all not, are one VMA. */
+/* The pieces of one large page, or one piece. */
+struct lot {
+	u64 vpn;
+	u32 nr_pieces;
+	bool is_huge;
+};
+
+static u64 lot_pages(void)
+{
+	return hpage_pages() > PIECE_PAGES ? hpage_pages() : PIECE_PAGES;
+}
+
+/* From piece @i of @f on. */
+static struct lot lot_at(const struct footprint *f, u32 i, u32 huge_from)
+{
+	struct lot l = { .vpn = f->piece[i].vpn & ~(lot_pages() - 1) };
+	u32 n = 0;
+
+	for (; i < f->nr && f->piece[i].vpn < l.vpn + lot_pages(); i++) {
+		n += piece_pages(&f->piece[i]);
+		l.nr_pieces++;
+	}
+	l.is_huge = n >= huge_from;
+	return l;
+}
+
+/* Adjoining lots that are all worth a huge page, or all not, are one VMA. */
 static int map(struct mm *mm, struct footprint *f, u32 huge_from,
 	       struct err *e)
 {
 	const u32 flags = VM_READ | VM_WRITE | VM_MIGRATABLE;
-	struct piece *p = f->piece;
+	u32 i = 0;
 
 	footprint_sort(f);
-	for (u32 i = 0, k; i < f->nr; i = k) {
-		bool is_huge = piece_pages(&p[i]) >= huge_from;
+	while (i < f->nr) {
+		struct lot first = lot_at(f, i, huge_from), l = first;
+		u64 end = first.vpn;
 
-		for (k = i + 1; k < f->nr; k++)
-			if (p[k].vpn != p[k - 1].vpn + PIECE_PAGES ||
-			    (piece_pages(&p[k]) >= huge_from) != is_huge)
-				break;
-		if (!vma_add(mm, p[i].vpn, (u64)(k - i) * PIECE_PAGES,
-			     flags | (is_huge ? VM_HUGE : 0)))
+		do {
+			end += lot_pages();
+			i += l.nr_pieces;
+			if (i < f->nr)
+				l = lot_at(f, i, huge_from);
+		} while (i < f->nr && l.vpn == end &&
+			 l.is_huge == first.is_huge);
+		if (!vma_add(mm, first.vpn, end - first.vpn,
+			     flags | (first.is_huge ? VM_HUGE : 0)))
 			return err_set(e, -ENOMEM, "out of memory");
 	}
 	return 0;
@@ -159,6 +190,10 @@ static int setup_events(struct wl *w, struct state *st, struct err *e)
 {
 	const struct cfg *cfg = w->cfg;
 
+	if (page_shift != PAGE_SHIFT)
+		return err_set(e, -EINVAL, "replay: the program mapped 4K pages, "
+			       "which a larger granule does not have: "
+			       "--no-events plays its accesses alone");
 	if (cfg->as == AS_THREADS && w->nr_files > 1)
 		return err_set(e, -EINVAL, "replay: a trace with events is a "
 			       "process of its own: --as processes");
