@@ -20,8 +20,11 @@
  * that a leaf replaces counts as one entry, which only an invalidation of the
  * whole address space takes away.
  *
- * Not modelled: changes of memory type, conflict aborts (which level 2 may still
- * raise), and that equal contents excuse a read-only entry that moves (contents
+ * Where entries of two sizes came to be cached, lookups that find both are counted
+ * (tlb_conflicts), at every level: level 2 allows the change at once and may still
+ * raise the abort. Nothing is aborted; one of the entries is used.
+ *
+ * Not modelled: changes of memory type, and that equal contents excuse a read-only entry that moves (contents
  * are not compared).
  *
  * Source: Arm ARM DDI 0487, D8.17.1 to D8.17.3, R_WHZWS, R_DDMVT, R_KFLJB,

@@ -669,10 +669,20 @@ void tables_retire(u32 root)
 	}
 }
 
+/* Entries of two sizes may be cached from now on. */
+static void watch_conflicts(void)
+{
+	if (the_sys->cpu[0].tlb->core->is_watched)
+		return;
+	for (u32 i = 0; i < the_sys->nr_cpus; i++)
+		tlb_array_watch(the_sys->cpu[i].tlb);
+}
+
 /* An entry was replaced: did its architecture allow that in one step? */
 static void check_bbm(u32 root, u64 vpn, u32 level, u64 old, u64 new)
 {
 	u64 may_hold[MACHINE_MAX_CPUS / 64] = { 0 };
+	bool is_resize = level && old & new & PTE_P && (old ^ new) & PTE_PS;
 	u16 asid = 0;
 
 	/* Where break-before-make is needed all have one tag for it. */
@@ -681,8 +691,13 @@ static void check_bbm(u32 root, u64 vpn, u32 level, u64 old, u64 new)
 			may_hold[i / 64] |= 1ull << i % 64;
 			asid = the_sys->cpu[i].s->pcid;
 		}
-	if (bbm_changed(the_sys->bbm, root, asid, vpn, level, old, new, may_hold))
+	if (bbm_changed(the_sys->bbm, root, asid, vpn, level, old, new,
+			may_hold)) {
 		COUNT(BBM_VIOLATIONS, 1);
+		watch_conflicts();
+	} else if (is_resize) {
+		watch_conflicts();
+	}
 }
 
 /* The kernel here changed an entry: other cores' caches forget its line. */

@@ -555,8 +555,10 @@ static void say_modelled(struct timed_result *r, const struct sys *sys)
 	memset(&r->modelled, 0xff, sizeof(r->modelled));
 	for (size_t i = 0; !sys->is_checked && i < ARRAY_LEN(checked); i++)
 		hide(r, checked[i]);
-	if (!sys->bbm)
+	if (!sys->bbm) {
 		hide(r, CTR_BBM_VIOLATIONS);
+		hide(r, CTR_TLB_CONFLICTS);
+	}
 	if (!flusher() || !flusher()->has_global_asids)
 		hide(r, CTR_ASID_ROLLOVERS);
 	if (sys->m->rules.hw_sets_a)
@@ -676,8 +678,9 @@ static void gather(struct sys *sys, const struct wl *w, struct timed_result *r)
 		r->cpu[i].node = c->node;
 		r->cpu[i].done_at = c->done_at;
 		r->cpu[i].count = c->count;
+		r->cpu[i].count.v[CTR_TLB_CONFLICTS] = c->tlb->stats.conflicts;
 		memcpy(r->cpu[i].cycles, c->cycles, sizeof(c->cycles));
-		counters_add(&r->count, &c->count);
+		counters_add(&r->count, &r->cpu[i].count);
 		for (u32 k = 0; k < TLB_NR_SIZES; k++)
 			r->l2_hits[k] += c->tlb->stats.l2_hits[k];
 		for (u32 k = 0; k < NR_CYCLE_CATS; k++)

@@ -668,6 +668,95 @@ static void test_contiguous_2m(void **state)
 	unlink(path);
 }
 
+/* ---- TLB conflicts ------------------------------------------------------------------------ */
+
+enum resize { AT_ONCE, THROUGH_NT, BY_STEPS, UNFLUSHED };
+
+static void flush_both(void)
+{
+	for (u32 i = NR_CPUS; i-- > 0; ) {
+		on_cpu(i);
+		cpu_flush_pcid();
+	}
+}
+
+/* The table of pages 512 to 1023 becomes a large page of the same frames, by way of
+ * @how. */
+static void resize(enum resize how)
+{
+	const u64 leaf = pte_make(2048, PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D |
+				  PTE_PS);
+	u64 *pmd = &table_at(pte_pfn(table_at(pte_pfn(table_at(ROOT)[0]))[0]))[1];
+
+	switch (how) {
+	case AT_ONCE:
+		break;
+	case THROUGH_NT:
+		pte_store(ROOT, 512, 1, pmd, leaf | PTE_NT);
+		/* Used meanwhile, and kept by no TLB. */
+		READ(512 + 9);
+		flush_both();
+		break;
+	case BY_STEPS:
+	case UNFLUSHED:
+		pte_xchg(ROOT, 512, 1, pmd, 0);
+		if (how == BY_STEPS)
+			flush_both();
+		break;
+	}
+	pte_store(ROOT, 512, 1, pmd, leaf);
+}
+
+/* Small entries of pages 512, 513 are cached when a large page takes their place, and
+ * is walked for at 514: who finds both has found a conflict, until everything is
+ * dropped. Level 2 of FEAT_BBM allows the change at once and has the conflict all the
+ * same; level 1 avoids it by nT; all three steps avoid it at any level. */
+static void test_conflicts(void **state)
+{
+	static const struct {
+		enum resize how;
+		u64 conflicts[3], violations[3];        /* by level of BBM    */
+	} row[] = {
+		{ AT_ONCE, { 2, 2, 2 }, { 1, 1, 0 } },
+		{ UNFLUSHED, { 2, 2, 2 }, { 1, 1, 1 } },
+		{ BY_STEPS, { 0, 0, 0 }, { 0, 0, 0 } },
+		{ THROUGH_NT, { 0, 0, 0 }, { 1, 0, 0 } },
+	};
+	const u64 small = PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D;
+
+	for (u32 i = 0; i < 3 * ARRAY_LEN(row); i++) {
+		struct arch_rules rules = arch_rules[ARCH_ARM];
+		u32 level = i % 3;
+		enum resize how = row[i / 3].how;
+		const u64 *got;
+
+		rules.has_nt = level >= 1;
+		rules.may_resize = level == 2;
+		power_on("cortex-a76", "pack:1 core:2 pu:1", &rules,
+			 (struct walk_config){ 0 });
+		for (u64 p = 0; p < 8; p++)
+			*leaf_of(512 + p) = pte_make(2048 + p, small);
+		for (u64 p = 0; p < 2; p++)
+			assert_int_equal(0, READ(512 + p));
+		resize(how);
+		got = &this_cpu->tlb->stats.conflicts;
+		assert_int_equal(0, READ(514));
+		assert_int_equal(0, *got);
+		for (u64 p = 0; p < 2; p++)
+			assert_int_equal(0, READ(512 + p));
+		assert_int_equal(row[i / 3].conflicts[level], *got);
+		/* No other page does, and none after a flush. */
+		assert_int_equal(0, READ(515));
+		flush_both();
+		for (u64 p = 0; p < 4; p++)
+			assert_int_equal(0, READ(512 + p));
+		assert_int_equal(row[i / 3].conflicts[level], *got);
+		assert_int_equal(row[i / 3].violations[level],
+				 S.sys->cpu[0].count.v[CTR_BBM_VIOLATIONS]);
+		power_off();
+	}
+}
+
 /* ---- entries of page tables in data caches --------------------------------------------- */
 
 /* A store to an entry on one core makes the other core's next walk miss its L1
@@ -824,6 +913,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_nt_is_not_cached),
 	cmocka_unit_test(test_nt_is_not_speculated),
 	cmocka_unit_test(test_contiguous_2m),
+	cmocka_unit_test(test_conflicts),
 	cmocka_unit_test(test_written_lines_leave),
 	cmocka_unit_test(test_tables_are_local_or_remote),
 	cmocka_unit_test(test_fractured_page),

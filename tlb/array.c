@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <string.h>
 
 #include "tlb/lane.h"
 
@@ -98,6 +99,8 @@ static ALWAYS_INLINE void memo_note(struct tlb_array *a, u32 use, u64 own,
 	struct tlb_memo *m = &a->memo[use][tlb_memo_index(vpn)];
 	u64 tag = at->u->tag[at->slot];
 
+	if (unlikely(a->core->is_watched))
+		return;
 	/* Anything own would come before a global entry, and nobody would
 	 * tell. */
 	if ((tag ^ own) >> TLB_TAG_SPACE_SHIFT)
@@ -140,7 +143,7 @@ static ALWAYS_INLINE void note_2m(struct tlb_array *a, u32 use, u64 vpn)
 {
 	const struct tlb_memo *m = &a->memo[use][tlb_memo_index(vpn)];
 
-	if (a->core->route[use].l1_2m)
+	if (a->core->route[use].l1_2m && !a->core->is_watched)
 		*slot_2m(a, use, vpn) = *m;
 }
 
@@ -487,12 +490,54 @@ static NOINLINE bool hit_scan(struct tlb_array *a, enum tlb_use use, u64 own,
 	return true;
 }
 
+/* ---- two answers ---------------------------------------------------------- */
+
+static u32 nr_answers(const struct tlb_array *a, const struct tlb_probe *p,
+		      u32 nr, u64 own, u64 vpn)
+{
+	struct place at;
+	u32 n = 0;
+
+	for (u32 i = 0; i < nr; i++)
+		n += find_at(a, &p[i], own, vpn, &at) +
+		     find_at(a, &p[i], a->global, vpn, &at);
+	return n;
+}
+
+static NOINLINE u32 nr_conflicting(const struct tlb_array *a, enum tlb_use use,
+				   u64 own, u64 vpn)
+{
+	const struct tlb_route *r = &a->core->route[use];
+	u32 n = nr_answers(a, r->l1, r->nr_l1, own, vpn);
+
+	return n ? n : nr_answers(a, r->l2, r->nr_l2, own, vpn);
+}
+
+void tlb_array_watch(struct tlb_array *a)
+{
+	const size_t bytes = (TLB_NR_MEMO + TLB_NR_MEMO_2M) *
+			     sizeof(struct tlb_memo);
+
+	/* A zeroed memo is of no page, and of no unit: find_2m() asks for the
+	 * tag first. */
+	for (u32 use = 0; use < NR_TLB_USES; use++)
+		memset(a->memo[use], 0, bytes);
+	a->core->is_watched = true;
+}
+
 bool tlb_array_hit_scan(struct tlb_array *a, enum tlb_use use, u16 pcid,
 			u64 vpn, struct tlb_entry **out)
 {
 	u64 own = tlb_array_space(a, pcid);
 	const struct tlb_memo *m;
 
+	if (unlikely(a->core->is_watched)) {
+		bool is_two = nr_conflicting(a, use, own, vpn) > 1;
+		bool is_hit = hit_scan(a, use, own, vpn, out);
+
+		a->stats.conflicts += is_hit && is_two;
+		return is_hit;
+	}
 	if (!a->core->has_more)
 		return hit_scan(a, use, own, vpn, out);
 	m = find_2m(a, use, own, vpn);
@@ -689,12 +734,27 @@ static NOINLINE enum tlb_level access_scan(struct tlb_array *a,
 	return TLB_MISS;
 }
 
+/* Past all that would leave a memo, here or when the miss is filled. */
+static NOINLINE enum tlb_level access_watched(struct tlb_array *a,
+					      enum tlb_use use, u64 own,
+					      u64 vpn, struct tlb_entry **out)
+{
+	u32 nr = nr_conflicting(a, use, own, vpn);
+	enum tlb_level level = access_any(a, use, own, vpn, out);
+
+	a->stats.conflicts += nr > 1;
+	a->core->missed = 0;
+	return level;
+}
+
 enum tlb_level tlb_array_access_scan(struct tlb_array *a, enum tlb_use use,
 				     u16 pcid, u64 vpn, struct tlb_entry **out)
 {
 	u64 own = tlb_array_space(a, pcid);
 	const struct tlb_memo *m;
 
+	if (unlikely(a->core->is_watched))
+		return access_watched(a, use, own, vpn, out);
 	if (!a->core->has_more)
 		return access_scan(a, use, own, vpn, out);
 	m = find_2m(a, use, own, vpn);
@@ -717,6 +777,7 @@ void tlb_lane_open(struct tlb_lane *l, struct tlb_array *a, enum tlb_use use,
 		.array = a, .use = use, .miss_cycles = r->l2_cycles,
 	};
 	if (!l1 || l1->nr_odd || l2->nr_odd || core->has_more ||
+	    core->is_watched ||
 	    core->has_global || r->min_contig != TLB_CONTIG_NEVER ||
 	    a->kept_pcid != pcid + 1u)
 		return;

@@ -29,6 +29,8 @@
  *    entries of the same kind (4K pages and blocks; 2M likewise; 1G): it takes the way of
  *    the own entry of exactly these pages, else of the global one (an access, to
  *    the policy); the others go.
+ *  - Entries of one page of two sizes, or own and global, may stand side by side
+ *    where software let them (tlb_array_watch()): one of them answers, as above.
  *  - A page larger than a level holds is kept as the piece that was accessed,
  *    where an array takes_pieces; level 1 gets the whole page back from such a
  *    piece in level 2 if it can hold it. A size that no array holds is kept in
@@ -106,6 +108,7 @@ struct tlb_array_stats {
 	u64 dropped_invlpg;     /* entries, by operations that name a page    */
 	u64 dropped_flush;      /* entries, by the others                     */
 	u64 dropped_cr3;        /* entries that MOV CR3 need not have dropped */
+	u64 conflicts;          /* lookups, while watched, that found two     */
 };
 
 struct tlb_core {
@@ -126,6 +129,7 @@ struct tlb_core {
 	u64 missed;
 	u32 missed_use, missed_set[2];
 	bool has_global;        /* ever had                                   */
+	bool is_watched;        /* memos stay empty: all lookups look         */
 	bool has_more;          /* ever had other than single 4K pages        */
 };
 
@@ -187,6 +191,12 @@ static inline u32 tlb_array_miss_cycles(const struct tlb_array *a,
 {
 	return a->core->route[use].l2_cycles;
 }
+
+/* tlb_array_watch - from now on the core's lookups count in conflicts when the level
+ * that answers has more than one entry for the page: what Arm may report by a TLB
+ * conflict abort. Slow; so it is asked for only when a page's size was changed in a
+ * way that can lead there. Answers are the same as without. */
+void tlb_array_watch(struct tlb_array *a);
 
 /* tlb_array_fill - install @e, the leaf that a walk for @use and page @vpn
  * found: its order is 0, leaf_bits or twice that (4K: 0, 9, 18).
