@@ -17,7 +17,7 @@
  *                 others are cleared. Victim: the lowest way with a clear bit.
  *
  * Source: TLB;DR (USENIX Security 2022) for the first three, whose published
- * permutation vectors and eviction sequences tests/test_tlb.c holds them to;
+ * permutation vectors and eviction sequences tests/test_policy.c holds them to;
  * the order of groups of lru-3plru4 before any access is 0, 1, 2 (assumed).
  *
  * A new state is all zeroes. Memory: 8 bytes a set and up to 4 KiB of answers,
