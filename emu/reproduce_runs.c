@@ -220,7 +220,8 @@ static int milan(const char *flush, bool drains, const struct repro_costs *c,
 		.machine = "pack:1 l3:6 core:6 pu:1", .profile = "zen3-milan",
 		.workload = "tlb_flush2", .flush = flush,
 		.kernel = drains ? "v6.14" : "v6.14+no-lru-drain",
-		.pairs = PAIRS("threads", "36", "bytes", "128K", "thp", "no") },
+		.pairs = PAIRS("threads", "36", "bytes", "1M", "remap", "yes",
+			       "thp", "no") },
 		c, of, value, e);
 }
 

@@ -220,9 +220,22 @@ int handle_fault_locked(struct mm *mm, u64 vpn, bool is_write)
 	return fault_at(mm, vma, vpn, 0, p, e, is_write);
 }
 
+/* down_read_trylock() of a VMA's lock, and the vm_refcnt of 6.15 alike: the count is
+ * read before it is changed by a cmpxchg, so its line moves twice. One that finds the
+ * count changed has the line by then, and tries again before it is taken away
+ * (assumed). */
+static void count_fault(struct vma *vma)
+{
+	u32 n = READ_ONCE(vma->nr_faults);
+
+	if (atomic_add_return(&vma->nr_faults, 1) != n + 1)
+		charge(cost_of(COST_LOCK));
+}
+
 /* lock_vma_under_rcu: its own lock in place of mmap_lock, which matters for the
- * line alone: who takes mmap_lock for writing waits for all faults (Linux: for those
- * of the VMAs it changes). Return: got it. */
+ * lines alone: who takes mmap_lock for writing waits for all faults (Linux: for those
+ * of the VMAs it changes). mm_lock_seq, next to mmap_lock, is read before and after.
+ * Return: got it. */
 static struct vma *lock_vma(struct mm *mm, u64 vpn)
 {
 	struct vma *vma;
@@ -232,16 +245,20 @@ static struct vma *lock_vma(struct mm *mm, u64 vpn)
 	vma = find_vma(mm, vpn);
 	if (!vma)
 		return NULL;
-	step(&vma->seq, true, cost_of(COST_LOCK));
-	if (mm->mmap_lock.writer)
+	touch(&mm->mmap_lock, false);
+	count_fault(vma);
+	touch(&mm->mmap_lock, false);
+	if (mm->mmap_lock.writer) {
+		(void)atomic_add_return(&vma->nr_faults, -1);
 		return NULL;
+	}
 	mm->mmap_lock.readers++;
 	return vma;
 }
 
 static void unlock_vma(struct mm *mm, struct vma *vma)
 {
-	step(&vma->seq, true, cost_of(COST_LOCK));
+	(void)atomic_add_return(&vma->nr_faults, -1);
 	if (!--mm->mmap_lock.readers)
 		the_sys->drv.wake(&mm->mmap_lock);
 }

@@ -94,7 +94,7 @@ struct vma {
 	u64 pgoff;
 	struct address_space *file;     /* NULL: anonymous                    */
 	u32 has_anon;           /* of a file, private: some page was copied   */
-	u32 zero;
+	u32 nr_faults;          /* timed, fault_locks_vma: that hold its lock */
 	struct numa_vma *numab;
 };
 

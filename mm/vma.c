@@ -183,20 +183,37 @@ void vma_merge(struct mm *mm, u64 start, u64 end)
 
 /* ---- system calls ------------------------------------------------------------------ */
 
+/* Anonymous memory at @start: more of the VMA that ends there, if its rights are the
+ * same (vma_merge()), or one of its own. Threads that map next to each other thus
+ * share a VMA, and its lock. Return: 0, -ENOMEM. */
+static int map_anonymous(struct mm *mm, u64 start, u64 nr_pages, u32 flags)
+{
+	struct vma *v = start ? find_vma(mm, start - 1) : NULL;
+
+	if (!v || v->end != start || v->flags != flags || v->file ||
+	    v->pgoff + (start - v->start) != start)
+		return vma_add(mm, start, nr_pages, flags) ? 0 : -ENOMEM;
+	if (nr_pages > task_size() - start)
+		return -ENOMEM;
+	vma_adjust(v, v->start, start + nr_pages, v->pgoff);
+	oracle_mapped(mm, start, start + nr_pages, flags);
+	return 0;
+}
+
 u64 do_mmap(struct mm *mm, u64 nr_pages, u32 flags)
 {
 	u64 obs = syscall_enter(), start, align;
-	struct vma *v;
+	int rc;
 
-	align = flags & VM_HUGE ? hpage_pages() : 1;
+	align = flags & VM_HUGE && nr_pages >= hpage_pages() ? hpage_pages() : 1;
 	down_write(&mm->mmap_lock);
 	touch(mm, true);
 	start = (mm->mmap_base + align - 1) & ~(align - 1);
 	mm->mmap_base = start + nr_pages;
-	v = vma_add(mm, start, nr_pages, flags);
+	rc = map_anonymous(mm, start, nr_pages, flags);
 	up_write(&mm->mmap_lock);
 	syscall_leave(obs, (int)start);
-	return v ? start : 0;
+	return rc ? 0 : start;
 }
 
 static void unmapped(struct mm *mm, u64 start, u64 end)
@@ -290,19 +307,12 @@ int do_munmap(struct mm *mm, u64 start, u64 nr_pages)
 
 static int grow_heap(struct mm *mm, u64 end)
 {
-	struct vma *next = find_vma_above(mm, mm->brk), *v = NULL;
+	struct vma *next = find_vma_above(mm, mm->brk);
 
 	if (next && next->start < end)
 		return -ENOMEM;
-	if (mm->brk > mm->start_brk)
-		v = find_vma(mm, mm->brk - 1);
 	flush_claim(mm, mm->brk, end);
-	if (v && v->end == mm->brk && v->flags == (VM_READ | VM_WRITE))
-		vma_adjust(v, v->start, end, v->pgoff);
-	else if (!vma_add(mm, mm->brk, end - mm->brk, VM_READ | VM_WRITE))
-		return -ENOMEM;
-	oracle_mapped(mm, mm->brk, end, VM_READ | VM_WRITE);
-	return 0;
+	return map_anonymous(mm, mm->brk, end - mm->brk, VM_READ | VM_WRITE);
 }
 
 int do_brk(struct mm *mm, u64 end)

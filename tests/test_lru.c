@@ -50,6 +50,33 @@ static void test_lock_limits_many(void **state)
 		fail_msg("with drains %g cycles, without %g", each, batch);
 }
 
+static u64 shared_vma(const char *kernel, const char *remap)
+{
+	struct timed_result *r = run_with(workload_find("tlb_flush2"), PAIRS(
+		"kernel", kernel, "threads", "16", "bytes", "64K", "lines",
+		"contended", "flush", "invlpgb", "profile", "zen3-milan",
+		"machine", "pack:1 l3:4 core:4 pu:1", "remap", remap));
+	u64 cycles = r->elapsed_cycles;
+
+	/* A round more: what it unmaps has the zero page. */
+	assert_int_equal(r->count.v[CTR_TLB_FLUSH],
+			 16 * (16 + !strcmp(remap, "yes")));
+	assert_int_equal(r->count.v[CTR_PAGE_FAULTS], 16 * 32);
+	free(r);
+	return cycles;
+}
+
+/* Mappings of threads that lie next to each other are one VMA, whose lock all their
+ * faults take: without the LRU lock that is what limits them. */
+static void test_vma_lock_limits_neighbours(void **state)
+{
+	double apart = (double)shared_vma("v6.14+no-lru-drain", "no");
+	double together = (double)shared_vma("v6.14+no-lru-drain", "yes");
+
+	if (together < 1.2 * apart)
+		fail_msg("in one VMA %g cycles, apart %g", together, apart);
+}
+
 /* ---- sound lists ------------------------------------------------------------------- */
 
 static void (*real_teardown)(struct wl *w);
@@ -96,6 +123,7 @@ static void test_lists_are_sound(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_batches_take_the_lock_once),
 	cmocka_unit_test(test_lock_limits_many),
+	cmocka_unit_test(test_vma_lock_limits_neighbours),
 	cmocka_unit_test(test_lists_are_sound),
 };
 

@@ -201,6 +201,32 @@ static void test_brk(void **state)
 	close_mm();
 }
 
+/* mmap continues the VMA that ends where it begins, with the same rights only; what
+ * is unmapped in between is split off, and not joined by what comes above it. */
+static void test_mmap_continues(void **state)
+{
+	u64 at;
+
+	open_mm("v6.1");
+	at = do_mmap(mm, 2, RW);
+	assert_true(at > 0);
+	assert_int_equal(do_mmap(mm, 3, RW), at + 2);
+	assert_ptr_equal(find_vma(mm, at), find_vma(mm, at + 4));
+	populate(at, 5, 1);
+	assert_int_equal(do_mmap(mm, 1, VM_READ), at + 5);
+	assert_ptr_not_equal(find_vma(mm, at), find_vma(mm, at + 5));
+	assert_int_equal(do_mmap(mm, 1, RW), at + 6);
+	assert_ptr_not_equal(find_vma(mm, at + 5), find_vma(mm, at + 6));
+	forget_counts();
+	assert_int_equal(do_munmap(mm, at + 1, 2), 0);
+	flushes(1, 0, 2);
+	gone(at + 1);
+	expect(at, 1);
+	expect(at + 4, 5);
+	assert_ptr_not_equal(find_vma(mm, at), find_vma(mm, at + 3));
+	close_mm();
+}
+
 /* The middle of one VMA, and across two. */
 static void test_munmap_splits(void **state)
 {
@@ -617,6 +643,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_dontneed),
 	cmocka_unit_test(test_free_keeps_until_reclaimed),
 	cmocka_unit_test(test_brk),
+	cmocka_unit_test(test_mmap_continues),
 	cmocka_unit_test(test_munmap_splits),
 	cmocka_unit_test(test_mremap_moves),
 	cmocka_unit_test(test_mremap_of_a_table),

@@ -10,4 +10,5 @@ static int one_round(struct wis_task *t)
 WIS_CASE(tlb_flush1, "tlb_flush2 in a private mapping of a file",
 	 "ipis_sent, wait_ack and respond against threads; zero and copy",
 	 WIS_FILE | VM_READ | VM_WRITE, WIS_OPT_BYTES("1M"),
-	 WIS_OPT_ROUNDS("1"));
+	 WIS_OPT_ROUNDS("1"),
+	 WIS_OPT_REMAP);

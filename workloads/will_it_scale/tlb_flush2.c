@@ -10,4 +10,5 @@ static int one_round(struct wis_task *t)
 
 WIS_CASE(tlb_flush2, "threads write, MADV_DONTNEED and read one page at a time",
 	 "ipis_sent, wait_ack and respond against threads",
-	 VM_READ | VM_WRITE | VM_HUGE, WIS_OPT_BYTES("1M"), WIS_OPT_ROUNDS("1"));
+	 VM_READ | VM_WRITE | VM_HUGE, WIS_OPT_BYTES("1M"), WIS_OPT_ROUNDS("1"),
+	 WIS_OPT_REMAP);

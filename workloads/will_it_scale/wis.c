@@ -32,7 +32,8 @@ static int start_one(struct wl *w, struct wis_task *t, u32 i, u32 flags,
 			return err_set(e, -ENOMEM, "out of memory");
 	}
 	flags &= ~WIS_FILE;
-	if (rc || !flags)
+	t->flags = flags;
+	if (rc || !flags || cfg->remaps)
 		return rc;
 	t->vpn = t->file ? wl_map_file(t->mm, t->pages, flags, t->file)
 			 : wl_map(t->mm, t->pages, flags);
@@ -93,9 +94,17 @@ int wis_touch(u64 vpn, u64 n, u8 op)
 	return rc;
 }
 
+static int map_anew(struct wis_task *t)
+{
+	t->vpn = t->file ? do_mmap_file(t->mm, t->pages, t->flags, t->file, 0)
+			 : do_mmap(t->mm, t->pages, t->flags);
+	return t->vpn ? 0 : -ENOMEM;
+}
+
 int wis_flush_pages(struct wis_task *t)
 {
-	int rc = 0;
+	const struct wis_cfg *cfg = t->w->cfg;
+	int rc = cfg->remaps ? map_anew(t) : 0;
 
 	for (u64 p = 0; p < t->pages && !rc; p++) {
 		rc = wis_touch(t->vpn + p, 1, RUN_WRITE);
@@ -105,6 +114,8 @@ int wis_flush_pages(struct wis_task *t)
 			rc = wis_touch(t->vpn + p, 1, RUN_READ);
 		t->w->done++;
 	}
+	if (!rc && cfg->remaps)
+		rc = do_munmap(t->mm, t->vpn, t->pages);
 	return rc;
 }
 

@@ -19,6 +19,7 @@ struct wis_cfg {
 	int as;
 	u64 bytes;              /* of the mapping, where a case has one       */
 	u64 rounds;
+	bool remaps;
 };
 
 /* What one thread or process works with. */
@@ -27,6 +28,7 @@ struct wis_task {
 	struct mm *mm;
 	u64 pages;              /* cfg->bytes                                 */
 	u64 vpn;                /* mapped in setup(), if the case asks for it */
+	u32 flags;              /* of that mapping                            */
 	struct address_space *file;     /* its own, WIS_FILE                  */
 };
 
@@ -45,7 +47,7 @@ void wis_body(struct wl *w, u32 thread, wis_round round);
 void wis_teardown(struct wl *w);
 
 /* Rounds that several cases share: of each page of the task's mapping, a store, then
- * MADV_DONTNEED, then a load; and a mapping of the task's file with @flags, filled
+ * MADV_DONTNEED, then a load, with WIS_OPT_REMAP of a mapping of the round's own; and a mapping of the task's file with @flags, filled
  * and unmapped. */
 int wis_flush_pages(struct wis_task *t);
 int wis_fill_file(struct wis_task *t, u32 flags);
@@ -66,6 +68,13 @@ int wis_touch(u64 vpn, u64 n, u8 op);
 	.name = "bytes", .kind = OPT_SIZE, .def = n, .min = PAGE_BYTES, \
 	.max = 1ull << 40, .unit = "bytes", \
 	.help = "mapping of each thread", WIS_FIELD(bytes) }
+
+#define WIS_OPT_REMAP { \
+	.name = "remap", .kind = OPT_BOOL, \
+	.help = "each round maps the memory anew, where there is room next, and " \
+		"unmaps it, as the program does; no: mapped before, apart from " \
+		"other threads'", \
+	WIS_FIELD(remaps) }
 
 #define WIS_CASE(id, title, look, map_flags, ...) \
 	static const struct opt params[] = { __VA_ARGS__, WIS_OPT_AS }; \
