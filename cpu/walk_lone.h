@@ -30,7 +30,8 @@ static inline void walk_lone_open(struct walk_lone *w, u64 now)
 
 	w->pde = NULL;
 	if (!psc || !psc_has_rows(psc, 1) || !psc_has_rows(psc, 2) ||
-	    core->ept || core->contig[0] || the_sys->os.may_walk ||
+	    core->ept || core->contig[0] || core->contig[1] ||
+	    the_sys->os.may_walk ||
 	    the_sys->mem.paging.bits != WALK_LONE_BITS ||
 	    !core_is_idle(core, now))
 		return;
