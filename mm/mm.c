@@ -5,6 +5,7 @@
 
 #include "mm/cpuset.h"
 #include "mm/flush.h"
+#include "mm/kvm.h"
 #include "mm/lru.h"
 #include "mm/mm.h"
 #include "mm/numa_balancing.h"
@@ -21,6 +22,13 @@ void timer_tick(void)
 	if (flusher() && flusher()->tick)
 		flusher()->tick();
 	obs_restore(obs);
+}
+
+static int user_fault(u64 vpn, bool is_write)
+{
+	if (unlikely(current()->kvm != NULL))
+		return kvm_mmu_page_fault(vpn, is_write);
+	return handle_mm_fault(vpn, is_write);
 }
 
 static void user_tick(void)
@@ -201,7 +209,7 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 				     sys->nr_cpus * sizeof(*s->run));
 		rc = s->run ? 0 : -ENOMEM;
 	}
-	sys->os.fault = handle_mm_fault;
+	sys->os.fault = user_fault;
 	sys->os.user_tick = user_tick;
 	if (!rc)
 		rc = oracle_boot(sys, cfg);

@@ -24,6 +24,7 @@ struct numa_state;
 struct numa_task;
 struct numa_mm;
 struct numa_vma;
+struct kvm;
 
 /* One per 4 KiB frame, as vmemmap. Of a huge page only the first is used, until it
  * is mapped in pieces (pieces.h). */
@@ -158,6 +159,7 @@ struct mm {
 	u64 start_brk, brk;     /* vpn: the heap, empty when equal            */
 	struct mm *next_mm;     /* all there are                              */
 	struct numa_mm *numab;
+	struct kvm *kvm;        /* a VMM's guest (kvm.h)                      */
 	struct truth *truth;    /* explored: ghost of every page, by vpn      */
 	u64 *cpu_word;          /* flush_ops.load: [nr_cpus] the strategy's   */
 };
@@ -175,6 +177,8 @@ struct thread {
 	u64 mems;               /* nodes that it may use; 0: all (cpuset.h)   */
 	u32 cpuset;             /* its group, from 1; 0: none                 */
 	struct thread *next_confined;   /* in a group, too                    */
+	struct kvm *kvm;        /* it is a vCPU, in the guest (kvm.h)         */
+	bool in_notifier;       /* between mmu_notifier_start and _end        */
 };
 
 static inline struct thread *current(void)
@@ -441,6 +445,8 @@ int exec_install(struct mm *mm, u64 shift, u64 *stack);
 
 /* This CPU's task goes on in @mm; NULL: in none, and what it had is unloaded. */
 void switch_mm(struct mm *mm);
+/* The same, and the current thread's address space stays what it is (kvm.h). */
+void load_mm(struct mm *mm);
 /* It goes on in none, as a kernel thread that borrows what is loaded. */
 void enter_lazy_tlb(void);
 /* As switch_mm(), of a kernel thread that adopts @mm: kthread_use_mm(). */

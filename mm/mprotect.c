@@ -4,6 +4,7 @@
 #include "mm/file.h"
 #include "mm/flush.h"
 #include "mm/hugetlb.h"
+#include "mm/kvm.h"
 #include "mm/mm.h"
 #include "mm/numa_balancing.h"
 #include "mm/oracle.h"
@@ -137,6 +138,7 @@ u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
 	struct flush_batch b;
 	u64 pages = 0;
 
+	mmu_notifier_start(mm, start, end);
 	flush_batch_begin(&b, mm, op_of(vm_flags, how));
 	if (!kern()->announces_late)
 		set_tlb_flush_pending(mm);
@@ -175,6 +177,7 @@ u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
 	flusher()->finish(&b);
 	if (!kern()->retracts_early)
 		clear_tlb_flush_pending(mm);
+	mmu_notifier_end(mm);
 	return pages;
 }
 

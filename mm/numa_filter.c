@@ -171,6 +171,10 @@ bool numa_scan_skips(struct page *page, bool is_huge, const struct mm *mm)
 	read_struct_page(page);
 	if (page->is_ksm)
 		return true;
+	/* A device that reaches it, a child: it could not move. */
+	if (numa_rules()->skips_pinned && !is_huge && !page->is_file &&
+	    page->refcount != 1)
+		return true;
 	/* Of one thread: what is beside it may stay. */
 	if (numa_rules()->skips_local && !is_huge && mm->nr_threads == 1 &&
 	    page->node == this_cpu->node)

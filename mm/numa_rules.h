@@ -52,6 +52,9 @@ struct numa_rules {
 				 * 51170840fe91 (assumed id)                  */
 	bool skips_local;       /* pages of an mm with one thread that are on
 				 * its node (3.15 on, assumed)                */
+	bool skips_pinned;      /* 4K pages that somebody else refers to, too,
+				 * but huge ones are marked: 80d47f5de5e3 (5.17,
+				 * assumed id)                                */
 	bool pmd_counts_one;    /* 0255d491 (3.12); reverted Nov 2013         */
 	bool vma_delay;         /* ef6a22b70f6d (6.4)                         */
 	bool vma_pids;          /* fc137c0ddab2 (6.4)                         */
@@ -119,7 +122,8 @@ struct numa_rules {
 	.lb_resets = true }
 
 #define NUMA_TIERED_5_18 \
-	NUMA_SINCE_4_14, .lb_resets = true, .has_tiering = true
+	NUMA_SINCE_4_14, .lb_resets = true, .has_tiering = true, \
+	.skips_pinned = true
 #define NUMA_TIERED \
 	NUMA_TIERED_5_18, .tier_threshold = true, .tier_limits = true, \
 	.tier_adjusts = true

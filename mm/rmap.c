@@ -2,6 +2,7 @@
  * page-table lock. */
 #include "mm/file.h"
 #include "mm/flush.h"
+#include "mm/kvm.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/pieces.h"
@@ -277,6 +278,7 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 	if (!rmap_maps(e, page))
 		return;
 	u->entries++;
+	mmu_notifier_start(mm, vpn, vpn + (level ? hpage_pages() : 1));
 	mig = pte_make(pfn_of(page), PTE_MIG |
 		       (e & PTE_RW ? PTE_MIG_W : 0) |
 		       (e & (PTE_NX | PTE_SOFTWARE)));
@@ -289,6 +291,7 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 			ptep_clear_flush(mm, vpn, 0, p, mig, FLUSH_MIGRATE);
 		NOTE("PTE[%llu] := migration entry", (unsigned long long)vpn);
 	}
+	mmu_notifier_end(mm);
 	/* From here on only the page says so. */
 	if (page->is_file && (e & PTE_D))
 		set_page_dirty(page);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cpu/overlap.h"
+#include "mm/kvm.h"
 #include "mm/page_wait.h"
 #include "mm/switch.h"
 
@@ -169,7 +170,10 @@ static void arrive(void)
 		this_cpu->cat = t ? t->cat : CYC_IDLE;
 		return;
 	}
-	switch_mm(t->t->mm);
+	if (t->t->kvm)
+		kvm_load();
+	else
+		switch_mm(t->t->mm);
 	this_cpu->cat = t->cat;
 }
 

@@ -311,17 +311,29 @@ static void before_leaving(void)
 		flusher()->leave();
 }
 
-void switch_mm(struct mm *next)
+/* Interrupts are off then. */
+static void begin_switch(struct mm *next)
 {
-	struct thread *t = current();
-	u64 obs = obs_save();
-
 	charge(cost_of(COST_CONTEXT_SWITCH));
 	COUNT(CONTEXT_SWITCHES, 1);
 	local_irq_disable();
 	before_leaving();
 	set_active_mm(next);
 	switch_irqs_off(next);
+}
+
+void load_mm(struct mm *next)
+{
+	begin_switch(next);
+	local_irq_enable();
+}
+
+void switch_mm(struct mm *next)
+{
+	struct thread *t = current();
+	u64 obs = obs_save();
+
+	begin_switch(next);
 	touch(&t->mm, true);
 	t->mm = next;
 	local_irq_enable();

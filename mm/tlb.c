@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "mm/flush.h"
+#include "mm/kvm.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/switch.h"
@@ -136,9 +137,17 @@ void flush_func(void *arg)
 		flush_local(r, r->is_full);
 }
 
+/* A vCPU leaves the guest for an interrupt. */
+static bool is_in_guest(void)
+{
+	return this_cpu->task && current()->kvm;
+}
+
 static void flush_remote(void *arg)
 {
 	COUNT(REMOTE_FLUSH_RECEIVED, 1);
+	if (unlikely(!the_sys->is_explored && is_in_guest()))
+		charge(cost_of(COST_VM_EXIT));
 	flush_func(arg);
 }
 
@@ -190,7 +199,8 @@ static bool must_tell(const struct flush_req *r, u32 cpu)
 			return true;
 		/* fallthrough */
 	case FILTER_LOADED:
-		return !r->mm || loaded == (uintptr_t)r->mm;
+		return !r->mm || loaded == (uintptr_t)r->mm ||
+		       (r->mm->kvm && loaded == (uintptr_t)r->mm->kvm->ept);
 	}
 	return true;
 }
@@ -204,6 +214,9 @@ static bool targets(const struct flush_req *r, const u64 *mask, u64 *to)
 	touch(to, true);
 	for (u32 w = 0; w < WORDS; w++) {
 		to[w] = read_shared(&mask[w]);
+		/* vCPUs run with both: the VMM's tables and the guest's. */
+		if (r->mm && r->mm->kvm)
+			to[w] |= r->mm->kvm->ept->cpumask[w];
 		if (w == this_cpu->id / 64)
 			to[w] &= ~(1ull << this_cpu->id % 64);
 		others |= to[w] != 0;
@@ -391,8 +404,10 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
 {
 	const struct flush_ops *f = flusher();
 	struct flush_req *r = my_req();
-	enum cycle_cat cat = cat_enter(CYC_FLUSH);
+	enum cycle_cat cat;
 
+	mmu_notifier_range(mm, start, end);
+	cat = cat_enter(CYC_FLUSH);
 	COUNT(TLB_FLUSH, 1);
 	oracle_flush_begin(mm, start, end);
 	begin_req(r, mm, start, end, order, is_full, freed_tables, op);

@@ -354,6 +354,37 @@ static void test_scan_reads_pages(void **state)
 						   P.seen[4]));
 }
 
+/* One 4K page and one huge one, referred to by somebody else as well. */
+static void scan_pinned(struct wl *w, u32 i)
+{
+	struct vma *v = find_vma(P.mm, P.vpn);
+	u32 level;
+
+	touch_page(0);
+	level = pmd_is_huge(*pgtable_entry(P.mm, P.vpn, PMD_LEVEL));
+	get_page(page_of(pte_pfn(*pgtable_entry(P.mm, P.vpn, level))));
+	P.seen[0] = change_prot_numa(v, P.vpn, P.vpn + P.pages);
+}
+
+/* Since 5.17 4K pages that could not move anyway are left alone; huge ones are
+ * not. */
+static void test_skips_pinned(void **state)
+{
+	for (u32 i = 0; i < 4; i++) {
+		bool is_huge = i & 2;
+
+		by("v6.1")->skips_pinned = i & 1;
+		P.k.numa.skips_local = false;
+		P.pages = 512;
+		P.flags |= VM_HUGE;
+		free(run(scan_pinned, PAIRS(TWO_NODES, "thp",
+					    is_huge ? "yes" : "no")));
+		assert_int_equal(P.seen[0], is_huge ? 512 : !(i & 1));
+	}
+	assert_true(kernel_find("v6.1")->numa.skips_pinned);
+	assert_false(kernel_find("v5.14")->numa.skips_pinned);
+}
+
 static void scan_and_move(struct wl *w, u32 i)
 {
 	struct vma *v = find_vma(P.mm, P.vpn);
@@ -1003,6 +1034,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_pending_scan),
 	cmocka_unit_test(test_huge_counts),
 	cmocka_unit_test(test_skips_local),
+	cmocka_unit_test(test_skips_pinned),
 	cmocka_unit_test(test_charges_changed),
 	cmocka_unit_test(test_trylock),
 	cmocka_unit_test(test_throttle),
