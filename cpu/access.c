@@ -484,19 +484,23 @@ run_left(struct cpu *c, const struct run *r, u32 left, u64 per, bool is_watched)
 /* What runs have come to since it was last added to the counters: in registers,
  * where stores to the arrays cannot reach it. */
 struct tally {
-	u64 now, runs, accesses;
+	u64 now, accesses;
 	u64 stlb, walk;         /* of the time                                */
+	const struct run *from; /* the first of them                          */
 };
 
-static inline void add_tally(struct cpu *c, struct tally *t)
+/* The runs before @r. */
+static inline __attribute__((always_inline)) void
+add_tally(struct cpu *c, struct tally *t, const struct run *r)
 {
 	c->cycles[CYC_USER] += t->now - c->now - t->stlb - t->walk;
 	c->cycles[CYC_STLB] += t->stlb;
 	c->cycles[CYC_WALK] += t->walk;
 	c->now = t->now;
-	c->count.v[CTR_RUNS] += t->runs;
+	c->count.v[CTR_RUNS] += (u64)(r - t->from);
 	c->count.v[CTR_ACCESSES] += t->accesses;
-	t->runs = t->accesses = t->stlb = t->walk = 0;
+	t->accesses = t->stlb = t->walk = 0;
+	t->from = r;
 }
 
 /* Walks come in a row, and the host waits for what they read: each tells it what
@@ -540,23 +544,46 @@ static u64 alone_until(const struct cpu *c)
 /* What need not be asked each time, as long as nothing else is done. */
 struct lone {
 	struct walk_lone walk;
-	struct tlb_lane lane[NR_TLB_USES];
-	u32 is_open;            /* bit a use: its lane was, and walk          */
+	struct lone_use {
+		struct tlb_lane lane;   /* .array NULL: was not asked for yet */
+		u64 *looked, *family;   /* counters                           */
+	} use[NR_TLB_USES];
 };
 
-static __attribute__((noinline)) void open_lane(struct lone *l, u64 now,
+static inline void forget_lanes(struct lone *l)
+{
+	for (u32 i = 0; i < NR_TLB_USES; i++) {
+		l->use[i].lane.array = NULL;
+		l->use[i].lane.l1 = NULL;
+	}
+}
+
+/* Do lanes stay open when it comes to the arrays? */
+static inline bool is_for_lanes(const struct tlb_entry *e)
+{
+	return !(e->order | e->piece_of | (e->flags & TLB_G));
+}
+
+/* Return: may it be used? */
+static __attribute__((noinline)) bool open_lane(struct lone *l, u64 now,
 						enum tlb_use use)
 {
+	struct lone_use *u = &l->use[use];
 	struct cpu *c = this_cpu;
 
-	tlb_lane_open(&l->lane[use], c->tlb, use, c->s->pcid);
+	if (u->lane.array)              /* it was asked, and is not open      */
+		return false;
+	tlb_lane_open(&u->lane, c->tlb, use, c->s->pcid);
+	u->looked = lookups_of(c, use);
+	u->family = family(c, use);
 	walk_lone_open(&l->walk, now);
-	l->is_open |= 1u << use;
+	return u->lane.l1;
 }
 
 /* As walk_now(). */
 static __attribute__((noinline)) bool
-walk_alone(struct cpu *c, u64 vpn, enum tlb_use use, u64 next, struct tally *t)
+walk_alone(struct cpu *c, struct lone *l, u64 vpn, enum tlb_use use, u64 next,
+	   struct tally *t)
 {
 	u64 cycles, took;
 	bool ok;
@@ -570,6 +597,8 @@ walk_alone(struct cpu *c, u64 vpn, enum tlb_use use, u64 next, struct tally *t)
 		install_walked(c, vpn, use, cycles);
 	else
 		install_fault(c, vpn, use);
+	if (!ok || !is_for_lanes(&c->walked))
+		forget_lanes(l);
 	return ok;
 }
 
@@ -578,12 +607,13 @@ static inline __attribute__((always_inline)) bool
 walk_in_lane(struct cpu *c, const struct lone *l, enum tlb_use use, u64 vpn,
 	     const struct tlb_missed *m, u64 next, struct tally *t)
 {
-	u64 *count = family(c, use), cycles;
+	u64 *count = l->use[use].family, cycles;
+	struct tlb_entry e;
 
 	if (unlikely(!l->walk.pde))
 		return false;
 	walk_lone_ahead(&l->walk, c, next);
-	if (unlikely(!walk_lone(&l->walk, c, vpn, use, &c->walked, &cycles)))
+	if (unlikely(!walk_lone(&l->walk, c, vpn, use, &e, &cycles)))
 		return false;
 	t->now += cycles;
 	t->walk += cycles;
@@ -591,94 +621,144 @@ walk_in_lane(struct cpu *c, const struct lone *l, enum tlb_use use, u64 vpn,
 	count[CTR_WALK_LOAD]++;
 	count[CTR_WALK_LOAD_4K]++;
 	count[CTR_WALK_LOAD_CYCLES] += cycles;
-	tlb_lane_fill(&l->lane[use], m, &c->walked);
+	tlb_lane_fill(&l->use[use].lane, m, e);
+	c->walked = e;
 	return true;
 }
 
-/* How far a run has come. */
-enum stage { LOOKED_UP, HAS_FAULTED, IS_USABLE };
+/* How far a run has come; where its lookup ended, and with what. */
+enum stage { LOOKED_UP, HAS_FAULTED, IS_USABLE, IS_OVER };
+
+struct progress {
+	enum stage stage;
+	enum tlb_level level;
+	struct tlb_entry *e;
+};
 
 /* The rest of @r, the time so far being charged. */
 static __attribute__((noinline)) int
-run_rest(struct cpu *c, const struct run *r, u64 per, enum stage stage,
-	 enum tlb_level level, struct tlb_entry *e)
+run_rest(struct cpu *c, const struct run *r, u64 per, struct progress at)
 {
 	const u64 vpn = r->va >> page_shift;
 	const enum tlb_use use = use_of(r);
 	struct pending p = { 0 };
-	bool done = stage == IS_USABLE;
+	bool done = at.stage == IS_USABLE;
 	int rc = 0;
 
-	if (stage == LOOKED_UP)
-		done = act_on(c, vpn, use, level, &e, &p, &rc);
-	else if (stage == HAS_FAULTED)
+	if (at.stage == LOOKED_UP)
+		done = act_on(c, vpn, use, at.level, &at.e, &p, &rc);
+	else if (at.stage == HAS_FAULTED)
 		rc = fault_now(c, vpn, use == TLB_STORE, &p);
 	if (!done && !rc)
-		rc = translate_slow(c, vpn, use, &e, &p);
+		rc = translate_slow(c, vpn, use, &at.e, &p);
 	if (rc)
 		return rc;
-	return run_left(c, r, r->count - take(c, r, r->count, per, false, e, &p),
-			per, false);
+	return run_left(c, r, r->count - take(c, r, r->count, per, false, at.e,
+					      &p), per, false);
 }
 
-/* All of @r, or as much as does not need others, which ends at *@stage with
- * *@level and *@e. Return: true: all. */
-static inline __attribute__((always_inline)) bool
-run_alone(struct cpu *c, struct lone *l, const struct run *r,
-	  const struct run *end, u64 per, u64 until, struct tally *t,
-	  enum stage *stage, enum tlb_level *level, struct tlb_entry **e)
+/* What a lookup that ended at @level charges. */
+static inline __attribute__((always_inline)) void
+charge_lookup(const struct lone_use *u, struct tally *t, enum tlb_level level,
+	      u64 hit_cycles)
+{
+	u64 cycles = level == TLB_MISS ? u->lane.miss_cycles : hit_cycles;
+
+	u->looked[1]++;
+	if (level == TLB_HIT_L2)
+		u->family[CTR_STLB_HIT_LOAD]++;
+	t->now += cycles;
+	t->stlb += cycles;
+}
+
+/* The accesses of @r, whose entry may be used. */
+static inline __attribute__((always_inline)) enum stage
+take_alone(const struct run *r, u64 cycles, u64 until,
+	   const struct lone_use *u, const struct tlb_entry *e, struct tally *t)
+{
+	if (unlikely(r->count > 1 && (t->now + cycles > until ||
+				      e->flags & TLB_ONCE)))
+		return IS_USABLE;
+	t->now += cycles;
+	t->accesses += r->count;
+	u->looked[0] += r->count;
+	return IS_OVER;
+}
+
+/* run_alone() by the general way through arrays and tables. */
+static __attribute__((noinline)) struct progress
+run_alone_any(struct cpu *c, struct lone *l, const struct run *r, u64 next,
+	      u64 cycles, u64 until, struct tally *t)
 {
 	const u64 vpn = r->va >> page_shift;
 	const enum tlb_use use = use_of(r);
-	const struct tlb_lane *lane = &l->lane[use];
-	u64 *looked = lookups_of(c, use), cycles = 0;
+	const struct lone_use *u = &l->use[use];
+	struct progress at = { LOOKED_UP };
+
+	at.level = tlb_array_access_scan(c->tlb, use, c->s->pcid, vpn, &at.e);
+	if (at.level != TLB_HIT_L1)
+		charge_lookup(u, t, at.level,
+			      tlb_array_l2_geometry(c->tlb)->hit_cycles);
+	if (at.level == TLB_MISS) {
+		if (t->now >= until)
+			return at;
+		at.stage = HAS_FAULTED;
+		u->family[CTR_WALK_BEGUN_LOAD]++;
+		if (!walk_alone(c, l, vpn, use, next, t))
+			return at;
+		at.e = &c->walked;
+	} else if (!is_usable(at.e, use)) {
+		return at;
+	}
+	at.stage = take_alone(r, cycles, until, u, at.e, t);
+	return at;
+}
+
+/* All of @r, which costs @cycles itself, or as much as does not need others.
+ * @next: a page that may be walked for soon. */
+static inline __attribute__((always_inline)) struct progress
+run_alone(struct cpu *c, struct lone *l, const struct run *r, u64 next,
+	  u64 cycles, u64 until, struct tally *t)
+{
+	const u64 vpn = r->va >> PAGE_SHIFT;
+	const enum tlb_use use = use_of(r);
+	const struct lone_use *u = &l->use[use];
+	struct progress at = { LOOKED_UP };
 	struct tlb_missed m;
 
-	if (unlikely(!(l->is_open >> use & 1)))
-		open_lane(l, t->now, use);
-	*level = likely(lane->l1 != NULL)
-		? tlb_lane_access(lane, vpn, e, &m)
-		: tlb_array_access_scan(c->tlb, use, c->s->pcid, vpn, e);
-	*stage = LOOKED_UP;
-	if (*level == TLB_MISS) {
-		looked[1]++;
-		cycles = lane->miss_cycles;
-	} else if (*level == TLB_HIT_L2) {
-		looked[1]++;
-		family(c, use)[CTR_STLB_HIT_LOAD]++;
-		cycles = likely(lane->l1 != NULL) ? lane->hit_cycles
-			: tlb_array_l2_geometry(c->tlb)->hit_cycles;
+	if (unlikely(!u->lane.l1) && !open_lane(l, t->now, use)) {
+		struct tally copy = *t;
+
+		at = run_alone_any(c, l, r, next, cycles, until, &copy);
+		*t = copy;
+		return at;
 	}
-	t->now += cycles;
-	t->stlb += cycles;
-	if (*level == TLB_MISS) {
-		if (unlikely(lane->l1 && t->now >= until))
-			tlb_lane_leave(lane, &m);
-		if (unlikely(t->now >= until))
-			return false;
-		*stage = HAS_FAULTED;
-		family(c, use)[CTR_WALK_BEGUN_LOAD]++;
-		if (unlikely(!lane->l1 ||
-			     !walk_in_lane(c, l, use, vpn, &m, soon(r, end), t))) {
-			if (lane->l1)
-				tlb_lane_leave(lane, &m);
-			l->is_open = 0;
-			if (!walk_alone(c, vpn, use, soon(r, end), t))
-				return false;
+	at.level = tlb_lane_access(&u->lane, vpn, &at.e, &m);
+	if (at.level != TLB_HIT_L1)
+		charge_lookup(u, t, at.level, u->lane.hit_cycles);
+	if (at.level == TLB_MISS) {
+		if (unlikely(t->now >= until)) {
+			tlb_lane_leave(&u->lane, &m);
+			return at;
 		}
-		*e = &c->walked;
-	} else if (unlikely(!is_usable(*e, use))) {
-		return false;
+		u->family[CTR_WALK_BEGUN_LOAD]++;
+		if (unlikely(!walk_in_lane(c, l, use, vpn, &m, next, t))) {
+			struct tally copy = *t;
+			bool ok;
+
+			tlb_lane_leave(&u->lane, &m);
+			ok = walk_alone(c, l, vpn, use, next, &copy);
+			*t = copy;
+			at.stage = HAS_FAULTED;
+			if (!ok)
+				return at;
+		}
+		at.e = &c->walked;
+	} else if (unlikely(!is_usable(at.e, use))) {
+		return at;
 	}
-	*stage = IS_USABLE;
-	if (unlikely(r->count > 1 && (t->now + r->count * per > until ||
-				      (*e)->flags & TLB_ONCE)))
-		return false;
-	t->now += r->count * per;
-	t->runs++;
-	t->accesses += r->count;
-	looked[0] += r->count;
-	return true;
+	at.stage = take_alone(r, cycles, until, u, at.e, t);
+	return at;
 }
 
 int cpu_run_many(const struct run *runs, size_t n)
@@ -686,32 +766,31 @@ int cpu_run_many(const struct run *runs, size_t n)
 	struct cpu *c = this_cpu;
 	struct tlb_array *tlb = c->tlb;
 	const u64 per = cost_of(COST_ACCESS);
-	struct tally t = { .now = c->now };
+	struct tally t = { .now = c->now, .from = runs };
 	u64 until = c->run_until, alone = 0;
 	bool is_asked = false;          /* is it alone?                       */
-	struct lone lone;
 	u16 pcid = c->s->pcid;
+	const struct run *r = runs, *end = runs + n;
+	struct lone lone;
 
 	/* With caches_invalid a load must look at what it hits. */
 	if (the_sys->os.used != NULL || the_sys->walk.caches == CACHES_FULL ||
 	    the_sys->m->rules.caches_invalid)
 		return run_singly(runs, n);
-	for (const struct run *r = runs, *end = runs + n; r < end; r++) {
+	for (; r < end; r++) {
 		enum tlb_use use = use_of(r);
-		u64 then = t.now + r->count * per;
-		enum tlb_level level;
-		enum stage stage;
+		u64 cycles = r->count * per;
 		struct tlb_entry *e;
+		struct progress at;
 		int rc;
 
 		/* Nearly always: private, and over before anything else can
 		 * happen here. */
-		if (likely(then <= until &&
+		if (likely(t.now + cycles <= until &&
 			   tlb_array_memo_hit(tlb, use, pcid,
 					      r->va >> page_shift,
 					      wanted(use), &e))) {
-			t.now = then;
-			t.runs++;
+			t.now += cycles;
 			t.accesses += r->count;
 			*lookups_of(c, use) += r->count;
 			continue;
@@ -719,16 +798,17 @@ int cpu_run_many(const struct run *runs, size_t n)
 		if (!is_asked) {
 			alone = alone_until(c);
 			is_asked = true;
-			lone.is_open = 0;
+			forget_lanes(&lone);
 		}
 		if (t.now < alone) {
-			if (likely(run_alone(c, &lone, r, end, per, alone, &t,
-					     &stage, &level, &e)))
+			at = run_alone(c, &lone, r, soon(r, end), cycles,
+				       alone, &t);
+			if (likely(at.stage == IS_OVER))
 				continue;
-			add_tally(c, &t);
-			rc = run_rest(c, r, per, stage, level, e);
+			add_tally(c, &t, r);
+			rc = run_rest(c, r, per, at);
 		} else {
-			add_tally(c, &t);
+			add_tally(c, &t, r);
 			c->soon = soon(r, end);
 			rc = run_left(c, r, r->count, per, false);
 		}
@@ -736,9 +816,10 @@ int cpu_run_many(const struct run *runs, size_t n)
 			return rc;
 		is_asked = false;
 		t.now = c->now;
+		t.from = r + 1;
 		until = c->run_until;
 		pcid = c->s->pcid;
 	}
-	add_tally(c, &t);
+	add_tally(c, &t, r);
 	return 0;
 }

@@ -1,29 +1,69 @@
-/* A set is its ways in order of age, youngest first: an access moves its line
- * to the front, and what falls off the end is the least recently used. */
+/* Tags of sets in order of age. Of up to ROW_WAYS ways the order is a word (row.h)
+ * beside tags that stay where they are; in larger sets the tags themselves are in
+ * order, youngest first: an access moves one to the front, and what falls off the end
+ * is the least recently used. Empty ways are the oldest. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cpu/cache.h"
+#include "tlb/match.h"
+#include "tlb/row.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
-/* tag << 1 | owned, plus 2 so that 0 is an empty way. */
+/* tag << 1 | owned, plus 2 so that 0 is an empty way. With rows the bit is never
+ * set; it is in owned[]. */
 #define OWNED 1u
 #define FIRST_TAG 2u
 
-#define WAYS_STEP 4u            /* compared at a time; so many behind the last */
+#define ROW_WORDS 2u            /* before a set's tags                        */
 
 #define MAX_SET_BITS 24
 #define MAX_LINE_BITS 40
 
 struct cache {
-	u32 *way;               /* [set * nr_ways + age]                      */
+	u32 *set;               /* [set * set_words], with rows: row and tags */
+	u16 *owned;             /* [set] bit a way; with rows                 */
 	u64 reciprocal;         /* 2^64 / nr_sets, rounded up                 */
 	u32 nr_sets, nr_ways;
+	u32 set_words;
+	u32 stride;             /* ways, rounded up to four; 0: no rows       */
+	u32 oldest_shift;
+	bool has_owned;         /* ever had one                               */
 };
+
+struct place {
+	u32 *set;
+	u64 index;
+	u32 key;
+};
+
+static inline u64 row_of(const u32 *set)
+{
+	u64 row;
+
+	memcpy(&row, set, sizeof(row));
+	return row;
+}
+
+static inline void set_row(u32 *set, u64 row)
+{
+	memcpy(set, &row, sizeof(row));
+}
+
+/* ---- creation ------------------------------------------------------------------ */
+
+static void shape(struct cache *c, u32 nr_sets, u32 nr_ways)
+{
+	c->nr_sets = nr_sets;
+	c->nr_ways = nr_ways;
+	c->reciprocal = nr_sets == 1 ? 0 : ~0ull / nr_sets + 1;
+	c->set_words = nr_ways;
+	if (nr_ways > ROW_WAYS)
+		return;
+	c->stride = (nr_ways + 3) & ~3u;
+	c->set_words = ROW_WORDS + c->stride;
+	c->oldest_shift = row_oldest_shift(nr_ways);
+}
 
 int cache_create(struct cache **out, const struct cache_geometry *geo,
 		 u64 nr_lines)
@@ -41,12 +81,11 @@ int cache_create(struct cache **out, const struct cache_geometry *geo,
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
-	c->nr_sets = (u32)nr_sets;
-	c->nr_ways = geo->nr_ways;
-	c->reciprocal = nr_sets == 1 ? 0 : ~0ull / nr_sets + 1;
-	c->way = calloc(nr_sets * geo->nr_ways + WAYS_STEP, sizeof(*c->way));
-	if (!c->way) {
-		free(c);
+	shape(c, (u32)nr_sets, geo->nr_ways);
+	c->set = calloc(nr_sets, c->set_words * sizeof(*c->set));
+	c->owned = calloc(nr_sets, sizeof(*c->owned));
+	if (!c->set || !c->owned) {
+		cache_destroy(c);
 		return -ENOMEM;
 	}
 	*out = c;
@@ -57,14 +96,10 @@ void cache_destroy(struct cache *c)
 {
 	if (!c)
 		return;
-	free(c->way);
+	free(c->set);
+	free(c->owned);
 	free(c);
 }
-
-struct place {
-	u32 *set;
-	u32 key;
-};
 
 /* line / nr_sets by a product, which is exact while line * nr_sets < 2^64: lines
  * are below 2^MAX_LINE_BITS, sets at most 2^MAX_SET_BITS. */
@@ -72,67 +107,90 @@ static inline struct place place_of(const struct cache *c, u64 line)
 {
 	u64 tag = c->nr_sets == 1 ? line
 		: (u64)((unsigned __int128)line * c->reciprocal >> 64);
-	u64 set = line - tag * c->nr_sets;
+	u64 index = line - tag * c->nr_sets;
 
-	return (struct place){ c->way + set * c->nr_ways,
+	return (struct place){ c->set + index * c->set_words, index,
 			       (u32)(tag << 1) + FIRST_TAG };
 }
 
-static u64 line_of(const struct cache *c, const u32 *set, u32 key)
+static u64 line_of(const struct cache *c, struct place p, u32 key)
 {
-	u64 tag = (key - FIRST_TAG) >> 1;
-
-	return tag * c->nr_sets + (u64)(set - c->way) / c->nr_ways;
+	return (u64)((key - FIRST_TAG) >> 1) * c->nr_sets + p.index;
 }
 
-/* Bit i: way[i] is empty, or has @key; of WAYS_STEP ways. */
-static inline u32 match(const u32 *way, u32 key)
+/* ---- rows ----------------------------------------------------------------------- */
+
+/* A set that was never used is all zeroes, which is no row of more than one way:
+ * so memory that nobody needs is not touched. */
+static inline u64 row_begun(const struct cache *c, u64 row)
 {
-#ifdef __SSE2__
-	__m128i w = _mm_loadu_si128((const __m128i *)(const void *)way);
-	__m128i bare = _mm_andnot_si128(_mm_set1_epi32(OWNED), w);
-	__m128i is = _mm_or_si128(_mm_cmpeq_epi32(bare, _mm_set1_epi32((int)key)),
-				  _mm_cmpeq_epi32(w, _mm_setzero_si128()));
-
-	return (u32)_mm_movemask_ps(_mm_castsi128_ps(is));
-#else
-	u32 m = 0;
-
-	for (u32 i = 0; i < WAYS_STEP; i++)
-		m |= (u32)((way[i] & ~OWNED) == key || !way[i]) << i;
-	return m;
-#endif
+	return likely(row) ? row : row_first(c->nr_ways);
 }
 
-/* The age of @p's line in its set, or of the first empty way, since those are
- * last; nr_ways: neither is there. */
+static inline u32 row_way(const struct cache *c, struct place p)
+{
+	u32 m = match_words(p.set + ROW_WORDS, c->stride, p.key);
+
+	return m ? (u32)__builtin_ctz(m) : MATCH_NONE;
+}
+
+static inline bool row_access(struct cache *c, struct place p, u64 *victim)
+{
+	u32 *tag = p.set + ROW_WORDS, way;
+	u64 row = row_of(p.set);
+
+	if (tag[row & 15] == p.key)
+		return true;
+	row = row_begun(c, row);
+	way = row_way(c, p);
+	if (way != MATCH_NONE) {
+		set_row(p.set, row_to_front(row, way));
+		return true;
+	}
+	way = row_oldest(row, c->oldest_shift);
+	if (victim && tag[way])
+		*victim = line_of(c, p, tag[way]);
+	tag[way] = p.key;
+	if (unlikely(c->has_owned))
+		c->owned[p.index] &= (u16)~(1u << way);
+	set_row(p.set, row_renew(row, c->oldest_shift));
+	return false;
+}
+
+static bool row_drop(struct cache *c, struct place p)
+{
+	u32 way = row_way(c, p);
+
+	if (way == MATCH_NONE)
+		return false;
+	p.set[ROW_WORDS + way] = 0;
+	c->owned[p.index] &= (u16)~(1u << way);
+	set_row(p.set, row_to_back(row_begun(c, row_of(p.set)), way,
+				   c->oldest_shift));
+	return true;
+}
+
+/* ---- tags in order of age --------------------------------------------------------- */
+
+/* The age of @p's line in its set, or of the first empty way; nr_ways: neither is
+ * there. */
 static u32 age_of(const struct cache *c, struct place p)
 {
-	for (u32 i = 0; i < c->nr_ways; i += WAYS_STEP) {
-		u32 m = match(p.set + i, p.key);
+	u32 i = 0;
 
-		if (m) {
-			i += (u32)__builtin_ctz(m);
-			return i < c->nr_ways ? i : c->nr_ways;
-		}
-	}
-	return c->nr_ways;
+	while (i < c->nr_ways && p.set[i] && (p.set[i] & ~OWNED) != p.key)
+		i++;
+	return i;
 }
 
-bool cache_access(struct cache *c, u64 line, u64 *victim)
+static bool age_access(struct cache *c, struct place p, u64 *victim)
 {
-	struct place p = place_of(c, line);
-	u32 age, here = 0;
+	u32 age = age_of(c, p), here = 0;
 
-	if (victim)
-		*victim = CACHE_NO_LINE;
-	if ((p.set[0] & ~OWNED) == p.key)
-		return true;
-	age = age_of(c, p);
 	if (age == c->nr_ways) {
 		age--;
 		if (victim)
-			*victim = line_of(c, p.set, p.set[age]);
+			*victim = line_of(c, p, p.set[age]);
 	} else {
 		here = p.set[age];
 	}
@@ -142,49 +200,92 @@ bool cache_access(struct cache *c, u64 line, u64 *victim)
 	return here;
 }
 
-static u32 *find(const struct cache *c, u64 line)
+static u32 *age_find(const struct cache *c, struct place p)
 {
-	struct place p = place_of(c, line);
 	u32 age = age_of(c, p);
 
 	return age < c->nr_ways && p.set[age] ? &p.set[age] : NULL;
 }
 
-bool cache_has(const struct cache *c, u64 line)
+static bool age_drop(struct cache *c, struct place p)
 {
-	return find(c, line) != NULL;
-}
-
-bool cache_drop(struct cache *c, u64 line)
-{
-	u32 *at = find(c, line), *end;
+	u32 *at = age_find(c, p), *end = p.set + c->nr_ways - 1;
 
 	if (!at)
 		return false;
-	end = place_of(c, line).set + c->nr_ways - 1;
 	memmove(at, at + 1, (size_t)(end - at) * sizeof(*at));
 	*end = 0;
 	return true;
 }
 
+/* ---- either ----------------------------------------------------------------------- */
+
+bool cache_access(struct cache *c, u64 line, u64 *victim)
+{
+	struct place p = place_of(c, line);
+
+	if (victim)
+		*victim = CACHE_NO_LINE;
+	return likely(c->stride) ? row_access(c, p, victim)
+				 : age_access(c, p, victim);
+}
+
+bool cache_has(const struct cache *c, u64 line)
+{
+	struct place p = place_of(c, line);
+
+	return c->stride ? row_way(c, p) != MATCH_NONE : age_find(c, p) != NULL;
+}
+
+bool cache_drop(struct cache *c, u64 line)
+{
+	struct place p = place_of(c, line);
+
+	return c->stride ? row_drop(c, p) : age_drop(c, p);
+}
+
 void cache_set_owned(struct cache *c, u64 line, bool is_owned)
 {
-	u32 *at = find(c, line);
+	struct place p = place_of(c, line);
+	u32 way, *at;
 
-	if (at)
-		*at = (*at & ~OWNED) | (is_owned ? OWNED : 0);
+	c->has_owned |= is_owned;
+	if (!c->stride) {
+		at = age_find(c, p);
+		if (at)
+			*at = (*at & ~OWNED) | (is_owned ? OWNED : 0);
+		return;
+	}
+	way = row_way(c, p);
+	if (way == MATCH_NONE)
+		return;
+	c->owned[p.index] &= (u16)~(1u << way);
+	c->owned[p.index] |= (u16)((u32)is_owned << way);
 }
 
 bool cache_is_owned(const struct cache *c, u64 line)
 {
-	const u32 *at = find(c, line);
+	struct place p;
+	const u32 *at;
+	u32 way;
 
-	return at && (*at & OWNED);
+	if (!c->has_owned)
+		return false;
+	p = place_of(c, line);
+	if (!c->stride) {
+		at = age_find(c, p);
+		return at && (*at & OWNED);
+	}
+	way = row_way(c, p);
+	return way != MATCH_NONE && (c->owned[p.index] >> way & 1);
 }
 
 void cache_prefetch_host(const struct cache *c, u64 line)
 {
-	__builtin_prefetch(place_of(c, line).set, 1);
+	const u32 *set = place_of(c, line).set;
+
+	__builtin_prefetch(set, 1);
+	__builtin_prefetch(set + c->set_words - 1, 1);
 }
 
 u64 cache_lines(const struct cache *c)

@@ -200,18 +200,14 @@ static u64 from_owner(struct caches *cs, u32 core, u64 line)
 	return 0;
 }
 
-u64 caches_load(struct caches *cs, u32 cpu, u64 line, enum cache_level *from)
+/* Neither of the core's own caches has @line; now they do. */
+static u64 load_beyond(struct caches *cs, u32 core, u64 line,
+		       enum cache_level *from)
 {
-	u32 core = cs->core_of[cpu];
 	struct core *c = &cs->core[core];
 	struct cache *llc = cs->llc[c->llc];
 	u64 cycles = 0;
 
-	for (u32 k = 0; k < 2; k++)
-		if (c->inner[k] && cache_access(c->inner[k], line, NULL)) {
-			*from = CACHE_L1D + k;
-			return cs->hit_cycles[k];
-		}
 	if (cs->mode == CACHES_FULL && maybe_elsewhere(cs, core, line))
 		cycles = from_owner(cs, core, line);
 	remember(cs, core, line);
@@ -222,6 +218,19 @@ u64 caches_load(struct caches *cs, u32 cpu, u64 line, enum cache_level *from)
 	}
 	*from = cycles ? CACHE_LLC : CACHE_DRAM;
 	return cycles ? cycles : dram(cs, c->node, line);
+}
+
+u64 caches_load(struct caches *cs, u32 cpu, u64 line, enum cache_level *from)
+{
+	u32 core = cs->core_of[cpu];
+	struct cache *const *inner = cs->core[core].inner;
+
+	for (u32 k = 0; k < 2; k++)
+		if (inner[k] && cache_access(inner[k], line, NULL)) {
+			*from = CACHE_L1D + k;
+			return cs->hit_cycles[k];
+		}
+	return load_beyond(cs, core, line, from);
 }
 
 /* ---- writes ------------------------------------------------------------------------ */

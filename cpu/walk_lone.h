@@ -18,6 +18,7 @@ struct walk_lone {
 	u64 *const *table;
 	u64 load_cycles;                /* of a load, without data caches     */
 	u32 space;
+	u16 pcid;
 	bool has_caches;
 };
 
@@ -39,6 +40,7 @@ static inline void walk_lone_open(struct walk_lone *w, u64 now)
 	w->pdpte = &psc->level[2];
 	w->table = the_sys->mem.table;
 	w->space = psc_space(c->thread, c->s->pcid);
+	w->pcid = c->s->pcid;
 	w->has_caches = the_sys->caches != NULL;
 	w->load_cycles = w->has_caches ? 0 : cost_of(COST_WALK_LOAD);
 	walk_near_check();
@@ -58,7 +60,7 @@ static inline void walk_lone_ahead(const struct walk_lone *w,
 	const u64 *table;
 	u64 pte;
 
-	if (unlikely(near->part != vpn >> 2 * WALK_LONE_BITS || w->has_caches)) {
+	if (unlikely(near->part != vpn >> 2 * WALK_LONE_BITS)) {
 		walk_prefetch_host(vpn);
 		return;
 	}
@@ -67,8 +69,17 @@ static inline void walk_lone_ahead(const struct walk_lone *w,
 		     pte_pfn(pte) >= the_sys->mem.nr_frames))
 		return;
 	table = w->table[pte_pfn(pte)];
-	if (likely(table != NULL))
-		__builtin_prefetch(&table[walk_lone_index(vpn, 0)]);
+	if (unlikely(!table))
+		return;
+	__builtin_prefetch(&table[walk_lone_index(vpn, 0)]);
+	if (w->has_caches)
+		walk_prefetch_line(pte_pfn(pte), walk_lone_index(vpn, 0));
+}
+
+static inline u64 walk_lone_load(const struct walk_lone *w, u64 frame,
+				 u32 index, enum tlb_use use)
+{
+	return w->has_caches ? walk_load(frame, index, use) : w->load_cycles;
 }
 
 /* walk_lone - as walk_timed(), but false also says: with nothing done. */
@@ -84,11 +95,14 @@ walk_lone(const struct walk_lone *w, struct cpu *c, u64 vpn, enum tlb_use use,
 	const u64 *table;
 
 	if (likely(at == PSC_NONE)) {
+		const struct psc_slot *s;
+
 		above = psc_tag(w->pdpte, w->space, vpn);
 		from = psc_peek(w->pdpte, above);
 		if (unlikely(from == PSC_NONE))
 			return false;
-		dir = w->pdpte->slot[from].table;
+		s = &w->pdpte->slot[from];
+		dir = s->table;
 		table = w->table[dir];
 		if (unlikely(!table))
 			return false;
@@ -97,7 +111,7 @@ walk_lone(const struct walk_lone *w, struct cpu *c, u64 vpn, enum tlb_use use,
 			     (PTE_P | PTE_A)))
 			return false;
 		frame = pte_pfn(pte);
-		rights = w->pdpte->slot[from].rights & pte & PTE_RW;
+		rights = s->rights & pte & PTE_RW;
 	} else {
 		frame = w->pde->slot[at].table;
 		rights = w->pde->slot[at].rights & PTE_RW;
@@ -111,26 +125,23 @@ walk_lone(const struct walk_lone *w, struct cpu *c, u64 vpn, enum tlb_use use,
 		return false;
 
 	/* It is one. */
-	*cycles = w->load_cycles;
+	*cycles = 0;
 	if (likely(at == PSC_NONE)) {
 		psc_use(w->pdpte, above, from);
 		psc_row_put(w->pde, tag, frame, rights);
 		c->count.v[CTR_PSC_HIT_PDPTE]++;
-		c->count.v[CTR_WALKER_LOADS] += 2;
-		*cycles += w->load_cycles;
-		if (w->has_caches)
-			*cycles = walk_load(dir, walk_lone_index(vpn, 1), use);
+		c->count.v[CTR_WALKER_LOADS]++;
+		*cycles = walk_lone_load(w, dir, walk_lone_index(vpn, 1), use);
 	} else {
 		psc_use(w->pde, tag, at);
 		c->count.v[CTR_PSC_HIT_PDE]++;
-		c->count.v[CTR_WALKER_LOADS]++;
 	}
-	if (w->has_caches)
-		*cycles += walk_load(frame, index, use);
+	c->count.v[CTR_WALKER_LOADS]++;
+	*cycles += walk_lone_load(w, frame, index, use);
 	*e = (struct tlb_entry){
 		.vpn = vpn,
 		.pfn = pte_pfn(pte),
-		.pcid = c->s->pcid,
+		.pcid = w->pcid,
 		.flags = (u8)((rights & pte ? TLB_W : 0) |
 			      (pte & PTE_D ? TLB_D : 0)),
 	};

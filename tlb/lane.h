@@ -17,8 +17,7 @@ struct tlb_lane {
 	struct tlb_unit *l1, *l2;       /* NULL: not open                     */
 	u64 space;
 	u32 first[2];                   /* sets of its thread begin here      */
-	u32 hit_cycles;                 /* level 2's                          */
-	u32 miss_cycles;
+	u32 hit_cycles, miss_cycles;    /* level 2's                          */
 	enum tlb_use use;
 };
 
@@ -49,24 +48,31 @@ static inline void tlb_lane_touch(struct tlb_unit *u, u32 set, u32 way)
 	*bits = (*bits & u->repl.touch[way].keep) | u->repl.touch[way].set;
 }
 
-/* unit_put(), of a single page. Return: its slot. */
+/* unit_put(), of a single page. Return: its slot. @e is a value, and the rare ones
+ * get a copy: so it can be in registers. */
 static inline __attribute__((always_inline)) u32
 tlb_lane_put(const struct tlb_lane *l, struct tlb_unit *u, u32 set, u64 key,
-	     const struct tlb_entry *e)
+	     struct tlb_entry e)
 {
 	u32 way, slot;
 
 	if (unlikely(u->nr_live != u->nr_slots)) {
 		way = unit_free_way(u, set);
-		if (way != UNIT_NONE)
-			return unit_put_free(u, set, way, key, e);
+		if (way != UNIT_NONE) {
+			const struct tlb_entry copy = e;
+
+			return unit_put_free(u, set, way, key, &copy);
+		}
 	}
 	way = tlb_lane_victim(u, set);
 	slot = set * u->stride + way;
-	if (unlikely(!unit_is_alike(u->tag[slot], key)))
-		unit_recount(u, slot, key, e);
+	if (unlikely(!unit_is_alike(u->tag[slot], key))) {
+		const struct tlb_entry copy = e;
+
+		unit_recount(u, slot, key, &copy);
+	}
 	u->tag[slot] = key;
-	u->entry[slot] = *e;
+	u->entry[slot] = e;
 	if (u->guess)
 		u->guess[unit_guess(u, key)] = slot;
 	tlb_lane_touch(u, set, way);
@@ -123,7 +129,7 @@ tlb_lane_access(const struct tlb_lane *l, u64 vpn, struct tlb_entry **out,
 	}
 	stats->l2_hits[0]++;
 	tlb_lane_touch(l2, set2, slot - set2 * l2->stride);
-	slot = tlb_lane_put(l, l1, set, key, &l2->entry[slot]);
+	slot = tlb_lane_put(l, l1, set, key, l2->entry[slot]);
 	*out = &l1->entry[slot];
 	return TLB_HIT_L2;
 }
@@ -132,7 +138,7 @@ tlb_lane_access(const struct tlb_lane *l, u64 vpn, struct tlb_entry **out,
  * lane's space. */
 static inline __attribute__((always_inline)) void
 tlb_lane_fill(const struct tlb_lane *l, const struct tlb_missed *m,
-	      const struct tlb_entry *e)
+	      struct tlb_entry e)
 {
 	l->array->stats.fills++;
 	tlb_lane_put(l, l->l2, m->set[1], m->key, e);

@@ -28,6 +28,12 @@ static inline __m128i match_low4(const u64 *tag, __m128i want)
 
 	return _mm_cmpeq_epi32(_mm_castps_si128(low), want);
 }
+
+/* Of ways that are two bytes each, in @a and @b: a bit each. */
+static inline u32 match_narrow(__m128i a, __m128i b)
+{
+	return (u32)_mm_movemask_epi8(_mm_packs_epi16(a, b));
+}
 #endif
 
 /* Bit i: tag[i] has the low half of @want. */
@@ -40,18 +46,45 @@ match_low(const u64 *tag, u32 stride, u64 want)
 
 	if (stride == 4)
 		return (u32)_mm_movemask_ps(_mm_castsi128_ps(a));
-	/* Narrower: a way is two bytes, then one. */
 	b = _mm_packs_epi32(a, match_low4(tag + 4, w));
 	if (stride == 8)
-		return (u32)_mm_movemask_epi8(_mm_packs_epi16(b, _mm_setzero_si128()));
+		return match_narrow(b, _mm_setzero_si128());
 	c = match_low4(tag + 8, w);
 	d = stride == 12 ? _mm_setzero_si128() : match_low4(tag + 12, w);
-	return (u32)_mm_movemask_epi8(_mm_packs_epi16(b, _mm_packs_epi32(c, d)));
+	return match_narrow(b, _mm_packs_epi32(c, d));
 #else
 	u32 m = 0;
 
 	for (u32 i = 0; i < stride; i++)
 		m |= (u32)((u32)tag[i] == (u32)want) << i;
+	return m;
+#endif
+}
+
+/* match_words - bit i: tag[i] is @want, of tags that are words of 32 bits, at any
+ * place. */
+static inline __attribute__((always_inline)) u32
+match_words(const u32 *tag, u32 stride, u32 want)
+{
+#ifdef __SSE2__
+	const __m128i *t = (const __m128i *)(const void *)tag;
+	const __m128i w = _mm_set1_epi32((int)want);
+	__m128i a = _mm_cmpeq_epi32(_mm_loadu_si128(t), w), b, c, d;
+
+	if (stride == 4)
+		return (u32)_mm_movemask_ps(_mm_castsi128_ps(a));
+	b = _mm_packs_epi32(a, _mm_cmpeq_epi32(_mm_loadu_si128(t + 1), w));
+	if (stride == 8)
+		return match_narrow(b, _mm_setzero_si128());
+	c = _mm_cmpeq_epi32(_mm_loadu_si128(t + 2), w);
+	d = stride == 12 ? _mm_setzero_si128()
+			 : _mm_cmpeq_epi32(_mm_loadu_si128(t + 3), w);
+	return match_narrow(b, _mm_packs_epi32(c, d));
+#else
+	u32 m = 0;
+
+	for (u32 i = 0; i < stride; i++)
+		m |= (u32)(tag[i] == want) << i;
 	return m;
 #endif
 }

@@ -15,14 +15,6 @@ static inline struct psc_set *set_of(const struct psc_level *l, u64 tag)
 	return &l->set[psc_set_index(l, tag)];
 }
 
-static u64 row_to_back(u64 row, u32 way, u32 oldest_shift)
-{
-	u32 at = psc_row_at(row, way);
-	u64 younger = row & ((1ull << at) - 1);
-
-	return row >> at >> 4 << at | younger | (u64)way << oldest_shift;
-}
-
 /* ---- lists ------------------------------------------------------------------ */
 
 static void unlink_slot(struct psc_level *l, struct psc_set *set, u16 i)
@@ -60,7 +52,7 @@ static inline void make_youngest(struct psc_level *l, struct psc_set *set, u16 i
 	struct psc_slot *s = &l->slot[i];
 
 	if (likely(!l->head)) {
-		set->row = psc_row_to_front(set->row, way_of(l, set, i));
+		set->row = row_to_front(set->row, way_of(l, set, i));
 		return;
 	}
 	if (s->younger == PSC_NONE)
@@ -145,7 +137,7 @@ static int hash_init(struct psc_level *l, u32 n)
 
 static int level_init(struct psc_level *l, u32 nr_sets, u32 nr_ways, u32 shift)
 {
-	bool is_row = nr_ways <= PSC_ROW_WAYS;
+	bool is_row = nr_ways <= ROW_WAYS;
 	u32 n;
 
 	if (!nr_sets || nr_sets > PSC_MAX_ENTRIES ||
@@ -154,7 +146,7 @@ static int level_init(struct psc_level *l, u32 nr_sets, u32 nr_ways, u32 shift)
 	l->nr_ways = nr_ways;
 	l->nr_sets = nr_sets;
 	l->stride = is_row ? (nr_ways + 3) & ~3u : nr_ways;
-	l->oldest_shift = 4 * (nr_ways - 1);
+	l->oldest_shift = row_oldest_shift(nr_ways);
 	l->is_pow2 = !(nr_sets & (nr_sets - 1));
 	l->set_mask = nr_sets - 1;
 	l->shift = shift;
@@ -165,8 +157,7 @@ static int level_init(struct psc_level *l, u32 nr_sets, u32 nr_ways, u32 shift)
 	if (!l->tag || !l->slot || !l->set)
 		return -ENOMEM;
 	for (u32 i = 0; is_row && i < nr_sets; i++)
-		for (u32 way = 0; way < nr_ways; way++)
-			l->set[i].row |= (u64)way << 4 * way;
+		l->set[i].row = row_first(nr_ways);
 	return is_row ? 0 : hash_init(l, n);
 }
 

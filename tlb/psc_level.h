@@ -1,7 +1,6 @@
 /* psc_level.h - how a paging-structure cache keeps one level (psc.h says what it
  * does): a pool of slots. The ways of a set are in order of age, youngest first:
- * in sets of up to PSC_ROW_WAYS a *row*, a word of four bits a way, and tags are
- * compared side by side; in larger ones a list, and what holds something is on
+ * in sets of up to ROW_WAYS a *row* (row.h), and tags are compared side by side; in larger ones a list, and what holds something is on
  * one chain of a hash table (psc.c).
  *
  * For psc.c, and for walkers that look before they touch: psc_peek(), then
@@ -12,6 +11,7 @@
 
 #include "tlb/match.h"
 #include "tlb/psc.h"
+#include "tlb/row.h"
 
 #define PSC_NONE UINT16_MAX
 /* A tag is the page number at the level below the space; 0 is no tag, since
@@ -19,9 +19,6 @@
 #define PSC_PAGE_BITS 44
 #define PSC_VALID (1ull << 63)
 #define PSC_MAX_SPACE (1u << (63 - PSC_PAGE_BITS))
-
-#define PSC_ROW_WAYS 16u
-#define PSC_NIBBLES 0x1111111111111111ull
 
 struct psc_slot {
 	u64 table;
@@ -31,7 +28,7 @@ struct psc_slot {
 };
 
 struct psc_set {
-	u64 row;                /* ways, four bits each, youngest lowest      */
+	u64 row;
 	u16 youngest, oldest;   /* of a list                                  */
 };
 
@@ -81,25 +78,6 @@ static inline bool psc_has_rows(const struct psc *p, u32 level)
 
 /* ---- rows -------------------------------------------------------------------- */
 
-/* Four times the age of @way: the first nibble that is it. Borrows of the
- * subtraction go upwards only. */
-static inline u32 psc_row_at(u64 row, u32 way)
-{
-	u64 x = row ^ way * PSC_NIBBLES;
-
-	return (u32)__builtin_ctzll((x - PSC_NIBBLES) & ~x & 8 * PSC_NIBBLES) &
-	       ~3u;
-}
-
-static inline u64 psc_row_to_front(u64 row, u32 way)
-{
-	u32 at = psc_row_at(row, way);
-	u64 younger = row & ((1ull << at) - 1);
-	u64 older = row >> at >> 4 << at << 4;
-
-	return older | younger << 4 | way;
-}
-
 static inline u16 psc_row_find(const struct psc_level *l, u64 tag)
 {
 	u32 first = psc_set_index(l, tag) * l->stride;
@@ -113,15 +91,14 @@ static inline u16 psc_row_put(struct psc_level *l, u64 tag, u64 table,
 			      u64 rights)
 {
 	u32 set = psc_set_index(l, tag);
-	u64 row = l->set[set].row;
-	u32 way = row >> l->oldest_shift & 15, i = set * l->stride + way;
+	u64 *row = &l->set[set].row;
+	u32 way = row_oldest(*row, l->oldest_shift), i = set * l->stride + way;
 
 	l->nr_live += !l->tag[i];
 	l->tag[i] = tag;
 	l->slot[i].table = table;
 	l->slot[i].rights = rights;
-	/* What is shifted out is where it was. */
-	l->set[set].row = ((row << 4) & ((16ull << l->oldest_shift) - 1)) | way;
+	*row = row_renew(*row, l->oldest_shift);
 	l->missed = 0;
 	l->last = tag;
 	l->last_slot = (u16)i;
@@ -142,7 +119,7 @@ static inline void psc_use(struct psc_level *l, u64 tag, u16 i)
 	if (l->last == tag)
 		return;
 	set = &l->set[psc_set_index(l, tag)];
-	set->row = psc_row_to_front(set->row, i - (u32)(set - l->set) *
+	set->row = row_to_front(set->row, i - (u32)(set - l->set) *
 						  l->stride);
 	l->last = tag;
 	l->last_slot = i;
