@@ -140,7 +140,7 @@ int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p)
 	u32 order = paging_order(&the_sys->mem.paging, level);
 	struct spinlock *ptl = pgtable_lock(mm, vpn, level);
 	struct page *old, *new;
-	bool is_reused;
+	bool is_reused, splits;
 	u64 e;
 
 	vpn &= ~tlb_order_mask((u8)order);
@@ -161,14 +161,20 @@ int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p)
 		return 0;
 	}
 	is_reused = old && reuse(mm, vpn, level, p, old);
+	splits = level && !is_reused && kern()->cow_splits_huge;
 	if (old) {
 		unlock_counted(old, level);
-		if (!is_reused)
+		if (!is_reused && !splits)
 			get_page(old);
 	}
 	spin_unlock(ptl);
 	if (is_reused)
 		return 0;
+	if (splits) {
+		int rc = split_huge_pmd_at(mm, vpn + 1);
+
+		return rc ? rc : FAULT_FALLBACK;
+	}
 
 	new = alloc_copy(old, order);
 	if (!new) {

@@ -208,8 +208,13 @@ int handle_fault_locked(struct mm *mm, u64 vpn, bool is_write)
 		return -EFAULT;
 	p = pgtable_entry(mm, vpn, PMD_LEVEL);
 	e = p ? pte_load(p) : 0;
-	if (pmd_is_huge(e))
-		return fault_at(mm, vma, vpn, PMD_LEVEL, p, e, is_write);
+	if (pmd_is_huge(e)) {
+		int rc = fault_at(mm, vma, vpn, PMD_LEVEL, p, e, is_write);
+
+		if (rc != FAULT_FALLBACK)
+			return rc;
+		e = pte_load(p);
+	}
 	if (vma->flags & VM_HUGETLB)
 		return hugetlb_fault(mm, vma, vpn);
 	if (!e && huge_fits(vma, vpn) &&

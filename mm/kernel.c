@@ -289,7 +289,7 @@ static const struct kernel v5_14 = {
 	__VA_ARGS__, FILES_5_19, .lazy_tlb = LAZY_TLB_SKIP_BUT_TABLES, \
 	.switch_mark = SWITCH_MARK_FIRST, .flush_filter = FILTER_SWITCHING
 #define V6_1 WITH_GEN(true), LOCKS_6_1
-#define LOCKS_6_1 .gup_rechecks_pmd = true, .collapse_syncs = true, \
+#define LOCKS_6_1 .cow_splits_huge = true, .gup_rechecks_pmd = true, .collapse_syncs = true, \
 	.retract_locks_rmap = true, .device_flushes_locked = true
 
 static const struct kernel v6_1 = {

@@ -355,6 +355,9 @@ struct kernel {
 					 * the flush comes then (a model variant) */
 	bool fork_forgets_dirty;        /* what makes an entry read-only takes
 					 * its D, too (018e9828eb52^)         */
+	bool cow_splits_huge;           /* a shared huge page is copied 4K by 4K, its
+					 * mapping split (3917c80280c9, 5.8; here
+					 * from 6.1)                          */
 	bool cow_counts_refs;           /* reuse only without references      */
 	bool cow_knows_exclusive;       /* or if the page was never shared    */
 	bool gup_read_breaks;           /* GUP for reading breaks copy-on-write,

@@ -536,7 +536,9 @@ int handle_fault_locked(struct mm *mm, u64 vpn, bool is_write);
  * no memory, no VMA. */
 struct page *fault_in_page(struct mm *mm, u64 vpn);
 /* A write to a page that is mapped read-only although @vma may be written:
- * under no lock but mmap_lock. Return: 0, -ENOMEM. */
+ * under no lock but mmap_lock. Return: 0, -ENOMEM; FAULT_FALLBACK: a huge page is
+ * mapped in pieces now, and the fault goes on with one of these. */
+#define FAULT_FALLBACK 1
 int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p);
 /* @e was read from @p and names a swap slot. Return: 0, -ENOMEM. (swapin.c) */
 int do_swap_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *p, u64 e,

@@ -251,6 +251,44 @@ static void forked(void)
 	forget();
 }
 
+/* "THP COW copy: per THP one full flush (split) and one single-page flush". */
+static void forked_huge(void)
+{
+	u64 vpn = huge(3);
+	struct mm *child = dup_mm(L.mm);
+
+	forget();
+	for (u64 k = 0; k < 3; k++) {
+		touch_pages(vpn + k * HUGE_PAGES + 5 * k, 1, RUN_WRITE);
+		same("THP COW copy", CTR_PGFAULT, 1);
+		counts("THP COW copy", 2, ipis(), 1, 1, 1);
+	}
+	/* The rest 4K by 4K. */
+	touch_pages(vpn + 9, 1, RUN_WRITE);
+	counts("COW copy of a piece", 1, ipis(), 0, 1, 1);
+	exit_mmap(child);
+	forget();
+}
+
+/* "collapse: one full flush per 2M", of 4K pages all there; by the program's own
+ * thread, as madvise(MADV_COLLAPSE) does. */
+static void collapsed(void)
+{
+	u64 vpn = populated(3 * HUGE_PAGES);
+
+	vpn = (vpn + HUGE_PAGES - 1) & -(u64)HUGE_PAGES;
+	for (u64 k = 0; k < 2; k++) {
+		int rc = collapse_huge_page(L.mm, vpn + k * HUGE_PAGES);
+
+		if (rc && !L.wrong[0])
+			snprintf(L.wrong, sizeof(L.wrong), "no collapse: %d", rc);
+		same("collapse", CTR_TLB_FLUSH, 1);
+		same("collapse", CTR_LOCAL_FLUSH_ALL, 1 + ipis());
+		same("collapse", CTR_LOCAL_FLUSH_ONE, 0);
+		forget();
+	}
+}
+
 /* "clear_refs 4 on 4K pages: one full flush". */
 static void soft_dirty(void)
 {
@@ -560,6 +598,8 @@ LAW(simple_huge_asleep, simple_huge, SLEEP, true)
 LAW(one_of_huge, one_of_huge, RUN, true)
 LAW(nothing, nothing, RUN, false)
 LAW(fork, forked, RUN, false)
+LAW(fork_huge, forked_huge, RUN, true)
+LAW(collapse, collapsed, RUN, false)
 LAW(fork_asleep, forked, SLEEP, false)
 LAW(soft_dirty, soft_dirty, RUN, false)
 LAW(moved, moved, RUN, true)
@@ -584,6 +624,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_one_of_huge),
 	cmocka_unit_test(test_nothing),
 	cmocka_unit_test(test_fork),
+	cmocka_unit_test(test_fork_huge),
+	cmocka_unit_test(test_collapse),
 	cmocka_unit_test(test_fork_asleep),
 	cmocka_unit_test(test_soft_dirty),
 	cmocka_unit_test(test_moved),
