@@ -49,6 +49,17 @@ static enum use_of_entry may_use(const struct tlb_entry *e, bool is_write)
 	return the_sys->m->rules.hw_sets_d ? USE_ASSIST : USE_FAULTS;
 }
 
+/* The store found @used, with D clear, and @used is gone from memory by now: A and D
+ * may be set there all the same. Return: it goes on. */
+static bool strays(u64 vpn, struct tlb_entry *used)
+{
+	if (!the_sys->stray_bits || !the_sys->drv.choose(2) || !walk_stray(vpn))
+		return false;
+	NOTE("A and D set in an entry that is not present");
+	used->flags |= TLB_D;
+	return the_sys->stray_bits == STRAY_STORES;
+}
+
 /* *@called: the CPUs whose broadcasts name the entry used, or the table that the
  * walk begins at. */
 static bool translate(u64 vpn, bool is_write, struct tlb_entry *e, u32 *called)
@@ -91,6 +102,10 @@ static bool translate(u64 vpn, bool is_write, struct tlb_entry *e, u32 *called)
 	}
 	envelope_collapse(s->env, s->pcid, vpn, -1);
 	if (!walk_explored(vpn, is_write, table.pfn ? &table : NULL, e)) {
+		if (used.pfn && strays(vpn, &used)) {
+			*e = used;
+			return true;
+		}
 		/* The assist failed; no fault drops what it was for. */
 		if (pick < n && !the_sys->m->rules.fault_drops_page) {
 			touch(s->env, true);

@@ -36,6 +36,12 @@ struct task;
 struct dram;
 
 /* What hardware a run allows beyond plain interleaving. */
+/* What some processors do wrong, in explored runs: a store that is about to set D in
+ * an entry sets A and D although the entry has been cleared meanwhile. By Intel's
+ * text (Xeon Phi x200) it faults all the same; the last is what it must not do.
+ * Source: Linux arch/x86/include/asm/pgtable_types.h, _PAGE_KNL_ERRATUM_MASK. */
+enum stray_bits { STRAY_NONE, STRAY_FAULTS, STRAY_STORES };
+
 enum memory_model { MEM_SC, MEM_TSO, MEM_WEAK, NR_MEMORY_MODELS };
 
 /* Where cycles go; the names are categories.def's. */
@@ -240,6 +246,9 @@ struct sys {
 	bool is_checked;        /* oracles on                                 */
 	bool may_speculate;     /* envelope: fills nobody asked for           */
 	bool may_evict;         /* envelope: entries may vanish               */
+	enum stray_bits stray_bits;
+	u64 none_mask;          /* the OS's: entries of these bits alone are
+				 * none                                       */
 	bool is_by_manual;      /* explored: translation as in mmu.h          */
 	bool latches_top;       /* explored: loading CR3 reads the top table's
 				 * entries, and they stay until the next time
@@ -288,6 +297,7 @@ struct sys_config {
 	enum memory_model memory_model;
 	bool is_explored, is_reduced, is_checked;
 	bool may_speculate, may_evict;
+	enum stray_bits stray_bits;     /* explored                           */
 	bool is_by_manual, has_unchecked_assist;
 	u32 max_posts;                  /* smp_post: requests a CPU may have
 					 * under way                          */

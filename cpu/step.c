@@ -785,7 +785,9 @@ u64 pte_modify(u32 root, u64 vpn, u32 level, u64 *pte, u64 clear, u64 set)
 
 u64 pte_load(u64 *pte)
 {
-	return word_read(pte, sizeof(*pte), cost_of(COST_PTE_SCAN));
+	u64 e = word_read(pte, sizeof(*pte), cost_of(COST_PTE_SCAN));
+
+	return e & ~the_sys->none_mask ? e : 0;
 }
 
 void local_irq_disable(void)

@@ -202,6 +202,7 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 	sys->is_checked = cfg->is_checked;
 	sys->may_speculate = cfg->may_speculate;
 	sys->may_evict = cfg->may_evict;
+	sys->stray_bits = cfg->stray_bits;
 	sys->has_broadcasts = cfg->has_broadcasts;
 	sys->max_posts = cfg->max_posts;
 	sys->is_by_manual = cfg->is_by_manual;

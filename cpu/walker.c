@@ -78,6 +78,21 @@ bool walk_explored(u64 vpn, bool is_write, const struct tlb_entry *from,
 	}
 }
 
+bool walk_stray(u64 vpn)
+{
+	const struct memory *mem = &the_sys->mem;
+	u64 frame = walk_table_of(this_cpu->s->root, vpn, 0), *p;
+
+	if (!frame)
+		return false;
+	p = &mem->table[frame][paging_index(&mem->paging, vpn, 0)];
+	touch(p, false);
+	if (*p & PTE_P)
+		return false;
+	set_bits(p, *p, PTE_A | PTE_D);
+	return true;
+}
+
 /* ---- without a walk ------------------------------------------------------------ */
 
 void cpu_insert(u64 vpn, u32 level, u64 pte)

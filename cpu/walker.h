@@ -20,6 +20,10 @@
 
 #include "cpu/cpu.h"
 
+/* walk_stray - explored, in the caller's step: A and D go into the last level's entry
+ * for @vpn, which is not present (enum stray_bits). Return: there is such an entry. */
+bool walk_stray(u64 vpn);
+
 /* walk_explored - all of it in the step that the caller took: an upper entry
  * that was read before it changed is one that a paging-structure cache holds.
  * @from: such a member of the envelope, where the walk begins; NULL: the root.

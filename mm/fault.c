@@ -192,6 +192,10 @@ static int fault_at(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p,
 		return do_swap_page(mm, vma, vpn, p, e, is_write);
 	if (e & PTE_FILE)
 		return do_nonlinear_fault(mm, vma, vpn, e, is_write);
+	if (e) {                /* print_bad_pte() */
+		oracle_bad_entry(vpn, e);
+		return -EFAULT;
+	}
 	if (vma->file)
 		return do_file_fault(mm, vma, vpn, is_write);
 	if (!is_write && !level && mms()->has_zero_page)

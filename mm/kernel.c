@@ -66,7 +66,7 @@
 /* A huge page that several map, in pieces for some: from 4.5; copy-on-write counts
  * under its lock. */
 #define PIECES .huge_in_pieces = true, .cow_locks_huge = true
-#define V4_13 ANNOUNCED_3_15(PENDING_COUNT), PIECES, .numa = NUMA_V4, .gather_announces = true, \
+#define V4_13 ANNOUNCED_3_15(PENDING_COUNT), PIECES, .none_masks_ad = true, .numa = NUMA_V4, .gather_announces = true, \
 	.gather_checks_nested = true, \
 	.anon_vma_reuse = true, BATCHED(DEBT_BOOL), \
 	WATCH(true, true, true, false)
@@ -224,7 +224,7 @@ static const struct kernel v4_14 = {
 };
 
 #define V5_X(counts_refs, ...) \
-	SOUND, MREMAP_5_14, FILES_3_15, PIECES, .gather_announces = true, .anon_vma_reuse = true, \
+	SOUND, MREMAP_5_14, FILES_3_15, PIECES, .none_masks_ad = true, .gather_announces = true, .anon_vma_reuse = true, \
 	.gather_checks_nested = true, .numa_clear_holds_page_lock = true, \
 	.pending = PENDING_COUNT, .pending_order = ORDER_PTL, \
 	.pte_accessible_pending = true, .gup_fast_sees_numa = true, \
@@ -607,6 +607,8 @@ const struct kernel_switch kernel_switches[] = {
 	     "a mapping of a huge page is split without the page's lock"),
 	PART("cow-page-lock", cow_locks_huge, 0,
 	     "copy-on-write counts a huge page's mappings without its lock"),
+	PART("none-mask", none_masks_ad, 0,
+	     "an entry that was cleared and has A and D is not none"),
 	PART("cow-exclusive", cow_knows_exclusive, 0,
 	     "a page that was never shared is copied if somebody refers to it"),
 	PART("gup-read-breaks", gup_read_breaks, 0,

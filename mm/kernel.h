@@ -295,6 +295,9 @@ struct kernel {
 					 * variant)                           */
 	bool free_invalidates_huge;     /* MADV_FREE of a huge page flushes it
 					 * while its bits change (58ceeb6bec86) */
+	bool none_masks_ad;     /* an entry of A and D alone is none: some
+				 * hardware sets them in cleared ones
+				 * (97e3c602ccbd, assumed id)                 */
 	bool thp_upgrade_is_free;       /* RO to RW of a huge page: no flush  */
 	bool reader_without_ptl;        /* the mover learns of the entry from
 					 * hardware alone (a model variant)   */

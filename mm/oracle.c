@@ -230,6 +230,12 @@ void oracle_migration_entry(struct page *p)
 		     (unsigned long long)pfn_of(p));
 }
 
+void oracle_bad_entry(u64 vpn, u64 e)
+{
+	FIRE(O6_COUNT, "the entry of page %llu, %#llx, is neither none nor anything the kernel wrote",
+	     (unsigned long long)vpn, (unsigned long long)e);
+}
+
 void oracle_counted(struct page *page, u32 n, u32 want, const char *how)
 {
 	if (n != want)

@@ -66,6 +66,8 @@ void oracle_pinned_store(u64 vpn, u64 pfn, u32 line, u64 value);
 void oracle_pinned_load(struct mm *mm, u64 vpn, u64 then, u64 value);
 void oracle_pin_is_home(struct mm *mm, u64 vpn, struct page *page);
 void oracle_migration_entry(struct page *p);
+/* A fault met @e, which nobody wrote, at @vpn. */
+void oracle_bad_entry(u64 vpn, u64 e);
 /* A walk of @page's mappings met @n, and there are @want: else a kernel BUG. */
 void oracle_counted(struct page *page, u32 n, u32 want, const char *how);
 /* PG_mlocked of @page is about to be set; the page is freed; all is done. */

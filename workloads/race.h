@@ -21,6 +21,7 @@ struct race_row {
 	const char *tag;        /* evidence: [S], [D] ...                     */
 	const char *stage;      /* which stage of the race                    */
 	const char *flush;      /* strategy; NULL: deferred, as Linux         */
+	enum stray_bits stray_bits;     /* an erratum of the machine          */
 };
 
 /* A part of a fix whose absence no row notices, and why that is right. */
