@@ -23,7 +23,12 @@ enum numa_run {
 	RUN_IPI_OLD, RUN_IPI_NEW,               /* T8                         */
 	RUN_ONE_NODE,                           /* T12                        */
 	RUN_JVM_OFF, RUN_JVM_ON,                /* T4                         */
+	RUN_JVM4_OFF, RUN_JVM4_ON, RUN_JVM2_OFF, RUN_JVM2_ON,
+	RUN_JVM1_OFF, RUN_JVM1_ON,              /* by the number of JVMs      */
 	RUN_STREAM_LIMIT, RUN_STREAM,           /* T6                         */
+	RUN_TIER, RUN_TIER_HOT, RUN_TIER_LIMIT, RUN_TIER_AUTO,  /* T9         */
+	RUN_EBIZZY1_RANGE, RUN_EBIZZY1_FULL,
+	RUN_EBIZZY8_RANGE, RUN_EBIZZY8_FULL,    /* T14: by threads            */
 	RUN_32_01_OFF, RUN_32_01_ON, RUN_32_LOCAL_OFF, RUN_32_LOCAL_ON,
 	RUN_32_02_OFF, RUN_32_02_ON,            /* T13: 32 CPUs               */
 	NR_NUMA_RUNS
