@@ -77,6 +77,11 @@ static u64 irqs_on_at(const struct cpu *to, u64 at)
 	return at >= from && at < from + c->irqs_off ? from + c->irqs_off : at;
 }
 
+bool contend_delays_irqs(void)
+{
+	return the_sys->contend.irqs_off || the_sys->vcpus.steal;
+}
+
 u64 contend_arrival(const struct cpu *to, u64 at)
 {
 	at = irqs_on_at(to, at);

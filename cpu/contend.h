@@ -74,7 +74,8 @@ u64 contend_window(enum contend_what what, u32 cpu, u64 nr, u64 length,
 		   u64 every);
 
 /* When an interrupt that arrives at @to at @at finds them on, and the CPU there
- * (vcpu.h). */
+ * (vcpu.h). contend_delays_irqs - it may be later than @at. */
+bool contend_delays_irqs(void);
 u64 contend_arrival(const struct cpu *to, u64 at);
 
 #endif

@@ -33,6 +33,7 @@
 struct cpu;
 struct sys;
 struct task;
+struct strand;
 struct dram;
 
 /* What hardware a run allows beyond plain interleaving. */
@@ -63,8 +64,8 @@ struct cpu_state {
 	u8 is_done;             /* the task returned                          */
 	u32 nr_ipis;            /* requests queued here, not yet taken        */
 	u32 acks_left;          /* targets of my own request still to answer  */
-	u16 *ipi_from;          /* [nr_ipis] initiators: timed in order of
-				 * arrival, explored by number                */
+	u16 *ipi_from;          /* [nr_ipis] initiators, by number; timed: in
+				 * cpu->ipi                                   */
 	u16 *ipi_what;          /* [nr_ipis] smp_post's, 0 = smp_call's; NULL
 				 * unless sys_config.max_posts                */
 	struct storebuf *sb;    /* NULL when stores are visible at once       */
@@ -78,6 +79,7 @@ struct cpu_ctx {
 	const void *ready_arg;
 	void (*call_fn)(void *arg);     /* my outstanding request             */
 	void *call_arg;
+	bool (*call_soon)(void *arg);   /* smp_call_soon's, or NULL           */
 	bool call_unacked;              /* nobody counts its answers          */
 	bool call_is_inline;            /* what it asks is in the call record */
 	bool call_is_message;           /* in lines that its targets poll     */
@@ -86,6 +88,13 @@ struct cpu_ctx {
 	bool take_irq;                  /* driver: interrupt before resuming  */
 	bool glide;                     /* the next step is no choice point   */
 	u8 in_irq;
+};
+
+/* Timed: an interrupt under way, or arrived. Of those that arrive together the one
+ * sent first is taken first, of those sent together that of the lower number. */
+struct ipi {
+	u64 at, sent;           /* cycles                                     */
+	u32 from;
 };
 
 /* An access under way (overlap.h). */
@@ -117,7 +126,9 @@ struct cpu {
 	u64 done_at;            /* when its program ended                     */
 	u64 run_until;          /* private work may proceed below this        */
 	u64 irq_at;             /* earliest queued interrupt, UINT64_MAX none */
-	u64 *ipi_at;            /* arrival of ipi_from[i]                     */
+	struct ipi *ipi;        /* timed: what is queued here, in order from
+				 * [ipi_first] on; [2 * nr_cpus]              */
+	u32 ipi_first;
 	u64 bcast_at;           /* earliest broadcast under way to this CPU,
 				 * UINT64_MAX none                            */
 	struct bcast *bcast;    /* [nr_bcasts] in order of arrival            */
@@ -204,6 +215,8 @@ struct driver {
 	void (*delay)(u64 until);
 	/* The step also reads (or changes) @obj. */
 	void (*touch)(const void *obj, bool is_write);
+	/* A strand (strand.h), all of it. NULL: step by step. */
+	void (*strand)(struct strand *s);
 	/* Hardware picks one of @n. */
 	u32 (*choose)(u32 n);
 	/* A request was queued for @target. */
@@ -236,6 +249,7 @@ struct sys {
 	struct memory mem;
 	struct cpu *cpu;        /* [nr_cpus]                                  */
 	struct core *core;      /* [nr_cores of the machine], timed           */
+	u8 *hop;                /* [from * nr_cpus + to] enum hop             */
 	struct walk_config walk;
 	struct caches *caches;  /* NULL: none                                 */
 	struct dram *dram;      /* timed                                      */
@@ -323,6 +337,11 @@ void sys_destroy(struct sys *sys);
  * driver lets it. One task a CPU. Return: 0 or -ENOMEM. */
 int sys_start(struct task *t);
 
+static inline enum hop sys_hop(const struct sys *sys, u32 from, u32 to)
+{
+	return (enum hop)sys->hop[(u64)from * sys->nr_cpus + to];
+}
+
 /* Cycles to a category. */
 static inline void charge(u64 cycles)
 {
@@ -370,6 +389,11 @@ void cpu_violation(const char *oracle, const char *fmt, ...)
  * @arg must live in the arena. Return: CPUs interrupted. */
 u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
 	     void (*local)(void *arg));
+/* The same; timed, @soon is asked first, on each target: true, and nothing is left
+ * for @fn to do. It takes no step. */
+u32 smp_call_soon(const u64 *mask, void (*fn)(void *arg),
+		  bool (*soon)(void *arg), void *arg,
+		  void (*local)(void *arg));
 
 /* smp_send - the same without waiting and without acknowledgements: @fn says in
  * its own way that it has what it needs of @arg, and until then this CPU calls

@@ -1,8 +1,9 @@
-/* Cross calls: one interrupt per target, acknowledged when its handler ran. */
+/* The initiator's side of cross calls: one interrupt per target (irq.c),
+ * acknowledged when its handler ran. */
 #include <string.h>
 
-#include "cpu/entry.h"
 #include "cpu/step.h"
+#include "cpu/strand.h"
 
 /* Lines that a core fetches at a time (assumed: Intel's from Nehalem to Skylake,
  * from memory). */
@@ -28,29 +29,57 @@ static u64 message_flight(u32 from, u32 to)
 
 static u64 flight(u32 from, u32 to)
 {
-	u32 hop = (u32)machine_hop(the_sys->m, from, to);
+	u32 hop = (u32)sys_hop(the_sys, from, to);
 
-	if (this_cpu->ctx.call_is_message) {
+	if (unlikely(this_cpu->ctx.call_is_message)) {
 		the_sys->cost_used[COST_LINE_TRANSFER_SELF + hop] = true;
 		return message_flight(from, to);
 	}
-	the_sys->cost_used[COST_IPI_DELIVER_SELF + hop] = true;
-	return machine_ipi_deliver(the_sys->m, from, to);
+	return cost_of((enum cost)(COST_IPI_DELIVER_SELF + hop));
 }
 
-/* Queued in order of arrival; explored, as a set: what is pending at one CPU
- * may be taken in any order, so it is kept by number. */
+static bool is_before(const struct ipi *a, const struct ipi *b)
+{
+	if (a->at != b->at)
+		return a->at < b->at;
+	return a->sent != b->sent ? a->sent < b->sent : a->from < b->from;
+}
+
+static void post_timed(struct cpu *to)
+{
+	struct cpu_state *s = to->s;
+	u64 now = this_cpu->now;
+	struct ipi new = { now + flight(this_cpu->id, to->id), now,
+			   this_cpu->id }, *at;
+
+	if (contend_delays_irqs())
+		new.at = contend_arrival(to, new.at);
+	if (to->ipi_first + s->nr_ipis == 2 * the_sys->nr_cpus) {
+		memmove(to->ipi, to->ipi + to->ipi_first,
+			s->nr_ipis * sizeof(*to->ipi));
+		to->ipi_first = 0;
+	}
+	at = to->ipi + to->ipi_first + s->nr_ipis++;
+	for (; at > to->ipi + to->ipi_first && is_before(&new, at - 1); at--)
+		*at = at[-1];
+	*at = new;
+	the_sys->drv.ipi_posted(to);
+}
+
+/* Explored it is a set: what is pending at one CPU may be taken in any order, so it
+ * is kept by number. */
 static void post(struct cpu *to, u16 what)
 {
 	struct cpu_state *s = to->s;
-	u64 arrival = contend_arrival(to, this_cpu->now +
-				      flight(this_cpu->id, to->id));
 	u32 at;
 
+	if (to->ipi) {
+		post_timed(to);
+		return;
+	}
 	touch(&s->nr_ipis, true);
 	for (at = s->nr_ipis; at; at--) {
-		if (to->ipi_at ? to->ipi_at[at - 1] <= arrival
-			       : s->ipi_from[at - 1] < this_cpu->id)
+		if (s->ipi_from[at - 1] < this_cpu->id)
 			break;
 		if (s->ipi_what && s->ipi_from[at - 1] == this_cpu->id &&
 		    s->ipi_what[at - 1] <= what)
@@ -58,38 +87,12 @@ static void post(struct cpu *to, u16 what)
 		s->ipi_from[at] = s->ipi_from[at - 1];
 		if (s->ipi_what)
 			s->ipi_what[at] = s->ipi_what[at - 1];
-		if (to->ipi_at)
-			to->ipi_at[at] = to->ipi_at[at - 1];
 	}
 	s->ipi_from[at] = (u16)this_cpu->id;
 	if (s->ipi_what)
 		s->ipi_what[at] = what;
-	if (to->ipi_at)
-		to->ipi_at[at] = arrival;
 	s->nr_ipis++;
 	the_sys->drv.ipi_posted(to);
-}
-
-/* Take the request in place @at out of the queue. Return: its initiator. */
-static struct cpu *unqueue(struct cpu *c, u32 at, u16 *what)
-{
-	struct cpu_state *s = c->s;
-	struct cpu *from = &the_sys->cpu[s->ipi_from[at]];
-
-	*what = s->ipi_what ? s->ipi_what[at] : 0;
-	s->nr_ipis--;
-	if (s->ipi_what) {
-		memmove(s->ipi_what + at, s->ipi_what + at + 1,
-			(s->nr_ipis - at) * sizeof(s->ipi_what[0]));
-		s->ipi_what[s->nr_ipis] = 0;
-	}
-	memmove(s->ipi_from + at, s->ipi_from + at + 1,
-		(s->nr_ipis - at) * sizeof(s->ipi_from[0]));
-	s->ipi_from[s->nr_ipis] = 0;
-	if (c->ipi_at)
-		memmove(c->ipi_at + at, c->ipi_at + at + 1,
-			(s->nr_ipis - at) * sizeof(c->ipi_at[0]));
-	return from;
 }
 
 static bool is_target(const u64 *mask, u32 cpu)
@@ -157,37 +160,99 @@ static u64 send_cycles(u32 prev, u32 to, u32 nr)
 		? 0 : cost_of(COST_PTE_SCAN);
 }
 
-/* To each CPU of @mask but this one; @is_queued: by queue_calls().
- * Return: how many. */
-static u32 send(const u64 *mask, bool is_acked, bool is_queued)
-{
-	struct cpu_state *s = this_cpu->s;
-	u32 n = 0, prev = CONTEND_NONE;
+/* To each CPU of @mask but this one. */
+struct sending {
+	struct strand strand;
+	const u64 *mask;
+	u64 left;               /* of its word no. @word: still to be sent to */
+	u32 word;
+	u32 to, prev;           /* CONTEND_NONE: none                         */
+	u32 n;                  /* sent to                                    */
+	bool is_acked;
+	bool is_queued;         /* by queue_calls()                           */
+};
 
-	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
-		if (!is_target(mask, i))
-			continue;
+/* Those CPUs of @mask's word no. @word that there are, but this one. */
+static u64 others_of(const u64 *mask, u32 word)
+{
+	u32 me = this_cpu->id, nr = the_sys->nr_cpus - 64 * word;
+	u64 others = mask[word];
+
+	if (nr < 64)
+		others &= (1ull << nr) - 1;
+	return word == me / 64 ? others & ~(1ull << me % 64) : others;
+}
+
+static bool next_target(struct sending *q)
+{
+	u32 words = (the_sys->nr_cpus + 63) / 64;
+
+	while (!q->left) {
+		if (++q->word == words)
+			return false;
+		q->left = others_of(q->mask, q->word);
+	}
+	q->to = 64 * q->word + (u32)__builtin_ctzll(q->left);
+	q->left &= q->left - 1;
+	return true;
+}
+
+static void send_one(struct sending *q)
+{
+	struct cpu *to = &the_sys->cpu[q->to];
+
+	this_cpu->s->acks_left += q->is_acked;
+	q->n++;
+	q->prev = q->to;
+	PROBE(.what = PROBE_IPI, .other = to);
+	post(to, 0);
+}
+
+static enum strand_next send_next(struct strand *st)
+{
+	struct sending *q = (struct sending *)st;
+
+	if (q->to != CONTEND_NONE)
+		send_one(q);
+	while (next_target(q)) {
 		/* Reduced: one step for all. Deliveries come as late as the
 		 * explorer likes, and in any order. */
-		if (!n || !the_sys->is_reduced)
-			step(is_queued ? &s->acks_left
-				       : &the_sys->cpu[i].s->nr_ipis, true,
-			     the_sys->is_explored ? 0
-					: send_cycles(prev, i, n));
-		s->acks_left += is_acked;
-		n++;
-		prev = i;
-		PROBE(.what = PROBE_IPI, .other = &the_sys->cpu[i]);
-		post(&the_sys->cpu[i], 0);
+		if (!q->n || !the_sys->is_reduced)
+			return strand_step(st, q->is_queued
+				? &this_cpu->s->acks_left
+				: &the_sys->cpu[q->to].s->nr_ipis, true,
+				the_sys->is_explored ? 0 :
+				send_cycles(q->prev, q->to, q->n));
+		send_one(q);
 	}
-	if (n)
+	return STRAND_END;
+}
+
+/* Return: to how many. */
+static u32 send(const u64 *mask, bool is_acked, bool is_queued)
+{
+	struct sending q = {
+		.strand.next = send_next, .mask = mask,
+		.left = others_of(mask, 0), .to = CONTEND_NONE,
+		.prev = CONTEND_NONE, .is_acked = is_acked,
+		.is_queued = is_queued,
+	};
+
+	strand_run(&q.strand);
+	if (q.n)
 		NOTE("%s to %u CPU%s", this_cpu->ctx.call_is_message ? "message"
-		     : "IPI", n, n > 1 ? "s" : "");
-	return n;
+		     : "IPI", q.n, q.n > 1 ? "s" : "");
+	return q.n;
 }
 
 u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
 	     void (*local)(void *arg))
+{
+	return smp_call_soon(mask, fn, NULL, arg, local);
+}
+
+u32 smp_call_soon(const u64 *mask, void (*fn)(void *arg),
+		  bool (*soon)(void *arg), void *arg, void (*local)(void *arg))
 {
 	struct cpu_state *s = this_cpu->s;
 	enum cycle_cat cat;
@@ -198,6 +263,7 @@ u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
 	smp_mb();
 	this_cpu->ctx.call_fn = fn;
 	this_cpu->ctx.call_arg = arg;
+	this_cpu->ctx.call_soon = soon;
 	this_cpu->ctx.call_unacked = false;
 	this_cpu->ctx.call_is_message = false;
 	if (has_call_lines())
@@ -224,6 +290,7 @@ static u32 send_unacked(const u64 *mask, void (*fn)(void *arg), void *arg,
 	smp_mb();
 	this_cpu->ctx.call_fn = fn;
 	this_cpu->ctx.call_arg = arg;
+	this_cpu->ctx.call_soon = NULL;
 	this_cpu->ctx.call_unacked = true;
 	this_cpu->ctx.call_is_message = is_message;
 	return send(mask, false, false);
@@ -243,137 +310,6 @@ u32 smp_message(const u64 *mask, void (*fn)(void *arg), void *arg)
 
 	COUNT(MESSAGES_SENT, n);
 	return n;
-}
-
-/* On the request's own line. */
-static void give_back(struct cpu *initiator)
-{
-	struct call_line *l = call_line_of(the_sys, initiator->id, this_cpu->id);
-
-	step(l, true, cost_of(COST_ACK));
-	initiator->s->acks_left--;
-	l->is_busy = 0;
-	the_sys->drv.wake(l);
-}
-
-static void ack(struct cpu *initiator)
-{
-	if (has_call_lines()) {
-		give_back(initiator);
-		return;
-	}
-	/* Reduced, the acknowledgement belongs to the handler's last step. */
-	if (!the_sys->is_explored || !the_sys->is_reduced)
-		step(&initiator->s->acks_left, true,
-		     the_sys->is_explored ? 0 : cost_of(COST_ACK));
-	touch(&initiator->s->acks_left, true);
-	initiator->s->acks_left--;
-	the_sys->drv.wake(&initiator->s->acks_left);
-}
-
-void smp_ack(void)
-{
-	struct cpu *from = &the_sys->cpu[this_cpu->ctx.serves];
-
-	if (this_cpu->ctx.is_acked)
-		return;
-	this_cpu->ctx.is_acked = true;
-	if (has_call_lines()) {
-		give_back(from);
-		return;
-	}
-	/* A step of its own: the initiator may go on before what follows. */
-	step(&from->s->acks_left, true, the_sys->is_explored ? 0 :
-	     cost_of(COST_ACK));
-	from->s->acks_left--;
-	the_sys->drv.wake(&from->s->acks_left);
-	NOTE("acknowledged early");
-}
-
-u32 smp_initiator(void)
-{
-	return this_cpu->ctx.serves;
-}
-
-static void take_one(struct cpu *c)
-{
-	u16 what;
-	struct cpu *from = unqueue(c, the_sys->drv.choose(c->s->nr_ipis), &what);
-
-	observe(from->id);
-	c->serving = from;
-	c->ctx.serves = (u16)from->id;
-	c->ctx.is_acked = !what && from->ctx.call_unacked;
-	PROBE(.what = PROBE_SERVE, .other = from);
-	if (has_call_lines() && !c->ctx.is_acked) {
-		step(call_line_of(the_sys, from->id, c->id), false, 0);
-		if (!from->ctx.call_is_inline)
-			step(from->ctx.call_arg, false, 0);
-	}
-	if (what)
-		the_sys->os.posted(what);
-	else
-		from->ctx.call_fn(from->ctx.call_arg);
-	if (!c->ctx.is_acked)
-		ack(from);
-	PROBE(.what = PROBE_SERVED, .other = from);
-	c->serving = NULL;
-}
-
-/* The first to be taken is a message: a poll finds it, and what comes with it. */
-static bool has_message(const struct cpu_state *s)
-{
-	return s->nr_ipis &&
-	       the_sys->cpu[s->ipi_from[0]].ctx.call_is_message;
-}
-
-void cpu_take_irqs(void)
-{
-	struct cpu *c = this_cpu;
-	struct cpu_state *s = c->s;
-	u64 obs = obs_save();
-	enum cycle_cat cat = cat_enter(CYC_RESPOND);
-	bool glide = c->ctx.glide;
-
-	bool is_polled = has_message(s);
-
-	PROBE(.what = PROBE_IRQ);
-	if (!is_polled)
-		charge(cost_of(COST_IRQ_ENTRY) +
-		       entry_cycles(is_user_cat(cat)));
-	COUNT(IRQS, !is_polled);
-	s->irq_off++;
-	c->ctx.in_irq++;
-	/* Entering is private, so the handler's first step may be merged; but
-	 * under the weak model it is a read barrier, see is_right_mover(). */
-	c->ctx.glide = the_sys->is_reduced &&
-		       the_sys->memory_model != MEM_WEAK;
-	touch(&s->nr_ipis, true);
-	if (has_call_lines())
-		step(&s->nr_ipis, true, cost_of(COST_LOCK));
-	smp_rmb();
-	while (s->nr_ipis && (!c->ipi_at || c->ipi_at[0] <= c->now)) {
-		take_one(c);
-		/* The initiator may go on before the next handler begins. */
-		c->ctx.glide = false;
-		/* Posted requests: the others are further interrupts. */
-		if (s->ipi_what)
-			break;
-		/* So may this CPU's task: the next request may be an interrupt
-		 * of its own, as it is when it comes later. */
-		if (the_sys->is_explored && s->nr_ipis &&
-		    the_sys->drv.choose(2))
-			break;
-	}
-	c->irq_at = c->ipi_at && s->nr_ipis ? c->ipi_at[0] : UINT64_MAX;
-	s->irq_off--;
-	if (!is_polled)
-		charge(cost_of(COST_IRQ_EXIT));
-	PROBE(.what = PROBE_IRQ_END);
-	cat_leave(cat);
-	c->ctx.in_irq--;
-	c->ctx.glide = glide;
-	obs_restore(obs);
 }
 
 void smp_post(u64 mask, u16 what)
@@ -401,22 +337,4 @@ void smp_wait_acks(void)
 	struct cpu_state *s = this_cpu->s;
 
 	the_sys->drv.wait(&s->acks_left, all_acked, &s->acks_left, 0);
-}
-
-static bool may_poll(const void *arg)
-{
-	const struct cpu_state *s = arg;
-
-	return s->nr_ipis && (!s->sb || !s->sb->n);
-}
-
-void cpu_poll_irq(void)
-{
-	struct cpu_state *s = this_cpu->s;
-
-	the_sys->drv.wait(&s->nr_ipis, may_poll, s, 0);
-	if (s->sb)
-		touch(s->sb, false);
-	smp_rmb();
-	take_one(this_cpu);
 }

@@ -3,24 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cpu/cpu.h"
-
 #define LINES_BITS 16
 #define MORE_LINES_BITS 20      /* with a request for each pair of CPUs       */
-
-struct line {
-	u64 tag;                /* its number + 1; 0: none                    */
-	u64 free_at;            /* contended: when it has arrived             */
-	u64 readers;            /* bit per CPU number mod 64                  */
-	u16 owner;
-	u16 reader;             /* the last one to fetch a copy               */
-};
-
-struct lines {
-	struct sys *sys;
-	u64 mask;
-	struct line line[];
-};
 
 int lines_create(struct lines **out, struct sys *sys)
 {
@@ -30,6 +14,7 @@ int lines_create(struct lines **out, struct sys *sys)
 	if (!l)
 		return -ENOMEM;
 	l->sys = sys;
+	l->base = sys->arena.base;
 	l->mask = n - 1;
 	*out = l;
 	return 0;
@@ -42,9 +27,10 @@ void lines_destroy(struct lines *l)
 
 static u64 transfer(struct sys *sys, u32 from, u32 to)
 {
-	sys->cost_used[COST_LINE_TRANSFER_SELF +
-		       (u32)machine_hop(sys->m, from, to)] = true;
-	return machine_line_transfer(sys->m, from, to);
+	u32 cost = COST_LINE_TRANSFER_SELF + (u32)sys_hop(sys, from, to);
+
+	sys->cost_used[cost] = true;
+	return sys->m->cost[cost];
 }
 
 static u64 bit(u32 cpu)
@@ -63,18 +49,12 @@ static u64 take(struct sys *sys, const struct line *l, u32 to)
 	return copy > cost ? copy : cost;
 }
 
-u64 line_cycles(struct lines *t, const struct cpu *c, const void *obj,
-		bool is_write)
+u64 line_cycles_moved(struct lines *t, struct line *l, u64 tag,
+		      const struct cpu *c, bool is_write)
 {
-	u64 tag = (arena_offset(&t->sys->arena, obj) >> 6) + 1;
-	struct line *l = &t->line[tag & t->mask];
 	u64 me = bit(c->id), cost = 0;
 	bool is_unread = l->readers == bit(l->owner);
 
-	if (likely(l->tag == tag && l->owner == c->id && l->readers == me)) {
-		l->reader = is_write ? l->reader : (u16)c->id;
-		return 0;
-	}
 	if (l->tag != tag) {
 		*l = (struct line){ .tag = tag, .readers = me,
 				    .owner = (u16)c->id, .reader = l->reader };
@@ -101,7 +81,7 @@ u64 line_cycles(struct lines *t, const struct cpu *c, const void *obj,
 
 bool line_is_read(const struct lines *t, const struct cpu *c, const void *obj)
 {
-	u64 tag = (arena_offset(&t->sys->arena, obj) >> 6) + 1;
+	u64 tag = line_tag(t, obj);
 	const struct line *l = &t->line[tag & t->mask];
 
 	return l->tag == tag && l->reader == c->id && (l->readers & bit(c->id));

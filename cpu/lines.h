@@ -16,20 +16,51 @@
 #ifndef CPU_LINES_H
 #define CPU_LINES_H
 
-#include "base/types.h"
+#include "cpu/cpu.h"
 
-struct cpu;
-struct sys;
-struct lines;                   /* opaque                                     */
+struct line {
+	u64 tag;                /* its number + 1; 0: none                    */
+	u64 free_at;            /* contended: when it has arrived             */
+	u64 readers;            /* bit per CPU number mod 64                  */
+	u16 owner;
+	u16 reader;             /* the last one to fetch a copy               */
+};
+
+struct lines {
+	struct sys *sys;
+	const u8 *base;         /* of the arena                               */
+	u64 mask;
+	struct line line[];
+};
 
 /* lines_create - Return: 0, -ENOMEM. */
 int lines_create(struct lines **out, struct sys *sys);
 void lines_destroy(struct lines *l);
 
+/* line_cycles_moved - line_cycles() of a line that somebody else touched last. */
+u64 line_cycles_moved(struct lines *t, struct line *l, u64 tag,
+		      const struct cpu *c, bool is_write);
+
+static inline u64 line_tag(const struct lines *t, const void *obj)
+{
+	return ((u64)((const u8 *)obj - t->base) >> 6) + 1;
+}
+
 /* line_cycles - until @c, at its own time, has the line of @obj (in the arena); it
  * has it from now on. */
-u64 line_cycles(struct lines *l, const struct cpu *c, const void *obj,
-		bool is_write);
+static inline u64 line_cycles(struct lines *t, const struct cpu *c,
+			      const void *obj, bool is_write)
+{
+	u64 tag = line_tag(t, obj);
+	struct line *l = &t->line[tag & t->mask];
+
+	if (l->tag == tag && l->owner == c->id &&
+	    l->readers == 1ull << c->id % 64) {
+		l->reader = is_write ? l->reader : (u16)c->id;
+		return 0;
+	}
+	return line_cycles_moved(t, l, tag, c, is_write);
+}
 
 /* line_is_read - a read by @c, the last who read it, would take nothing and change
  * nothing. */

@@ -165,10 +165,20 @@ static int cpu_create(struct sys *sys, struct cpu *c, u32 id,
 		}
 		return 0;
 	}
-	c->ipi_at = calloc(sys->nr_cpus, sizeof(u64));
-	if (!c->ipi_at)
+	c->ipi = calloc(2ull * sys->nr_cpus, sizeof(*c->ipi));
+	if (!c->ipi)
 		return -ENOMEM;
 	return 0;
+}
+
+static u8 *hops_create(const struct machine *m, u32 n)
+{
+	u8 *hop = malloc((size_t)n * n);
+
+	for (u32 a = 0; hop && a < n; a++)
+		for (u32 b = 0; b < n; b++)
+			hop[(size_t)a * n + b] = (u8)machine_hop(m, a, b);
+	return hop;
 }
 
 /* AMD: without EFER.TCE, INVLPG drops all walk-cache entries. */
@@ -214,7 +224,8 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 	sys->mitigations = cfg->mitigations;
 	know_ops(sys);
 	sys->cpu = calloc(cfg->nr_cpus, sizeof(*sys->cpu));
-	if (!sys->cpu || arena_create(&sys->arena, cfg->arena_bytes))
+	sys->hop = hops_create(cfg->m, cfg->nr_cpus);
+	if (!sys->cpu || !sys->hop || arena_create(&sys->arena, cfg->arena_bytes))
 		goto err;
 	the_sys = sys;
 	for (u32 i = 0; i < cfg->nr_cpus; i++) {
@@ -251,12 +262,13 @@ void sys_destroy(struct sys *sys)
 		return;
 	for (u32 i = 0; sys->cpu && i < sys->nr_cpus; i++) {
 		free(sys->cpu[i].fiber.stack);
-		free(sys->cpu[i].ipi_at);
+		free(sys->cpu[i].ipi);
 		free(sys->cpu[i].bcast);
 		free(sys->cpu[i].pending);
 	}
 	cores_destroy(sys);
 	free(sys->cpu);
+	free(sys->hop);
 	bbm_destroy(sys->bbm);
 	arena_destroy(&sys->arena);
 	if (the_sys == sys) {

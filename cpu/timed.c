@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/irq.h"
 #include "cpu/lines.h"
 #include "cpu/overlap.h"
 #include "cpu/runq.h"
@@ -18,8 +19,9 @@ struct sched_cpu {
 	const void *obj;                /* a wait's, with what ends it; else  */
 	bool (*ready)(const void *);    /* NULL                               */
 	const void *ready_arg;
-	const void *line;               /* when it is next it touches that,   */
-	bool is_write;                  /* before its fiber goes on           */
+	bool is_lock;                   /* whose line is fetched at each look */
+	struct strand *top;             /* goes on in place of its fiber      */
+	struct irq irq;
 	bool is_waiting;
 	bool is_idle;                   /* its program has ended              */
 	u64 lookahead;                  /* T.lookahead; 0 with siblings       */
@@ -45,6 +47,7 @@ static struct timed {
 	void (*on_progress)(u64 cycles, void *arg);
 	void *progress_arg;
 	const volatile bool *stop;
+	u64 look_at;                    /* look_around() then                 */
 	u64 sample_at;                  /* without a sampler: never           */
 	u64 (*on_sample)(u64 cycles, void *arg);
 	void *sample_arg;
@@ -141,17 +144,29 @@ static void set_horizon(struct cpu *c)
 	bound_by_events(c, ahead);
 }
 
+/* When to look around: at the next sample; at once, if somebody asks for it; and if
+ * nobody is in, which is later than any time. */
+static void plan_look(void)
+{
+	u64 never = runq_time(&T.q, RUNQ_NONE);
+
+	T.look_at = T.sample_at < never ? T.sample_at : never;
+}
+
 /* Now and then, when everyone has reached @now. */
 static NOINLINE void look_around(u64 now)
 {
-	if (!(T.switches & 0xffff)) {
+	if (!T.look_at) {
 		if (T.on_progress)
 			T.on_progress(now, T.progress_arg);
-		if (T.stop && *T.stop)
+		if (T.stop && *T.stop) {
 			T.result = -EINTR;
+			return;
+		}
 	}
 	if (now >= T.sample_at && T.on_sample)
 		T.sample_at = T.on_sample(now, T.sample_arg);
+	plan_look();
 }
 
 static bool is_due(const struct cpu *c)
@@ -163,43 +178,147 @@ static bool is_due(const struct cpu *c)
 static u64 all_lines_cost(struct cpu *c, const void *obj, bool is_write);
 
 static bool looks_in_vain(struct sched_cpu *sc);
+static void woke(struct sched_cpu *sc);
 
-/* this_cpu, which only stopped to touch a line, is the first. That takes no
- * stack, either. Return: is it the first no more? */
-static bool line_takes_time(struct sched_cpu *sc)
+/* ---- strands ---------------------------------------------------------------- */
+
+static void push(struct sched_cpu *sc, struct strand *s, bool is_fibers)
+{
+	s->has_line = s->wants_stack = false;
+	s->is_fibers = is_fibers;
+	s->below = sc->top;
+	sc->top = s;
+}
+
+static bool irq_is_due(const struct cpu *c)
+{
+	return c->irq_at <= c->now && !c->s->irq_off;
+}
+
+static void step_begins(struct cpu *c, struct strand *s)
+{
+	/* The walker's loads overlap with other accesses. */
+	if (c->cat != CYC_WALK)
+		cpu_drain(c);
+	charge(s->cycles);
+	s->has_line = false;
+}
+
+static void irq_comes(struct sched_cpu *sc)
+{
+	cpu_drain(sc->cpu);
+	irq_begin(&sc->irq);
+	push(sc, &sc->irq.strand, false);
+}
+
+/* The top of this_cpu's goes on until its next step, or its end. Return: nothing
+ * is to be done before its fiber goes on. */
+static bool goes_on(struct sched_cpu *sc)
 {
 	struct cpu *c = sc->cpu;
-	u64 cycles;
+
+	for (;;) {
+		struct strand *s = sc->top;
+
+		switch (s->next(s)) {
+		case STRAND_STEP:
+			step_begins(c, s);
+			return false;
+		case STRAND_CALL:
+			s->wants_stack = true;
+			return true;
+		case STRAND_END:
+			sc->top = s->below;
+			if (s->is_fibers)
+				return true;
+			if (!irq_is_due(c))
+				return false;
+			irq_comes(sc);
+		}
+	}
+}
+
+/* The first is at a boundary between two steps, and something is due. Return: its
+ * fiber must see to it. */
+static NOINLINE bool takes_what_is_due(struct sched_cpu *sc)
+{
+	struct cpu *c = sc->cpu;
+
+	if (!sc->top && (c->stop_at <= c->now || c->bcast_at <= c->now))
+		return true;
+	if (c->stop_at <= c->now) {
+		vcpu_stop(c);
+		return false;
+	}
+	if (c->bcast_at <= c->now) {
+		cpu_take_broadcasts(c);
+		return false;
+	}
+	if (!sc->top && sc->is_waiting) {
+		if (!sc->ready || sc->is_lock)
+			return true;
+		woke(sc);
+	}
+	irq_comes(sc);
+	return goes_on(sc);
+}
+
+/* What the top of the first asked for has its turn; it takes until c->now. */
+static void touches_line(struct sched_cpu *sc, struct strand *s)
+{
+	u64 cycles = all_lines_cost(sc->cpu, s->obj, s->is_write);
+
+	s->has_line = true;
+	charge(cycles);
+}
+
+/* This_cpu is the first. Return: its fiber goes on. */
+static inline bool acts(struct sched_cpu *sc)
+{
+	struct cpu *c = sc->cpu;
+	struct strand *s = sc->top;
+	u64 now = c->now;
 
 	if (unlikely(is_due(c)))
-		return false;
-	cycles = all_lines_cost(c, sc->line, sc->is_write);
-	sc->line = NULL;
-	charge(cycles);
-	return !is_first(c);
+		return takes_what_is_due(sc);
+	if (!s)
+		return !sc->ready || !looks_in_vain(sc);
+	if (!s->has_line) {
+		touches_line(sc, s);
+		if (c->now != now)
+			return false;
+	}
+	return goes_on(sc);
+}
+
+static bool is_over(void)
+{
+	if (!T.result && T.nr_done != T.nr_tasks) {
+		if (runq_first(&T.q) != RUNQ_NONE)
+			return false;
+		T.result = -EDEADLK;
+	}
+	return true;
 }
 
 static struct fiber *next_fiber(void)
 {
 	for (;;) {
 		u64 first = runq_first(&T.q), now = runq_time(&T.q, first);
-		struct cpu *c;
+		u32 id = runq_cpu(&T.q, first);
+		struct sched_cpu *sc;
 
-		if (unlikely(T.result || T.nr_done == T.nr_tasks ||
-			     first == RUNQ_NONE)) {
-			if (!T.result && T.nr_done != T.nr_tasks)
-				T.result = -EDEADLK;
-			return &T.host;
-		}
-		if (unlikely(!(++T.switches & 0xffff) || now >= T.sample_at))
+		if (unlikely(now >= T.look_at)) {
+			if (is_over())
+				return &T.host;
 			look_around(now);
-		c = T.sc[runq_cpu(&T.q, first)].cpu;
-		this_cpu = c;
-		if (sc_of(c)->line && line_takes_time(sc_of(c)))
-			continue;
-		if (sc_of(c)->ready && looks_in_vain(sc_of(c)))
-			continue;
-		return &c->fiber;
+		}
+		sc = &T.sc[id];
+		this_cpu = sc->cpu;
+		if (acts(sc))
+			return &sc->cpu->fiber;
+		if (runq_has(&T.q, id))
+			runq_move(&T.q, id, runq_key(&T.q, id, sc->cpu->now));
 	}
 }
 
@@ -207,15 +326,73 @@ static void go(struct fiber *from)
 {
 	struct fiber *to = next_fiber();
 
+	if (unlikely(!(++T.switches & 0xfff)))
+		T.look_at = 0;
 	if (to != from)
 		fiber_switch(from, to);
 }
 
+/* What takes a stack. */
+static void call_here(struct sched_cpu *sc)
+{
+	struct strand *s = sc->top;
+
+	s->wants_stack = false;
+	sc->top = NULL;
+	sc->ready = NULL;       /* whoever waits looks again */
+	s->call(s);
+	sc->top = s;
+	goes_on(sc);
+}
+
+/* Until @c's fiber goes on for its own sake. */
+static void rest(struct cpu *c)
+{
+	struct sched_cpu *sc = sc_of(c);
+
+	is_first(c);
+	go(&c->fiber);
+	while (sc->top) {
+		call_here(sc);
+		if (sc->top && !sc->top->wants_stack) {
+			is_first(c);
+			go(&c->fiber);
+		}
+	}
+}
+
+static inline void catch_up(struct cpu *c);
+static void touch_line(struct cpu *c, const void *obj, bool is_write);
+static inline bool is_alone(const struct cpu *c);
+
+static void timed_strand(struct strand *s)
+{
+	struct cpu *c = this_cpu;
+	enum strand_next what;
+
+	while ((what = s->next(s)) != STRAND_END) {
+		if (what == STRAND_CALL) {
+			s->call(s);
+			continue;
+		}
+		step_begins(c, s);
+		if (!is_alone(c) && runq_has(&T.q, c->id)) {
+			push(sc_of(c), s, true);
+			rest(c);
+			set_horizon(c);
+			return;
+		}
+		catch_up(c);
+		touch_line(c, s->obj, s->is_write);
+	}
+}
+
 static void take_due_irqs(struct cpu *c)
 {
-	while (c->irq_at <= c->now && !c->s->irq_off && c->s->nr_ipis) {
+	while (irq_is_due(c)) {
 		cpu_drain(c);
-		cpu_take_irqs();
+		irq_begin(&sc_of(c)->irq);
+		timed_strand(&sc_of(c)->irq.strand);
 	}
 }
 
@@ -229,8 +406,8 @@ static inline bool is_alone(const struct cpu *c)
 static NOINLINE void catch_up_slow(struct cpu *c)
 {
 	for (;;) {
-		if (!is_first(c))
-			go(&c->fiber);
+		while (!is_first(c))
+			rest(c);
 		if (likely(!is_due(c)))
 			break;
 		if (c->stop_at <= c->now)
@@ -278,22 +455,24 @@ static void touch_line(struct cpu *c, const void *obj, bool is_write)
 	}
 }
 
+static enum strand_next ends(struct strand *s)
+{
+	return STRAND_END;
+}
+
 static NOINLINE void step_among_others(struct cpu *c, const void *obj,
 				       bool is_write)
 {
-	struct sched_cpu *sc = sc_of(c);
-	bool is_touched = false;
+	struct strand s = { .next = ends, .obj = obj, .is_write = is_write };
 
-	if (!is_first(c)) {
-		sc->line = obj;
-		sc->is_write = is_write;
-		go(&c->fiber);
-		is_touched = !sc->line;
-		sc->line = NULL;
-	}
-	catch_up_slow(c);
-	if (!is_touched)
+	if (unlikely(!runq_has(&T.q, c->id))) {
+		catch_up_slow(c);
 		touch_line(c, obj, is_write);
+		return;
+	}
+	push(sc_of(c), &s, true);
+	rest(c);
+	set_horizon(c);
 }
 
 static void timed_step(const void *obj, bool is_write, u64 cycles)
@@ -369,6 +548,7 @@ static void idle(struct cpu *c)
 	if (!sc_of(c)->is_idle) {
 		sc_of(c)->is_idle = true;
 		T.nr_done++;
+		T.look_at = 0;
 		c->cat = CYC_IDLE;
 		c->done_at = c->now;
 	}
@@ -379,7 +559,7 @@ static void idle(struct cpu *c)
 	} else {
 		runq_remove(&T.q, c->id);
 	}
-	go(&c->fiber);
+	rest(c);
 	vcpu_waited(c);
 	take_due_irqs(c);
 }
@@ -417,9 +597,10 @@ static void woke(struct sched_cpu *sc)
  * takes no stack. */
 static bool looks_in_vain(struct sched_cpu *sc)
 {
-	if (is_due(sc->cpu) || sc->ready(sc->ready_arg))
+	if (sc->ready(sc->ready_arg))
 		return false;
-	woke(sc);
+	if (sc->is_waiting)
+		woke(sc);
 	sleep_on(sc);
 	return true;
 }
@@ -469,12 +650,15 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 		sc->obj = obj;
 		sc->ready = ready;
 		sc->ready_arg = arg;
+		sc->is_lock = is_lock;
 		sc->cat = cat;
 		sleep_on(sc);
-		go(&c->fiber);
+		rest(c);
 		sc->ready = NULL;
-		woke(sc);
-		vcpu_waited(c);
+		if (sc->is_waiting) {
+			woke(sc);
+			vcpu_waited(c);
+		}
 		catch_up(c);
 		if (is_lock)
 			look_at_lock(c, obj, false);
@@ -499,7 +683,7 @@ static void timed_delay(u64 until)
 		sc->is_waiting = true;
 		c->now = at < until ? at > from ? at : from : until;
 		queue(c);
-		go(&c->fiber);
+		rest(c);
 		sc->is_waiting = false;
 		c->cycles[c->cat] += c->now - from;
 		vcpu_waited(c);
@@ -564,7 +748,7 @@ static void timed_hand_over(const void *obj)
 static void timed_ipi_posted(struct cpu *to)
 {
 	struct sched_cpu *sc = sc_of(to);
-	u64 at = to->ipi_at[0];
+	u64 at = to->ipi[to->ipi_first].at;
 
 	if (at >= to->irq_at)
 		return;
@@ -632,6 +816,7 @@ int timed_install(struct sys *sys)
 {
 	memset(&T, 0, sizeof(T));
 	T.sys = sys;
+	T.sample_at = UINT64_MAX;
 	T.sc = calloc(sys->nr_cpus, sizeof(*T.sc));
 	if (runq_create(&T.q, sys->nr_cpus) || !T.sc ||
 	    lines_create(&T.lines, sys)) {
@@ -656,6 +841,7 @@ int timed_install(struct sys *sys)
 		.hand_over = timed_hand_over,
 		.ask = timed_ask,
 		.touch = timed_touch,
+		.strand = timed_strand,
 		.alone_until = timed_alone_until,
 		.choose = timed_choose,
 		.ipi_posted = timed_ipi_posted,

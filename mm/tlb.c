@@ -68,6 +68,13 @@ void flush_own(const struct flush_req *r)
 	flush_local(r, r->is_full);
 }
 
+/* A batch carries no generation (8f1d56f64f8d). */
+static bool is_covered(const struct flush_req *r, u64 here)
+{
+	return r->new_gen <= here && (r->new_gen != TLB_GENERATION_INVALID ||
+				      !kern()->batch_gen_is_invalid);
+}
+
 static void catch_up(const struct flush_req *r, struct mm *mm)
 {
 	struct tlb_state *t = tlb_state_of(this_cpu->id);
@@ -77,9 +84,7 @@ static void catch_up(const struct flush_req *r, struct mm *mm)
 	touch(here, true);
 	if (kern()->gen_read_first)
 		(void)READ_ONCE(mm->tlb_gen);
-	/* A batch carries no generation (8f1d56f64f8d). */
-	if (r->new_gen <= *here && (r->new_gen != TLB_GENERATION_INVALID ||
-				    !kern()->batch_gen_is_invalid))
+	if (is_covered(r, *here))
 		return;
 	if (f && f->catching_up)
 		was = f->catching_up();
@@ -141,6 +146,26 @@ void flush_func(void *arg)
 static bool is_in_guest(void)
 {
 	return this_cpu->task && current()->kvm;
+}
+
+/* As flush_func() will find: others have brought this CPU up to date already. */
+static bool is_behind(const struct flush_req *r)
+{
+	const struct tlb_state *t = tlb_state_of(this_cpu->id);
+
+	return !kern()->has_tlb_gen || kern()->gen_read_first ||
+	       kern()->ipi_by_active_mm || !r->mm ||
+	       t->loaded_mm != (uintptr_t)r->mm || t->is_lazy ||
+	       (flusher() && flusher()->global_tag) ||
+	       !is_covered(r, t->ctx[t->slot].tlb_gen);
+}
+
+static bool flush_remote_soon(void *arg)
+{
+	if (is_in_guest() || is_behind(arg))
+		return false;
+	COUNT(REMOTE_FLUSH_RECEIVED, 1);
+	return true;
 }
 
 static void flush_remote(void *arg)
@@ -289,7 +314,8 @@ static void tell(struct flush_req *r, const u64 *to, bool is_here)
 	if (flusher() && flusher()->tell)
 		flusher()->tell(r, to, is_here);
 	else
-		smp_call(to, flush_remote, r, is_here ? flush_func : NULL);
+		smp_call_soon(to, flush_remote, flush_remote_soon, r,
+			      is_here ? flush_func : NULL);
 }
 
 /* Counted as sent even if all turn out to be lazy, as Linux does. */
