@@ -735,7 +735,7 @@ static inline __attribute__((always_inline)) struct progress
 run_alone(struct cpu *c, struct lone *l, const struct run *r, u64 next,
 	  u64 cycles, u64 until, struct tally *t)
 {
-	const u64 vpn = r->va >> PAGE_SHIFT;
+	const u64 vpn = r->va >> page_shift;
 	const enum tlb_use use = use_of(r);
 	const struct lone_use *u = &l->use[use];
 	struct progress at = { LOOKED_UP };

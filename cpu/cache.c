@@ -17,6 +17,9 @@
 
 #define ROW_WORDS 2u            /* before a set's tags                        */
 
+/* What is seldom needed does not cost the rest its registers. */
+#define NOINLINE __attribute__((noinline))
+
 #define MAX_SET_BITS 24
 #define MAX_LINE_BITS 40
 
@@ -120,11 +123,16 @@ static u64 line_of(const struct cache *c, struct place p, u32 key)
 
 /* ---- rows ----------------------------------------------------------------------- */
 
+static NOINLINE u64 row_new(const struct cache *c)
+{
+	return row_first(c->nr_ways);
+}
+
 /* A set that was never used is all zeroes, which is no row of more than one way:
  * so memory that nobody needs is not touched. */
 static inline u64 row_begun(const struct cache *c, u64 row)
 {
-	return likely(row) ? row : row_first(c->nr_ways);
+	return likely(row) ? row : row_new(c);
 }
 
 static inline u32 row_way(const struct cache *c, struct place p)
@@ -183,7 +191,7 @@ static u32 age_of(const struct cache *c, struct place p)
 	return i;
 }
 
-static bool age_access(struct cache *c, struct place p, u64 *victim)
+static NOINLINE bool age_access(struct cache *c, struct place p, u64 *victim)
 {
 	u32 age = age_of(c, p), here = 0;
 

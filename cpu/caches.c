@@ -201,8 +201,8 @@ static u64 from_owner(struct caches *cs, u32 core, u64 line)
 }
 
 /* Neither of the core's own caches has @line; now they do. */
-static u64 load_beyond(struct caches *cs, u32 core, u64 line,
-		       enum cache_level *from)
+static __attribute__((noinline)) u64
+load_beyond(struct caches *cs, u32 core, u64 line, enum cache_level *from)
 {
 	struct core *c = &cs->core[core];
 	struct cache *llc = cs->llc[c->llc];
@@ -223,13 +223,16 @@ static u64 load_beyond(struct caches *cs, u32 core, u64 line,
 u64 caches_load(struct caches *cs, u32 cpu, u64 line, enum cache_level *from)
 {
 	u32 core = cs->core_of[cpu];
-	struct cache *const *inner = cs->core[core].inner;
+	const struct core *c = &cs->core[core];
 
-	for (u32 k = 0; k < 2; k++)
-		if (inner[k] && cache_access(inner[k], line, NULL)) {
-			*from = CACHE_L1D + k;
-			return cs->hit_cycles[k];
-		}
+	if (c->inner[0] && cache_access(c->inner[0], line, NULL)) {
+		*from = CACHE_L1D;
+		return cs->hit_cycles[CACHE_L1D];
+	}
+	if (c->inner[1] && cache_access(c->inner[1], line, NULL)) {
+		*from = CACHE_L2;
+		return cs->hit_cycles[CACHE_L2];
+	}
 	return load_beyond(cs, core, line, from);
 }
 

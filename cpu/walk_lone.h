@@ -19,7 +19,7 @@ struct walk_lone {
 	u64 load_cycles;                /* of a load, without data caches     */
 	u32 space;
 	u16 pcid;
-	bool has_caches;
+	struct caches *caches;          /* NULL: none                         */
 };
 
 /* walk_lone_open - for this_cpu, at @now, as long as nobody else does anything. */
@@ -33,6 +33,7 @@ static inline void walk_lone_open(struct walk_lone *w, u64 now)
 	if (!psc || !psc_has_rows(psc, 1) || !psc_has_rows(psc, 2) ||
 	    core->ept || core->contig[0] || core->contig[1] ||
 	    the_sys->os.may_walk ||
+	    (the_sys->caches && the_sys->has_local_tables) ||
 	    the_sys->mem.paging.bits != WALK_LONE_BITS ||
 	    !core_is_idle(core, now))
 		return;
@@ -41,8 +42,8 @@ static inline void walk_lone_open(struct walk_lone *w, u64 now)
 	w->table = the_sys->mem.table;
 	w->space = psc_space(c->thread, c->s->pcid);
 	w->pcid = c->s->pcid;
-	w->has_caches = the_sys->caches != NULL;
-	w->load_cycles = w->has_caches ? 0 : cost_of(COST_WALK_LOAD);
+	w->caches = the_sys->caches;
+	w->load_cycles = w->caches ? 0 : cost_of(COST_WALK_LOAD);
 	walk_near_check();
 }
 
@@ -72,14 +73,23 @@ static inline void walk_lone_ahead(const struct walk_lone *w,
 	if (unlikely(!table))
 		return;
 	__builtin_prefetch(&table[walk_lone_index(vpn, 0)]);
-	if (w->has_caches)
+	if (w->caches)
 		walk_prefetch_line(pte_pfn(pte), walk_lone_index(vpn, 0));
 }
 
-static inline u64 walk_lone_load(const struct walk_lone *w, u64 frame,
-				 u32 index, enum tlb_use use)
+/* One load of the walker, as in walker.c. */
+static inline u64 walk_lone_load(const struct walk_lone *w, struct cpu *c,
+				 u64 frame, u32 index, enum tlb_use use)
 {
-	return w->has_caches ? walk_load(frame, index, use) : w->load_cycles;
+	enum cache_level from;
+	u64 cycles;
+
+	if (likely(!w->caches))
+		return w->load_cycles;
+	cycles = caches_load(w->caches, c->id,
+			     caches_line(frame, index * sizeof(u64)), &from);
+	c->count.v[(use == TLB_FETCH ? CTR_PWL_I_L1 : CTR_PWL_D_L1) + from]++;
+	return cycles;
 }
 
 /* walk_lone - as walk_timed(), but false also says: with nothing done. */
@@ -131,13 +141,14 @@ walk_lone(const struct walk_lone *w, struct cpu *c, u64 vpn, enum tlb_use use,
 		psc_row_put(w->pde, tag, frame, rights);
 		c->count.v[CTR_PSC_HIT_PDPTE]++;
 		c->count.v[CTR_WALKER_LOADS]++;
-		*cycles = walk_lone_load(w, dir, walk_lone_index(vpn, 1), use);
+		*cycles = walk_lone_load(w, c, dir, walk_lone_index(vpn, 1),
+					 use);
 	} else {
 		psc_use(w->pde, tag, at);
 		c->count.v[CTR_PSC_HIT_PDE]++;
 	}
 	c->count.v[CTR_WALKER_LOADS]++;
-	*cycles += walk_lone_load(w, frame, index, use);
+	*cycles += walk_lone_load(w, c, frame, index, use);
 	*e = (struct tlb_entry){
 		.vpn = vpn,
 		.pfn = pte_pfn(pte),

@@ -140,7 +140,9 @@ static u64 nested(u64 gfn, enum tlb_use use)
 	return cycles;
 }
 
-u64 walk_load(u64 frame, u32 index, enum tlb_use use)
+/* What the walker's load of entry @index of table @frame costs, with data
+ * caches or nested paging. */
+static u64 load_of(u64 frame, u32 index, enum tlb_use use)
 {
 	u64 line = caches_line(frame, index * sizeof(u64)), cycles = 0;
 
@@ -319,7 +321,7 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 		index = paging_index(&mem->paging, vpn, level);
 		p = &table[index];
 		if (unlikely(!is_plain))
-			sum += walk_load(frame, index, use);
+			sum += load_of(frame, index, use);
 		nr_loads++;
 		pte = *p;
 		rights &= pte;

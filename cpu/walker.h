@@ -52,10 +52,6 @@ void walk_prefetch_line(u64 frame, u32 index);
  * nowhere. */
 void walk_near_check(void);
 
-/* walk_load - what the walker's load of entry @index of table @frame costs, with
- * data caches or nested paging. */
-u64 walk_load(u64 frame, u32 index, enum tlb_use use);
-
 /* walk_verdict - what the tables say to an access now; nothing changes, nothing
  * is charged. */
 enum walk_verdict {
