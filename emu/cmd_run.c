@@ -207,7 +207,7 @@ static void summary(struct emit *em, const struct experiment *x,
 	emit_note(em, "%11s leans on %u of %u assumed numbers of profile %s "
 		  "('tlbemu list machines %s')", "", r->nr_assumed_used,
 		  r->nr_assumed, r->profile, r->profile);
-	if (r->series.period)
+	if (x->cfg.sample_ns)
 		note_convergence(em, r);
 	if (r->is_checked)
 		emit_note(em, "%11s %s", "", r->count.v[CTR_LOST_STORES] ||
@@ -270,7 +270,7 @@ static void report(const struct experiment *x, const struct timed_result *r,
 		 x->cfg.kernel, x->cfg.flush, (unsigned long long)x->cfg.seed);
 	counters_emit(em, "counters", title, &r->count, &r->modelled);
 	cycles_table(em, r);
-	if (r->series.period)
+	if (x->cfg.sample_ns)
 		series_table(em, &r->series, r->hz);
 	if (emit_kind_of(em) != EMIT_TABLE)
 		cpus_table(em, r);

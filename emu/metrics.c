@@ -56,28 +56,28 @@ static double ratio(double a, u64 b)
 }
 
 /* Of the hint faults between two samples: were enough on the page's own node? */
-static bool is_local(const struct timed_sample *from,
-		     const struct timed_sample *to)
+static bool is_local(const struct series_sample *from,
+		     const struct series_sample *to)
 {
-	u64 faults = to->hint_faults - from->hint_faults;
-	u64 local = to->hint_faults_local - from->hint_faults_local;
+	u64 faults = to->faults - from->faults;
+	u64 local = to->local_faults - from->local_faults;
 
 	return local * 100 >= faults * METRIC_CONVERGED_PERCENT;
 }
 
 static double converged_ms(const struct timed_result *r)
 {
-	const struct timed_sample none = { 0 };
-	u32 i = r->nr_samples;
+	static const struct series_sample none;
+	const struct series *s = &r->series;
+	u32 i = s->nr;
 
 	if (!r->count.v[CTR_NUMA_HINT_FAULTS])
 		return NAN;
-	while (i && is_local(i > 1 ? &r->sample[i - 2] : &none,
-			     &r->sample[i - 1]))
+	while (i && is_local(i > 1 ? &s->s[i - 2] : &none, &s->s[i - 1]))
 		i--;
-	if (i == r->nr_samples)
+	if (i == s->nr)
 		return NAN;
-	return i ? timed_cycles_to_ms(r, r->sample[i - 1].at_cycles) : 0;
+	return i ? timed_cycles_to_ms(r, s->s[i - 1].at) : 0;
 }
 
 void metrics_of(const struct timed_result *r, struct metrics *m)

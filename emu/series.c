@@ -1,26 +1,26 @@
+/* Samples on the way, and what is told of them; see series.h. */
 #include "emu/series.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "cpu/dram.h"
+#include "cpu/timed.h"
+#include "emu/timed_point.h"
 
-static struct {
-	struct series *to;
-	u64 next;
-	void (*user_tick)(void);
-} T;
+#define FIRST_PERIOD 4096u
 
-static void take(struct series_sample *s)
+static void take(struct series_sample *s, u64 at)
 {
 	u32 nodes = the_sys->m->nr_nodes;
 
 	memset(s, 0, sizeof(*s));
-	s->at = this_cpu->now;
+	s->at = at;
 	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
 		const struct cpu *c = &the_sys->cpu[i];
 		const u64 *v = c->count.v;
 
+		s->accesses += v[CTR_ACCESSES];
 		s->faults += v[CTR_NUMA_HINT_FAULTS];
 		s->local_faults += v[CTR_NUMA_HINT_FAULTS_LOCAL];
 		s->migrated += v[CTR_NUMA_PAGES_MIGRATED];
@@ -30,51 +30,34 @@ static void take(struct series_sample *s)
 			v[CTR_NODE_STORE_MISSES];
 		s->moves += v[CTR_CPU_MIGRATIONS];
 		s->scan_cycles += c->cycles[CYC_SCAN];
+		s->overhead_cycles += timed_overhead(c->cycles);
 	}
 	for (u32 n = 0; n < nodes && n < SERIES_NODES; n++)
 		s->node_bytes[n] = dram_node_of(the_sys->dram, n)->bytes;
 }
 
-static void thin(struct series *s)
+static u64 on_time(u64 cycles, void *arg)
 {
-	for (u32 i = 0; i < SERIES_MAX / 2; i++)
-		s->s[i] = s->s[2 * i + 1];
-	s->nr = SERIES_MAX / 2;
-	s->period *= 2;
-}
+	struct series *s = arg;
 
-static void tick(void)
-{
-	struct series *s = T.to;
-
-	T.user_tick();
-	if (likely(this_cpu->now < T.next))
-		return;
-	if (s->nr == SERIES_MAX)
-		thin(s);
-	take(&s->s[s->nr++]);
-	T.next = (this_cpu->now / s->period + 1) * s->period;
+	if (s->nr == s->max) {
+		for (u32 i = 1; i < s->max; i += 2)
+			s->s[i / 2] = s->s[i];
+		s->nr /= 2;
+		s->period *= 2;
+	}
+	take(&s->s[s->nr++], cycles);
+	return cycles - cycles % s->period + s->period;
 }
 
 void series_begin(struct series *s, u64 period_cycles)
 {
 	memset(s, 0, sizeof(*s));
-	s->period = period_cycles;
-	if (!period_cycles)
-		return;
+	s->period = period_cycles ? period_cycles : FIRST_PERIOD;
+	s->max = period_cycles ? SERIES_MAX : SERIES_OWN_MAX;
 	s->nr_nodes = the_sys->m->nr_nodes < SERIES_NODES
 		? the_sys->m->nr_nodes : SERIES_NODES;
-	T.to = s;
-	T.next = period_cycles;
-	T.user_tick = the_sys->os.user_tick;
-	the_sys->os.user_tick = tick;
-}
-
-void series_end(void)
-{
-	if (T.to)
-		the_sys->os.user_tick = T.user_tick;
-	memset(&T, 0, sizeof(T));
+	timed_set_sampler(s->period, on_time, s);
 }
 
 static double share(u64 part, u64 all)

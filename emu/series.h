@@ -1,9 +1,10 @@
 /* series.h - a timed run over time: what NUMA balancing did in each period of
- * modelled time, how local accesses were, what each node's memory served.
+ * modelled time, how local accesses were, what each node's memory served. `run
+ * --sample` prints it, sweeps keep a part of it in their database.
  *
- * Samples are taken by whichever CPU first ends a batch of accesses after the
- * period is over, so they are a batch late at most. At most SERIES_MAX are kept:
- * when they are full every other one goes and the period doubles.
+ * A sample is taken when the slowest clock has passed the period's end; other CPUs
+ * may be ahead by then (timed_set_sampler()). When there is no room for more, every
+ * other one goes and the period doubles.
  */
 #ifndef EMU_SERIES_H
 #define EMU_SERIES_H
@@ -12,11 +13,14 @@
 #include "cpu/cpu.h"
 
 #define SERIES_MAX 256u
+#define SERIES_OWN_MAX 64u              /* where nobody named a period        */
 #define SERIES_NODES 8u                 /* the first ones                     */
 
 /* Totals since the beginning. */
 struct series_sample {
 	u64 at;                         /* cycles                             */
+	u64 accesses;
+	u64 overhead_cycles;            /* timed_overhead()                   */
 	u64 faults, local_faults;       /* NUMA hints                         */
 	u64 migrated, updates;          /* 4K pages                           */
 	u64 scan_cycles;
@@ -26,14 +30,15 @@ struct series_sample {
 };
 
 struct series {
-	u64 period;                     /* cycles; 0: none                    */
-	u32 nr, nr_nodes;
+	u64 period;                     /* cycles                             */
+	u32 nr, max, nr_nodes;
 	struct series_sample s[SERIES_MAX];
 };
 
-/* series_begin - clocks are at 0; @s is filled until series_end(). */
+/* series_begin - before timed_run(), clocks are at 0: @s is filled by it. Every
+ * @period_cycles, at most SERIES_MAX samples; 0: about evenly, SERIES_OWN_MAX at
+ * most and, once there were as many, never less than half of that. */
 void series_begin(struct series *s, u64 period_cycles);
-void series_end(void);
 
 /* The table "samples": differences from sample to sample. */
 void series_table(struct emit *em, const struct series *s, u64 hz);

@@ -13,7 +13,7 @@
 #include "emu/pool.h"
 
 /* Of each sample, where there are hint faults at all. */
-enum { NR_SAMPLED = 6 };
+enum { NR_SAMPLED = 8 };
 
 /* What a worker hands over. */
 struct result {
@@ -22,7 +22,7 @@ struct result {
 	u64 host_ns;
 	struct metrics m;
 	u32 nr_samples;
-	struct sweep_sample sample[TIMED_MAX_SAMPLES * NR_SAMPLED];
+	struct sweep_sample sample[SERIES_MAX * NR_SAMPLED];
 };
 
 struct work {
@@ -60,16 +60,19 @@ static void keep_samples(const struct timed_result *r, struct result *out)
 		METRIC_COUNTERS + CTR_NUMA_HINT_FAULTS_LOCAL,
 		METRIC_COUNTERS + CTR_NUMA_PAGES_MIGRATED,
 		METRIC_CYCLES + CYC_SCAN, METRIC_OVERHEAD,
+		METRIC_COUNTERS + CTR_NUMA_PTE_UPDATES,
+		METRIC_COUNTERS + CTR_CPU_MIGRATIONS,
 	};
 
-	for (u32 i = 0; i < r->nr_samples &&
+	for (u32 i = 0; i < r->series.nr &&
 	     r->count.v[CTR_NUMA_HINT_FAULTS]; i++) {
-		const struct timed_sample *s = &r->sample[i];
+		const struct series_sample *s = &r->series.s[i];
 		const u64 v[NR_SAMPLED] = {
-			s->accesses, s->hint_faults, s->hint_faults_local,
-			s->pages_migrated, s->scan_cycles, s->overhead_cycles,
+			s->accesses, s->faults, s->local_faults, s->migrated,
+			s->scan_cycles, s->overhead_cycles, s->updates,
+			s->moves,
 		};
-		u64 ns = (u64)(timed_cycles_to_ms(r, s->at_cycles) * 1e6);
+		u64 ns = (u64)(timed_cycles_to_ms(r, s->at) * 1e6);
 
 		for (u32 k = 0; k < NR_SAMPLED; k++)
 			out->sample[out->nr_samples++] = (struct sweep_sample){

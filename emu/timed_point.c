@@ -708,52 +708,9 @@ static void show(u64 cycles, void *arg)
 	progress_to(&s->p, s->w->done);
 }
 
-/* How a run went, without knowing how long it will be: when there is no room for
- * more samples, every second goes and the time between them doubles. */
-struct sampling {
-	struct sys *sys;
-	struct timed_result *r;
-	u64 every;
-};
-
-static void take_sample(const struct sys *sys, u64 cycles,
-			struct timed_sample *s)
-{
-	*s = (struct timed_sample){ .at_cycles = cycles };
-	for (u32 i = 0; i < sys->nr_cpus; i++) {
-		const struct cpu *c = &sys->cpu[i];
-
-		s->accesses += c->count.v[CTR_ACCESSES];
-		s->hint_faults += c->count.v[CTR_NUMA_HINT_FAULTS];
-		s->hint_faults_local += c->count.v[CTR_NUMA_HINT_FAULTS_LOCAL];
-		s->pages_migrated += c->count.v[CTR_NUMA_PAGES_MIGRATED];
-		s->scan_cycles += c->cycles[CYC_SCAN];
-		s->overhead_cycles += timed_overhead(c->cycles);
-	}
-}
-
-static u64 on_sample(u64 cycles, void *arg)
-{
-	struct sampling *s = arg;
-	struct timed_result *r = s->r;
-
-	if (r->nr_samples == TIMED_MAX_SAMPLES) {
-		for (u32 i = 1; i < TIMED_MAX_SAMPLES; i += 2)
-			r->sample[i / 2] = r->sample[i];
-		r->nr_samples /= 2;
-		s->every *= 2;
-	}
-	take_sample(s->sys, cycles, &r->sample[r->nr_samples++]);
-	return cycles - cycles % s->every + s->every;
-}
-
-#define FIRST_SAMPLE_CYCLES 4096u
-
 static int run(struct sys *sys, const struct timed_point *p, struct wl *w,
 	       struct timed_result *r, struct err *e)
 {
-	struct sampling sampling = { .sys = sys, .r = r,
-				     .every = FIRST_SAMPLE_CYCLES };
 	struct shown s = { .w = w };
 	int rc = w->workload->setup(w, e);
 
@@ -767,9 +724,7 @@ static int run(struct sys *sys, const struct timed_point *p, struct wl *w,
 	series_begin(&r->series, machine_ns_to_cycles(sys->m,
 						      p->cfg->sample_ns));
 	progress_start(&s.p, p->progress, w->workload->name, w->unit, w->total);
-	timed_set_sampler(sampling.every, on_sample, &sampling);
 	rc = timed_run(sys, show, &s, NULL);
-	series_end();
 	progress_end(&s.p);
 	if (w->error)
 		return err_set(e, w->error, "%s", w->err.text);

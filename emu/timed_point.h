@@ -81,19 +81,10 @@ struct timed_point {
 	struct probe *probe;    /* a list of those who watch, or NULL         */
 };
 
-/* What all CPUs had counted up to a modelled time. */
-struct timed_sample {
-	u64 at_cycles;
-	u64 accesses, hint_faults, hint_faults_local, pages_migrated;
-	u64 scan_cycles, overhead_cycles;
-};
-
 /* timed_overhead - of @cycles by category those in which no CPU did what the
  * program wanted: faults, scanning, copying, flushes and waiting for them. Walks
  * are the hardware's. */
 u64 timed_overhead(const u64 cycles[NR_CYCLE_CATS]);
-
-#define TIMED_MAX_SAMPLES 64
 
 struct timed_result {
 	struct counters count;          /* of all CPUs                        */
@@ -110,11 +101,8 @@ struct timed_result {
 	u64 frames;                     /* 4K frames ever handed out          */
 	bool is_checked;
 	struct window_stat window;
-	/* About evenly spaced, from 32 on at most twice as many. */
-	u32 nr_samples;
-	struct timed_sample sample[TIMED_MAX_SAMPLES];
 	char profile[64], topology[256];
-	struct series series;           /* empty without sample_ns            */
+	struct series series;           /* about evenly without sample_ns     */
 	/* Per CPU that ran a thread; under the scheduler, of all CPUs. */
 	u32 nr_rows;
 	struct {

@@ -419,10 +419,10 @@ u32 tune_locality(struct tune *t, const struct tune_setting *s,
 		  struct tune_moment *out, u32 max)
 {
 	const struct sweep *sw = s == &t->base ? &t->base_sweep : &t->sweep;
-	double faults[TIMED_MAX_SAMPLES + 1], last = 0, last_local = 0;
+	double faults[SERIES_MAX + 1], last = 0, last_local = 0;
 	struct moments all = { .out = out, .faults = faults,
-			      .max = max < TIMED_MAX_SAMPLES ? max
-							     : TIMED_MAX_SAMPLES };
+			      .max = max < SERIES_MAX ? max
+							     : SERIES_MAX };
 	struct moments local = all;
 	struct sweep_key k;
 

@@ -320,13 +320,13 @@ static void locality_csv(struct tune_files *f, struct emit *em)
 					      f->choice->fastest };
 	static const char *const roles[3] = { "as it is", "recommended",
 					      "fastest" };
-	struct tune_moment m[TIMED_MAX_SAMPLES];
+	struct tune_moment m[SERIES_MAX];
 	char name[512];
 
 	emit_table(em, &(struct emit_table){ .name = "locality", .cols = cols,
 		   .nr_cols = ARRAY_LEN(cols) });
 	for (u32 w = 0; w < (who[2] == who[1] ? 2 : 3); w++) {
-		u32 n = tune_locality(f->t, who[w], m, TIMED_MAX_SAMPLES);
+		u32 n = tune_locality(f->t, who[w], m, SERIES_MAX);
 
 		for (u32 i = 0; i < n; i++) {
 			if (isnan(m[i].locality))
@@ -459,10 +459,10 @@ static int knobs(struct tune_files *f, u32 *two, u32 *nr_two, struct err *e)
 
 static bool has_moments(struct tune_files *f)
 {
-	struct tune_moment m[TIMED_MAX_SAMPLES];
+	struct tune_moment m[SERIES_MAX];
 
-	return tune_locality(f->t, &f->t->base, m, TIMED_MAX_SAMPLES) ||
-		tune_locality(f->t, f->choice->best, m, TIMED_MAX_SAMPLES);
+	return tune_locality(f->t, &f->t->base, m, SERIES_MAX) ||
+		tune_locality(f->t, f->choice->best, m, SERIES_MAX);
 }
 
 static int figure(struct tune_files *f, const char *script, const char *name,

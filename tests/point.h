@@ -66,8 +66,7 @@ static inline void point_make(struct setup *s, const struct workload *w,
  * (timed_set_sampler()); what the run comes to does not depend on that. */
 static inline void forget_samples(struct timed_result *r)
 {
-	r->nr_samples = 0;
-	memset(r->sample, 0, sizeof(r->sample));
+	memset(&r->series, 0, sizeof(r->series));
 }
 
 static inline void point_free(struct setup *s)

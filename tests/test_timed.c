@@ -170,10 +170,50 @@ static void test_watching_changes_nothing(void **state)
 		s.p.probe = &watcher;
 		b = point_run(&s);
 		assert_memory_equal(a, b, sizeof(*a));
-		assert_true(a->nr_samples > 0);
+		assert_true(a->series.nr > 0);
 		point_free(&s);
 		free(a);
 		free(b);
+	}
+}
+
+/* Each sample is later than the one before and no more than the run came to; a
+ * period lies between two, on the average. */
+static void check_series(const struct timed_result *r)
+{
+	const struct series *s = &r->series;
+	u64 mean = (s->s[s->nr - 1].at - s->s[0].at) / (s->nr - 1);
+
+	assert_in_range(mean, s->period / 2, s->period * 2);
+	for (u32 i = 0; i < s->nr; i++) {
+		assert_true(s->s[i].accesses <= r->count.v[CTR_ACCESSES]);
+		if (!i)
+			continue;
+		assert_true(s->s[i].at > s->s[i - 1].at);
+		assert_true(s->s[i].accesses >= s->s[i - 1].accesses);
+	}
+	assert_true(s->s[s->nr - 1].accesses > r->count.v[CTR_ACCESSES] / 2);
+}
+
+/* With a period, a sample each, until there is no room and it doubles; without
+ * one, half of a smaller room is full at least, whatever the run's length. */
+static void test_samples(void **state)
+{
+	static const struct { const char *period; u32 least, most; } c[] = {
+		{ "0", 32, 64 }, { "100us", 8, 12 }, { "1us", 128, 256 },
+	};
+
+	for (u32 k = 0; k < ARRAY_LEN(c); k++) {
+		struct timed_result *r;
+		struct setup s;
+
+		point_make(&s, workload_find("numa-migrate"), PAIRS(
+			"time", "1ms", "sample", c[k].period));
+		r = point_run(&s);
+		assert_in_range(r->series.nr, c[k].least, c[k].most);
+		check_series(r);
+		point_free(&s);
+		free(r);
 	}
 }
 
@@ -961,6 +1001,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_lookahead_changes_nothing),
 	cmocka_unit_test(test_check_changes_nothing),
 	cmocka_unit_test(test_watching_changes_nothing),
+	cmocka_unit_test(test_samples),
 	cmocka_unit_test(test_runq),
 	cmocka_unit_test(test_cycles_add_up),
 	cmocka_unit_test(test_runs_equal_accesses),
