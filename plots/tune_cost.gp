@@ -13,10 +13,13 @@ set style data histograms
 set style histogram rowstacked
 set style fill solid 1 noborder
 set boxwidth 0.7
-set xtics rotate by -30 left noenhanced
-set key top left
-set bmargin 8
-label(role, name) = role eq "recommended" ? name." *" : name
+set xtics rotate by -90 left noenhanced font ",8"
+set key outside top center horizontal
+set bmargin 14
+# A line a knob, without the prefix that they share.
+short(s) = s[1:15] eq "numa_balancing_" ? s[16:*] : s
+lines(s) = strstrt(s, " ") ? short(s[1:strstrt(s, " ") - 1])."\n".lines(s[strstrt(s, " ") + 1:*]) : short(s)
+label(role, name) = strstrt(name, "=") == 0 ? name : role eq "recommended" ? lines(name)." *" : lines(name)
 
 plot data using 3:xtic(label(strcol(1), strcol(2))) linecolor rgb orange \
 	title "scanning", \
