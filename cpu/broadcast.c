@@ -43,9 +43,14 @@ static void perform(struct cpu *c, const struct bcast *b)
 	for (u64 i = 0; i < b->nr_pages; i++)
 		cpu_invalidate_on(c, b->op, b->asid, b->vpn + (i << b->order));
 	c->serving = serving;
+	if (!b->stall)
+		return;
 	c->stall += b->stall;
-	if (b->stall)
-		c->stop_at = 0;
+	c->stop_at = 0;
+	if (the_sys->probe)
+		probe_tell(&(struct probe_event){
+			.what = PROBE_STALL, .cpu = c, .other = b->from,
+			.n = b->stall });
 }
 
 static void take_until(struct cpu *c, u64 now)

@@ -32,6 +32,9 @@ enum probe_what {
 	PROBE_IRQ_END,
 	PROBE_SERVE,            /* .other's request is carried out            */
 	PROBE_SERVED,
+	PROBE_STALL,            /* .cpu owes .n cycles to what .other had done
+				 * to its TLB without its software            */
+	PROBE_STALLED,          /* all that it owed, .n, was booked on respond */
 	PROBE_DROP,             /* .entry of .cpu goes, for the flush that .other
 				 * has under way; NULL: no other CPU asked for it */
 	PROBE_WALK,             /* of .vpn, .n cycles booked at once; .entry found,

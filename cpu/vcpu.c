@@ -72,6 +72,7 @@ void vcpu_stop(struct cpu *c)
 {
 	if (c->stall) {
 		pass(c->stall, CYC_RESPOND);
+		PROBE(.what = PROBE_STALLED, .n = c->stall);
 		c->stall = 0;
 	} else if (c->now >= c->steal_at) {
 		pass(the_sys->vcpus.steal, CYC_STOLEN);

@@ -31,6 +31,13 @@ static const struct ref nobody = {
 	.row = NO_ROW, .by = NO_CPU, .kind = FLUSH_NONE
 };
 
+/* Cycles that a CPU spends for a flush when it next looks: a hypervisor's kick, a
+ * remote action request. */
+struct owed {
+	struct ref of;
+	u64 cycles;
+};
+
 /* A CPU's flush under way, and its interrupt. */
 struct under_way {
 	struct ref mine;
@@ -41,6 +48,8 @@ struct under_way {
 	struct ref of, first;
 	u64 respond, served;    /* respond when the interrupt, the request ...*/
 	u64 of_requests;
+	struct owed *owed;
+	u32 nr_owed, room_owed;
 };
 
 struct explain {
@@ -259,6 +268,35 @@ static void irq_ends(struct explain *x, const struct probe_event *e)
 	    w->of_requests);
 }
 
+static void owes(struct explain *x, const struct probe_event *e)
+{
+	struct under_way *w = &x->now[e->cpu->id];
+
+	if (GROW(w->owed, w->nr_owed, w->room_owed, 16)) {
+		x->is_broken = true;
+		return;
+	}
+	w->owed[w->nr_owed++] = (struct owed){
+		.of = *cause(x, e->cpu, e->other), .cycles = e->n };
+}
+
+/* Amid an interrupt it is no part of what that took. */
+static void pays(struct explain *x, const struct probe_event *e)
+{
+	struct under_way *w = &x->now[e->cpu->id];
+
+	for (u32 i = 0; i < w->nr_owed; i++) {
+		struct bills s = bills_of_ref(x, &w->owed[i].of);
+
+		ADD(s, served, 1);
+		ADD(s, stolen_cycles, w->owed[i].cycles);
+		x->cpu[e->cpu->id].served += w->owed[i].of.kind != FLUSH_NONE;
+	}
+	w->nr_owed = 0;
+	w->respond += e->n;
+	w->served += e->n;
+}
+
 static void drop_one(struct explain *x, const struct probe_event *e,
 		     const struct ref *f, u64 vpn, u8 order)
 {
@@ -338,8 +376,10 @@ static void walked(struct explain *x, const struct probe_event *e)
 static void start(struct explain *x)
 {
 	memset(x->cpu, 0, x->nr_cpus * sizeof(*x->cpu));
-	for (u32 i = 0; i < x->nr_cpus; i++)
+	for (u32 i = 0; i < x->nr_cpus; i++) {
+		free(x->now[i].owed);
 		x->now[i] = (struct under_way){ .of = nobody };
+	}
 	memset(x->kind, 0, sizeof(x->kind));
 	x->nr_flushes = 0;
 	for (u64 i = 0; i < x->room_records; i++)
@@ -374,6 +414,12 @@ static void on_event(struct probe *p, const struct probe_event *e)
 		break;
 	case PROBE_IRQ_END:
 		irq_ends(x, e);
+		break;
+	case PROBE_STALL:
+		owes(x, e);
+		break;
+	case PROBE_STALLED:
+		pays(x, e);
 		break;
 	case PROBE_DROP:
 		dropped(x, e);
@@ -412,6 +458,8 @@ void explain_destroy(struct explain *x)
 {
 	if (!x)
 		return;
+	for (u32 i = 0; x->now && i < x->nr_cpus; i++)
+		free(x->now[i].owed);
 	free(x->cpu);
 	free(x->now);
 	free(x->flush);

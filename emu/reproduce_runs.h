@@ -40,6 +40,6 @@ REPRO_VALUE(h10);       /* share of flushing, and throughput's ratio          */
 REPRO_VALUE(h12);       /* munmap under LATR against Linux                    */
 REPRO_VALUE(h13);       /* requests a second: the ratio                     */
 REPRO_VALUE(h14);       /* C8: the ratio                                      */
-REPRO_VALUE(h22);       /* 1: stores were lost                                */
+REPRO_VALUE(h22);       /* how many of four seeds lose stores                 */
 
 #endif
