@@ -526,6 +526,14 @@ static u32 cpus_for(const struct emulated *em)
 
 /* The newest modelled kernel is the last of those that are versions. */
 #define KERNEL "v6.1"
+/* The last whose copy-on-write copies a huge page whole. */
+#define KERNEL_COPIES_2M "v5.14"
+
+static const char *kernel_of(const struct emulated *em)
+{
+	return em->kind == A_WORK && em->work->op == MUT_COPY
+		? KERNEL_COPIES_2M : KERNEL;
+}
 
 static const struct flush_ops *flush_named(const char *name)
 {
@@ -547,7 +555,7 @@ static int request(struct emulated *em, struct mut_sample *s, struct err *e)
 		.scan_bytes = 256u << 20,
 	};
 	const struct timed_point p = {
-		.cfg = &cfg, .kernel = kernel_find(KERNEL),
+		.cfg = &cfg, .kernel = kernel_find(kernel_of(em)),
 		.flush = flush_named("range"), .workload = &program,
 		.progress = PROGRESS_NEVER,
 	};

@@ -403,14 +403,15 @@ static void test_fork_huge(void **state)
 
 /* A child gives back half of a huge page: it maps the rest 4K by 4K, the parent all
  * of it whole. It moves with all its mappings, and a page that is mapped no more in
- * one place is in another. The last reference frees it, whole. */
-static void test_fork_huge_in_pieces(void **state)
+ * one place is in another. The last reference frees it, whole. What the parent's
+ * store copies is the whole page or, where @splits, 4K of it. */
+static void fork_huge_in_pieces(const char *kernel, bool splits)
 {
-	u64 pfn, nr_free = 0, left = 0;
+	u64 pfn, nr_free = 0, left = 0, kept = splits ? 7 : 0;
 	struct page *head;
 	struct mm *child;
 
-	open_mm("v6.1");
+	open_mm(kernel);
 	vma_add(mm, 8, 8, RW | VM_HUGE);
 	populate(8, 8, 1);
 	child = dup_mm(mm);
@@ -446,18 +447,24 @@ static void test_fork_huge_in_pieces(void **state)
 	assert_int_equal(page_mapcount(head + 5, 0), 1);
 	this_cpu = &sys->cpu[0];
 	expect(13, 6);
-	/* And the parent's one of the whole. */
+	/* And so is the parent's. */
 	assert_int_equal(put(14, 77), 0);
-	assert_int_equal(head->refcount, 3);
-	assert_int_equal(head->mapcount, 0);
+	assert_int_equal(head->refcount, 3 + kept);
+	assert_int_equal(pmd_is_huge(*pgtable_entry(mm, 14, PMD_LEVEL)),
+			 !splits);
 	oracle_quiescent();
 	in_child(child);
 	expect(14, 7);
 	assert_int_equal(do_munmap(child, 12, 3), 0);
-	assert_int_equal(head->refcount, 1);
+	assert_int_equal(head->refcount, 1 + kept);
 	expect(15, 8);
 	switch_mm(NULL);
 	exit_mmap(child);
+	this_cpu = &sys->cpu[0];
+	assert_int_equal(head->refcount, kept);
+	expect(8, 1);
+	expect(14, 77);
+	assert_int_equal(do_munmap(mm, 8, 8), 0);
 	for (u64 i = 0; i < 8; i++) {
 		nr_free += page_of(pfn + i)->is_free;
 		left += page_of(pfn + i)->is_tail;
@@ -466,6 +473,16 @@ static void test_fork_huge_in_pieces(void **state)
 	assert_int_equal(left, 0);
 	assert_int_equal(nr_free, 1);   /* as a huge page is */
 	close_mm();
+}
+
+static void test_fork_huge_in_pieces(void **state)
+{
+	fork_huge_in_pieces("v5.14", false);
+}
+
+static void test_fork_huge_splits(void **state)
+{
+	fork_huge_in_pieces("v6.1", true);
 }
 
 /* ---- against a naive address space -------------------------------------------------------- */
@@ -651,6 +668,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_fork_counts),
 	cmocka_unit_test(test_fork_huge),
 	cmocka_unit_test(test_fork_huge_in_pieces),
+	cmocka_unit_test(test_fork_huge_splits),
 	cmocka_unit_test(test_random_programs),
 };
 
