@@ -6,52 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu/cache.h"
-#include "tlb/match.h"
-#include "tlb/row.h"
-
-/* tag << 1 | owned, plus 2 so that 0 is an empty way. With rows the bit is never
- * set; it is in owned[]. */
-#define OWNED 1u
-#define FIRST_TAG 2u
-
-#define ROW_WORDS 2u            /* before a set's tags                        */
+#include "cpu/cache_row.h"
 
 /* What is seldom needed does not cost the rest its registers. */
 #define NOINLINE __attribute__((noinline))
 
 #define MAX_SET_BITS 24
 #define MAX_LINE_BITS 40
-
-struct cache {
-	u32 *set;               /* [set * set_words], with rows: row and tags */
-	u16 *owned;             /* [set] bit a way; with rows                 */
-	u64 reciprocal;         /* 2^64 / nr_sets, rounded up                 */
-	u32 nr_sets, nr_ways;
-	u32 set_words;
-	u32 stride;             /* ways, rounded up to four; 0: no rows       */
-	u32 oldest_shift;
-	bool has_owned;         /* ever had one                               */
-};
-
-struct place {
-	u32 *set;
-	u64 index;
-	u32 key;
-};
-
-static inline u64 row_of(const u32 *set)
-{
-	u64 row;
-
-	memcpy(&row, set, sizeof(row));
-	return row;
-}
-
-static inline void set_row(u32 *set, u64 row)
-{
-	memcpy(set, &row, sizeof(row));
-}
 
 /* ---- creation ------------------------------------------------------------------ */
 
@@ -66,6 +27,7 @@ static void shape(struct cache *c, u32 nr_sets, u32 nr_ways)
 	c->stride = (nr_ways + 3) & ~3u;
 	c->set_words = ROW_WORDS + c->stride;
 	c->oldest_shift = row_oldest_shift(nr_ways);
+	c->new_row = row_first(nr_ways);
 }
 
 int cache_create(struct cache **out, const struct cache_geometry *geo,
@@ -104,66 +66,7 @@ void cache_destroy(struct cache *c)
 	free(c);
 }
 
-/* line / nr_sets by a product, which is exact while line * nr_sets < 2^64: lines
- * are below 2^MAX_LINE_BITS, sets at most 2^MAX_SET_BITS. */
-static inline struct place place_of(const struct cache *c, u64 line)
-{
-	u64 tag = c->nr_sets == 1 ? line
-		: (u64)((unsigned __int128)line * c->reciprocal >> 64);
-	u64 index = line - tag * c->nr_sets;
-
-	return (struct place){ c->set + index * c->set_words, index,
-			       (u32)(tag << 1) + FIRST_TAG };
-}
-
-static u64 line_of(const struct cache *c, struct place p, u32 key)
-{
-	return (u64)((key - FIRST_TAG) >> 1) * c->nr_sets + p.index;
-}
-
 /* ---- rows ----------------------------------------------------------------------- */
-
-static NOINLINE u64 row_new(const struct cache *c)
-{
-	return row_first(c->nr_ways);
-}
-
-/* A set that was never used is all zeroes, which is no row of more than one way:
- * so memory that nobody needs is not touched. */
-static inline u64 row_begun(const struct cache *c, u64 row)
-{
-	return likely(row) ? row : row_new(c);
-}
-
-static inline u32 row_way(const struct cache *c, struct place p)
-{
-	u32 m = match_words(p.set + ROW_WORDS, c->stride, p.key);
-
-	return m ? (u32)__builtin_ctz(m) : MATCH_NONE;
-}
-
-static inline bool row_access(struct cache *c, struct place p, u64 *victim)
-{
-	u32 *tag = p.set + ROW_WORDS, way;
-	u64 row = row_of(p.set);
-
-	if (tag[row & 15] == p.key)
-		return true;
-	row = row_begun(c, row);
-	way = row_way(c, p);
-	if (way != MATCH_NONE) {
-		set_row(p.set, row_to_front(row, way));
-		return true;
-	}
-	way = row_oldest(row, c->oldest_shift);
-	if (victim && tag[way])
-		*victim = line_of(c, p, tag[way]);
-	tag[way] = p.key;
-	if (unlikely(c->has_owned))
-		c->owned[p.index] &= (u16)~(1u << way);
-	set_row(p.set, row_renew(row, c->oldest_shift));
-	return false;
-}
 
 static bool row_drop(struct cache *c, struct place p)
 {
@@ -286,14 +189,6 @@ bool cache_is_owned(const struct cache *c, u64 line)
 	}
 	way = row_way(c, p);
 	return way != MATCH_NONE && (c->owned[p.index] >> way & 1);
-}
-
-void cache_prefetch_host(const struct cache *c, u64 line)
-{
-	const u32 *set = place_of(c, line).set;
-
-	__builtin_prefetch(set, 1);
-	__builtin_prefetch(set + c->set_words - 1, 1);
 }
 
 u64 cache_lines(const struct cache *c)

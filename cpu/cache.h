@@ -50,9 +50,6 @@ bool cache_drop(struct cache *c, u64 line);
 void cache_set_owned(struct cache *c, u64 line, bool is_owned);
 bool cache_is_owned(const struct cache *c, u64 line);
 
-/* cache_prefetch_host - the host's memory for @line's set, soon needed. */
-void cache_prefetch_host(const struct cache *c, u64 line);
-
 /* Lines it can hold. */
 u64 cache_lines(const struct cache *c);
 

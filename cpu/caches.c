@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/cache_row.h"
 #include "cpu/caches.h"
 
 /* Which core has ever had a line of a frame, so that most writes need not look
@@ -211,7 +212,7 @@ load_beyond(struct caches *cs, u32 core, u64 line, enum cache_level *from)
 	if (cs->mode == CACHES_FULL && maybe_elsewhere(cs, core, line))
 		cycles = from_owner(cs, core, line);
 	remember(cs, core, line);
-	if (llc && cache_access(llc, line, NULL)) {
+	if (llc && cache_look(llc, line)) {
 		*from = CACHE_LLC;
 		return cycles > cs->hit_cycles[CACHE_LLC]
 			? cycles : cs->hit_cycles[CACHE_LLC];
@@ -225,11 +226,11 @@ u64 caches_load(struct caches *cs, u32 cpu, u64 line, enum cache_level *from)
 	u32 core = cs->core_of[cpu];
 	const struct core *c = &cs->core[core];
 
-	if (c->inner[0] && cache_access(c->inner[0], line, NULL)) {
+	if (c->inner[0] && cache_look(c->inner[0], line)) {
 		*from = CACHE_L1D;
 		return cs->hit_cycles[CACHE_L1D];
 	}
-	if (c->inner[1] && cache_access(c->inner[1], line, NULL)) {
+	if (c->inner[1] && cache_look(c->inner[1], line)) {
 		*from = CACHE_L2;
 		return cs->hit_cycles[CACHE_L2];
 	}

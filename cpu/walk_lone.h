@@ -53,6 +53,12 @@ static inline u32 walk_lone_index(u64 vpn, u32 level)
 	       ((1u << WALK_LONE_BITS) - 1);
 }
 
+/* caches_line(), of pages of 4K: others' tables are not of WALK_LONE_BITS. */
+static inline u64 walk_lone_line(u64 frame, u32 index)
+{
+	return (frame << PAGE_SHIFT | index * sizeof(u64)) >> CACHE_LINE_SHIFT;
+}
+
 /* walk_prefetch_host(), for the same. */
 static inline void walk_lone_ahead(const struct walk_lone *w,
 				   const struct cpu *c, u64 vpn)
@@ -74,7 +80,9 @@ static inline void walk_lone_ahead(const struct walk_lone *w,
 		return;
 	__builtin_prefetch(&table[walk_lone_index(vpn, 0)]);
 	if (w->caches)
-		walk_prefetch_line(pte_pfn(pte), walk_lone_index(vpn, 0));
+		caches_prefetch_host(w->caches, c->id,
+				     walk_lone_line(pte_pfn(pte),
+						    walk_lone_index(vpn, 0)));
 }
 
 /* One load of the walker, as in walker.c. */
@@ -87,7 +95,7 @@ static inline u64 walk_lone_load(const struct walk_lone *w, struct cpu *c,
 	if (likely(!w->caches))
 		return w->load_cycles;
 	cycles = caches_load(w->caches, c->id,
-			     caches_line(frame, index * sizeof(u64)), &from);
+			     walk_lone_line(frame, index), &from);
 	c->count.v[(use == TLB_FETCH ? CTR_PWL_I_L1 : CTR_PWL_D_L1) + from]++;
 	return cycles;
 }

@@ -259,12 +259,6 @@ void walk_near_check(void)
 		near->part = ~0ull;
 }
 
-void walk_prefetch_line(u64 frame, u32 index)
-{
-	caches_prefetch_host(the_sys->caches, this_cpu->id,
-			     caches_line(frame, index * sizeof(u64)));
-}
-
 void walk_prefetch_host(u64 vpn)
 {
 	const struct memory *mem = &the_sys->mem;
@@ -285,7 +279,8 @@ void walk_prefetch_host(u64 vpn)
 	index = paging_index(&mem->paging, vpn, 0);
 	__builtin_prefetch(&mem->table[frame][index]);
 	if (the_sys->caches)
-		walk_prefetch_line(frame, index);
+		caches_prefetch_host(the_sys->caches, this_cpu->id,
+				     caches_line(frame, index * sizeof(u64)));
 }
 
 bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)

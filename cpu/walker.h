@@ -44,10 +44,6 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles);
  * it is for a 4K page; nothing modelled changes. */
 void walk_prefetch_host(u64 vpn);
 
-/* walk_prefetch_line - the same of the data caches' sets for entry @index of table
- * @frame. */
-void walk_prefetch_line(u64 frame, u32 index);
-
 /* walk_near_check - this_cpu->near is of the tables that are loaded now, or of
  * nowhere. */
 void walk_near_check(void);
