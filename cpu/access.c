@@ -522,9 +522,9 @@ add_tally(struct cpu *c, struct tally *t, const struct run *r)
  * the walk of so many runs later would need. */
 #define LOOK_AHEAD 4
 
-static inline u64 soon(const struct run *r, const struct run *end)
+static inline u64 soon(const struct run *r, const struct run *end, u32 shift)
 {
-	return r[end - r > LOOK_AHEAD ? LOOK_AHEAD : 0].va >> page_shift;
+	return r[end - r > LOOK_AHEAD ? LOOK_AHEAD : 0].va >> shift;
 }
 
 /* Somebody wants to see the accesses. */
@@ -533,7 +533,7 @@ static int run_singly(const struct run *runs, size_t n)
 	int rc = 0;
 
 	for (const struct run *r = runs, *end = runs + n; r < end && !rc; r++) {
-		this_cpu->soon = soon(r, end);
+		this_cpu->soon = soon(r, end, page_shift);
 		rc = run_left(this_cpu, r, r->count, cost_of(COST_ACCESS), true);
 	}
 	return rc;
@@ -592,6 +592,8 @@ static __attribute__((noinline)) bool open_lane(struct lone *l, u64 now,
 	u->looked = lookups_of(c, use);
 	u->family = family(c, use);
 	walk_lone_open(&l->walk, now);
+	c->nr_lanes += u->lane.l1 != NULL;
+	c->nr_lone_walkers += l->walk.pde != NULL;
 	return u->lane.l1;
 }
 
@@ -729,14 +731,12 @@ run_alone_any(struct cpu *c, struct lone *l, const struct run *r, u64 next,
 	return at;
 }
 
-/* All of @r, which costs @cycles itself, or as much as does not need others.
- * @next: a page that may be walked for soon. */
+/* All of @r, of page @vpn, which costs @cycles itself, or as much as does not need
+ * others. @next: a page that may be walked for soon. */
 static inline __attribute__((always_inline)) struct progress
-run_alone(struct cpu *c, struct lone *l, const struct run *r, u64 next,
-	  u64 cycles, u64 until, struct tally *t)
+run_alone(struct cpu *c, struct lone *l, const struct run *r, u64 vpn,
+	  enum tlb_use use, u64 next, u64 cycles, u64 until, struct tally *t)
 {
-	const u64 vpn = r->va >> page_shift;
-	const enum tlb_use use = use_of(r);
 	const struct lone_use *u = &l->use[use];
 	struct progress at = { LOOKED_UP };
 	struct tlb_missed m;
@@ -776,7 +776,13 @@ run_alone(struct cpu *c, struct lone *l, const struct run *r, u64 next,
 	return at;
 }
 
-int cpu_run_many(const struct run *runs, size_t n)
+/* So many runs in a row that the lane did not find in level 1 say that the next is
+ * not there either: the memo is not worth asking. */
+#define MEMO_MISSES 2
+
+/* @shift: page_shift, where it is nearly always a constant. */
+static inline __attribute__((always_inline)) int
+run_many(const struct run *runs, size_t n, u32 shift)
 {
 	struct cpu *c = this_cpu;
 	struct tlb_array *tlb = c->tlb;
@@ -784,15 +790,13 @@ int cpu_run_many(const struct run *runs, size_t n)
 	struct tally t = { .now = c->now, .from = runs };
 	u64 until = c->run_until, alone = 0;
 	bool is_asked = false;          /* is it alone?                       */
+	u32 nr_missed = 0;              /* in a row, if it is                 */
 	u16 pcid = c->s->pcid;
 	const struct run *r = runs, *end = runs + n;
 	struct lone lone;
 
-	/* With caches_invalid a load must look at what it hits. */
-	if (the_sys->os.used != NULL || the_sys->walk.caches == CACHES_FULL ||
-	    the_sys->m->rules.caches_invalid)
-		return run_singly(runs, n);
 	for (; r < end; r++) {
+		const u64 vpn = r->va >> shift;
 		enum tlb_use use = use_of(r);
 		u64 cycles = r->count * per;
 		struct tlb_entry *e;
@@ -801,9 +805,9 @@ int cpu_run_many(const struct run *runs, size_t n)
 
 		/* Nearly always: private, and over before anything else can
 		 * happen here. */
-		if (likely(t.now + cycles <= until &&
-			   tlb_array_memo_hit(tlb, use, pcid,
-					      r->va >> page_shift,
+		if (likely(nr_missed < MEMO_MISSES &&
+			   t.now + cycles <= until &&
+			   tlb_array_memo_hit(tlb, use, pcid, vpn,
 					      wanted(use), &e))) {
 			t.now += cycles;
 			t.accesses += r->count;
@@ -816,20 +820,24 @@ int cpu_run_many(const struct run *runs, size_t n)
 			forget_lanes(&lone);
 		}
 		if (t.now < alone) {
-			at = run_alone(c, &lone, r, soon(r, end), cycles,
-				       alone, &t);
-			if (likely(at.stage == IS_OVER))
+			at = run_alone(c, &lone, r, vpn, use,
+				       soon(r, end, shift), cycles, alone, &t);
+			if (likely(at.stage == IS_OVER)) {
+				nr_missed = at.level == TLB_HIT_L1
+					? 0 : nr_missed + 1;
 				continue;
+			}
 			add_tally(c, &t, r);
 			rc = run_rest(c, r, per, at);
 		} else {
 			add_tally(c, &t, r);
-			c->soon = soon(r, end);
+			c->soon = soon(r, end, shift);
 			rc = run_left(c, r, r->count, per, false);
 		}
 		if (unlikely(rc))
 			return rc;
 		is_asked = false;
+		nr_missed = 0;
 		t.now = c->now;
 		t.from = r + 1;
 		until = c->run_until;
@@ -837,4 +845,15 @@ int cpu_run_many(const struct run *runs, size_t n)
 	}
 	add_tally(c, &t, r);
 	return 0;
+}
+
+int cpu_run_many(const struct run *runs, size_t n)
+{
+	/* With caches_invalid a load must look at what it hits. */
+	if (the_sys->os.used != NULL || the_sys->walk.caches == CACHES_FULL ||
+	    the_sys->m->rules.caches_invalid)
+		return run_singly(runs, n);
+	return likely(page_shift == PAGE_SHIFT)
+		? run_many(runs, n, PAGE_SHIFT)
+		: run_many(runs, n, page_shift);
 }

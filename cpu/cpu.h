@@ -149,6 +149,8 @@ struct cpu {
 	u64 soon;               /* a vpn that may be walked for soon: a hint to
 				 * the host, no more                          */
 	struct walk_near near;
+	u64 nr_lanes;           /* opened (access.c), and with a walker of its */
+	u64 nr_lone_walkers;    /* own: for tests                             */
 	struct pending *pending;        /* [mlp] in no order                  */
 	u32 nr_pending, mlp;
 	void *sched;            /* timed.c's own                              */

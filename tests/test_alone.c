@@ -16,6 +16,7 @@ static struct {
 	bool takes_steps;       /* each of them: nobody is ever alone         */
 	u64 (*ask)(const void *obj);
 	u64 nr_alone, nr_for_a_time;    /* until an interrupt            */
+	u64 nr_lanes, nr_lone_walkers;
 	u64 log[MAX_LOG];
 	u32 nr_log;
 	u64 vpn, small;
@@ -174,6 +175,8 @@ static void body(struct wl *w, u32 t)
 		note_cpu(this_cpu);
 	}
 	note_arrays(this_cpu->tlb->core);
+	W.nr_lanes = this_cpu->nr_lanes;
+	W.nr_lone_walkers = this_cpu->nr_lone_walkers;
 }
 
 static const struct workload world = {
@@ -214,6 +217,7 @@ static void test_same_as_with_steps(void **state)
 		{ "profile", "cortex-a76", "tick", "10us" },
 	};
 	u64 seed = check_seed("alone"), nr_for_a_time = 0;
+	u64 nr_lanes = 0, nr_lone_walkers = 0, rows_with_both = 0;
 	u64 *log = malloc(sizeof(W.log));
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -227,9 +231,13 @@ static void test_same_as_with_steps(void **state)
 		/* Else nothing is compared. */
 		assert_true(W.nr_alone > CHUNKS);
 		nr_for_a_time += W.nr_for_a_time;
+		nr_lanes += W.nr_lanes;
+		nr_lone_walkers += W.nr_lone_walkers;
+		rows_with_both += W.nr_lanes && W.nr_lone_walkers;
 		memcpy(log, W.log, sizeof(W.log));
 		nr = W.nr_log;
 		play(pairs, seed + i, true);
+		assert_true(!W.nr_lanes && !W.nr_lone_walkers);
 		assert_int_equal(W.nr_log, nr);
 		for (u32 k = 0; k < nr; k++)
 			if (log[k] != W.log[k])
@@ -237,6 +245,8 @@ static void test_same_as_with_steps(void **state)
 					 nr);
 	}
 	assert_true(nr_for_a_time > CHUNKS);
+	assert_true(nr_lanes > CHUNKS && nr_lone_walkers > CHUNKS);
+	assert_true(rows_with_both > 2);
 	free(log);
 }
 

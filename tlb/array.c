@@ -766,6 +766,13 @@ enum tlb_level tlb_array_access_scan(struct tlb_array *a, enum tlb_use use,
 
 /* ---- lanes (lane.h) --------------------------------------------------------- */
 
+/* Is it full of single pages that unit_is_alike() to those of @space? */
+static bool is_full_of(const struct tlb_unit *u, u64 space)
+{
+	return u->nr_live == u->nr_slots &&
+	       u->live[unit_bucket(space)][TLB_4K] == u->nr_live;
+}
+
 void tlb_lane_open(struct tlb_lane *l, struct tlb_array *a, enum tlb_use use,
 		   u16 pcid)
 {
@@ -788,6 +795,8 @@ void tlb_lane_open(struct tlb_lane *l, struct tlb_array *a, enum tlb_use use,
 	l->first[0] = a->thread * l1->thread_sets;
 	l->first[1] = a->thread * l2->thread_sets;
 	l->hit_cycles = l2->geo.hit_cycles;
+	l->is_own[0] = is_full_of(l1, l->space);
+	l->is_own[1] = is_full_of(l2, l->space);
 }
 
 void tlb_lane_leave(const struct tlb_lane *l, const struct tlb_missed *m)

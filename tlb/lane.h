@@ -18,6 +18,9 @@ struct tlb_lane {
 	u64 space;
 	u32 first[2];                   /* sets of its thread begin here      */
 	u32 hit_cycles, miss_cycles;    /* level 2's                          */
+	bool is_own[2];                 /* full, of pages that are counted as
+					 * its own: so nothing is to be found
+					 * or counted where one is put        */
 	enum tlb_use use;
 };
 
@@ -51,12 +54,12 @@ static inline void tlb_lane_touch(struct tlb_unit *u, u32 set, u32 way)
 /* unit_put(), of a single page. Return: its slot. @e is a value, and the rare ones
  * get a copy: so it can be in registers. */
 static inline __attribute__((always_inline)) u32
-tlb_lane_put(const struct tlb_lane *l, struct tlb_unit *u, u32 set, u64 key,
-	     struct tlb_entry e)
+tlb_lane_put(const struct tlb_lane *l, struct tlb_unit *u, bool is_own, u32 set,
+	     u64 key, struct tlb_entry e)
 {
 	u32 way, slot;
 
-	if (unlikely(u->nr_live != u->nr_slots)) {
+	if (unlikely(!is_own && u->nr_live != u->nr_slots)) {
 		way = unit_free_way(u, set);
 		if (way != UNIT_NONE) {
 			const struct tlb_entry copy = e;
@@ -66,7 +69,7 @@ tlb_lane_put(const struct tlb_lane *l, struct tlb_unit *u, u32 set, u64 key,
 	}
 	way = tlb_lane_victim(u, set);
 	slot = set * u->stride + way;
-	if (unlikely(!unit_is_alike(u->tag[slot], key))) {
+	if (unlikely(!is_own && !unit_is_alike(u->tag[slot], key))) {
 		const struct tlb_entry copy = e;
 
 		unit_recount(u, slot, key, &copy);
@@ -129,7 +132,8 @@ tlb_lane_access(const struct tlb_lane *l, u64 vpn, struct tlb_entry **out,
 	}
 	stats->l2_hits[0]++;
 	tlb_lane_touch(l2, set2, slot - set2 * l2->stride);
-	slot = tlb_lane_put(l, l1, set, key, l2->entry[slot]);
+	slot = tlb_lane_put(l, l1, l->is_own[0], set, key,
+			    l2->entry[slot]);
 	*out = &l1->entry[slot];
 	return TLB_HIT_L2;
 }
@@ -141,8 +145,8 @@ tlb_lane_fill(const struct tlb_lane *l, const struct tlb_missed *m,
 	      struct tlb_entry e)
 {
 	l->array->stats.fills++;
-	tlb_lane_put(l, l->l2, m->set[1], m->key, e);
-	tlb_lane_put(l, l->l1, m->set[0], m->key, e);
+	tlb_lane_put(l, l->l2, l->is_own[1], m->set[1], m->key, e);
+	tlb_lane_put(l, l->l1, l->is_own[0], m->set[0], m->key, e);
 }
 
 #endif
