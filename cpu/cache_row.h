@@ -112,8 +112,10 @@ cache_look(struct cache *c, u64 line)
 				 : cache_access(c, line, NULL);
 }
 
-/* cache_prefetch_host - the host's memory for @line's set, soon needed. */
-static inline void cache_prefetch_host(const struct cache *c, u64 line)
+/* cache_prefetch_host - the host's memory for @line's set, soon needed. Always inline:
+ * else gcc takes it for a function without effect, and leaves out its calls. */
+static inline __attribute__((always_inline)) void
+cache_prefetch_host(const struct cache *c, u64 line)
 {
 	const u32 *set = place_of(c, line).set;
 
