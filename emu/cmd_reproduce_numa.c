@@ -137,24 +137,22 @@ static bool is_asked(const struct cfg *cfg, const struct numa_row *row)
 	return !cfg->only || !strcmp(cfg->only, row->test);
 }
 
-static u64 needed(const struct cfg *cfg)
+static bool is_needed(const struct cfg *cfg, u32 run)
 {
-	u64 runs = 0;
-
 	for (u32 i = 0; i < nr_numa_rows; i++)
-		if (is_asked(cfg, &numa_rows[i]))
-			runs |= numa_rows[i].needs;
-	return runs;
+		if (is_asked(cfg, &numa_rows[i]) &&
+		    numa_row_needs(&numa_rows[i], run))
+			return true;
+	return false;
 }
 
 static int run_all(struct work *w, const struct cfg *cfg, struct err *e)
 {
-	u64 runs = needed(cfg);
 	u32 n = 0;
 	int rc;
 
 	for (u32 i = 0; i < NR_NUMA_RUNS; i++)
-		if (runs >> i & 1)
+		if (is_needed(cfg, i))
 			w->run_of[n++] = i;
 	if (!n)
 		return 0;

@@ -130,7 +130,6 @@ const struct numa_run_of numa_runs[NR_NUMA_RUNS] = {
 
 /* ---- values --------------------------------------------------------------------- */
 
-#define BIT(run) (1ull << (run))
 #define SECONDS(run) \
 	static double s_##run(const struct numa_outcome *r) \
 	{ \
@@ -326,17 +325,22 @@ static double broken_laws(const struct numa_outcome *r)
 
 /* ---- rows ----------------------------------------------------------------------- */
 
+/* Which runs a value follows from. */
+#define RUNS(...) (const u8[]){ __VA_ARGS__, NR_NUMA_RUNS }
+static const u8 all_runs[] = { NR_NUMA_RUNS };
+
 #define ROW(t, text, unit_, want, run) \
-	{ t, text, unit_, want, 0, 0, BIT(run), s_##run, NULL }
+	{ t, text, unit_, want, 0, 0, RUNS(run), s_##run, NULL }
 #define BAND(t, text, unit_, want, lo, hi, a, b, fn) \
-	{ t, text, unit_, want, lo, hi, BIT(a) | BIT(b), fn, NULL }
+	{ t, text, unit_, want, lo, hi, RUNS(a, b), fn, NULL }
 #define OF_FIVE(t, text, unit_, want, lo, hi, also, fn) \
 	{ t, text, unit_, want, lo, hi, \
-	  also | (BIT(RUN_01_ON_5 + 1) - BIT(RUN_01_ON)), fn, NULL }
+	  RUNS(RUN_01_ON, RUN_01_ON_2, RUN_01_ON_3, RUN_01_ON_4, RUN_01_ON_5, \
+	       also), fn, NULL }
 #define TIER(t, text, unit_, want, run, fn) \
-	{ t, text, unit_, want, 0, 0, BIT(run) | BIT(RUN_TIER), fn, NULL }
+	{ t, text, unit_, want, 0, 0, RUNS(run, RUN_TIER), fn, NULL }
 #define MISSING(t, text, why) \
-	{ t, text, "", NAN, 0, 0, 0, NULL, why }
+	{ t, text, "", NAN, 0, 0, NULL, NULL, why }
 
 #define NO_HEAP "SPECjbb's heap sizes and mix are not published with it"
 #define NO_SET "a series of patches between versions, not a version"
@@ -345,13 +349,13 @@ static double broken_laws(const struct numa_outcome *r)
 
 const struct numa_row numa_rows[] = {
 	ROW("T1", "NUMA01, off", "s", 1667, RUN_01_OFF),
-	OF_FIVE("T1", "NUMA01, on, median of five seeds", "s", 1270, 0, 0, 0,
-		s_RUN_01_ON),
-	OF_FIVE("T1", "NUMA01, on / off", "", 0.762, 0.6, 0.8, BIT(RUN_01_OFF),
+	OF_FIVE("T1", "NUMA01, on, median of five seeds", "s", 1270, 0, 0,
+		RUN_01_ON, s_RUN_01_ON),
+	OF_FIVE("T1", "NUMA01, on / off", "", 0.762, 0.6, 0.8, RUN_01_OFF,
 		ratio_01),
-	OF_FIVE("T1", "the same, fastest seed", "", NAN, 0, 0, BIT(RUN_01_OFF),
+	OF_FIVE("T1", "the same, fastest seed", "", NAN, 0, 0, RUN_01_OFF,
 		ratio_01_best),
-	OF_FIVE("T1", "the same, slowest seed", "", NAN, 0, 0, BIT(RUN_01_OFF),
+	OF_FIVE("T1", "the same, slowest seed", "", NAN, 0, 0, RUN_01_OFF,
 		ratio_01_worst),
 	ROW("T1", "THREADLOCAL, off", "s", 1391, RUN_LOCAL_OFF),
 	ROW("T1", "THREADLOCAL, on", "s", 398, RUN_LOCAL_ON),
@@ -368,7 +372,7 @@ const struct numa_row numa_rows[] = {
 	BAND("T1", "NUMA02_SMT, on / off", "", 0.290, 0, 0, RUN_SMT_ON,
 	     RUN_SMT_OFF, ratio_smt),
 	OF_FIVE("T1", "NUMA01 / THREADLOCAL, on", "", 3.19, 1.5, 100,
-		BIT(RUN_LOCAL_ON), slower_01),
+		RUN_LOCAL_ON, slower_01),
 	MISSING("T1", "other trees (numacore, autonuma), SPECjbb", NO_SET ";  "
 		NO_HEAP),
 	ROW("T2", "NUMA01, 3.9, by v3.12's rules", "s", 1202, RUN_01_312),
@@ -377,14 +381,14 @@ const struct numa_row numa_rows[] = {
 	ROW("T2", "NUMA02_SMT, 3.9", "s", 58.5, RUN_SMT_312),
 	MISSING("T2", "V5", NO_SET),
 	ROW("T3", "NUMA01, 3.12-rc3", "s", 971, RUN_01_312),
-	OF_FIVE("T3", "NUMA01, 3.13", "s", 1199, 0, 0, 0, s_RUN_01_ON),
+	OF_FIVE("T3", "NUMA01, 3.13", "s", 1199, 0, 0, RUN_01_ON, s_RUN_01_ON),
 	ROW("T3", "THREADLOCAL, 3.12-rc3", "s", 569, RUN_LOCAL_312),
 	ROW("T3", "THREADLOCAL, 3.13", "s", 643, RUN_LOCAL_ON),
 	ROW("T3", "NUMA02, 3.12-rc3", "s", 51.6, RUN_02_312),
 	ROW("T3", "NUMA02, 3.13", "s", 49.9, RUN_02_ON),
 	ROW("T3", "NUMA02_SMT, 3.12-rc3", "s", 49.7, RUN_SMT_312),
 	ROW("T3", "NUMA02_SMT, 3.13", "s", 50.3, RUN_SMT_ON),
-	{ "T3", COST_OF_COUNTERS, "", 20096, 0, 0, 0, cost_t3, NULL },
+	{ "T3", COST_OF_COUNTERS, "", 20096, 0, 0, NULL, cost_t3, NULL },
 	MISSING("T3", "SPECjbb", NO_HEAP),
 	BAND("T4", "8 sockets, 8 JVMs of 10 threads: kbops, balanced / neither",
 	     "", 1.910, 0, 0, RUN_JVM_ON, RUN_JVM_OFF, ratio_jvm),
@@ -399,7 +403,7 @@ const struct numa_row numa_rows[] = {
 		"not modelled, nor a program like xfs_repair"),
 	BAND("T6", "STREAM: run time with the rate limit / without", "", 1.03,
 	     0, 0, RUN_STREAM_LIMIT, RUN_STREAM, ratio_stream),
-	{ "T7", COST_OF_COUNTERS, "", 8412, 0, 0, 0, cost_t7, NULL },
+	{ "T7", COST_OF_COUNTERS, "", 8412, 0, 0, NULL, cost_t7, NULL },
 	MISSING("T7", "SPECjbb2005", NO_HEAP),
 	BAND("T8", "interrupts a migrated page, before 5.13", "", 5, 2.5, 10,
 	     RUN_IPI_OLD, RUN_IPI_OLD, ipis_old),
@@ -438,7 +442,7 @@ const struct numa_row numa_rows[] = {
 	BAND("T12", "one node: local faults", "%", 100, 100, 100, RUN_ONE_NODE,
 	     RUN_ONE_NODE, one_node_local),
 	{ "T12", "one node: pages migrated", "pages", 0, -0.5, 0.5,
-	  BIT(RUN_ONE_NODE), one_node_migrated, NULL },
+	  RUNS(RUN_ONE_NODE), one_node_migrated, NULL },
 	BAND("T13", "4 x 8 CPUs, numa01: 3.13 on / off beside numacore's", "",
 	     0.409, 0, 0, RUN_32_01_ON, RUN_32_01_OFF, ratio_32_01),
 	BAND("T13", "THREAD_ALLOC, the same", "", 0.285, 0, 0,
@@ -457,6 +461,16 @@ const struct numa_row numa_rows[] = {
 		"workloads, nor is Ivy Bridge among the machines"),
 	MISSING("T14", "(c), (d) cycles of a flush", FLUSHES),
 	{ "laws", "broken laws of counters, all runs", "", 0, -0.5, 0.5,
-	  BIT(NR_NUMA_RUNS) - 1, broken_laws, NULL },
+	  all_runs, broken_laws, NULL },
 };
 const u32 nr_numa_rows = ARRAY_LEN(numa_rows);
+
+bool numa_row_needs(const struct numa_row *row, u32 run)
+{
+	if (row->needs == all_runs)
+		return true;
+	for (const u8 *r = row->needs; r && *r != NR_NUMA_RUNS; r++)
+		if (*r == run)
+			return true;
+	return false;
+}

@@ -55,11 +55,14 @@ struct numa_row {
 	const char *test, *what, *unit;
 	double published;               /* NAN: none                          */
 	double low, high;               /* band; both 0: none                 */
-	u64 needs;                      /* bits of runs                       */
+	const u8 *needs;                /* numa_row_needs()                   */
 	double (*value)(const struct numa_outcome *run);
 	const char *missing;            /* not modelled, because              */
 };
 extern const struct numa_row numa_rows[];
 extern const u32 nr_numa_rows;
+
+/* Does the row's value follow from @run, among others? */
+bool numa_row_needs(const struct numa_row *row, u32 run);
 
 #endif
