@@ -353,8 +353,8 @@ static int refuse(const struct timed_point *p, const struct machine *m,
 			       "[cache.llc])", m->name);
 	if (cfg->numa.mode && !p->kernel->numa.commit)
 		return err_set(e, -EINVAL, "--numa_balancing: not modelled for "
-			       "kernel '%s'; of v3.12, v3.13, v4.14, v5.14, v6.1, "
-			       "v6.3, v6.4, v6.7, v6.12 it is", p->kernel->name);
+			       "kernel '%s'; of v3.12, v3.13, v3.19, v4.0, v4.14, "
+			       "v5.14, v6.1, v6.3, v6.4, v6.7, v6.12 it is", p->kernel->name);
 	if (cfg->numa.mode && m->nr_nodes > NUMA_MAX_NODES)
 		return err_set(e, -EINVAL, "--numa_balancing: %u nodes, at most "
 			       "%u are modelled", m->nr_nodes, NUMA_MAX_NODES);

@@ -13,7 +13,8 @@
 #include "mm/vma.h"
 
 /* What the change takes from an entry and gives to it. NUMA marking and
- * PROT_NONE clear Present and keep the rest, D included. What userfaultfd's
+ * PROT_NONE clear Present and keep the rest, D included (but for kernels of
+ * marks_lose_write). What userfaultfd's
  * protection took is given back by the next fault only: lifting it takes, too. */
 static void entry_change(u32 vm_flags, enum cp_how how, u64 *clear, u64 *set)
 {
@@ -23,7 +24,10 @@ static void entry_change(u32 vm_flags, enum cp_how how, u64 *clear, u64 *set)
 	} else if (how == CP_UFFD_RESOLVE) {
 		*clear = PTE_RW | PTE_UFFD_WP;
 		*set = 0;
-	} else if (how == CP_NUMA || !(vm_flags & (VM_READ | VM_WRITE))) {
+	} else if (how == CP_NUMA) {
+		*clear = numa_mark_clears();
+		*set = PTE_NUMA;
+	} else if (!(vm_flags & (VM_READ | VM_WRITE))) {
 		*clear = PTE_P;
 		*set = PTE_NUMA;
 	} else {

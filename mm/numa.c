@@ -18,6 +18,11 @@ static void set_numa_tlb_lazy(struct mm *mm, bool is_lazy)
 	NOTE("numa_tlb_lazy := %d", is_lazy);
 }
 
+u64 numa_mark_clears(void)
+{
+	return PTE_P | (kern()->numa.marks_lose_write ? PTE_RW : 0);
+}
+
 u64 change_prot_numa(struct vma *vma, u64 start, u64 end)
 {
 	u64 huge = this_cpu->count.v[CTR_NUMA_HUGE_PTE_UPDATES], n;
@@ -87,12 +92,12 @@ void task_numa_work(void)
 
 /* Where the page should be, seen from this CPU, or -1 for where it is. Two
  * faults in a row from one node are needed, except for the first ever. */
-static int mpol_misplaced(struct page *page)
+static int mpol_misplaced(struct page *page, u64 entry)
 {
 	u32 me = this_cpu->id + 1, last;
 
 	if (numab())
-		return numa_misplaced(page);
+		return numa_misplaced(page, entry);
 	last = xchg(&page->last_cpupid, me);
 	if (last && the_sys->m->cpu[last - 1].node != this_cpu->node)
 		return -1;
@@ -126,7 +131,7 @@ int do_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *ptep, u64 pte)
 	}
 	/* Of pieces one program does not know how many map them; Linux, too,
 	 * leaves them where they are. */
-	target = is_piece(page) ? -1 : mpol_misplaced(page);
+	target = is_piece(page) ? -1 : mpol_misplaced(page, pte);
 	if (target >= 0)
 		get_page(page);
 	else if (!kern()->numa_pte_present_first)
@@ -188,7 +193,7 @@ static int do_huge_pmd_numa_page_generic(struct mm *mm, u64 vpn, u64 *pmdp,
 	if (pte_load(pmdp) != pmd)
 		goto out;
 	count_hint_fault(page);
-	target = mpol_misplaced(page);
+	target = mpol_misplaced(page, pmd);
 	if (target >= 0) {
 		get_page(page);
 		spin_unlock(ptl);
@@ -230,7 +235,7 @@ static int numa_fault_without_ptl(struct mm *mm, struct vma *vma, u64 vpn,
 	int target;
 
 	count_hint_fault(page);
-	target = mpol_misplaced(page);
+	target = mpol_misplaced(page, pmd);
 	if (target < 0) {
 		spin_lock(ptl);
 		if (pte_load(pmdp) == pmd)
@@ -283,7 +288,7 @@ int do_huge_pmd_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *pmdp,
 	if (is_migrating(page))
 		return wait_for_mover(page, ptl);
 	count_hint_fault(page);
-	target = mpol_misplaced(page);
+	target = mpol_misplaced(page, pmd);
 	is_locked = trylock_page(page);
 	if (!is_locked && (target < 0 || kern()->numa.waits_migrating))
 		return wait_for_mover(page, ptl);

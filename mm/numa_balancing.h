@@ -52,6 +52,7 @@ struct numa_group {
 /* The hint fault that a task is in, if any: told to it at its end. */
 struct numa_hint {
 	bool is_set, is_migrated, is_failed, is_shared_vma;
+	bool is_read_only;              /* the entry: TNF_NO_GROUP            */
 	bool is_local;                  /* before it moved                    */
 	u32 last_cpupid;
 	u32 node, pages;
@@ -145,12 +146,14 @@ u32 numa_scan_start_ms(const struct numa_task *t);
 /* A hint fault in @vma by this CPU's thread. */
 void numa_vma_accessed(struct vma *vma);
 u64 change_prot_numa(struct vma *vma, u64 start, u64 end);      /* numa.c     */
+/* The bits that a mark takes from an entry. */
+u64 numa_mark_clears(void);
 
 /* ---- numa_filter.c ---- */
 
-/* The node that @page should move to, by this CPU's thread's hint fault, or -1;
- * begins the task's hint. */
-int numa_misplaced(struct page *page);
+/* The node that @page, mapped by @entry, should move to, by this CPU's thread's hint
+ * fault, or -1; begins the task's hint. */
+int numa_misplaced(struct page *page, u64 entry);
 /* Must the scanner leave this page alone? Notes the time of slow-tier pages. */
 bool numa_scan_skips(struct page *page, bool is_huge, const struct mm *mm);
 

@@ -301,7 +301,7 @@ static void task_numa_fault(struct numa_task *t, const struct numa_hint *h)
 	if (h->last_cpupid) {
 		is_private = cpupid_is_mine(h->last_cpupid,
 					    t->t->sched->pid);
-		if (!is_private && r->has_groups)
+		if (!is_private && r->has_groups && !h->is_read_only)
 			task_numa_group(t, h->last_cpupid, h->is_shared_vma,
 					&is_private);
 	}

@@ -60,6 +60,23 @@ static bool filter_group(struct numa_task *t, u32 last, u32 src, u32 dst)
 		cpu_src * numa_sum(&g->mem, dst) * 4;
 }
 
+/* 3.15 to 4.5: not to a node that the group does not use, and among those from
+ * where its memory is to where it is not, by a quarter at least. */
+static bool filter_active(struct numa_task *t, u32 last, u32 src, u32 dst)
+{
+	const struct numa_group *g = t->group;
+
+	if (last && node_of_cpupid(last) != dst)
+		return false;
+	if ((last && cpupid_is_mine(last, t->t->sched->pid)) || !g)
+		return true;
+	if (!numa_is_active(g, dst))
+		return false;
+	if (!numa_is_active(g, src))
+		return true;
+	return numa_sum(&g->mem, dst) * 4 < numa_sum(&g->mem, src) * 3;
+}
+
 /* So many pages to a node in 100 ms; 3.8 to 4.18. */
 static bool is_limited(struct numa_task *t, u32 node)
 {
@@ -95,6 +112,8 @@ static bool should_migrate(struct numa_task *t, struct page *page, u32 dst)
 		return filter_last_node(last);
 	case NUMA_FILTER_DEFER:
 		return filter_defer(t, last);
+	case NUMA_FILTER_ACTIVE:
+		return filter_active(t, last, page->node, dst);
 	case NUMA_FILTER_GROUP:
 		return filter_group(t, last, page->node, dst);
 	}
@@ -120,7 +139,7 @@ static int wanted_by_policy(const struct mempolicy *p, u32 node)
 	return (int)this_cpu->node;
 }
 
-int numa_misplaced(struct page *page)
+int numa_misplaced(struct page *page, u64 entry)
 {
 	struct numa_task *t = numa_current();
 	u32 node = page->node;
@@ -129,6 +148,7 @@ int numa_misplaced(struct page *page)
 	t->hint = (struct numa_hint){
 		.is_set = true, .node = node, .pages = 1u << page->order,
 		.is_local = node == this_cpu->node,
+		.is_read_only = !(entry & PTE_RW),
 	};
 	/* Of a slow tier's it is a time. */
 	if (!numa_tiers() || numab()->node[node].is_toptier)

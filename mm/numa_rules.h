@@ -25,6 +25,8 @@ enum numa_filter {
 				 * the first ever (assumed)                   */
 	NUMA_FILTER_DEFER,      /* 3.13: as that, the first ever may; after a
 				 * refusal the task's next 16 shared ones wait */
+	NUMA_FILTER_ACTIVE,     /* 10f39042711b (3.15, assumed id): to nodes
+				 * that the group uses, from the busier       */
 	NUMA_FILTER_GROUP,      /* should_numa_migrate_memory()               */
 };
 
@@ -55,6 +57,9 @@ struct numa_rules {
 	bool skips_pinned;      /* 4K pages that somebody else refers to, too,
 				 * but huge ones are marked: 80d47f5de5e3 (5.17,
 				 * assumed id)                                */
+	bool marks_lose_write;  /* marking takes the right to store as well, and
+				 * a hint does not give it back: 8a0516ed8b90
+				 * (4.0-rc1, assumed id) to b191f9b106ea      */
 	bool pmd_counts_one;    /* 0255d491 (3.12); reverted Nov 2013         */
 	bool vma_delay;         /* ef6a22b70f6d (6.4)                         */
 	bool vma_pids;          /* fc137c0ddab2 (6.4)                         */
@@ -102,6 +107,24 @@ struct numa_rules {
 	.has_groups = true, .move = NUMA_MOVE_3_13, .lb_resists = true, \
 	.ratelimit_pages = 32768, \
 	.period_min_ms = 1000, .period_max_ms = 60000 }
+
+/* 3.15 to 4.3; its filter, placement and moves are remembered. */
+#define NUMA_SINCE_3_19 \
+	.scan_by_rss = true, .skips_local = true, \
+	.period = NUMA_PERIOD_3_OF_10, .faults_cpu = true, \
+	.active_is_local = true, .filter = NUMA_FILTER_ACTIVE, \
+	.waits_migrating = true, .has_groups = true, \
+	.move = NUMA_MOVE_3_13, .lb_resists = true, \
+	.ratelimit_pages = 32768, \
+	.period_min_ms = 1000, .period_max_ms = 60000
+#define NUMA_V3_19 { .commit = "v3.19", .evidence = "A", NUMA_SINCE_3_19 }
+/* 4.0's two steps. */
+#define NUMA_V4_0_RC1 { .commit = "v4.0-rc1", .evidence = "A", \
+	NUMA_SINCE_3_19, .marks_lose_write = true }
+#define NUMA_V4_0_SLOWS { .commit = "074c238177a7", .evidence = "A", \
+	NUMA_SINCE_3_19, .marks_lose_write = true, .failed_slows = true }
+#define NUMA_V4_0 { .commit = "b191f9b106ea", .evidence = "A", \
+	NUMA_SINCE_3_19, .failed_slows = true }
 
 #define NUMA_SINCE_4_14 \
 	.scan_by_rss = true, .scan_charges_changed = true, \

@@ -41,7 +41,8 @@ static u64 scaled_by_group(const struct numa_task *t, u64 ms)
 	const struct numa_group *g = t->group;
 	u64 shared = 0, private = 0;
 
-	if (!g || !numa_rules()->faults_cpu)
+	/* b5dd77c8bdad (assumed id), of one series with 37ec97deb3a8. */
+	if (!g || numa_rules()->period != NUMA_PERIOD_7_OF_10)
 		return ms;
 	for (u32 n = 0; n < numab()->nr_nodes; n++) {
 		shared += g->mem.n[n][0];

@@ -162,6 +162,10 @@ static void test_adaption(void **state)
 	static const struct { const char *era; u64 want[6]; } c[] = {
 		{ "v3.12", { 2000, 2000, 2000, 2000, 2000, 2000 } },
 		{ "v3.13", { 3400, 3400, 1800, 2400, 4000, 3400 } },
+		{ "v3.19", { 3400, 3400, 1800, 2400, 4000, 3400 } },
+		{ "v4.0-rc1", { 3400, 3400, 1800, 2400, 4000, 3400 } },
+		{ "v4.0-rc+slower", { 3400, 3400, 1800, 2400, 4000, 4000 } },
+		{ "v4.0", { 3400, 3400, 1800, 2400, 4000, 4000 } },
 		{ "v6.1", { 2600, 2600, 1600, 1600, 4000, 4000 } },
 	};
 
@@ -190,7 +194,7 @@ static bool moves(u32 last)
 
 	page->node = !this_cpu->node;
 	page->last_cpupid = last;
-	yes = numa_misplaced(page) == (int)this_cpu->node;
+	yes = numa_misplaced(page, PTE_P | PTE_RW) == (int)this_cpu->node;
 	page->node = (u8)this_cpu->node;
 	numa_current()->hint.is_set = false;
 	return yes;
@@ -225,6 +229,7 @@ static void test_filters(void **state)
 	static const struct { const char *era; u64 want[10]; } c[] = {
 		{ "v3.12", { 0, 1, 1, 0, 0, 0, 0, 1, 0, 0 } },
 		{ "v3.13", { 1, 1, 1, 0, 0, 0, 16, 0, 0, 0 } },
+		{ "v3.19", { 1, 1, 1, 0, 0, 0, 0, 1, 0, 1 } },
 		{ "v6.1", { 1, 1, 1, 0, 0, 0, 0, 1, 1, 1 } },
 	};
 
@@ -237,6 +242,117 @@ static void test_filters(void **state)
 					 c[i].era, k,
 					 (unsigned long long)c[i].want[k],
 					 (unsigned long long)P.seen[k]);
+	}
+}
+
+/* May a shared page move to where this thread is, if its group uses the nodes so? */
+static bool group_moves(u64 cpu_here, u64 cpu_there, u64 mem_here, u64 mem_there)
+{
+	u32 here = this_cpu->node, pid = current()->sched->pid;
+	struct numa_group g = { .nr_tasks = 2, .max_faults_cpu = 100 };
+	bool yes;
+
+	g.cpu.n[here][0] = cpu_here;
+	g.cpu.n[!here][0] = cpu_there;
+	g.mem.n[here][0] = mem_here;
+	g.mem.n[!here][0] = mem_there;
+	numa_current()->group = &g;
+	yes = moves(make_cpupid(pid + 1, this_cpu->id));
+	numa_current()->group = NULL;
+	return yes;
+}
+
+static void group_filter(struct wl *w, u32 i)
+{
+	touch_page(0);
+	me()->preferred_nid = 1;
+	numa_current()->scan_seq = 9;
+	P.seen[0] = group_moves(10, 100, 0, 100);
+	P.seen[1] = group_moves(100, 10, 100, 0);
+	P.seen[2] = group_moves(90, 100, 74, 100);
+	P.seen[3] = group_moves(90, 100, 76, 100);
+	P.seen[4] = group_moves(50, 100, 74, 100);
+}
+
+/* 3.15: not to where the group does hardly run; from there in any case; among its
+ * nodes from where three quarters of its memory are more than there are here. 6.x
+ * weighs by CPU use: with half of it here three quarters are too many. */
+static void test_group_filter(void **state)
+{
+	static const struct { const char *era; u64 want[5]; } c[] = {
+		{ "v3.13", { 1, 1, 1, 1, 1 } },
+		{ "v3.19", { 0, 1, 1, 0, 1 } },
+		{ "v6.1", { 1, 1, 0, 0, 0 } },
+	};
+
+	for (u32 i = 0; i < ARRAY_LEN(c); i++) {
+		by(c[i].era);
+		free(run(group_filter, PAIRS(TWO_NODES, "thp", "no")));
+		for (u32 k = 0; k < 5; k++)
+			if (P.seen[k] != c[i].want[k])
+				fail_msg("%s, case %u: want %llu, got %llu",
+					 c[i].era, k,
+					 (unsigned long long)c[i].want[k],
+					 (unsigned long long)P.seen[k]);
+	}
+}
+
+/* ---- the right to store ---------------------------------------------------------- */
+
+/* Marked after a store, then one more store (seen[1]: a load): the faults it takes;
+ * whether the entry allows stores and the task was told that it did. */
+static void mark_and_touch(struct wl *w, u32 i)
+{
+	struct run r = { .va = P.vpn << PAGE_SHIFT, .count = 1, .bytes = 8,
+			 .op = P.seen[1] ? RUN_READ : RUN_WRITE };
+	struct vma *v = find_vma(P.mm, P.vpn);
+	u64 faults, *p;
+
+	touch_page(0);
+	(void)me();
+	p = pgtable_entry(P.mm, P.vpn, PMD_LEVEL);
+	if (!pmd_is_huge(*p))
+		p = pgtable_entry(P.mm, P.vpn, 0);
+	change_prot_numa(v, v->start, v->end);
+	P.seen[2] = *p & PTE_NUMA && !(*p & PTE_P);
+	P.seen[3] = *p & PTE_RW;
+	faults = this_cpu->count.v[CTR_PGFAULT];
+	OK(cpu_run_many(&r, 1));
+	P.seen[4] = this_cpu->count.v[CTR_PGFAULT] - faults;
+	P.seen[5] = *p & PTE_RW;
+	P.seen[6] = numa_current()->hint.is_read_only;
+}
+
+/* 4.0-rc1 loses the right to store, so that a store after the hint faults twice
+ * and what is only loaded stays read-only; 3.19 and 4.0 keep it. */
+static void test_marks_lose_write(void **state)
+{
+	static const char *const era[] = { "v3.19", "v4.0-rc1", "v4.0-rc+slower",
+					   "v4.0" };
+
+	for (u32 i = 0; i < 16; i++) {
+		bool is_huge = i & 1, is_load = i & 2;
+		bool loses = i >> 2 == 1 || i >> 2 == 2;
+		bool known = by(era[i >> 2])->marks_lose_write;
+
+		assert_int_equal(known, loses);
+		P.k.numa.skips_local = false;
+		P.pages = 512;
+		P.flags |= VM_HUGE;
+		P.seen[1] = is_load;
+		free(run(mark_and_touch, PAIRS(TWO_NODES, "thp",
+					       is_huge ? "yes" : "no")));
+		assert_true(P.seen[2]);
+		assert_int_equal(!P.seen[3], loses);
+		assert_int_equal(P.seen[4], loses && !is_load ? 2 : 1);
+		assert_int_equal(!P.seen[5], loses && is_load);
+		assert_int_equal(P.seen[6], loses);
+	}
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.1")->marks_lose_write = i;
+		P.k.numa.skips_local = false;
+		free(run(mark_and_touch, PAIRS(TWO_NODES, "thp", "no")));
+		assert_int_equal(P.seen[4], i ? 2 : 1);
 	}
 }
 
@@ -788,9 +904,14 @@ static void share(struct wl *w, u32 i)
 	P.seen[0] = numa_current()->group ? numa_current()->group->nr_tasks : 0;
 }
 
-/* Two threads that fault on one page form a group, from 3.13 on. */
+/* Two threads that fault on one page form a group, from 3.13 on; not if the entry
+ * allows no stores, which in 4.0-rc1 a mark sees to. */
 static void test_groups(void **state)
 {
+	by("v6.1")->marks_lose_write = true;
+	P.threads = 2;
+	free(run(share, PAIRS(TWO_NODES, "thp", "no")));
+	assert_int_equal(P.seen[0], 0);
 	for (u32 i = 0; i < 2; i++) {
 		by("v6.1")->has_groups = i;
 		P.threads = 2;
@@ -915,13 +1036,13 @@ static void limit(struct wl *w, u32 i)
 	for (u32 k = 0; k < 300; k++) {
 		page->node = !this_cpu->node;
 		page->last_cpupid = 0;
-		P.seen[0] += numa_misplaced(page) >= 0;
+		P.seen[0] += numa_misplaced(page, PTE_P | PTE_RW) >= 0;
 	}
 	page->node = (u8)this_cpu->node;
 	the_sys->drv.delay(this_cpu->now + 101 * numab()->ms);
 	page->node = !this_cpu->node;
 	page->last_cpupid = 0;
-	P.seen[1] = numa_misplaced(page) >= 0;
+	P.seen[1] = numa_misplaced(page, PTE_P | PTE_RW) >= 0;
 	page->node = (u8)this_cpu->node;
 }
 
@@ -1028,6 +1149,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_periods),
 	cmocka_unit_test(test_adaption),
 	cmocka_unit_test(test_filters),
+	cmocka_unit_test(test_group_filter),
+	cmocka_unit_test(test_marks_lose_write),
 	cmocka_unit_test(test_waits_migrating),
 	cmocka_unit_test(test_page_wait),
 	cmocka_unit_test(test_scan_reads_pages),
