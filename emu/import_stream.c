@@ -10,7 +10,9 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#define IN_BYTES (256u << 10)
+/* What one read() takes, and the window to begin with: a page cache or a pipe
+ * gives no more at once that would be worth a larger buffer. */
+#define IN_BYTES (64u << 10)
 #define SLACK 16                /* readable behind the window                 */
 #define WINDOW_LIMIT (256ull << 20)     /* of a decompressor                  */
 
@@ -286,6 +288,20 @@ static int inflate_some(struct stream *s, u8 *to, size_t room, size_t *got,
 	return 0;
 }
 
+/* A window of twice the size, with zeros in what is new. */
+static int widen(struct stream *s, struct err *e)
+{
+	size_t room = s->room ? 2 * s->room : IN_BYTES;
+	u8 *buf = realloc(s->buf, room + SLACK);
+
+	if (!buf)
+		return err_set(e, -ENOMEM, "%s: out of memory", s->name);
+	memset(buf + s->room, 0, room + SLACK - s->room);
+	s->buf = buf;
+	s->room = room;
+	return 0;
+}
+
 int stream_more(struct stream *s, struct err *e)
 {
 	size_t got;
@@ -300,9 +316,11 @@ int stream_more(struct stream *s, struct err *e)
 	}
 	if (s->fill == STREAM_BYTES)
 		return -ENOBUFS;
+	ret = s->fill > s->room / 2 && s->room < STREAM_BYTES ? widen(s, e) : 0;
+	if (ret)
+		return ret;
 	ret = (s->codec ? inflate_some : read_some)(s, s->buf + s->fill,
-						    STREAM_BYTES - s->fill,
-						    &got, e);
+						    s->room - s->fill, &got, e);
 	if (ret)
 		return ret;
 	s->fill += got;
@@ -330,12 +348,12 @@ static int start_codec(struct stream *s, const struct stream_codec *c,
 
 int stream_open(struct stream *s, int fd, const char *name, struct err *e)
 {
-	int ret = 0;
+	int ret;
 
 	*s = (struct stream){ .fd = fd, .name = name };
-	s->buf = calloc(1, STREAM_BYTES + SLACK);
-	if (!s->buf)
-		return err_set(e, -ENOMEM, "%s: out of memory", name);
+	ret = widen(s, e);
+	if (ret)
+		return ret;
 	while (!ret && s->fill < sizeof(codecs[0].magic) && !s->is_end) {
 		size_t got;
 

@@ -1,9 +1,9 @@
 /* import_stream.h - bytes from a file or a pipe, decompressed when they need
  * it (gzip, xz, zstd, by content), in a window that can be looked at whole.
  *
- * The window is [stream_at(), stream_at() + stream_left()). Its memory is
- * STREAM_BYTES and a little slack of readable bytes behind it; nothing that the
- * input claims makes it grow.
+ * The window is [stream_at(), stream_at() + stream_left()). Its memory is what
+ * it holds, STREAM_BYTES at most, and a little slack of readable bytes behind
+ * it; nothing that the input claims makes it grow.
  *
  * Errors: 0 or negative errno; damage in a compressed input is -EINVAL with the
  * byte offset in the compressed file.
@@ -19,6 +19,7 @@
 struct stream {
 	const char *name;
 	u8 *buf;
+	size_t room;            /* bytes of buf, without the slack            */
 	size_t start, fill;     /* the window within buf                      */
 	u64 offset;             /* of the window, in what was decompressed    */
 	u64 in_bytes;           /* read from the file                         */

@@ -104,10 +104,14 @@ static inline char *check_slurp(const char *path)
 	return text;
 }
 
-static inline void check_write(const char *path, const char *text, size_t bytes)
+/* A new file each time: ext4 writes one that is cut to nothing and filled again
+ * out to the disk when it is closed. */
+static inline void check_write(const char *path, const void *text, size_t bytes)
 {
-	FILE *f = fopen(path, "w");
+	FILE *f;
 
+	unlink(path);
+	f = fopen(path, "w");
 	if (!f || fwrite(text, 1, bytes, f) != bytes || fclose(f) != 0)
 		abort();
 }

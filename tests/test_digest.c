@@ -518,15 +518,6 @@ static u8 *slurp(const char *path, size_t *bytes)
 	return p;
 }
 
-static void spill(const char *path, const u8 *p, size_t bytes)
-{
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	assert_int_equal(bytes, fwrite(p, 1, bytes, f));
-	assert_int_equal(0, fclose(f));
-}
-
 /* The only block of the trace at @p has its digests replaced by @section, every
  * checksum right. Return: bytes of the file. */
 static size_t forge(u8 *p, const u8 *section, u32 raw)
@@ -568,7 +559,7 @@ static void test_bad_file(void **state)
 
 	/* A use more: who asks for digests is told, others need not care. */
 	section[8]++;
-	spill(path, p, forge(p, section, (u32)raw));
+	check_write(path, p, forge(p, section, (u32)raw));
 	OK(trace_open(&t, path, &err));
 	OK(trace_next_part(t, &part, &err));
 	OK(trace_rewind(t, &err));
@@ -588,7 +579,7 @@ static void test_bad_file(void **state)
 	section[raw] = section[raw + 1];
 	section[raw + 1] = (u8)bytes;
 	raw = get32(more + 4);
-	spill(path, p, forge(p, section, (u32)raw));
+	check_write(path, p, forge(p, section, (u32)raw));
 	OK(trace_open(&t, path, &err));
 	OK(trace_next_digests(t, &part, &err));
 	OK(trace_part_runs(t, &part, &err));

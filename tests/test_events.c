@@ -251,7 +251,7 @@ static int read_bytes(const u8 *p, size_t n, struct seq *s)
 	int rc;
 
 	s->n = 0;
-	check_write(path, (const char *)p, n);
+	check_write(path, p, n);
 	rc = seq_read(path, s, false, &err);
 	return rc;
 }

@@ -9,6 +9,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "base/grow.h"
 #include "base/rng.h"
 #include "emu/import.h"
 #include "tests/check.h"
@@ -29,11 +30,7 @@ static struct err err;
 
 static void seq_add(struct seq *s, u64 va, u32 bytes, u8 op, u32 tid)
 {
-	if (s->nr == s->room) {
-		s->room = s->room ? 2 * s->room : 1024;
-		s->a = realloc(s->a, s->room * sizeof(*s->a));
-		assert_non_null(s->a);
-	}
+	assert_int_equal(0, GROW(s->a, s->nr, s->room, 1024));
 	s->a[s->nr++] = (struct import_access){
 		.va = va, .bytes = bytes, .tid = tid, .op = op,
 	};
@@ -516,12 +513,21 @@ static void wrap_gzip(const struct text *in, struct text *out)
 
 static void wrap_xz(const struct text *in, struct text *out)
 {
+	/* Who unpacks it needs memory for all of the dictionary. */
+	lzma_options_lzma lzma2;
+	lzma_filter filters[] = {
+		{ LZMA_FILTER_LZMA2, &lzma2 }, { LZMA_VLI_UNKNOWN, NULL },
+	};
+
 	out->room = lzma_stream_buffer_bound(in->n);
 	out->p = malloc(out->room);
 	assert_non_null(out->p);
-	assert_int_equal(lzma_easy_buffer_encode(1, LZMA_CHECK_CRC64, NULL,
-						 in->p, in->n, out->p, &out->n,
-						 out->room), LZMA_OK);
+	assert_false(lzma_lzma_preset(&lzma2, 1));
+	lzma2.dict_size = 64 << 10;
+	assert_int_equal(lzma_stream_buffer_encode(filters, LZMA_CHECK_CRC64,
+						   NULL, in->p, in->n, out->p,
+						   &out->n, out->room),
+			 LZMA_OK);
 }
 
 static void wrap_zstd(const struct text *in, struct text *out)

@@ -71,9 +71,8 @@ struct trace {
 	struct buf {
 		u8 *p;
 		size_t bytes;
-	} stored, columns, records, section;    /* as large as the largest
-				 * block so far                               */
-	struct shape *shape;    /* BLOCK_RUNS: any 16-bit number is in it     */
+	} stored, columns, records, section, shapes;    /* as large as the
+				 * largest block so far                       */
 	struct run runs[CHUNK_RUNS];
 };
 
@@ -111,18 +110,10 @@ static int read_full(struct trace *t, void *buf, size_t bytes, size_t *got,
 	return 0;
 }
 
-static int read_header(struct trace *t, struct err *e)
+/* The first bytes, which say what kind of file it is and of which version. */
+static int check_preamble(struct trace *t, const u8 *h, size_t got,
+			  struct err *e)
 {
-	struct trace_info *in = &t->info;
-	u8 h[HEADER_BYTES + EVENT_KINDS_BYTES] = { 0 };
-	struct stat st;
-	size_t got, bytes;
-	u64 ops = 0, events = 0;
-	int ret;
-
-	ret = read_full(t, h, HEADER_BYTES, &got, e);
-	if (ret)
-		return ret;
 	if (got < sizeof(magic))
 		return BAD(t, e, got, "not a .tlbt trace: it ends within the "
 			   "magic bytes (%zu of %zu)", got, sizeof(magic));
@@ -137,35 +128,19 @@ static int read_header(struct trace *t, struct err *e)
 	if (get32(h + 12) != ENDIAN_MARK)
 		return BAD(t, e, 12, "expected the byte-order mark %08x, found "
 			   "%08x", ENDIAN_MARK, get32(h + 12));
-	in->version = get32(h + 8);
-	if (in->version < VERSION || in->version > VERSION_DIGESTS)
+	t->info.version = get32(h + 8);
+	if (t->info.version < VERSION || t->info.version > VERSION_DIGESTS)
 		return BAD(t, e, 8, "expected format version %u to %u, found "
-			   "%u", VERSION, VERSION_DIGESTS, in->version);
-	bytes = header_bytes(in->version);
-	ret = read_full(t, h + HEADER_BYTES, bytes - HEADER_BYTES, &got, e);
-	if (ret)
-		return ret;
-	if (HEADER_BYTES + got < bytes)
-		return BAD(t, e, HEADER_BYTES + got, "truncated: expected a "
-			   "header of %zu bytes", bytes);
-	if (get64(h + 16) != header_sum(h, bytes))
-		return BAD(t, e, 16, "damaged header: expected checksum "
-			   "%016llx, found %016llx",
-			   (unsigned long long)header_sum(h, bytes),
-			   (unsigned long long)get64(h + 16));
+			   "%u", VERSION, VERSION_DIGESTS, t->info.version);
+	return 0;
+}
 
-	in->file_bytes = get64(h + 24);
-	in->nr_runs = get64(h + 32);
-	in->nr_accesses = get64(h + 40);
-	in->nr_pages = get64(h + 48);
-	in->nr_blocks = get64(h + 56);
-	for (int i = 0; i < TRACE_NR_OPS; i++) {
-		in->nr_by_op[i] = get64(h + 64 + 8 * i);
-		ops += in->nr_by_op[i];
-	}
-	in->va_min = get64(h + 96);
-	in->va_last = get64(h + 104);
-	in->nr_splits = get64(h + 112);
+/* Counts of events, by kind and in all. */
+static int get_event_counts(struct trace *t, const u8 *h, struct err *e)
+{
+	struct trace_info *in = &t->info;
+	u64 events = 0;
+
 	in->nr_events = in->version == VERSION ? 0 : get64(h + 120);
 	for (u32 i = 0; i < EVENT_KINDS_BYTES / 8; i++) {
 		u64 n = get64(h + HEADER_BYTES + 8 * i);
@@ -181,6 +156,30 @@ static int read_header(struct trace *t, struct err *e)
 		return BAD(t, e, 120, "%llu events, but %llu by kind",
 			   (unsigned long long)in->nr_events,
 			   (unsigned long long)events);
+	return 0;
+}
+
+static int get_counts(struct trace *t, const u8 *h, struct err *e)
+{
+	struct trace_info *in = &t->info;
+	u64 ops = 0;
+	int ret;
+
+	in->file_bytes = get64(h + 24);
+	in->nr_runs = get64(h + 32);
+	in->nr_accesses = get64(h + 40);
+	in->nr_pages = get64(h + 48);
+	in->nr_blocks = get64(h + 56);
+	for (int i = 0; i < TRACE_NR_OPS; i++) {
+		in->nr_by_op[i] = get64(h + 64 + 8 * i);
+		ops += in->nr_by_op[i];
+	}
+	in->va_min = get64(h + 96);
+	in->va_last = get64(h + 104);
+	in->nr_splits = get64(h + 112);
+	ret = get_event_counts(t, h, e);
+	if (ret)
+		return ret;
 	memcpy(in->program, h + 128, TRACE_NAME_MAX);
 	if (in->program[TRACE_NAME_MAX - 1])
 		return BAD(t, e, 128, "expected a program name that ends "
@@ -193,12 +192,42 @@ static int read_header(struct trace *t, struct err *e)
 			   (unsigned long long)in->nr_runs,
 			   (unsigned long long)in->nr_accesses,
 			   (unsigned long long)in->nr_pages);
+	return 0;
+}
+
+static int read_header(struct trace *t, struct err *e)
+{
+	u8 h[HEADER_BYTES + EVENT_KINDS_BYTES] = { 0 };
+	struct stat st;
+	size_t got, bytes;
+	int ret;
+
+	ret = read_full(t, h, HEADER_BYTES, &got, e);
+	if (!ret)
+		ret = check_preamble(t, h, got, e);
+	if (ret)
+		return ret;
+	bytes = header_bytes(t->info.version);
+	ret = read_full(t, h + HEADER_BYTES, bytes - HEADER_BYTES, &got, e);
+	if (ret)
+		return ret;
+	if (HEADER_BYTES + got < bytes)
+		return BAD(t, e, HEADER_BYTES + got, "truncated: expected a "
+			   "header of %zu bytes", bytes);
+	if (get64(h + 16) != header_sum(h, bytes))
+		return BAD(t, e, 16, "damaged header: expected checksum "
+			   "%016llx, found %016llx",
+			   (unsigned long long)header_sum(h, bytes),
+			   (unsigned long long)get64(h + 16));
+	ret = get_counts(t, h, e);
+	if (ret)
+		return ret;
 	if (!fstat(t->fd, &st) && S_ISREG(st.st_mode) &&
-	    (u64)st.st_size != in->file_bytes)
+	    (u64)st.st_size != t->info.file_bytes)
 		return BAD(t, e, st.st_size, "%s: expected %llu bytes",
-			   (u64)st.st_size < in->file_bytes ?
+			   (u64)st.st_size < t->info.file_bytes ?
 			   "truncated" : "more after the end of the trace",
-			   (unsigned long long)in->file_bytes);
+			   (unsigned long long)t->info.file_bytes);
 	return 0;
 }
 
@@ -243,10 +272,11 @@ static int load_shapes(struct trace *t, const u8 *p, struct err *e)
 	/* What a corrupt column can name without a bit above nr_shapes' top
 	 * one must not look like a run: see decode(). */
 	static const struct shape none = { .last = PAGE_BYTES };
+	struct shape *shape = (struct shape *)t->shapes.p;
 	u32 i;
 
 	for (i = 0; i < t->nr_shapes; i++, p += SHAPE_BYTES) {
-		struct shape *s = &t->shape[i];
+		struct shape *s = &shape[i];
 		s64 stride = (int32_t)get32(p);
 		u32 count = get32(p + 4);
 		u32 bytes = p[8] | p[9] << 8;
@@ -281,7 +311,7 @@ static int load_shapes(struct trace *t, const u8 *p, struct err *e)
 		};
 	}
 	for (; i & (i - 1); i++)
-		t->shape[i] = none;
+		shape[i] = none;
 	t->shape_end = i;
 	return 0;
 }
@@ -446,13 +476,11 @@ static int unpack(struct trace *t, struct err *e)
 	 * where the last run begins: however wrong the control bytes are, it
 	 * stays within this. */
 	ret = grow(t, &t->columns, fixed + (t->nr_runs + 1ul) * DELTA_MAX, e);
+	if (!ret)       /* twice: up to the next power of two */
+		ret = grow(t, &t->shapes,
+			   2ul * t->nr_shapes * sizeof(struct shape), e);
 	if (ret)
 		return ret;
-	if (!t->shape)
-		t->shape = calloc(BLOCK_RUNS, sizeof(*t->shape));
-	if (!t->shape)
-		return trace_fail(t, err_set(e, -ENOMEM, "%s: out of memory",
-					     t->path));
 	got = ZSTD_decompressDCtx(t->dctx, t->columns.p, raw, p,
 				  t->stored_bytes);
 	if (ZSTD_isError(got) || got != raw)
@@ -558,7 +586,7 @@ static int read_block(struct trace *t, struct err *e)
 }
 
 /* Decode @n runs at t->pos. Nothing in the columns can make it leave its
- * buffers (each array covers every index a byte can form, and delta moves by
+ * buffers (each array covers every index that is formed, and delta moves by
  * DELTA_MAX at most), so contents are judged once, after the loop: @strays
  * has bits above a page's when any run left its page, @shapes bits that no
  * shape number has. */
@@ -566,7 +594,8 @@ static int decode(struct trace *t, u32 n, struct err *e)
 {
 	const u8 *lo = t->lo + t->pos, *hi = t->hi + t->pos;
 	const u8 *ctl = t->ctl + t->pos, *delta = t->delta;
-	const struct shape *shape = t->shape;
+	const struct shape *shape = (const struct shape *)t->shapes.p;
+	u32 mask = t->shape_end - 1;
 	struct run *out = t->runs;
 	u64 predicted[NR_STREAMS], accesses = 0, strays = 0;
 	u32 shapes = 0;
@@ -575,7 +604,7 @@ static int decode(struct trace *t, u32 n, struct err *e)
 	for (u32 i = 0; i < n; i++) {
 		u32 nr = lo[i] | (u32)hi[i] << 8;
 		const struct delta_class *c = &class[ctl[i] >> 5];
-		const struct shape *s = &shape[nr];
+		const struct shape *s = &shape[nr & mask];
 		u64 *p = &predicted[ctl[i] & (NR_STREAMS - 1)];
 		u64 va = *p - c->bias + (get64(delta) & c->mask);
 
@@ -772,7 +801,7 @@ void trace_close(struct trace *t)
 	digests_free(&t->digests);
 	free(t->event);
 	free(t->event_at);
-	free(t->shape);
+	free(t->shapes.p);
 	free(t->path);
 	free(t);
 }

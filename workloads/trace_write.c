@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "base/outfile.h"
 #include "workloads/page_set.h"
 #include "workloads/trace_format.h"
@@ -14,7 +15,7 @@
 #define ZSTD_LEVEL 6
 #define DIGEST_LEVEL 19         /* they are a tenth of the columns, or less    */
 #define WRITER_STREAMS 16u
-#define SHAPE_HASH_BITS 17      /* at most half full                          */
+#define FIRST_ROOM 1024u        /* runs, a power of two                       */
 
 struct shape_count {
 	struct run shape;       /* va 0                                       */
@@ -30,24 +31,25 @@ struct trace_writer {
 	u64 off;
 	struct page_set pages;
 
-	u32 nr_runs;
+	u32 nr_runs, room;      /* room: 0 or a power of two, BLOCK_RUNS most */
 	u64 block_accesses;
-	struct run runs[BLOCK_RUNS];
+	struct run *runs;
 	u32 nr_events;
 	u8 *records;            /* BLOCK_EVENTS * EVENT_BYTES; NULL: none yet */
 	u32 *event_at;          /* BLOCK_EVENTS                               */
 	bool is_last_block;
 
-	/* Scratch of one block. */
+	/* Scratch of one block, for as many runs as the largest so far. */
+	u32 scratch_room;       /* runs, a power of two                       */
 	u32 nr_shapes;
-	struct shape_count shapes[BLOCK_RUNS];
-	u32 hash[1 << SHAPE_HASH_BITS];         /* shape number + 1, 0 free   */
-	u32 run_shape[BLOCK_RUNS];
-	u32 rank[BLOCK_RUNS];
+	struct shape_count *shapes;
+	u32 *hash;              /* 2 * scratch_room: shape number + 1, 0 free */
+	u32 *run_shape, *rank;
 	ZSTD_CCtx *cctx;
-	struct digest_maker *digests;
+	struct digest_maker *digests;   /* NULL: no block needed it so far    */
 	u8 *raw, *other;
 	u8 *stored;             /* all of a block after its header            */
+	size_t stored_bytes;    /* room there                                 */
 	u8 *frame;              /* stored, less what is seldom there          */
 };
 
@@ -68,12 +70,26 @@ static int write_full(struct trace_writer *w, const void *buf, size_t bytes,
 	return 0;
 }
 
+static void free_scratch(struct trace_writer *w)
+{
+	free(w->shapes);
+	free(w->hash);
+	free(w->run_shape);
+	free(w->rank);
+	free(w->raw);
+	free(w->other);
+	w->shapes = NULL;
+	w->hash = w->run_shape = w->rank = NULL;
+	w->raw = w->other = NULL;
+	w->scratch_room = 0;
+}
+
 static void writer_free(struct trace_writer *w)
 {
 	outfile_discard(&w->out);
 	ZSTD_freeCCtx(w->cctx);
-	free(w->raw);
-	free(w->other);
+	free_scratch(w);
+	free(w->runs);
 	free(w->stored);
 	digest_maker_free(w->digests);
 	free(w->records);
@@ -99,13 +115,7 @@ int trace_writer_create(struct trace_writer **out, const char *path,
 		return ret;
 	}
 	w->cctx = ZSTD_createCCtx();
-	w->raw = malloc(MAX_RAW + DELTA_MAX);
-	w->stored = malloc(MORE_BYTES + FRAME_MAX + BLOCK_RUNS * DELTA_MAX +
-			   EVENTS_MAX + DIGESTS_MAX);
-	w->frame = w->stored ? w->stored + MORE_BYTES : NULL;
-	w->other = malloc(FRAME_MAX);
-	w->digests = digest_maker_new();
-	if (!w->cctx || !w->raw || !w->stored || !w->other || !w->digests) {
+	if (!w->cctx) {
 		ret = err_set(e, -ENOMEM, "%s: out of memory", path);
 		goto err_free;
 	}
@@ -138,8 +148,9 @@ static u32 find_shape(struct trace_writer *w, const struct run *r)
 {
 	u64 key = ((u64)r->stride << 48) ^ ((u64)r->count << 20) ^
 		  ((u64)r->bytes << 2) ^ r->op;
-	u32 mask = (1u << SHAPE_HASH_BITS) - 1;
-	u32 i = (key * 0x9e3779b97f4a7c15ull) >> (64 - SHAPE_HASH_BITS);
+	u32 mask = 2 * w->scratch_room - 1;     /* at most half full */
+	u32 i = (u32)(key * 0x9e3779b97f4a7c15ull >>
+		      (64 - __builtin_ctz(mask + 1)));
 
 	for (; w->hash[i]; i = (i + 1) & mask)
 		if (same_shape(&w->shapes[w->hash[i] - 1].shape, r))
@@ -189,7 +200,7 @@ static size_t encode(struct trace_writer *w, size_t *delta_bytes)
 	u32 n = w->nr_runs;
 	u8 *p = w->raw, *lo, *hi, *ctl;
 
-	memset(w->hash, 0, sizeof(w->hash));
+	memset(w->hash, 0, 2 * w->scratch_room * sizeof(*w->hash));
 	w->nr_shapes = 0;
 	for (u32 i = 0; i < n; i++) {
 		w->run_shape[i] = find_shape(w, &w->runs[i]);
@@ -231,6 +242,67 @@ static size_t encode(struct trace_writer *w, size_t *delta_bytes)
 	return p - w->raw;
 }
 
+static size_t raw_max(u32 runs)
+{
+	return (size_t)runs * (SHAPE_BYTES + 3 + DELTA_MAX);
+}
+
+static size_t frame_max(u32 runs)
+{
+	return ZSTD_COMPRESSBOUND(raw_max(runs));
+}
+
+static size_t events_max(u32 events)
+{
+	return EVENTS_HEADER_BYTES +
+	       ZSTD_COMPRESSBOUND((size_t)events * EVENT_BYTES);
+}
+
+static size_t digests_max(u32 runs)
+{
+	return ZSTD_COMPRESSBOUND(DIGEST_MAX(runs));
+}
+
+static int make_columns(struct trace_writer *w, u32 runs)
+{
+	if (runs <= w->scratch_room)
+		return 0;
+	free_scratch(w);
+	w->shapes = reallocarray(NULL, runs, sizeof(*w->shapes));
+	w->hash = reallocarray(NULL, runs, 2 * sizeof(*w->hash));
+	w->run_shape = reallocarray(NULL, runs, sizeof(*w->run_shape));
+	w->rank = reallocarray(NULL, runs, sizeof(*w->rank));
+	w->raw = malloc(raw_max(runs) + DELTA_MAX);
+	w->other = malloc(frame_max(runs));
+	if (!w->shapes || !w->hash || !w->run_shape || !w->rank || !w->raw ||
+	    !w->other)
+		return -ENOMEM;
+	w->scratch_room = runs;
+	return 0;
+}
+
+/* Room for the block as it is: who imports a few lines need not pay for a whole
+ * one. */
+static int make_scratch(struct trace_writer *w)
+{
+	u32 runs = w->room ? w->room : FIRST_ROOM;
+	size_t bytes = MORE_BYTES + frame_max(runs) + runs * DELTA_MAX +
+		(w->nr_events ? events_max(w->nr_events) : 0) +
+		digests_max(runs);
+	int ret = make_columns(w, runs);
+
+	if (!ret && bytes > w->stored_bytes) {
+		free(w->stored);
+		w->stored = malloc(bytes);
+		w->stored_bytes = w->stored ? bytes : 0;
+		w->frame = w->stored ? w->stored + MORE_BYTES : NULL;
+	}
+	if (!ret && !w->digests && w->nr_runs >= DIGEST_MIN_RUNS)
+		w->digests = digest_maker_new();
+	return !ret && w->stored &&
+	       (w->digests || w->nr_runs < DIGEST_MIN_RUNS) ? 0 : -ENOMEM;
+}
+
 /* The events of the block, to @p. Return: bytes, 0 without events, or an error
  * code of zstd. */
 static size_t encode_events(struct trace_writer *w, u8 *p)
@@ -242,7 +314,8 @@ static size_t encode_events(struct trace_writer *w, u8 *p)
 	put32(p, w->nr_events);
 	put32(p + 4, 0);
 	n = ZSTD_compressCCtx(w->cctx, p + EVENTS_HEADER_BYTES,
-			      EVENTS_MAX - EVENTS_HEADER_BYTES, w->records,
+			      events_max(w->nr_events) - EVENTS_HEADER_BYTES,
+			      w->records,
 			      (size_t)w->nr_events * EVENT_BYTES, ZSTD_LEVEL);
 	return ZSTD_isError(n) ? n : n + EVENTS_HEADER_BYTES;
 }
@@ -252,17 +325,17 @@ static size_t encode_events(struct trace_writer *w, u8 *p)
 static size_t compress_columns(struct trace_writer *w, size_t *stored,
 			       size_t *raw, size_t *plain)
 {
-	size_t deltas, without;
+	size_t deltas, without, room = frame_max(w->scratch_room);
 
 	*raw = encode(w, &deltas);
 	*plain = 0;
-	*stored = ZSTD_compressCCtx(w->cctx, w->frame, FRAME_MAX, w->raw, *raw,
+	*stored = ZSTD_compressCCtx(w->cctx, w->frame, room, w->raw, *raw,
 				    ZSTD_LEVEL);
 	if (ZSTD_isError(*stored))
 		return *stored;
 	if (*stored <= *raw / 2)
 		return 0;
-	without = ZSTD_compressCCtx(w->cctx, w->other, FRAME_MAX, w->raw,
+	without = ZSTD_compressCCtx(w->cctx, w->other, room, w->raw,
 				    *raw - deltas, ZSTD_LEVEL);
 	/* An eighth more to store buys twice the decoding speed. */
 	if (!ZSTD_isError(without) && without + deltas <= *stored + *stored / 8) {
@@ -281,10 +354,13 @@ static size_t encode_digests(struct trace_writer *w, u8 *p, size_t *raw)
 {
 	const u8 *section;
 
+	*raw = 0;
+	if (!w->digests)
+		return 0;
 	*raw = digest_make(w->digests, w->runs, w->nr_runs, w->event_at,
 			   w->nr_events, &section);
-	return *raw ? ZSTD_compressCCtx(w->cctx, p, DIGESTS_MAX, section, *raw,
-					DIGEST_LEVEL) : 0;
+	return *raw ? ZSTD_compressCCtx(w->cctx, p, digests_max(w->nr_runs),
+					section, *raw, DIGEST_LEVEL) : 0;
 }
 
 /* More of the header than there is so far, none of which is right yet. */
@@ -307,6 +383,8 @@ static int write_block(struct trace_writer *w, struct err *e)
 		return 0;
 	if (w->info.nr_blocks > UINT32_MAX)
 		return writer_fail(w, EFBIG, e);
+	if (make_scratch(w))
+		return writer_fail(w, ENOMEM, e);
 	if (compress_columns(w, &stored, &raw, &plain))
 		return writer_fail(w, ENOMEM, e);
 	events = encode_events(w, w->frame + stored + plain);
@@ -348,6 +426,8 @@ static int push_pending(struct trace_writer *w, struct err *e)
 {
 	if (!w->has_pending)
 		return 0;
+	if (GROW(w->runs, w->nr_runs, w->room, FIRST_ROOM))
+		return writer_fail(w, ENOMEM, e);
 	w->has_pending = false;
 	w->runs[w->nr_runs++] = w->pending;
 	w->block_accesses += w->pending.count;
