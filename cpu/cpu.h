@@ -263,6 +263,8 @@ struct sys {
 	bool may_speculate;     /* envelope: fills nobody asked for           */
 	bool may_evict;         /* envelope: entries may vanish               */
 	enum stray_bits stray_bits;
+	u32 kernel_root;        /* the OS's own tables, which are part of all
+				 * (global entries); 0: none                 */
 	u64 none_mask;          /* the OS's: entries of these bits alone are
 				 * none                                       */
 	bool is_by_manual;      /* explored: translation as in mmu.h          */

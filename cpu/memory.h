@@ -46,6 +46,12 @@
 #define PTE_NX	(1ull << 63)
 #define PTE_PFN_MASK 0x000ffffffffff000ull
 
+/* The kernel's own, in all address spaces. */
+static inline bool pte_is_global(u64 pte)
+{
+	return (pte & (PTE_P | PTE_G)) == (PTE_P | PTE_G);
+}
+
 static inline u64 pte_pfn(u64 pte)
 {
 	return (pte & PTE_PFN_MASK) >> PAGE_SHIFT;

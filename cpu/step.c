@@ -513,6 +513,8 @@ static struct tlb_entry cached(u64 vpn, u32 level, u64 pte, u8 flags)
 	e.flags |= (u8)(pte & PTE_RW ? TLB_W : 0);
 	if (!(flags & TLB_TABLE) && (pte & PTE_D))
 		e.flags |= TLB_D;
+	if (!(flags & TLB_TABLE) && pte_is_global(pte))
+		e.flags |= TLB_G;
 	return e;
 }
 
@@ -555,7 +557,7 @@ static void subtree_retire(struct cpu_state *s, u64 vpn, u32 level, u64 old)
 	if ((gives_fault(old) && !the_sys->m->rules.caches_invalid) ||
 	    is_never_cached(old, level))
 		return;
-	if (!is_table && the_sys->os.may_hold &&
+	if (!is_table && the_sys->os.may_hold && !pte_is_global(old) &&
 	    !the_sys->os.may_hold(number_of(s), old))
 		return;
 	may_hold(s, cached(vpn, level, old, gives_fault(old) ? TLB_FAULTS :
@@ -647,7 +649,8 @@ void pte_retire(u32 root, u64 vpn, u32 level, u64 old)
 		struct cpu_state *s = the_sys->cpu[i].s;
 
 		touch(&s->root, false);
-		if (s->root == root)
+		if (s->root == root || (root == the_sys->kernel_root &&
+					the_sys->cpu[i].task))
 			subtree_retire(s, vpn, level, old);
 		if (s->root && s->env->n && is_leaf)
 			retire_unhooked(s, root, vpn, level, old);

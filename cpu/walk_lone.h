@@ -138,7 +138,7 @@ walk_lone(const struct walk_lone *w, struct cpu *c, u64 vpn, enum tlb_use use,
 	if (unlikely(!table))
 		return false;
 	pte = table[index];
-	if (unlikely((pte & want) != want ||
+	if (unlikely((pte & (want | PTE_G)) != want ||
 		     (use == TLB_STORE && !(rights & pte))))
 		return false;
 

@@ -28,7 +28,8 @@ entry_of(struct tlb_entry *e, u64 vpn, u32 level, u64 pte, u64 rights)
 		.pcid = this_cpu->s->pcid,
 		.order = order,
 		.flags = (u8)((rights & PTE_RW ? TLB_W : 0) |
-			      (pte & PTE_D ? TLB_D : 0)),
+			      (pte & PTE_D ? TLB_D : 0) |
+			      (pte_is_global(pte) ? TLB_G : 0)),
 	};
 	if (unlikely(level && pte & PTE_NT) && the_sys->m->rules.has_nt)
 		e->flags |= TLB_ONCE;
@@ -70,7 +71,8 @@ bool walk_explored(u64 vpn, bool is_write, const struct tlb_entry *from,
 			continue;
 		}
 		if ((is_write && !rights) || lacks(pte, is_write) ||
-		    (the_sys->os.may_walk && !the_sys->os.may_walk(pte)))
+		    (the_sys->os.may_walk && !pte_is_global(pte) &&
+		     !the_sys->os.may_walk(pte)))
 			return false;
 		pte = set_bits(p, pte, PTE_A | (is_write ? PTE_D : 0));
 		entry_of(e, vpn, level, pte, rights);
@@ -332,7 +334,8 @@ bool walk_timed(u64 vpn, enum tlb_use use, struct tlb_entry *e, u64 *cycles)
 	*cycles = likely(is_plain) ? nr_loads * cost_of(COST_WALK_LOAD) : sum;
 	if (unlikely(!(pte & PTE_P)))
 		return fault_at(e, vpn, true);
-	if (unlikely(the_sys->os.may_walk && !the_sys->os.may_walk(pte)))
+	if (unlikely(the_sys->os.may_walk && !pte_is_global(pte) &&
+		     !the_sys->os.may_walk(pte)))
 		return fault_at(e, vpn, false);
 	if (unlikely((use == TLB_STORE && !(rights & PTE_RW)) ||
 		     ((pte & bits) != bits && lacks(pte, use == TLB_STORE))))

@@ -13,6 +13,8 @@
 #include "mm/flush_op.h"
 #include "mm/mm.h"
 
+struct vmap_area;
+
 /* What one flush asks of a CPU. In the arena: responders read it. */
 struct flush_req {
 	struct mm *mm;          /* NULL: whichever the CPU has loaded         */
@@ -143,6 +145,11 @@ struct flush_ops {
 	void (*revoked)(struct mm *mm, u64 vpn, u32 level, u64 old);
 	/* The kernel is about to clear A of the entry @e without a flush. */
 	void (*aged)(u64 e);
+	/* vfree() cleared the entries of @a (vmalloc.h): every CPU is to drop what it
+	 * has of these addresses before vmap_release(@a). NULL: at once. What waits
+	 * for that is flushed and released when vunmap_now() returns. */
+	void (*vunmapped)(struct vmap_area *a);
+	void (*vunmap_now)(void);
 	/* Of @to, the other CPUs that @r is to interrupt, take away those that
 	 * cannot hold what it names. */
 	void (*narrow)(const struct flush_req *r, u64 *to);

@@ -4,6 +4,7 @@
  * hardware, which the flush stops, and who walks without locks. Reads next to
  * free_pgd_range() in mm/memory.c. */
 #include "mm/gather.h"
+#include "mm/vmalloc.h"
 
 struct span {
 	u64 start, end;         /* unmapped                                   */
@@ -26,7 +27,8 @@ static void free_below(struct mmu_gather *g, u64 pfn, u32 level, u64 base,
 	for (u32 i = 0; i < paging_entries(pg); i++) {
 		u64 at = base + ((u64)i << order), e;
 
-		if (at >= s->end || at + (1ull << order) <= s->start)
+		if (at >= s->end || at + (1ull << order) <= s->start ||
+		    vmalloc_has(at))
 			continue;
 		e = pte_load(&table[i]);
 		if (!(e & PTE_P) || (e & PTE_PS))

@@ -14,6 +14,7 @@
 #include "mm/sched.h"
 #include "mm/switch.h"
 #include "mm/truth.h"
+#include "mm/vmalloc.h"
 
 void timer_tick(void)
 {
@@ -160,6 +161,7 @@ struct mm *mm_create(void)
 		pool_put(POOL_MM, mm);
 		return NULL;
 	}
+	vmalloc_join(mm);
 	while (*p)
 		p = &(*p)->next_mm;
 	*p = mm;

@@ -251,6 +251,7 @@ struct mm_fixed {
 struct mm_state {
 	void *move;             /* migrate_batches: struct move [nr_cpus][..] */
 	void *flush_state;      /* its own, in the arena                      */
+	struct vmap *vmap;      /* NULL: the kernel maps nothing (vmalloc.h)  */
 	u64 *free_words;        /* mm->cpu_word of former ones                */
 	struct page *page;      /* [nr_frames]                                */
 	struct node_mem *node;  /* [nr_nodes]                                 */

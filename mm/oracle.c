@@ -5,6 +5,7 @@
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/truth.h"
+#include "mm/vmalloc.h"
 
 static const struct {
 	enum oracle bit;
@@ -177,15 +178,18 @@ static void check_store(u64 pfn, u32 n)
 		g->late = the_sys->is_explored ? 1 : g->late + n;
 }
 
-static struct mm *mm_on(u32 cpu)
+/* Whose @vpn is, for what runs on @cpu. */
+static struct mm *mm_on(u32 cpu, u64 vpn)
 {
+	if (vmalloc_has(vpn))
+		return &mms()->vmap->mm;
 	return ((struct thread *)(void *)the_sys->cpu[cpu].task)->mm;
 }
 
 void oracle_store(u32 cpu, u64 vpn, u64 pfn, u32 line, u64 value)
 {
 	check_store(pfn, 1);
-	truth_store(mm_on(cpu), vpn, value);
+	truth_store(mm_on(cpu, vpn), vpn, value);
 }
 
 void oracle_kernel_stored(struct mm *mm, u64 vpn, u64 pfn, u64 value)
@@ -208,7 +212,7 @@ void oracle_load(u64 vpn, u64 pfn, u32 line, u64 value)
 	off = arena_offset(&the_sys->arena, &the_sys->mem.line[
 			   pfn * the_sys->mem.lines_per_frame + line]);
 	if (!sb || sb_forward(sb, off, value + 1) == value + 1)
-		truth_load(current()->mm, vpn, value, pfn);
+		truth_load(mm_on(this_cpu->id, vpn), vpn, value, pfn);
 }
 
 void oracle_pinned_store(u64 vpn, u64 pfn, u32 line, u64 value)

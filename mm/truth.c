@@ -6,6 +6,7 @@
 #include "mm/rmap.h"
 #include "mm/swap.h"
 #include "mm/truth.h"
+#include "mm/vmalloc.h"
 
 int truth_boot(struct mm *mm)
 {
@@ -419,7 +420,8 @@ void truth_quiescent(void)
 	memset(dirty, 0, sizeof(dirty));
 	for (struct mm *mm = mms()->first_mm; mm; mm = mm->next_mm)
 		for (u64 vpn = 0; mm->truth && vpn < mms()->truth_pages; vpn++)
-			check_page(mm, vpn, &n, named, dirty);
+			if (!vmalloc_has(vpn))
+				check_page(mm, vpn, &n, named, dirty);
 	for (u64 pfn = 1; pfn < the_sys->mem.nr_frames && pfn < MAX_COUNTED;
 	     pfn++)
 		if (!page_of(pfn)->is_free && !is_hugetlb(page_of(pfn)))

@@ -4,6 +4,8 @@
  */
 #include "tests/stage_lost.h"
 
+#include "mm/vmalloc.h"
+
 #define OTHERS (O1_LOST_STORE | O2_WRITE_AFTER_FREE | O3_STALE_READ | \
 		O15_COW_LEAK)
 
@@ -42,6 +44,38 @@ static void test_kept_until_swept(void **state)
 	f.leave = NULL;
 	assert_int_equal(lost("R19", "latr", &f), 0);
 	assert_int_equal(lost("R19", "latr-leave", &f), 0);
+}
+
+/* The kernel's addresses have no new owner before every CPU was interrupted, the
+ * one that gives them back and lazy ones among them. Without a purge there are
+ * none left, and nothing is lost. */
+static void test_kernel_addresses_wait(void **state)
+{
+	struct flush_ops f = *flush_find("lazy-vmap");
+
+	f.vunmapped = vmap_release;
+	assert_true(lost("R19", "lazy-vmap", &f) & OTHERS);
+	assert_true(lost("R19", "lazy-vmap-lazy", &f) & OTHERS);
+	f = *flush_find("lazy-vmap");
+	f.vunmap_now = NULL;
+	assert_int_equal(lost("R19", "lazy-vmap", &f), 0);
+}
+
+static void flush_here_only(struct vmap_area *a)
+{
+	for (u64 vpn = a->start; vpn < a->end; vpn++)
+		cpu_invlpg(vpn);
+	vmap_release(a);
+}
+
+/* Whoever gave them back is not the only one who may have them cached. */
+static void test_kernel_flush_is_for_all(void **state)
+{
+	struct flush_ops f = *flush_find("deferred");
+
+	assert_int_equal(lost("R19", "vfree", &f), 0);
+	f.vunmapped = flush_here_only;
+	assert_true(lost("R19", "vfree", &f) & OTHERS);
 }
 
 static void take_relaxed(struct flush_batch *b)
@@ -88,6 +122,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_reuse_needs_flush),
 	cmocka_unit_test(test_writing_needs_flush),
 	cmocka_unit_test(test_kept_until_swept),
+	cmocka_unit_test(test_kernel_addresses_wait),
+	cmocka_unit_test(test_kernel_flush_is_for_all),
 	cmocka_unit_test(test_taken_rights_need_flush),
 	cmocka_unit_test(test_holders_are_told),
 };

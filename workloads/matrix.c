@@ -9,6 +9,7 @@
 #include "mm/reclaim.h"
 #include "mm/swap.h"
 #include "mm/watch.h"
+#include "workloads/kernel_page.h"
 
 /* CPU of who does it, of who uses the page, of a third party. */
 enum { ACTOR = 0, USER = 1, THIRD = 2 };
@@ -145,6 +146,12 @@ static void watch(struct task *t)
 	uffd_writeprotect(mm(), PAGE, 1, true);
 }
 
+/* The frame that came free goes to the program, the address to another page. */
+static void renew(struct task *t)
+{
+	kernel_page_renew((struct kernel_page *)current()->arg, PAGE + 1);
+}
+
 /* ---- stages -------------------------------------------------------------------------- */
 
 /* What must be there before, beyond a page that the user stored to. */
@@ -159,6 +166,7 @@ enum prop {
 	NEED_LOW = 64,          /* the VMA begins at 0                        */
 	NEED_RECLAIM = 128,     /* by a third CPU, at the same time           */
 	NEED_FILE = 256,        /* a shared mapping of one                    */
+	NEED_KERNEL = 512,      /* it is the kernel's, not the program's      */
 };
 
 struct stage {
@@ -251,6 +259,10 @@ static const struct stage stages[NR_FLUSH_OPS] = {
 		.due = "before a write fault copies the page",
 		.act = watch,
 	},
+	[FLUSH_VUNMAP] = {
+		.due = "before the addresses are given out again",
+		.act = renew, .needs = NEED_KERNEL,
+	},
 	[FLUSH_DEBT] = {
 		.due = "at once: the payer cannot wait",
 		.act = protect, .needs = NEED_SWAP | NEED_RECLAIM,
@@ -264,9 +276,12 @@ const char *matrix_due(enum flush_op op)
 
 static void use(void)
 {
-	u64 v = RACE_STORED;
+	u64 v = RACE_STORED, arg = current()->arg;
 
-	cpu_access(PAGE, 0, !current()->arg, &v);
+	if (arg > 1)
+		kernel_page_use((struct kernel_page *)arg);
+	else
+		cpu_access(PAGE, 0, !arg, &v);
 }
 
 static void stay(struct task *t)
@@ -309,7 +324,7 @@ static bool add_space(const struct stage *g, u64 first, u64 nr, u32 flags)
 				 file_create(nr, FILE_DISK), 0);
 }
 
-static int add_user(const struct stage *g, enum matrix_user user)
+static int add_user(const struct stage *g, enum matrix_user user, u64 arg)
 {
 	static const char *const names[NR_MATRIX_USERS] = {
 		"B uses the page", "B away, back, uses it", "B idles, uses it"
@@ -318,7 +333,7 @@ static int add_user(const struct stage *g, enum matrix_user user)
 	if (g->is_nobodys)
 		return race_task(USER, "B lazy, goes elsewhere", mm(),
 				 go_elsewhere, 0);
-	return race_task(USER, names[user], mm(), uses[user], g->user_loads);
+	return race_task(USER, names[user], mm(), uses[user], arg);
 }
 
 /* The page as the operation wants to find it. */
@@ -357,10 +372,24 @@ static int add_twin(const struct stage *g)
 	return rc;
 }
 
-static int add_actors(const struct stage *g, enum flush_op op)
+/* Before there is an address space. Return: 0, -ENOMEM. */
+static int add_kernel(const struct stage *g, u64 *page)
+{
+	struct kernel_page *p = NULL;
+
+	*page = g->user_loads;
+	if (!(g->needs & NEED_KERNEL))
+		return 0;
+	p = kernel_page_stage();
+	*page = (uintptr_t)p;
+	return p ? 0 : -ENOMEM;
+}
+
+static int add_actors(const struct stage *g, enum flush_op op, u64 arg)
 {
 	bool is_kernels = op == FLUSH_MIGRATE || op == FLUSH_RECLAIM;
-	u64 pfn = g->needs & NEED_HUGE ? 0 : race_pfn(mm(), PAGE);
+	u64 pfn = g->needs & NEED_KERNEL ? arg :
+		  g->needs & NEED_HUGE ? 0 : race_pfn(mm(), PAGE);
 	int rc;
 
 	if (g->needs & NEED_TWIN)
@@ -403,19 +432,21 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	const struct stage *g = &stages[op];
 	u64 first = g->needs & NEED_LOW ? 0 : PAGE;
 	u32 flags = VM_READ | VM_WRITE | VM_MIGRATABLE | VM_UFFD_WP;
-	u64 end = g->needs & (NEED_TWO | NEED_HUGE) ? PAGE + 2 : PAGE + 1;
+	u64 end = g->needs & (NEED_TWO | NEED_HUGE | NEED_KERNEL)
+		? PAGE + 2 : PAGE + 1, arg;
 	int rc;
 
 	if (g->needs & NEED_HUGE)
 		flags |= VM_HUGE;
-	if (!add_space(g, first, end - first, flags) || !mm_create())
+	if (add_kernel(g, &arg) || !add_space(g, first, end - first, flags) ||
+	    !mm_create())
 		return -ENOMEM;
 	if (g->is_harmless)
 		mms()->oracles &= EFFECTS;
-	rc = add_user(g, user_of(row));
+	rc = add_user(g, user_of(row), arg);
 	if (!rc)
 		rc = add_page(g);
-	return rc ? rc : add_actors(g, op);
+	return rc ? rc : add_actors(g, op, arg);
 }
 
 /* ---- the races ----------------------------------------------------------------------- */

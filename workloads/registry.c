@@ -19,7 +19,8 @@ extern const struct workload workload_numa_migrate, workload_mprotect_storm,
 	workload_swap_bench,
 	workload_kernel_build,
 	workload_memcached,
-	workload_tlbflush;
+	workload_tlbflush,
+	workload_vmalloc_test;
 
 const struct workload *const workloads[] = {
 	&workload_numa01, &workload_numa01_threadlocal, &workload_numa02,
@@ -39,6 +40,7 @@ const struct workload *const workloads[] = {
 	&workload_kernel_build,
 	&workload_memcached,
 	&workload_tlbflush,
+	&workload_vmalloc_test,
 	NULL
 };
 

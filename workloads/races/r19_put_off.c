@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mm/oracle.h"
+#include "workloads/kernel_page.h"
 #include "workloads/race.h"
 
 enum { CHANGER = 0, USER = 1, MOVER = 2 };
@@ -68,6 +69,23 @@ static void move(struct task *t)
 	migrate_pages(&pfn, 1, 1);
 }
 
+/* A page of the kernel's; the frame that comes free is the next page's. */
+static struct kernel_page *given_page(void)
+{
+	return (struct kernel_page *)current()->arg;
+}
+
+static void renew(struct task *t)
+{
+	kernel_page_renew(given_page(), PAGE + 1);
+}
+
+static void renew_and_purge(struct task *t)
+{
+	renew(t);
+	vm_unmap_aliases();
+}
+
 /* ---- the one who uses them ----------------------------------------------------------- */
 
 static void store_tick_store(struct task *t)
@@ -99,6 +117,18 @@ static void load_tick_load(struct task *t)
 	load(PAGE);
 }
 
+static void use_kernels(struct task *t)
+{
+	kernel_page_use(given_page());
+}
+
+static void use_lazily(struct task *t)
+{
+	enter_lazy_tlb();
+	use_kernels(t);
+	use_kernels(t);
+}
+
 static const struct {
 	const char *stage;
 	void (*change)(struct task *t);
@@ -126,6 +156,10 @@ static const struct {
 	  "B load, tick, load", false, false },
 	{ "mprotect", protect, store_tick_store, "A mprotect",
 	  "B store, tick, store", false, false },
+	{ "vfree", renew, use_kernels, "A vfree, vmalloc", "B uses it",
+	  false, false },
+	{ "vfree-lazy", renew_and_purge, use_lazily,
+	  "A vfree, vmalloc, purge", "B idles, uses it", false, false },
 	{ "dontneed", discard, load_tick_load, "A MADV_DONTNEED",
 	  "B load, tick, load", false, false },
 };
@@ -133,21 +167,26 @@ static const struct {
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *sys)
 {
-	struct mm *mm = race_space(PAGE, 2, VM_READ | VM_WRITE);
+	struct kernel_page *page = NULL;
+	struct mm *mm;
 	size_t i = 0;
 	int rc;
 
-	if (!mm)
-		return -ENOMEM;
 	while (strcmp(how[i].stage, row->stage))
 		i++;
-	rc = race_task(USER, how[i].user, mm, how[i].use, 0);
+	if (!strncmp(row->stage, "vfree", 5) && !(page = kernel_page_stage()))
+		return -ENOMEM;
+	mm = race_space(PAGE, 2, VM_READ | VM_WRITE);
+	if (!mm)
+		return -ENOMEM;
+	rc = race_task(USER, how[i].user, mm, how[i].use, (uintptr_t)page);
 	if (!rc)
 		rc = race_touch(USER, PAGE, 1);
 	if (!rc && how[i].is_read_only)
 		rc = do_mprotect(mm, PAGE, 1, VM_READ);
 	if (!rc && how[i].change)
-		rc = race_task(CHANGER, how[i].changer, mm, how[i].change, 0);
+		rc = race_task(CHANGER, how[i].changer, mm, how[i].change,
+			       (uintptr_t)page);
 	if (!rc && how[i].is_moved)
 		rc = race_task(MOVER, "C migrate_pages", NULL, move,
 			       race_pfn(mm, PAGE));
@@ -174,6 +213,12 @@ static const struct race_row rows[] = {
 	FAIL("latr-early", "latr-early", REUSED, "S", "munmap"),
 	FAIL("latr-early-mmap", "latr-early", REUSED, "S", "mmap"),
 	FAIL("latr-early-mprotect", "latr-early", O4_PERM, "S", "mprotect"),
+	PASS("vfree", "deferred", "vfree"),
+	PASS("lazy-vmap", "lazy-vmap", "vfree"),
+	PASS("lazy-vmap-0", "lazy-vmap:0", "vfree"),
+	PASS("lazy-vmap-lazy", "lazy-vmap", "vfree-lazy"),
+	FAIL("lazy-vmap-early", "lazy-vmap-early", REUSED | O15_COW_LEAK, "D",
+	     "vfree"),
 	PASS("luf", "luf", "move"),
 	PASS("luf-write", "luf", "move-write"),
 	PASS("luf-stored", "luf", "move-stored"),
@@ -238,7 +283,8 @@ const struct race race_put_off = {
 "see when they return (mprotect, MADV_DONTNEED) cannot be put off.\n"
 "LUF moves a page that nobody may write to without a flush: others read the old\n"
 "frame until it is given out again, or until somebody may write. Xen's filter does\n"
-"so with what munmap frees. Added rights (relaxed) are made good by a fault; what\n"
+"so with what munmap frees. vfree() gives frames back at once, and keeps addresses\n"
+"until a purge has flushed all CPUs. Added rights (relaxed) are made good by a fault; what\n"
 "migrate_pages unmaps in one go (6.3) by one flush before the first copy.",
 	.bounds = "3 CPUs, one call and one access by one, two accesses with a tick "
 		  "or a switch between them by another, one migration by a third; "
