@@ -80,6 +80,7 @@ static void keep_result(struct numa_outcome *o, const struct timed_result *r)
 	o->seconds = seconds(r, r->elapsed_cycles);
 	o->user_seconds = seconds(r, user);
 	o->system_seconds = seconds(r, timed_busy_cycles(r) - user);
+	o->lock_seconds = seconds(r, r->cycles[CYC_LOCK_WAIT]);
 	o->count = r->count;
 	o->done = (double)r->done;
 }

@@ -47,7 +47,10 @@
 	"numa_balancing_hot_threshold_ms", "16", \
 	"numa_balancing_promote_rate_limit_MBps", "33"
 
+#include "emu/reproduce_numa_t5.inc"
+
 const struct numa_run_of numa_runs[NR_NUMA_RUNS] = {
+	T5_RUNS
 	[RUN_01_OFF] = { "numa01, off", "numa01",
 		PAIRS("kernel", "v3.13", "chunk", "1M", OFF) },
 	NUMA01(RUN_01_ON, "1"), NUMA01(RUN_01_ON_2, "2"),
@@ -399,8 +402,7 @@ const struct numa_row numa_rows[] = {
 	BAND("T4", "the same, 1 JVM of 80 threads", "", 1.275, 0, 0,
 	     RUN_JVM1_ON, RUN_JVM1_OFF, ratio_jvm1),
 	MISSING("T4", "pinned; the unpatched kernel", NO_HEAP "; " NO_SET),
-	MISSING("T5", "NUMA01 and xfs_repair, 4.0-rc1", "4.0's lost write bit is "
-		"not modelled, nor a program like xfs_repair"),
+	T5_ROWS
 	BAND("T6", "STREAM: run time with the rate limit / without", "", 1.03,
 	     0, 0, RUN_STREAM_LIMIT, RUN_STREAM, ratio_stream),
 	{ "T7", COST_OF_COUNTERS, "", 8412, 0, 0, NULL, cost_t7, NULL },

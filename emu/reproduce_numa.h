@@ -19,6 +19,8 @@ enum numa_run {
 	RUN_LOCAL_OFF, RUN_LOCAL_ON, RUN_02_OFF,
 	RUN_02_ON, RUN_SMT_OFF, RUN_SMT_ON,     /* T1: v3.13 on and off       */
 	RUN_01_312, RUN_LOCAL_312, RUN_02_312, RUN_SMT_312,     /* T2, T3     */
+	RUN_01_319, RUN_01_RC1, RUN_01_SLOWER, RUN_LOCAL_RC1, RUN_LOCAL_40,
+	RUN_XFS_319, RUN_XFS_RC1, RUN_XFS_SLOWER,       /* T5                 */
 	RUN_63, RUN_64, RUN_67,                 /* T10                        */
 	RUN_IPI_OLD, RUN_IPI_NEW,               /* T8                         */
 	RUN_ONE_NODE,                           /* T12                        */
@@ -46,6 +48,7 @@ struct numa_outcome {
 	bool is_done;
 	int rc;
 	double seconds, user_seconds, system_seconds;
+	double lock_seconds;            /* of these: waiting for locks, pages */
 	double done;                    /* of the workload's unit             */
 	struct counters count;
 	char error[256];

@@ -74,6 +74,28 @@ static void test_apache(void **state)
 	free(q);
 }
 
+/* Two groups of three threads. All buffers go round: each of their pages and each
+ * tree faults once, and then no more; with fewer blocks than buffers what is filled
+ * is what there was to read. */
+static void test_xfs_repair(void **state)
+{
+	static const struct { const char *clusters; u64 done, faults; } c[] = {
+		{ "512", 1024, 512 + 2 }, { "100", 200, 2 * 200 + 2 },
+	};
+
+	for (u32 i = 0; i < ARRAY_LEN(c); i++) {
+		struct timed_result *r = run("xfs-repair", PAIRS("machine",
+			"pack:2 core:3 pu:1", "sched", "fair", "thp", "no",
+			"cache", "2M", "window", "4", "trees", "4K",
+			"clusters", c[i].clusters));
+
+		assert_int_equal(r->nr_threads, 6);
+		assert_int_equal(r->done, c[i].done);
+		assert_int_equal(r->count.v[CTR_PGFAULT], c[i].faults);
+		free(r);
+	}
+}
+
 /* In and out, each page each round; one by one each page is waited for once
  * unmapped, in a batch once a round, besides what ageing and the debt take. */
 static void test_swap_bench(void **state)
@@ -171,6 +193,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_ebizzy),
 	cmocka_unit_test(test_ebizzy_chunks),
 	cmocka_unit_test(test_apache),
+	cmocka_unit_test(test_xfs_repair),
 	cmocka_unit_test(test_swap_bench),
 	cmocka_unit_test(test_kernel_build),
 	cmocka_unit_test(test_memcached),

@@ -5,7 +5,7 @@
 extern const struct workload workload_fork_compact, workload_mremap_compact;
 extern const struct workload workload_stream, workload_pmbench,
 	workload_kv_store, workload_producers_consumers,
-	workload_java_heap, workload_kvm_guest;
+	workload_java_heap, workload_kvm_guest, workload_xfs_repair;
 extern const struct workload workload_numa01, workload_numa01_threadlocal,
 	workload_numa02, workload_numa02_smt;
 extern const struct workload workload_numa_migrate, workload_mprotect_storm,
@@ -26,7 +26,7 @@ const struct workload *const workloads[] = {
 	&workload_numa01, &workload_numa01_threadlocal, &workload_numa02,
 	&workload_numa02_smt, &workload_stream, &workload_pmbench,
 	&workload_kv_store, &workload_producers_consumers,
-	&workload_java_heap, &workload_kvm_guest,
+	&workload_java_heap, &workload_kvm_guest, &workload_xfs_repair,
 	&workload_numa_migrate, &workload_mprotect_storm,
 	&workload_fork_compact, &workload_mremap_compact, &workload_replay,
 	&workload_chase, &workload_tlb_flush2, &workload_page_fault1,
