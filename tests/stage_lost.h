@@ -15,8 +15,8 @@
 static struct machine *machine;
 
 /* Return: the oracle that fired; 0: none, and all was searched. */
-static inline u32 lost(const char *race_name, const char *id,
-		       const struct flush_ops *f)
+static inline u32 lost_on(const char *race_name, const char *id,
+			  const struct flush_ops *f, const struct kernel *k)
 {
 	const struct race *race = race_find(race_name);
 	const struct race_row *row = NULL;
@@ -35,8 +35,9 @@ static inline u32 lost(const char *race_name, const char *id,
 		if (!strcmp(race->rows[i].id, id))
 			row = &race->rows[i];
 	assert_non_null(row);
-	assert_int_equal(race_open(&sys, race, row, kernel_find(row->kernel),
-				   machine, &opt), 0);
+	if (!k)
+		k = kernel_find(row->kernel);
+	assert_int_equal(race_open(&sys, race, row, k, machine, &opt), 0);
 	cfg.final_arg = race_mm(sys);
 	assert_int_equal(explore(sys, &cfg, &r), 0);
 	race_close(sys);
@@ -47,6 +48,13 @@ static inline u32 lost(const char *race_name, const char *id,
 	printf("# %s, %s under %s: %s %s\n", race_name, id, f->name, r.oracle,
 	       r.text);
 	return oracle_by_name(r.oracle);
+}
+
+/* On the row's kernel. */
+static inline u32 lost(const char *race_name, const char *id,
+		       const struct flush_ops *f)
+{
+	return lost_on(race_name, id, f, NULL);
 }
 
 #endif

@@ -46,6 +46,19 @@ static void test_kept_until_swept(void **state)
 	assert_int_equal(lost("R19", "latr-leave", &f), 0);
 }
 
+/* Who has left is not waited for: it must find that it is behind, which without the
+ * barrier on the way back it may not. */
+static void test_abandoned_tags_are_found(void **state)
+{
+	const struct flush_ops *eco = flush_find("ecotlb");
+	struct kernel k = *kernel_find("v6.1");
+
+	assert_int_equal(lost("R19", "ecotlb-leave", eco), 0);
+	k.lazy_return_orders = false;
+	assert_true(lost_on("R19", "ecotlb-leave", eco, &k) &
+		    (OTHERS | O4_PERM));
+}
+
 /* The kernel's addresses have no new owner before every CPU was interrupted, the
  * one that gives them back and lazy ones among them. Without a purge there are
  * none left, and nothing is lost. */
@@ -122,6 +135,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_reuse_needs_flush),
 	cmocka_unit_test(test_writing_needs_flush),
 	cmocka_unit_test(test_kept_until_swept),
+	cmocka_unit_test(test_abandoned_tags_are_found),
 	cmocka_unit_test(test_kernel_addresses_wait),
 	cmocka_unit_test(test_kernel_flush_is_for_all),
 	cmocka_unit_test(test_taken_rights_need_flush),

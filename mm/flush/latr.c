@@ -21,7 +21,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "mm/flush.h"
+#include "mm/flush/latr.h"
+#include "mm/switch.h"
 
 #define SLOTS 1024u             /* of a CPU; paper (memory) 64, published code
 				 * 256, until they are swept                  */
@@ -46,7 +47,8 @@ struct ring {
 };
 
 struct latr {
-	u32 nr_slots, nr_pages, words, zero;
+	u32 nr_slots, nr_pages, words;
+	u32 abandons_tags;
 	struct ring *ring;      /* [nr_cpus]                                  */
 	struct slot *slot;      /* [nr_cpus][nr_slots]                        */
 	u64 *mask;              /* [nr_cpus][nr_slots][words] who must drop it;
@@ -86,7 +88,7 @@ static u32 *pfn_at(u64 i)
 			    latr()->slot[i].first % latr()->nr_pages];
 }
 
-static int boot(struct sys *sys)
+int latr_boot(struct sys *sys)
 {
 	struct arena *a = &sys->arena;
 	struct latr *l = arena_alloc(a, sizeof(*l));
@@ -105,6 +107,11 @@ static int boot(struct sys *sys)
 	l->seen = arena_alloc(a, (u64)sys->nr_cpus * sys->nr_cpus * sizeof(u64));
 	mms()->flush_state = l;
 	return l->ring && l->slot && l->mask && l->pfn && l->seen ? 0 : -ENOMEM;
+}
+
+void latr_abandon_tags(void)
+{
+	latr()->abandons_tags = 1;
 }
 
 /* ---- the initiator -------------------------------------------------------------- */
@@ -160,7 +167,7 @@ static bool save(struct flush_batch *b, const u32 *pfn, u32 n)
 	return true;
 }
 
-static bool keep(struct flush_batch *b, const u32 *pfn, u32 n)
+bool latr_keep(struct flush_batch *b, const u32 *pfn, u32 n)
 {
 	if (!save(b, pfn, n))
 		return false;
@@ -187,7 +194,7 @@ static void drop_arg(void *slot)
 	drop((u64)((struct slot *)slot - latr()->slot));
 }
 
-static void sweep(void)
+void latr_sweep(void)
 {
 	u64 *seen = &latr()->seen[(u64)this_cpu->id * the_sys->nr_cpus];
 
@@ -219,6 +226,19 @@ static bool has_ended(u32 cpu)
 	return s->is_done && !(s->sb && s->sb->n);
 }
 
+/* loaded_mm first, is_lazy after, as switch_mm writes the one after the other: on
+ * its way back it compares generations, and finds that it is behind. */
+static bool has_left(u32 cpu, const struct mm *mm)
+{
+	const struct tlb_state *t = tlb_state_of(cpu);
+	u64 loaded = READ_ONCE(t->loaded_mm);
+
+	if (loaded != MM_SWITCHING && loaded != (uintptr_t)mm)
+		return true;
+	smp_rmb();
+	return READ_ONCE(t->is_lazy);
+}
+
 static bool names_nobody(u64 state)
 {
 	u64 *mask = mask_at(state);
@@ -229,7 +249,9 @@ static bool names_nobody(u64 state)
 			continue;
 		}
 		touch(&mask[i / 64], false);
-		if (mask[i / 64] >> i % 64 & 1 && !has_ended(i))
+		if (mask[i / 64] >> i % 64 & 1 && !has_ended(i) &&
+		    !(latr()->abandons_tags &&
+		      has_left(i, latr()->slot[state].r.mm)))
 			return false;
 	}
 	return true;
@@ -286,9 +308,9 @@ static void let_go_of_old(u32 cpu, void (*go)(u64 i))
 	spin_unlock(&r->lock);
 }
 
-static void tick(void)
+void latr_tick(void)
 {
-	sweep();
+	latr_sweep();
 	let_go_of_old(this_cpu->id, let_go);
 }
 
@@ -328,11 +350,11 @@ static void claim_of(u32 cpu, const struct mm *mm, u64 start, u64 end)
 	spin_unlock(&r->lock);
 }
 
-static void claim(struct mm *mm, u64 start, u64 end)
+void latr_claim(struct mm *mm, u64 start, u64 end)
 {
 	if (!READ_ONCE(mm->nr_kept))
 		return;
-	sweep();
+	latr_sweep();
 	for (u32 i = 0; i < the_sys->nr_cpus; i++)
 		if (READ_ONCE(ring_of(i)->tail))
 			claim_of(i, mm, start, end);
@@ -356,7 +378,7 @@ static void forget(u64 i)
 
 static void tick_early(void)
 {
-	sweep();
+	latr_sweep();
 	let_go_of_old(this_cpu->id, forget);
 }
 
@@ -381,11 +403,11 @@ const struct flush_ops flush_latr = {
 	.defers = "what munmap took stays usable, and its frames and addresses are kept, until all CPUs have ticked; else as deferred",
 	.legal = FLUSH_ALL_OPS,
 	FLUSH_AT_THE_END,
-	.boot = boot,
-	.tick = tick,
-	.leave = sweep,
-	.keep = keep,
-	.claim = claim,
+	.boot = latr_boot,
+	.tick = latr_tick,
+	.leave = latr_sweep,
+	.keep = latr_keep,
+	.claim = latr_claim,
 };
 
 const struct flush_ops flush_latr_early = {
@@ -399,8 +421,8 @@ const struct flush_ops flush_latr_early = {
 	.changed = flush_batch_add,
 	.unlock = flush_batch_wait,
 	.finish = finish_early,
-	.boot = boot,
+	.boot = latr_boot,
 	.tick = tick_early,
-	.leave = sweep,
+	.leave = latr_sweep,
 	.keep = free_early,
 };

@@ -213,6 +213,11 @@ static const struct race_row rows[] = {
 	FAIL("latr-early", "latr-early", REUSED, "S", "munmap"),
 	FAIL("latr-early-mmap", "latr-early", REUSED, "S", "mmap"),
 	FAIL("latr-early-mprotect", "latr-early", O4_PERM, "S", "mprotect"),
+	PASS("ecotlb", "ecotlb", "munmap"),
+	PASS("ecotlb-leave", "ecotlb", "munmap-leave"),
+	PASS("ecotlb-mmap", "ecotlb", "mmap"),
+	PASS("ecotlb-mprotect", "ecotlb", "mprotect"),
+	PASS("ecotlb-dontneed", "ecotlb", "dontneed"),
 	PASS("vfree", "deferred", "vfree"),
 	PASS("lazy-vmap", "lazy-vmap", "vfree"),
 	PASS("lazy-vmap-0", "lazy-vmap:0", "vfree"),
@@ -281,6 +286,7 @@ const struct race race_put_off = {
 "published code the frame is freed at once unless told otherwise: a store through\n"
 "an old entry then goes to whoever has the frame next. Calls whose effect programs\n"
 "see when they return (mprotect, MADV_DONTNEED) cannot be put off.\n"
+"ecoTLB does not wait for who has left meanwhile.\n"
 "LUF moves a page that nobody may write to without a flush: others read the old\n"
 "frame until it is given out again, or until somebody may write. Xen's filter does\n"
 "so with what munmap frees. vfree() gives frames back at once, and keeps addresses\n"

@@ -1,0 +1,20 @@
+/* latr.h - what munmap took is written down for those who still have to drop it,
+ * in a ring of each CPU, and kept until they have (latr.c). What latr and ecotlb
+ * share.
+ */
+#ifndef MM_FLUSH_LATR_H
+#define MM_FLUSH_LATR_H
+
+#include "mm/flush.h"
+
+/* flush_ops.boot, .tick, .keep, .claim; a CPU drops all that names it. */
+int latr_boot(struct sys *sys);
+void latr_tick(void);
+bool latr_keep(struct flush_batch *b, const u32 *pfn, u32 n);
+void latr_claim(struct mm *mm, u64 start, u64 end);
+void latr_sweep(void);
+/* Who is named and does not run there need not be waited for: its generation is
+ * behind, which it finds before it does again. After latr_boot(). */
+void latr_abandon_tags(void);
+
+#endif
