@@ -1,15 +1,9 @@
-/* Tags of sets in order of age. Of up to ROW_WAYS ways the order is a word (row.h)
- * beside tags that stay where they are; in larger sets the tags themselves are in
- * order, youngest first: an access moves one to the front, and what falls off the end
- * is the least recently used. Empty ways are the oldest. */
+/* Sets, wide and narrow (cache_set.h). Empty ways are the oldest. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu/cache_row.h"
-
-/* What is seldom needed does not cost the rest its registers. */
-#define NOINLINE __attribute__((noinline))
+#include "cpu/cache_set.h"
 
 #define MAX_SET_BITS 24
 #define MAX_LINE_BITS 40
@@ -22,12 +16,13 @@ static void shape(struct cache *c, u32 nr_sets, u32 nr_ways)
 	c->nr_ways = nr_ways;
 	c->reciprocal = nr_sets == 1 ? 0 : ~0ull / nr_sets + 1;
 	c->set_words = nr_ways;
-	if (nr_ways > ROW_WAYS)
+	if (nr_ways > CACHE_NARROW)
 		return;
 	c->stride = (nr_ways + 3) & ~3u;
-	c->set_words = ROW_WORDS + c->stride;
-	c->oldest_shift = row_oldest_shift(nr_ways);
-	c->new_row = row_first(nr_ways);
+	c->is_quick = nr_sets > 1;
+	/* A power of two, so that none is on two of the host's lines. */
+	for (c->set_words = 4; c->set_words < nr_ways; )
+		c->set_words *= 2;
 }
 
 int cache_create(struct cache **out, const struct cache_geometry *geo,
@@ -47,12 +42,15 @@ int cache_create(struct cache **out, const struct cache_geometry *geo,
 	if (!c)
 		return -ENOMEM;
 	shape(c, (u32)nr_sets, geo->nr_ways);
-	c->set = calloc(nr_sets, c->set_words * sizeof(*c->set));
-	c->owned = calloc(nr_sets, sizeof(*c->owned));
-	if (!c->set || !c->owned) {
+	/* From calloc(), so that what is never used is not touched. */
+	c->room = calloc(1, nr_sets * c->set_words * sizeof(*c->set) +
+			    HOST_LINE - 1);
+	if (!c->room) {
 		cache_destroy(c);
 		return -ENOMEM;
 	}
+	c->set = (u32 *)(((uintptr_t)c->room + HOST_LINE - 1) &
+			 ~(uintptr_t)(HOST_LINE - 1));
 	*out = c;
 	return 0;
 }
@@ -61,134 +59,88 @@ void cache_destroy(struct cache *c)
 {
 	if (!c)
 		return;
-	free(c->set);
-	free(c->owned);
+	free(c->room);
 	free(c);
 }
 
-/* ---- rows ----------------------------------------------------------------------- */
+/* ---- sets ------------------------------------------------------------------------ */
 
-static bool row_drop(struct cache *c, struct place p)
+static struct place place_of(const struct cache *c, u64 line)
 {
-	u32 way = row_way(c, p);
-
-	if (way == MATCH_NONE)
-		return false;
-	p.set[ROW_WORDS + way] = 0;
-	c->owned[p.index] &= (u16)~(1u << way);
-	set_row(p.set, row_to_back(row_begun(c, row_of(p.set)), way,
-				   c->oldest_shift));
-	return true;
+	return c->nr_sets == 1
+		? (struct place){ c->set, 0, (u32)(line << 1) + FIRST_TAG }
+		: quick_place(c, line);
 }
 
-/* ---- tags in order of age --------------------------------------------------------- */
-
-/* The age of @p's line in its set, or of the first empty way; nr_ways: neither is
- * there. */
-static u32 age_of(const struct cache *c, struct place p)
+static u64 line_of(const struct cache *c, struct place p, u32 tag)
 {
-	u32 i = 0;
-
-	while (i < c->nr_ways && p.set[i] && (p.set[i] & ~OWNED) != p.key)
-		i++;
-	return i;
+	return (u64)((tag - FIRST_TAG) >> 1) * c->nr_sets + p.index;
 }
 
-static NOINLINE bool age_access(struct cache *c, struct place p, u64 *victim)
+static u32 *find(const struct cache *c, struct place p)
 {
-	u32 age = age_of(c, p), here = 0;
+	for (u32 i = 0; i < c->nr_ways && p.set[i]; i++)
+		if ((p.set[i] & ~OWNED) == p.key)
+			return &p.set[i];
+	return NULL;
+}
 
-	if (age == c->nr_ways) {
-		age--;
-		if (victim)
-			*victim = line_of(c, p, p.set[age]);
-	} else {
-		here = p.set[age];
-	}
-	/* Everything younger moves one back. */
+static bool wide_access(const struct cache *c, struct place p)
+{
+	u32 *at = find(c, p), tag = at ? *at : p.key;
+	u32 age = at ? (u32)(at - p.set) : c->nr_ways - 1;
+
 	memmove(p.set + 1, p.set, age * sizeof(*p.set));
-	p.set[0] = here ? here : p.key;
-	return here;
+	p.set[0] = tag;
+	return at;
 }
-
-static u32 *age_find(const struct cache *c, struct place p)
-{
-	u32 age = age_of(c, p);
-
-	return age < c->nr_ways && p.set[age] ? &p.set[age] : NULL;
-}
-
-static bool age_drop(struct cache *c, struct place p)
-{
-	u32 *at = age_find(c, p), *end = p.set + c->nr_ways - 1;
-
-	if (!at)
-		return false;
-	memmove(at, at + 1, (size_t)(end - at) * sizeof(*at));
-	*end = 0;
-	return true;
-}
-
-/* ---- either ----------------------------------------------------------------------- */
 
 bool cache_access(struct cache *c, u64 line, u64 *victim)
 {
 	struct place p = place_of(c, line);
+	u32 last = p.set[c->nr_ways - 1];
+	bool is_hit = !c->stride ? wide_access(c, p)
+		: c->has_owned ? narrow_access(c, p, true)
+			       : narrow_access(c, p, false);
 
 	if (victim)
-		*victim = CACHE_NO_LINE;
-	return likely(c->stride) ? row_access(c, p, victim)
-				 : age_access(c, p, victim);
+		*victim = last && !is_hit ? line_of(c, p, last) : CACHE_NO_LINE;
+	return is_hit;
 }
 
 bool cache_has(const struct cache *c, u64 line)
 {
-	struct place p = place_of(c, line);
-
-	return c->stride ? row_way(c, p) != MATCH_NONE : age_find(c, p) != NULL;
+	return find(c, place_of(c, line));
 }
 
 bool cache_drop(struct cache *c, u64 line)
 {
 	struct place p = place_of(c, line);
+	u32 *at = find(c, p), *last = p.set + c->nr_ways - 1;
 
-	return c->stride ? row_drop(c, p) : age_drop(c, p);
+	if (!at)
+		return false;
+	memmove(at, at + 1, (size_t)(last - at) * sizeof(*at));
+	*last = 0;
+	return true;
 }
 
 void cache_set_owned(struct cache *c, u64 line, bool is_owned)
 {
-	struct place p = place_of(c, line);
-	u32 way, *at;
+	u32 *at = find(c, place_of(c, line));
 
+	if (!at)
+		return;
+	*at = (*at & ~OWNED) | (is_owned ? OWNED : 0);
 	c->has_owned |= is_owned;
-	if (!c->stride) {
-		at = age_find(c, p);
-		if (at)
-			*at = (*at & ~OWNED) | (is_owned ? OWNED : 0);
-		return;
-	}
-	way = row_way(c, p);
-	if (way == MATCH_NONE)
-		return;
-	c->owned[p.index] &= (u16)~(1u << way);
-	c->owned[p.index] |= (u16)((u32)is_owned << way);
+	c->is_quick = c->is_quick && !c->has_owned;
 }
 
 bool cache_is_owned(const struct cache *c, u64 line)
 {
-	struct place p;
-	const u32 *at;
-	u32 way;
+	u32 *at = c->has_owned ? find(c, place_of(c, line)) : NULL;
 
-	if (!c->has_owned)
-		return false;
-	p = place_of(c, line);
-	if (!c->stride) {
-		at = age_find(c, p);
-		return at && (*at & OWNED);
-	}
-	way = row_way(c, p);
-	return way != MATCH_NONE && (c->owned[p.index] >> way & 1);
+	return at && (*at & OWNED);
 }
 
 u64 cache_lines(const struct cache *c)

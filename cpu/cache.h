@@ -2,7 +2,8 @@
  * true LRU. Who has which, and what an access costs, is caches.h.
  *
  * Units:   physical line numbers: byte address >> 6.
- * Memory:  4 bytes a line of the cache, taken when a set is first used.
+ * Memory:  4 bytes a way, of up to 16 ways rounded up to a power of two; taken when
+ *          a set is first used.
  * Threads: none.
  */
 #ifndef CPU_CACHE_H

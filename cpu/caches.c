@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu/cache_row.h"
-#include "cpu/caches.h"
+#include "cpu/caches_look.h"
 
 /* Which core has ever had a line of a frame, so that most writes need not look
  * for other copies: core + 1, or SEVERAL. */
@@ -212,7 +211,7 @@ load_beyond(struct caches *cs, u32 core, u64 line, enum cache_level *from)
 	if (cs->mode == CACHES_FULL && maybe_elsewhere(cs, core, line))
 		cycles = from_owner(cs, core, line);
 	remember(cs, core, line);
-	if (llc && cache_look(llc, line)) {
+	if (llc && cache_access(llc, line, NULL)) {
 		*from = CACHE_LLC;
 		return cycles > cs->hit_cycles[CACHE_LLC]
 			? cycles : cs->hit_cycles[CACHE_LLC];
@@ -226,15 +225,48 @@ u64 caches_load(struct caches *cs, u32 cpu, u64 line, enum cache_level *from)
 	u32 core = cs->core_of[cpu];
 	const struct core *c = &cs->core[core];
 
-	if (c->inner[0] && cache_look(c->inner[0], line)) {
+	if (c->inner[0] && cache_access(c->inner[0], line, NULL)) {
 		*from = CACHE_L1D;
 		return cs->hit_cycles[CACHE_L1D];
 	}
-	if (c->inner[1] && cache_look(c->inner[1], line)) {
+	if (c->inner[1] && cache_access(c->inner[1], line, NULL)) {
 		*from = CACHE_L2;
 		return cs->hit_cycles[CACHE_L2];
 	}
 	return load_beyond(cs, core, line, from);
+}
+
+/* ---- compiled in -------------------------------------------------------------------- */
+
+void caches_path(struct caches_path *p, struct caches *cs, u32 cpu)
+{
+	const u32 core = cs->core_of[cpu];
+	struct core *c = &cs->core[core];
+
+	*p = (struct caches_path){
+		.l1 = c->inner[0], .l2 = c->inner[1], .llc = cs->llc[c->llc],
+		.core = core,
+	};
+	memcpy(p->hit_cycles, cs->hit_cycles, sizeof(p->hit_cycles));
+	if (cs->mode == CACHES_WALKS && p->l1 && p->l2 && p->llc &&
+	    p->l1->is_quick && p->l2->is_quick && p->llc->is_quick)
+		p->cs = cs;
+}
+
+u64 caches_beyond_l1(const struct caches_path *p, u64 line,
+		     enum cache_level *from)
+{
+	if (cache_look(p->l2, line)) {
+		*from = CACHE_L2;
+		return p->hit_cycles[CACHE_L2];
+	}
+	remember(p->cs, p->core, line);
+	if (cache_look(p->llc, line)) {
+		*from = CACHE_LLC;
+		return p->hit_cycles[CACHE_LLC];
+	}
+	*from = CACHE_DRAM;
+	return dram(p->cs, p->cs->core[p->core].node, line);
 }
 
 /* ---- writes ------------------------------------------------------------------------ */

@@ -69,6 +69,18 @@ void caches_written(struct caches *cs, u32 cpu, u64 line);
 
 void caches_prefetch_host(const struct caches *cs, u32 cpu, u64 line);
 
+/* What a CPU's loads pass, for those who have them compiled in (caches_look.h). */
+struct caches_path {
+	struct caches *cs;      /* NULL: not to be                            */
+	struct cache *l1, *l2, *llc;
+	u32 core;
+	u32 hit_cycles[NR_CACHE_LEVELS];
+};
+
+/* caches_path - that of @cpu, if all of them are as caches_look.h needs them, and
+ * only walks use them: so they stay so. */
+void caches_path(struct caches_path *p, struct caches *cs, u32 cpu);
+
 /* For tests. */
 bool caches_core_has(const struct caches *cs, u32 cpu, enum cache_level level,
 		     u64 line);

@@ -7,6 +7,7 @@
 #ifndef CPU_WALK_LONE_H
 #define CPU_WALK_LONE_H
 
+#include "cpu/caches_look.h"
 #include "cpu/walker.h"
 #include "tlb/psc_level.h"
 
@@ -19,7 +20,7 @@ struct walk_lone {
 	u64 load_cycles;                /* of a load, without data caches     */
 	u32 space;
 	u16 pcid;
-	struct caches *caches;          /* NULL: none                         */
+	struct caches_path caches;      /* .cs NULL: none                     */
 };
 
 /* walk_lone_open - for this_cpu, at @now, as long as nobody else does anything. */
@@ -30,10 +31,14 @@ static inline void walk_lone_open(struct walk_lone *w, u64 now)
 	struct psc *psc = core->psc;
 
 	w->pde = NULL;
+	w->caches.cs = NULL;
+	if (the_sys->caches)
+		caches_path(&w->caches, the_sys->caches, c->id);
 	if (!psc || !psc_has_rows(psc, 1) || !psc_has_rows(psc, 2) ||
 	    core->ept || core->contig[0] || core->contig[1] ||
 	    the_sys->os.may_walk ||
-	    (the_sys->caches && the_sys->has_local_tables) ||
+	    (the_sys->caches &&
+	     (!w->caches.cs || the_sys->has_local_tables)) ||
 	    the_sys->mem.paging.bits != WALK_LONE_BITS ||
 	    !core_is_idle(core, now))
 		return;
@@ -42,8 +47,7 @@ static inline void walk_lone_open(struct walk_lone *w, u64 now)
 	w->table = the_sys->mem.table;
 	w->space = psc_space(c->thread, c->s->pcid);
 	w->pcid = c->s->pcid;
-	w->caches = the_sys->caches;
-	w->load_cycles = w->caches ? 0 : cost_of(COST_WALK_LOAD);
+	w->load_cycles = w->caches.cs ? 0 : cost_of(COST_WALK_LOAD);
 	walk_near_check();
 }
 
@@ -56,7 +60,8 @@ static inline u32 walk_lone_index(u64 vpn, u32 level)
 /* caches_line(), of pages of 4K: others' tables are not of WALK_LONE_BITS. */
 static inline u64 walk_lone_line(u64 frame, u32 index)
 {
-	return (frame << PAGE_SHIFT | index * sizeof(u64)) >> CACHE_LINE_SHIFT;
+	return frame << (PAGE_SHIFT - CACHE_LINE_SHIFT) |
+	       index >> (CACHE_LINE_SHIFT - 3);
 }
 
 /* walk_prefetch_host(), for the same. */
@@ -79,23 +84,23 @@ static inline void walk_lone_ahead(const struct walk_lone *w,
 	if (unlikely(!table))
 		return;
 	__builtin_prefetch(&table[walk_lone_index(vpn, 0)]);
-	if (w->caches)
-		caches_prefetch_host(w->caches, c->id,
-				     walk_lone_line(pte_pfn(pte),
-						    walk_lone_index(vpn, 0)));
+	if (w->caches.cs)
+		caches_look_ahead(&w->caches,
+				  walk_lone_line(pte_pfn(pte),
+						 walk_lone_index(vpn, 0)));
 }
 
 /* One load of the walker, as in walker.c. */
-static inline u64 walk_lone_load(const struct walk_lone *w, struct cpu *c,
-				 u64 frame, u32 index, enum tlb_use use)
+static inline __attribute__((always_inline)) u64
+walk_lone_load(const struct walk_lone *w, struct cpu *c, u64 frame, u32 index,
+	       enum tlb_use use)
 {
 	enum cache_level from;
 	u64 cycles;
 
-	if (likely(!w->caches))
+	if (likely(!w->caches.cs))
 		return w->load_cycles;
-	cycles = caches_load(w->caches, c->id,
-			     walk_lone_line(frame, index), &from);
+	cycles = caches_look(&w->caches, walk_lone_line(frame, index), &from);
 	c->count.v[(use == TLB_FETCH ? CTR_PWL_I_L1 : CTR_PWL_D_L1) + from]++;
 	return cycles;
 }

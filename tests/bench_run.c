@@ -1,7 +1,7 @@
 /* bench_run.c - how fast the timed machine runs: page runs that hit the TLB,
  * recorded traces with their decoding (with digests, and run by run), flushes.
  * One figure a line: NAME VALUE UNIT; the best of a few passes, since others use
- * this host as well. */
+ * this host as well. With an argument, only the figure of that name. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +17,12 @@
 #define WALK_PASSES 8u
 
 static struct err err;
+static const char *only;                /* NULL: all                          */
+
+static bool is_wanted(const char *name)
+{
+	return !only || !strcmp(name, only);
+}
 
 static void check(int rc)
 {
@@ -175,6 +181,8 @@ static void hits(const char *name, const char *pages)
 {
 	double best = 1e9;
 
+	if (!is_wanted(name))
+		return;
 	for (int i = 0; i < 3; i++) {
 		point(&hit, PAIRS("pages", pages), NULL);
 		if (took < best)
@@ -187,6 +195,8 @@ static void walks(const char *name, const char *caches)
 {
 	double best = 1e9;
 
+	if (!is_wanted(name))
+		return;
 	for (int i = 0; i < 3; i++) {
 		point(&walk, PAIRS("machine", "pack:1 [numa(memory=4GiB)] "
 				   "core:1 pu:1", "caches", caches), NULL);
@@ -243,8 +253,11 @@ static void play(const char *name, const char *file)
 static void replay(const char *name, const char *file)
 {
 	char path[] = "/tmp/bench_run.XXXXXX", runs[64];
-	int fd = mkstemp(path);
+	int fd;
 
+	if (!is_wanted(name))
+		return;
+	fd = mkstemp(path);
 	if (fd < 0) {
 		perror(path);
 		exit(1);
@@ -261,6 +274,8 @@ static void flushes(const char *name, const char *threads)
 {
 	double best = 1e9;
 
+	if (!is_wanted(name))
+		return;
 	for (int i = 0; i < 3; i++) {
 		point(workload_find("mprotect-storm"),
 		      PAIRS("threads", threads, "iterations", "5000",
@@ -277,6 +292,8 @@ static void storm(const char *name, const char *machine, const char *bytes)
 {
 	double best = 1e9;
 
+	if (!is_wanted(name))
+		return;
 	for (int i = 0; i < 3; i++) {
 		point(workload_find("tlb_flush2"),
 		      PAIRS("machine", machine, "bytes", bytes, "thp", "no"),
@@ -289,8 +306,10 @@ static void storm(const char *name, const char *machine, const char *bytes)
 	       (double)result.count.v[CTR_IPIS_SENT] / best / 1e6);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	only = argc > 1 ? argv[1] : NULL;
+
 	hits("hit_runs", "32");
 	hits("hit_runs_l2", "1024");
 	walks("walk_runs", "none");

@@ -306,6 +306,9 @@ static void test_cache_differential(void **state)
 		/* Sets that are no power of two, memory as large as can be. */
 		{ 11, 12, 1ull << 33 }, { 63, 16, 1ull << 36 },
 		{ 64, 12, (1ull << 37) - 256 },
+		/* Ways that fill no vector; sets that are too wide. */
+		{ 64, 2, 1 << 20 }, { 57, 11, 1ull << 33 }, { 32, 7, 1 << 20 },
+		{ 1, 14, 1 << 20 }, { 9, 17, 1ull << 33 }, { 1, 64, 1 << 20 },
 	};
 	u64 seed = check_seed("cache");
 
