@@ -96,6 +96,19 @@ static u64 cycles_at(const struct dram *d, u64 bytes, u64 bandwidth)
 	return (u64)((unsigned __int128)bytes * d->m->hz / bandwidth);
 }
 
+/* A server of @bytes. One line waits for those that cores have under way, not for
+ * all that they will ask for until a transfer is over. */
+static u64 serve_bytes(const struct dram *d, u64 *free_at, u64 bytes,
+		       u64 bandwidth)
+{
+	u64 now = this_cpu->now;
+	u64 done = serve(free_at, now, cycles_at(d, bytes, bandwidth));
+	u64 most = now + cycles_at(d, (d->m->nr_cores * d->m->lines_in_flight +
+				       1ull) * LINE, bandwidth);
+
+	return bytes <= LINE && done > most ? most : done;
+}
+
 static u64 later(u64 a, u64 b)
 {
 	return a > b ? a : b;
@@ -115,13 +128,12 @@ u64 dram_transfer(struct dram *d, u32 node, u64 bytes, u32 in_flight)
 	core /= in_flight ? in_flight : d->m->lines_in_flight;
 	done = serve(&d->core_free[d->m->cpu[c->id].core], c->now, core);
 	if (d->m->node_bandwidth)
-		done = later(done, serve(&d->node[node].free_at, c->now,
-					 cycles_at(d, bytes,
-						   d->m->node_bandwidth)));
+		done = later(done, serve_bytes(d, &d->node[node].free_at, bytes,
+					       d->m->node_bandwidth));
 	if (d->m->link_bandwidth && own != node)
-		done = later(done, serve(&d->link_free[low * d->nr_nodes + high],
-					 c->now, cycles_at(d, bytes,
-						d->m->link_bandwidth)));
+		done = later(done, serve_bytes(d, &d->link_free[low * d->nr_nodes +
+								high], bytes,
+					       d->m->link_bandwidth));
 	d->node[node].bytes += bytes;
 	return done;
 }

@@ -10,7 +10,8 @@
  *   and the link between a and b has: B / [memory] link_bandwidth.
  * The three overlap; the last one counts. Transfers are served whole and in the
  * order of their beginning, so a transfer should be small against what anybody
- * looks at; nothing else of a DRAM is modelled (banks, pages, turn-around).
+ * looks at; a single line waits at most for what all cores can have under way.
+ * Nothing else of a DRAM is modelled (banks, pages, turn-around).
  * A profile without bandwidths has no queues: the first rule alone is left.
  *
  * Streams of stores are taken to write whole lines without reading them first.

@@ -168,16 +168,23 @@ int numa_misplaced(struct page *page, u64 entry)
 
 /* ---- the scanner's side ------------------------------------------------------------ */
 
-/* Each entry's struct page is looked at. Those of all memory fit no cache: a line
- * from the page's node each, ahead of time where frames follow one another and
- * hardware prefetches, else waited for. The flush that is pending meanwhile is
- * what migrations of other threads pay for (pte_accessible()). */
-static void read_struct_page(struct page *page)
+/* Those of all memory fit no cache: a line from the page's node each, ahead of time
+ * where frames follow one another and hardware prefetches, else waited for. The
+ * flush that is pending meanwhile is what migrations of other threads pay for
+ * (pte_accessible()). */
+static void read_struct_page(struct page *page, bool is_huge)
 {
 	struct numa_task *t = numa_current();
+	enum numa_reads reads = numa_rules()->scan_reads;
 	u64 pfn = pfn_of(page);
 	bool is_next = pfn == t->scanned_pfn + 1;
 
+	/* 5.18 asks for a huge page's tier only if it matters. */
+	if (reads == NUMA_READS_4K && is_huge && numa_tiers() &&
+	    !(numab()->knobs.mode & NUMA_BALANCING_NORMAL))
+		reads = NUMA_READS_ALL;
+	if (reads == NUMA_READS_NONE || (reads == NUMA_READS_4K && is_huge))
+		return;
 	step(page, false, 0);
 	t->scanned_pfn = pfn;
 	the_sys->drv.delay(dram_transfer(the_sys->dram, page->node, 64,
@@ -188,7 +195,7 @@ bool numa_scan_skips(struct page *page, bool is_huge, const struct mm *mm)
 {
 	bool is_toptier = numab()->node[page->node].is_toptier;
 
-	read_struct_page(page);
+	read_struct_page(page, is_huge);
 	if (page->is_ksm)
 		return true;
 	/* A device that reaches it, a child: it could not move. */

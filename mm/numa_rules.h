@@ -38,6 +38,15 @@ enum numa_move {
 				 * are none (6.x)                             */
 };
 
+/* Whose struct page the scanner reads before it marks an entry. */
+enum numa_reads {
+	NUMA_READS_NONE,        /* 3.13: the zero page is told by its address
+				 * (for 4K assumed)                           */
+	NUMA_READS_4K,          /* 64a9a34e2289 (3.14, assumed id): PageKsm() */
+	NUMA_READS_ALL,         /* 33024536bafd (6.1): a page's tier; until 3.12
+				 * how often it is mapped (assumed)           */
+};
+
 struct numa_rules {
 	const char *commit;     /* what the set stands for; NULL: no balancing */
 	const char *evidence;   /* S: source read; A: assumed                 */
@@ -50,6 +59,7 @@ struct numa_rules {
 				 * 4620f8c1fda2 (assumed id)                  */
 	bool scan_trylock;      /* gives up if mmap_lock is taken for writing:
 				 * 8655d5497735 (assumed id)                  */
+	enum numa_reads scan_reads;
 	bool scan_throttles;    /* 32 times the scanner's CPU time passes:
 				 * 51170840fe91 (assumed id)                  */
 	bool skips_local;       /* pages of an mm with one thread that are on
@@ -98,7 +108,7 @@ struct numa_rules {
 #define NUMA_V3_12 { \
 	.commit = "v3.12", .evidence = "A", .scan_waits_remote = true, \
 	.pmd_counts_one = true, .ratelimit_pages = 32768, \
-	.period_min_ms = 100, .period_max_ms = 5000 }
+	.scan_reads = NUMA_READS_ALL, .period_min_ms = 100, .period_max_ms = 5000 }
 
 #define NUMA_V3_13 { \
 	.commit = "v3.13", .evidence = "S", .scan_by_rss = true, \
@@ -110,7 +120,8 @@ struct numa_rules {
 
 /* 3.15 to 4.3; its filter, placement and moves are remembered. */
 #define NUMA_SINCE_3_19 \
-	.scan_by_rss = true, .skips_local = true, \
+	.scan_by_rss = true, .scan_reads = NUMA_READS_4K, \
+	.skips_local = true, \
 	.period = NUMA_PERIOD_3_OF_10, .faults_cpu = true, \
 	.active_is_local = true, .filter = NUMA_FILTER_ACTIVE, \
 	.waits_migrating = true, .has_groups = true, \
@@ -139,24 +150,26 @@ struct numa_rules {
 /* 4.10 to 4.18, with 4.14's periods. */
 #define NUMA_V4 { \
 	.commit = "v4.14", .evidence = "A", NUMA_SINCE_4_14, \
-	.ratelimit_pages = 32768 }
+	.scan_reads = NUMA_READS_4K, .ratelimit_pages = 32768 }
 #define NUMA_V5 { \
 	.commit = "v5.14", .evidence = "A", NUMA_SINCE_4_14, \
-	.lb_resets = true }
+	.scan_reads = NUMA_READS_4K, .lb_resets = true }
 
 #define NUMA_TIERED_5_18 \
 	NUMA_SINCE_4_14, .lb_resets = true, .has_tiering = true, \
 	.skips_pinned = true
 #define NUMA_TIERED \
-	NUMA_TIERED_5_18, .tier_threshold = true, .tier_limits = true, \
-	.tier_adjusts = true
+	NUMA_TIERED_5_18, .scan_reads = NUMA_READS_ALL, \
+	.tier_threshold = true, .tier_limits = true, .tier_adjusts = true
 /* 6.1's three steps. */
 #define NUMA_V6_0 { .commit = "33024536bafd^", .evidence = "A", \
-	NUMA_TIERED_5_18 }
+	NUMA_TIERED_5_18, .scan_reads = NUMA_READS_4K }
 #define NUMA_V6_0_HOT { .commit = "33024536bafd", .evidence = "A", \
-	NUMA_TIERED_5_18, .tier_threshold = true }
+	NUMA_TIERED_5_18, .scan_reads = NUMA_READS_ALL, \
+	.tier_threshold = true }
 #define NUMA_V6_0_LIMIT { .commit = "c6833e10008f", .evidence = "A", \
-	NUMA_TIERED_5_18, .tier_threshold = true, .tier_limits = true }
+	NUMA_TIERED_5_18, .scan_reads = NUMA_READS_ALL, \
+	.tier_threshold = true, .tier_limits = true }
 #define NUMA_V6_1 { .commit = "v6.1", .evidence = "S", NUMA_TIERED }
 #define NUMA_V6_3 { .commit = "v6.3", .evidence = "S", NUMA_TIERED }
 #define NUMA_V6_4 { \

@@ -17,6 +17,7 @@ values_of() {
 	case $1 in
 	period) echo "NUMA_PERIOD_STEP NUMA_PERIOD_3_OF_10 NUMA_PERIOD_7_OF_10" ;;
 	filter) echo "NUMA_FILTER_LAST_NODE NUMA_FILTER_DEFER NUMA_FILTER_ACTIVE NUMA_FILTER_GROUP" ;;
+	scan_reads) echo "NUMA_READS_NONE NUMA_READS_4K NUMA_READS_ALL" ;;
 	move) echo "NUMA_MOVE_NONE NUMA_MOVE_3_13 NUMA_MOVE_SPARE" ;;
 	ratelimit_pages) echo "0 32768" ;;
 	period_min_ms) echo "100 1000" ;;

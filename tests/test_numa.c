@@ -2,6 +2,7 @@
  * memory; self-checks of counters; the published behaviour, scaled down. */
 #include <string.h>
 
+#include "cpu/dram.h"
 #include "mm/numa_balancing.h"
 #include "tests/point.h"
 
@@ -435,14 +436,14 @@ static void test_page_wait(void **state)
 
 /* ---- scans --------------------------------------------------------------------- */
 
-/* 512 pages first touched in steps of seen[0]: cycles of a scan of them all. */
+/* Pages first touched in steps of seen[0]: cycles of a scan of them all. */
 static void timed_scan(struct wl *w, u32 i)
 {
 	struct vma *v = find_vma(P.mm, P.vpn);
 	u64 from;
 
-	for (u64 p = 0; p < 512; p++)
-		touch_page(p * P.seen[0] % 512);
+	for (u64 p = 0; p < P.pages; p++)
+		touch_page(p * P.seen[0] % P.pages);
 	(void)me();
 	from = this_cpu->now;
 	P.seen[2] = change_prot_numa(v, v->start, v->end);
@@ -468,6 +469,46 @@ static void test_scan_reads_pages(void **state)
 	assert_true(cycles[1] > 512 * P.seen[3]);
 	assert_true(cycles[1] - cycles[0] > 500 * (P.seen[3] - P.seen[3] /
 						   P.seen[4]));
+}
+
+/* Cycles of a scan of one huge page, or of one of 4K. */
+static u64 scan_of_one(bool is_huge)
+{
+	P.pages = is_huge ? 512 : 1;
+	P.flags |= is_huge ? VM_HUGE : 0;
+	P.seen[0] = 1;
+	P.k.numa.skips_local = false;
+	free(run(timed_scan, PAIRS(TWO_NODES, "thp", is_huge ? "yes" : "no")));
+	return P.seen[1];
+}
+
+/* Marking is arithmetic on entries where nothing of the page is asked for. */
+static void test_scan_reads_by_era(void **state)
+{
+	static const struct { const char *era; bool small, huge; } c[] = {
+		{ "v3.12", true, true }, { "v3.13", false, false },
+		{ "v3.19", true, false }, { "v4.0", true, false },
+		{ "v4.14", true, false }, { "v5.14", true, false },
+		{ "v6.0-numa", true, false }, { "v6.0-numa+hot", true, true },
+		{ "v6.1", true, true }, { "v6.12", true, true },
+	};
+
+	for (u32 i = 0; i < ARRAY_LEN(c); i++)
+		for (u32 huge = 0; huge < 2; huge++) {
+			bool reads = huge ? c[i].huge : c[i].small;
+			u64 with, without;
+
+			by(c[i].era);
+			with = scan_of_one(huge);
+			by(c[i].era)->scan_reads = NUMA_READS_NONE;
+			without = scan_of_one(huge);
+			if (with < without + (reads ? P.seen[3] : 0) ||
+			    (!reads && with != without))
+				fail_msg("%s, %s: %llu cycles, %llu without",
+					 c[i].era, huge ? "huge" : "4K",
+					 (unsigned long long)with,
+					 (unsigned long long)without);
+		}
 }
 
 /* One 4K page and one huge one, referred to by somebody else as well. */
@@ -1087,6 +1128,48 @@ static void test_balancer(void **state)
 	}
 }
 
+/* ---- queues of memory ------------------------------------------------------------ */
+
+#define QUEUED_PAGES 1024u      /* two huge ones, both of node 0              */
+
+/* One streams 2 MiB; the other wants some of the same node meanwhile. */
+static void queued(struct wl *w, u32 i)
+{
+	u64 va = P.vpn << PAGE_SHIFT, from;
+
+	if (!i)
+		for (u64 p = 0; p < QUEUED_PAGES; p += 512)
+			touch_page(p);
+	at_ms(10, 10 * i);
+	from = this_cpu->now;
+	if (!i)
+		OK(cpu_stream(va, 2 << 20, RUN_READ, 0));
+	else if (P.seen[0] == 1)
+		OK(cpu_probe(va + (2 << 20), RUN_READ));
+	else
+		OK(cpu_stream(va + (2 << 20), P.seen[0] * 64, RUN_READ, 0));
+	P.seen[1 + i] = this_cpu->now - from;
+}
+
+/* Who streams waits for all that was asked for before; one line only for what all
+ * cores can have under way. */
+static void test_queue_of_a_line(void **state)
+{
+	u64 lines[] = { 1, 64 }, took[2];
+
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.1");
+		P.threads = 2;
+		P.pages = QUEUED_PAGES;
+		P.flags |= VM_HUGE;
+		P.seen[0] = lines[i];
+		free(run(queued, PAIRS(TWO_NODES, "profile", "westmere-ex")));
+		took[i] = P.seen[2];
+	}
+	assert_true(took[1] > P.seen[1] / 2);
+	assert_true(took[0] < P.seen[1] / 50);
+}
+
 /* ---- tiering ------------------------------------------------------------------- */
 
 static void tier(struct wl *w, u32 i)
@@ -1154,6 +1237,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_waits_migrating),
 	cmocka_unit_test(test_page_wait),
 	cmocka_unit_test(test_scan_reads_pages),
+	cmocka_unit_test(test_scan_reads_by_era),
 	cmocka_unit_test(test_pending_scan),
 	cmocka_unit_test(test_huge_counts),
 	cmocka_unit_test(test_skips_local),
@@ -1172,6 +1256,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_swap),
 	cmocka_unit_test(test_rate_limit),
 	cmocka_unit_test(test_balancer),
+	cmocka_unit_test(test_queue_of_a_line),
 	cmocka_unit_test(test_tiering),
 };
 
