@@ -3,7 +3,7 @@
  * naive file. The TLB keeps every stale entry for as long as it may. What happens
  * when they meet is test_race.c's.
  */
-#include "tests/check.h"
+#include "tests/stage.h"
 
 #include <errno.h>
 
@@ -25,15 +25,9 @@
 #define FILE_PAGES 8
 #define AT 8            /* where it is mapped: one table of eight entries    */
 
-static struct machine *machine;
-static struct sys *sys;
 static struct mm *mm, *other;
 static struct address_space *f;
 static u32 file_flags;
-
-static void nobody(struct task *t)
-{
-}
 
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *s)
@@ -61,38 +55,14 @@ static const struct race small = {
 
 static void open_as(const char *kernel, u32 flags)
 {
-	const struct race_row row = { .id = "x", .kernel = kernel,
-				      .memory = MEM_TSO, .stage = "x" };
-	const struct race_options opt = { .is_reduced = true,
-					  .may_speculate = true,
-					  .may_evict = true };
-
 	file_flags = flags;
-	assert_int_equal(race_open(&sys, &small, &row, kernel_find(kernel),
-				   machine, &opt), 0);
-	this_cpu = &sys->cpu[0];
-}
-
-static void close_mm(void)
-{
-	this_cpu = &sys->cpu[0];
-	oracle_quiescent();
-	race_close(sys);
-}
-
-static int put(u64 vpn, u64 v)
-{
-	int rc = cpu_access(vpn, 0, true, &v);
-
-	/* Seen by all before the next one acts. */
-	the_sys->drv.wait(NULL, NULL, NULL, 0);
-	return rc;
+	open_stage(&small, kernel);
 }
 
 static void store(u32 cpu, u64 vpn, u64 v)
 {
 	this_cpu = &sys->cpu[cpu];
-	assert_int_equal(put(vpn, v), 0);
+	assert_int_equal(try_store(vpn, v), 0);
 	this_cpu = &sys->cpu[0];
 }
 
@@ -186,7 +156,7 @@ static void test_shared_and_private(void **state)
 		expect(OTHER, 40 + 4, base + (base ? 4 : 0));
 		store(0, AT + 5, 12);
 		expect(OTHER, 40 + 5, 12);
-		close_mm();
+		close_stage();
 	}
 }
 
@@ -206,7 +176,7 @@ static void test_writenotify(void **state)
 	flushes(0, 0);
 	assert_int_equal(entry(mm, AT) & (PTE_RW | PTE_D), PTE_RW | PTE_D);
 	assert_true(is_dirty(0));
-	close_mm();
+	close_stage();
 
 	open_as("v6.1", 0);
 	vma_add_file(mm, AT, FILE_PAGES, SHARED, f, 0);
@@ -216,7 +186,7 @@ static void test_writenotify(void **state)
 	forget_counts();
 	store(0, AT, 1);
 	assert_int_equal(counted(CTR_PGFAULT), 0);
-	close_mm();
+	close_stage();
 }
 
 /* A read fault maps what is in memory around it, up to 3.14 only itself; not what
@@ -240,7 +210,7 @@ static void test_fault_around(void **state)
 		assert_int_equal(entry(mm, AT + 2), 0);
 		assert_int_equal(entry(mm, AT + 4), 0);
 		unlock_page(page_of(f->cache[2]));
-		close_mm();
+		close_stage();
 	}
 }
 
@@ -257,7 +227,7 @@ static void test_reads_around(void **state)
 	for (u64 p = 1; p < 5; p++)
 		expect(0, AT + p, 100 + p);
 	assert_int_equal(counted(CTR_FILE_READS), 0);
-	close_mm();
+	close_stage();
 }
 
 /* ---- write-back ------------------------------------------------------------------------- */
@@ -292,7 +262,7 @@ static void test_fdatasync(void **state)
 	assert_int_equal(do_msync(mm, 0, 64), 0);
 	assert_int_equal(f->disk[0], 20);
 	/* In memory only: nothing to do. */
-	close_mm();
+	close_stage();
 }
 
 /* What was stored to is known to be dirty once it is no longer mapped. */
@@ -321,7 +291,7 @@ static void test_munmap_of_dirty(void **state)
 		set_page_dirty(page_of(f->cache[0]));
 		do_fdatasync(f);
 		assert_int_equal(f->disk[2], 12);
-		close_mm();
+		close_stage();
 	}
 }
 
@@ -349,7 +319,7 @@ static void test_zap_counts(void **state)
 		assert_int_equal(do_madvise(mm, AT + 4, FILE_PAGES,
 					    MADV_DONTNEED), 0);
 		assert_int_equal(counted(CTR_TLB_FLUSH), era[i].clean);
-		close_mm();
+		close_stage();
 	}
 }
 
@@ -369,7 +339,7 @@ static void test_dontneed(void **state)
 	expect(1, AT, 1);
 	expect(1, AT + 8, 1);
 	expect(1, AT + 9, 101);
-	close_mm();
+	close_stage();
 }
 
 static void test_truncate(void **state)
@@ -399,7 +369,7 @@ static void test_truncate(void **state)
 	store(OTHER, 41, 9);
 	expect(0, AT + 5, 9);
 	gone(0, AT + 7);
-	close_mm();
+	close_stage();
 }
 
 static void test_driver_takes_back(void **state)
@@ -436,7 +406,7 @@ static void test_vmas(void **state)
 	for (struct vma *v = f->i_mmap; v; v = v->next_mapping)
 		n++;
 	assert_int_equal(n, 3);
-	assert_int_equal(put(AT, 9), -EFAULT);
+	assert_int_equal(try_store(AT, 9), -EFAULT);
 	assert_int_equal(do_mprotect(mm, AT, 2, RW), 0);
 	assert_true(find_vma(mm, AT)->flags & VM_SHARED);
 	store(0, AT, 21);
@@ -452,7 +422,7 @@ static void test_vmas(void **state)
 	assert_int_equal(do_mprotect(mm, 44, 3, RW), 0);
 	store(1, 46, 10);
 	assert_true(is_dirty(7));
-	close_mm();
+	close_stage();
 }
 
 static void test_fork(void **state)
@@ -485,7 +455,7 @@ static void test_fork(void **state)
 	this_cpu = &sys->cpu[0];
 	exit_mmap(child);
 	expect(0, AT, 4);
-	close_mm();
+	close_stage();
 }
 
 /* ---- pages that go elsewhere ------------------------------------------------------------- */
@@ -512,7 +482,7 @@ static void test_reclaim(void **state)
 	assert_int_equal(entry(mm, AT) | entry(mm, AT + 1), 0);
 	expect(1, AT, 100);
 	expect(1, AT + 1, 7);
-	close_mm();
+	close_stage();
 
 	/* Nowhere to go. */
 	open_as("v6.1", 0);
@@ -521,7 +491,7 @@ static void test_reclaim(void **state)
 	pfn[0] = f->cache[0];
 	assert_int_equal(reclaim_frames(pfn, 1), 0);
 	expect(1, AT, 7);
-	close_mm();
+	close_stage();
 }
 
 static void test_migration(void **state)
@@ -554,7 +524,7 @@ static void test_migration(void **state)
 	assert_true(compact_page(page_of(pfn), 0));
 	vma_add_file(mm, AT, FILE_PAGES, SHARED, f, 0);
 	expect(0, AT, 8);
-	close_mm();
+	close_stage();
 }
 
 /* ---- a random program ---------------------------------------------------------------------- */
@@ -584,7 +554,7 @@ static void ref_access(struct rng *r, u32 m, u64 p, u64 stamp)
 
 	this_cpu = &sys->cpu[map_of[m].cpu == OTHER ? OTHER : rng_below(r, T)];
 	if (is_write)
-		rc = put(map_of[m].at + p, v);
+		rc = try_store(map_of[m].at + p, v);
 	else
 		rc = cpu_access(map_of[m].at + p, 0, false, &v);
 	ok = ref.is_mapped[m][p] &&
@@ -711,7 +681,7 @@ static void test_random(void **state)
 			random_call(&r, 1000 + s);
 		this_cpu = &sys->cpu[0];
 		ref_sync();
-		close_mm();
+		close_stage();
 	}
 }
 

@@ -1,7 +1,7 @@
 /* Page tables that address spaces share, one call after another on the direct
  * driver: who has one, how many references it has, what the others see. What
  * happens when calls meet is test_race.c's. */
-#include "tests/check.h"
+#include "tests/stage.h"
 
 #include <errno.h>
 
@@ -17,14 +17,8 @@
 #define NR 16
 #define NR_CPUS 3
 
-static struct machine *machine;
-static struct sys *sys;
 static struct address_space *file;
 static struct mm *mm[NR_CPUS];
-
-static void nobody(struct task *t)
-{
-}
 
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *s)
@@ -43,36 +37,10 @@ static const struct race small = {
 	.paging = { .levels = 3, .bits = 2 }, .frames_per_node = 200,
 };
 
-static void on(u32 cpu)
-{
-	this_cpu = &sys->cpu[cpu];
-}
-
-static void open_mm(const char *kernel)
-{
-	const struct race_row row = { .id = "x", .kernel = kernel,
-				      .memory = MEM_TSO, .stage = "x" };
-	const struct race_options opt = { .is_reduced = true,
-					  .may_speculate = true,
-					  .may_evict = true };
-
-	assert_int_equal(race_open(&sys, &small, &row, kernel_find(kernel),
-				   machine, &opt), 0);
-	on(0);
-}
-
-static void close_mm(void)
-{
-	on(0);
-	oracle_quiescent();
-	race_close(sys);
-}
-
 static void put(u32 cpu, u64 vpn, u64 v)
 {
 	on(cpu);
-	assert_int_equal(cpu_access(vpn, 0, true, &v), 0);
-	the_sys->drv.wait(NULL, NULL, NULL, 0);
+	assert_int_equal(try_store(vpn, v), 0);
 }
 
 static void expect(u32 cpu, u64 vpn, u64 want)
@@ -105,7 +73,7 @@ static void test_table_is_shared(void **state)
 {
 	u64 table;
 
-	open_mm("v6.1");
+	open_stage(&small, "v6.1");
 	map_all();
 	table = table_of(0);
 	assert_true(table);
@@ -116,7 +84,7 @@ static void test_table_is_shared(void **state)
 		for (u32 k = 0; k < NR_CPUS; k++)
 			expect(i, START + 4 * k, 10 + k);
 	assert_int_equal(page_of(race_pfn(mm[0], START))->mapcount, 1);
-	close_mm();
+	close_stage();
 }
 
 /* munmap leaves it, whole, to the others; the last one clears and frees it. */
@@ -125,7 +93,7 @@ static void test_munmap_leaves_it(void **state)
 	u64 table, pfn;
 	u64 v;
 
-	open_mm("v6.1");
+	open_stage(&small, "v6.1");
 	map_all();
 	table = table_of(0);
 	pfn = race_pfn(mm[0], START);
@@ -150,7 +118,7 @@ static void test_munmap_leaves_it(void **state)
 	assert_true(page_of(table)->is_free);
 	assert_int_equal(page_of(pfn)->mapcount, 0);
 	assert_int_equal(page_of(pfn)->refcount, 1);    /* the file's */
-	close_mm();
+	close_stage();
 }
 
 /* Rights are the address space's own: it leaves the table before it changes any,
@@ -159,7 +127,7 @@ static void test_mprotect_leaves_it(void **state)
 {
 	u64 v = 99, table;
 
-	open_mm("v6.1");
+	open_stage(&small, "v6.1");
 	map_all();
 	table = table_of(0);
 	on(0);
@@ -170,7 +138,7 @@ static void test_mprotect_leaves_it(void **state)
 	assert_int_equal(cpu_access(START, 0, true, &v), -EFAULT);
 	put(1, START, 77);
 	expect(0, START, 77);
-	close_mm();
+	close_stage();
 }
 
 /* A child finds the file's pages by faults, and the table with them; exit leaves
@@ -180,7 +148,7 @@ static void test_fork_and_exit(void **state)
 	struct mm *child;
 	u64 table;
 
-	open_mm("v6.1");
+	open_stage(&small, "v6.1");
 	map_all();
 	table = table_of(0);
 	on(2);
@@ -198,13 +166,13 @@ static void test_fork_and_exit(void **state)
 	assert_int_equal(table_of(2), table);
 	put(2, START, 5);
 	expect(0, START, 5);
-	close_mm();
+	close_stage();
 }
 
 /* What is not of whole huge pages, or not modelled, is refused. */
 static void test_refused(void **state)
 {
-	open_mm("v6.1");
+	open_stage(&small, "v6.1");
 	map_all();
 	on(0);
 	assert_int_equal(do_munmap(mm[0], START + 1, 4), -EINVAL);
@@ -213,7 +181,7 @@ static void test_refused(void **state)
 	assert_int_equal(do_mremap(mm[0], START, 4, 0, 4), -EFAULT);
 	assert_null(vma_add_hugetlb(mm[0], 2, 4, RW, file, 0));
 	expect(0, START, 10);
-	close_mm();
+	close_stage();
 }
 
 static const struct CMUnitTest tests[] = {

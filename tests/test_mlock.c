@@ -2,7 +2,7 @@
  * driver: which page is where, which are marked, and how many. What happens when
  * they meet is race R08's.
  */
-#include "tests/check.h"
+#include "tests/stage.h"
 
 #include <errno.h>
 
@@ -23,14 +23,8 @@
 #define ANON 16
 #define OTHER 1         /* the CPU of another process                         */
 
-static struct machine *machine;
-static struct sys *sys;
 static struct mm *mm, *other;
 static struct address_space *f;
-
-static void nobody(struct task *t)
-{
-}
 
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *s)
@@ -56,24 +50,14 @@ static const struct race small = {
 
 static int open_it(void **state)
 {
-	const struct race_row row = { .id = "x", .kernel = "v3.15",
-				      .memory = MEM_TSO, .stage = "x" };
-	const struct race_options opt = { .is_reduced = true,
-					  .may_speculate = true,
-					  .may_evict = true };
-
-	assert_int_equal(race_open(&sys, &small, &row, kernel_find("v3.15"),
-				   machine, &opt), 0);
-	this_cpu = &sys->cpu[0];
+	open_stage(&small, "v3.15");
 	return 0;
 }
 
 /* Contents, mapcounts, NR_MLOCK: the oracles' own accounts. */
 static int close_it(void **state)
 {
-	this_cpu = &sys->cpu[0];
-	oracle_quiescent();
-	race_close(sys);
+	close_stage();
 	return 0;
 }
 

@@ -4,7 +4,7 @@
  * uses it, so a missing flush shows. What happens when they meet is
  * test_race.c's.
  */
-#include "tests/check.h"
+#include "tests/stage.h"
 
 #include <errno.h>
 
@@ -21,13 +21,7 @@
 #define CHILD 3         /* the CPU on which a child runs                     */
 #define NR_PAGES 64     /* two levels of eight entries                       */
 
-static struct machine *machine;
-static struct sys *sys;
 static struct mm *mm;
-
-static void nobody(struct task *t)
-{
-}
 
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *s)
@@ -46,35 +40,6 @@ static const struct race small = {
 	.name = "mm", .nr_cpus = 4, .stage = stage,
 	.paging = { .levels = 2, .bits = 3 }, .frames_per_node = 400,
 };
-
-static void open_mm(const char *kernel)
-{
-	const struct race_row row = { .id = "x", .kernel = kernel,
-				      .memory = MEM_TSO, .stage = "x" };
-	const struct race_options opt = { .is_reduced = true,
-					  .may_speculate = true,
-					  .may_evict = true };
-
-	assert_int_equal(race_open(&sys, &small, &row, kernel_find(kernel),
-				   machine, &opt), 0);
-	this_cpu = &sys->cpu[0];
-}
-
-static void close_mm(void)
-{
-	this_cpu = &sys->cpu[0];
-	oracle_quiescent();
-	race_close(sys);
-}
-
-static int put(u64 vpn, u64 v)
-{
-	int rc = cpu_access(vpn, 0, true, &v);
-
-	/* Seen by all before the next thread acts. */
-	the_sys->drv.wait(NULL, NULL, NULL, 0);
-	return rc;
-}
 
 static int get(u64 vpn, u64 *v)
 {
@@ -131,7 +96,7 @@ static void populate(u64 from, u64 n, u64 value)
 {
 	this_cpu = &sys->cpu[0];
 	for (u64 i = 0; i < n; i++)
-		assert_int_equal(put(from + i, value + i), 0);
+		assert_int_equal(try_store(from + i, value + i), 0);
 	forget_counts();
 }
 
@@ -139,7 +104,7 @@ static void populate(u64 from, u64 n, u64 value)
 
 static void test_dontneed(void **state)
 {
-	open_mm("v6.1");
+	open_stage(&small, "v6.1");
 	vma_add(mm, 8, 16, RW);
 	populate(8, 4, 100);
 	assert_int_equal(do_madvise(mm, 9, 2, MADV_DONTNEED), 0);
@@ -152,14 +117,14 @@ static void test_dontneed(void **state)
 	/* Nothing there, nothing to flush. */
 	assert_int_equal(do_madvise(mm, 12, 8, MADV_DONTNEED), 0);
 	flushes(0, 0, 0);
-	close_mm();
+	close_stage();
 }
 
 static void test_free_keeps_until_reclaimed(void **state)
 {
 	u64 *p;
 
-	open_mm("v6.1");
+	open_stage(&small, "v6.1");
 	vma_add(mm, 8, 8, RW);
 	populate(8, 2, 100);
 	assert_int_equal(do_madvise(mm, 8, 1, MADV_FREE), 0);
@@ -170,17 +135,17 @@ static void test_free_keeps_until_reclaimed(void **state)
 	expect(8, 100);
 	expect(9, 101);
 	/* Another store, and it is wanted again. */
-	assert_int_equal(put(8, 7), 0);
+	assert_int_equal(try_store(8, 7), 0);
 	assert_true(*p & PTE_D);
 	forget_counts();
-	close_mm();
+	close_stage();
 }
 
 /* ---- brk, munmap ------------------------------------------------------------------------ */
 
 static void test_brk(void **state)
 {
-	open_mm("v6.1");
+	open_stage(&small, "v6.1");
 	gone(48);
 	assert_int_equal(do_brk(mm, 47), -EINVAL);
 	assert_int_equal(do_brk(mm, 52), 0);
@@ -198,7 +163,7 @@ static void test_brk(void **state)
 	vma_add(mm, 56, 1, RW);
 	assert_int_equal(do_brk(mm, 57), -ENOMEM);
 	assert_int_equal(mm->brk, 52);
-	close_mm();
+	close_stage();
 }
 
 /* mmap continues the VMA that ends where it begins, with the same rights only; what
@@ -207,7 +172,7 @@ static void test_mmap_continues(void **state)
 {
 	u64 at;
 
-	open_mm("v6.1");
+	open_stage(&small, "v6.1");
 	at = do_mmap(mm, 2, RW);
 	assert_true(at > 0);
 	assert_int_equal(do_mmap(mm, 3, RW), at + 2);
@@ -224,13 +189,13 @@ static void test_mmap_continues(void **state)
 	expect(at, 1);
 	expect(at + 4, 5);
 	assert_ptr_not_equal(find_vma(mm, at), find_vma(mm, at + 3));
-	close_mm();
+	close_stage();
 }
 
 /* The middle of one VMA, and across two. */
 static void test_munmap_splits(void **state)
 {
-	open_mm("v6.1");
+	open_stage(&small, "v6.1");
 	vma_add(mm, 8, 6, RW);
 	vma_add(mm, 14, 4, RW);
 	populate(8, 10, 1);
@@ -246,14 +211,14 @@ static void test_munmap_splits(void **state)
 	/* Nothing there is no error. */
 	assert_int_equal(do_munmap(mm, 10, 2), 0);
 	assert_int_equal(do_munmap(mm, 10, 0), -EINVAL);
-	close_mm();
+	close_stage();
 }
 
 /* ---- mremap ------------------------------------------------------------------------------ */
 
 static void test_mremap_moves(void **state)
 {
-	open_mm("v6.1");
+	open_stage(&small, "v6.1");
 	vma_add(mm, 8, 8, RW);
 	vma_add(mm, 33, 3, RW);
 	populate(8, 8, 1);
@@ -279,7 +244,7 @@ static void test_mremap_moves(void **state)
 	expect(10, 3);
 	gone(20);
 	gone(24);
-	close_mm();
+	close_stage();
 }
 
 /* Linux 6.1: a whole table goes with one full flush; before 4.20 entry by
@@ -302,7 +267,7 @@ static void test_mremap_of_a_table(void **state)
 	};
 
 	for (u32 i = 0; i < ARRAY_LEN(era); i++) {
-		open_mm(era[i].kernel);
+		open_stage(&small, era[i].kernel);
 		vma_add(mm, 8, 16, RW);
 		populate(8, 16, 1);
 		assert_int_equal(do_mremap(mm, 8, 16, 32, 16), 0);
@@ -310,13 +275,13 @@ static void test_mremap_of_a_table(void **state)
 		for (u64 v = 0; v < 16; v++)
 			expect(32 + v, 1 + v);
 		gone(8);
-		close_mm();
+		close_stage();
 	}
 }
 
 static void test_mremap_of_huge_pages(void **state)
 {
-	open_mm("v6.1");
+	open_stage(&small, "v6.1");
 	vma_add(mm, 8, 16, RW | VM_HUGE);
 	populate(8, 16, 1);
 	assert_true(pmd_is_huge(*pgtable_entry(mm, 8, PMD_LEVEL)));
@@ -330,7 +295,7 @@ static void test_mremap_of_huge_pages(void **state)
 	for (u64 v = 0; v < 8; v++)
 		expect(41 + v, 9 + v);
 	gone(16);
-	close_mm();
+	close_stage();
 }
 
 /* ---- fork --------------------------------------------------------------------------------- */
@@ -345,7 +310,7 @@ static void test_fork_counts(void **state)
 {
 	struct mm *child;
 
-	open_mm("v6.1");
+	open_stage(&small, "v6.1");
 	vma_add(mm, 8, 16, RW);
 	populate(8, 8, 1);
 	child = dup_mm(mm);
@@ -357,13 +322,13 @@ static void test_fork_counts(void **state)
 	/* The parent's store: a copy, one page flushed. */
 	this_cpu = &sys->cpu[0];
 	forget_counts();
-	assert_int_equal(put(8, 77), 0);
+	assert_int_equal(try_store(8, 77), 0);
 	flushes(1, 0, 1);
 	/* The child is the only one left: no copy, no flush. */
 	in_child(child);
 	forget_counts();
 	expect(8, 1);
-	assert_int_equal(put(8, 88), 0);
+	assert_int_equal(try_store(8, 88), 0);
 	assert_int_equal(counted(CTR_TLB_FLUSH), 0);
 	this_cpu = &sys->cpu[0];
 	expect(8, 77);
@@ -374,31 +339,31 @@ static void test_fork_counts(void **state)
 	exit_mmap(child);
 	this_cpu = &sys->cpu[0];
 	forget_counts();
-	assert_int_equal(put(9, 5), 0);
+	assert_int_equal(try_store(9, 5), 0);
 	flushes(0, 0, 0);
 	expect(9, 5);
-	close_mm();
+	close_stage();
 }
 
 static void test_fork_huge(void **state)
 {
 	struct mm *child;
 
-	open_mm("v6.1");
+	open_stage(&small, "v6.1");
 	vma_add(mm, 8, 8, RW | VM_HUGE);
 	populate(8, 8, 1);
 	child = dup_mm(mm);
 	assert_non_null(child);
-	assert_int_equal(put(9, 70), 0);
+	assert_int_equal(try_store(9, 70), 0);
 	in_child(child);
 	expect(9, 2);
-	assert_int_equal(put(10, 80), 0);
+	assert_int_equal(try_store(10, 80), 0);
 	this_cpu = &sys->cpu[0];
 	expect(10, 3);
 	oracle_quiescent();
 	in_child(NULL);
 	exit_mmap(child);
-	close_mm();
+	close_stage();
 }
 
 /* A child gives back half of a huge page: it maps the rest 4K by 4K, the parent all
@@ -411,7 +376,7 @@ static void fork_huge_in_pieces(const char *kernel, bool splits)
 	struct page *head;
 	struct mm *child;
 
-	open_mm(kernel);
+	open_stage(&small, kernel);
 	vma_add(mm, 8, 8, RW | VM_HUGE);
 	populate(8, 8, 1);
 	child = dup_mm(mm);
@@ -442,13 +407,13 @@ static void fork_huge_in_pieces(const char *kernel, bool splits)
 	oracle_quiescent();
 
 	/* The child's store is its own: a copy of 4K. */
-	assert_int_equal(put(13, 99), 0);
+	assert_int_equal(try_store(13, 99), 0);
 	assert_int_equal(head->refcount, 4);
 	assert_int_equal(page_mapcount(head + 5, 0), 1);
 	this_cpu = &sys->cpu[0];
 	expect(13, 6);
 	/* And so is the parent's. */
-	assert_int_equal(put(14, 77), 0);
+	assert_int_equal(try_store(14, 77), 0);
 	assert_int_equal(head->refcount, 3 + kept);
 	assert_int_equal(pmd_is_huge(*pgtable_entry(mm, 14, PMD_LEVEL)),
 			 !splits);
@@ -472,7 +437,7 @@ static void fork_huge_in_pieces(const char *kernel, bool splits)
 	assert_true(head->is_free);
 	assert_int_equal(left, 0);
 	assert_int_equal(nr_free, 1);   /* as a huge page is */
-	close_mm();
+	close_stage();
 }
 
 static void test_fork_huge_in_pieces(void **state)
@@ -598,7 +563,7 @@ static void random_call(struct naive *n, struct rng *rng, u64 *next_value)
 		break;
 	}
 	default:
-		rc = put(at, *next_value);
+		rc = try_store(at, *next_value);
 		assert_int_equal(rc, n->rights[at] & VM_WRITE ? 0 : -EFAULT);
 		if (!rc)
 			n->value[at] = (*next_value)++;
@@ -610,7 +575,7 @@ static void random_program(const char *kernel, struct rng *rng)
 	struct naive parent = { 0 }, child = { 0 };
 	u64 next_value = 1;
 
-	open_mm(kernel);
+	open_stage(&small, kernel);
 	parent.mm = mm;
 	for (u32 i = 0; i < 120; i++) {
 		this_cpu = &sys->cpu[rng_below(rng, T)];
@@ -643,7 +608,7 @@ static void random_program(const char *kernel, struct rng *rng)
 		}
 		oracle_quiescent();
 	}
-	close_mm();
+	close_stage();
 }
 
 static void test_random_programs(void **state)
