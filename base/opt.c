@@ -98,6 +98,11 @@ static int parse_integer(const struct opt *o, const char *text, u64 *v,
 	char buf[UNITS_MAX_TEXT];
 	int ret = units_parse(kind, text, v, e);
 
+	if (ret == -EINVAL && kind == UNIT_COUNT && o->unit && e) {
+		struct err plain = *e;
+
+		return err_set(e, ret, "%s, in %s", plain.text, o->unit);
+	}
 	if (ret)
 		return ret;
 	if (o->max || *v > upper_limit(o))
@@ -370,6 +375,18 @@ static int next_word(struct args *a, const char *as_typed, const char *metavar,
 	return 0;
 }
 
+/* "--thp no" is "--thp=no": a boolean takes the next word where that is exactly
+ * yes or no, which is no workload and hardly a file. */
+static const char *yes_or_no(struct args *a)
+{
+	const char *next = a->at < a->argc ? a->argv[a->at] : "";
+
+	if (strcmp(next, "yes") && strcmp(next, "no"))
+		return "yes";
+	a->at++;
+	return next;
+}
+
 static int parse_set(struct args *a, const char *value, int from, struct err *e)
 {
 	const char *eq;
@@ -429,7 +446,7 @@ static int parse_long(struct args *a, struct err *e)
 
 	snprintf(typed, sizeof(typed), "--%s", slot->o->name);
 	if (!value && slot->o->kind == OPT_BOOL)
-		value = "yes";
+		value = yes_or_no(a);
 	if (!value) {
 		ret = next_word(a, typed, metavar_of(slot->o), &value, e);
 		if (ret)
@@ -455,7 +472,7 @@ static int parse_letter(struct args *a, struct err *e)
 	if (!slot || (slot->o->kind == OPT_BOOL && value))
 		return err_set(e, -ENOENT, "no option '%s'", arg);
 	if (slot->o->kind == OPT_BOOL)
-		value = "yes";
+		value = yes_or_no(a);
 	if (!value) {
 		ret = next_word(a, typed, metavar_of(slot->o), &value, e);
 		if (ret)
@@ -564,6 +581,24 @@ static bool is_option_section(const struct opt_ini *how, const char *section)
 	return false;
 }
 
+/* "a b" is a b: as in lists, where a value with a comma must be quoted. */
+static int assign_unquoted(struct reading *r, const char *key,
+			   const char *value)
+{
+	size_t n = strlen(value);
+	char *inner;
+	int ret;
+
+	if (n < 2 || value[0] != '"' || strchr(value + 1, '"') != value + n - 1)
+		return opt_assign(r->s, key, value, OPT_FROM_FILE, r->e);
+	inner = strndup(value + 1, n - 2);
+	if (!inner)
+		return err_set(r->e, -ENOMEM, "out of memory");
+	ret = opt_assign(r->s, key, inner, OPT_FROM_FILE, r->e);
+	free(inner);
+	return ret;
+}
+
 static int take_pair(void *arg, const char *section, const char *key,
 		     const char *value)
 {
@@ -573,7 +608,7 @@ static int take_pair(void *arg, const char *section, const char *key,
 	if (r->ret)
 		return 1;
 	if (is_option_section(r->how, section))
-		r->ret = opt_assign(r->s, key, value, OPT_FROM_FILE, r->e);
+		r->ret = assign_unquoted(r, key, value);
 	else if (r->how->other)
 		r->ret = r->how->other(r->how->arg, section, key, value,
 				       r->line, r->e);

@@ -13,7 +13,7 @@
  *	const struct opt_bind binds[] = { OPT_BIND(run_opts, &cfg) };
  *
  * Spellings: --name=v, --name v, -o v, -ov, --set name=v, and for booleans
- * --name, --no-name, --name=yes|no. "--" ends the options. '_' and '-' are the
+ * --name, --no-name, --name=yes|no, --name yes|no. "--" ends the options. '_' and '-' are the
  * same in names.
  *
  * Precedence: command line, then file, then default, in whatever order they
@@ -106,7 +106,8 @@ struct opt_ini {
 	void *arg;
 };
 
-/* opt_parse_ini - read @path ("-": stdin). Errors begin "path:line: ".
+/* opt_parse_ini - read @path ("-": stdin); a value of ours may stand in double
+ * quotes. Errors begin "path:line: ".
  * @how may be NULL. */
 int opt_parse_ini(struct opt_set *s, const char *path,
 		  const struct opt_ini *how, struct err *e);

@@ -50,12 +50,20 @@ unsigned int suggest_distance(const char *a, const char *b)
 	return above[nb];
 }
 
+static bool is_end(const char *word, size_t len, const char *name)
+{
+	size_t n = strlen(name);
+
+	return len >= 4 && n > len && strcasecmp(name + n - len, word) == 0 &&
+		(name[n - len - 1] == '-' || name[n - len - 1] == '_');
+}
+
 const char *suggest(const char *word, const char *const *names)
 {
 	size_t len = strlen(word);
 	unsigned int best = len / 3 ? len / 3 : 1;
-	const char *found = NULL, *prefixed = NULL;
-	unsigned int nr_prefixed = 0;
+	const char *found = NULL, *prefixed = NULL, *ending = NULL;
+	unsigned int nr_prefixed = 0, nr_ending = 0;
 
 	if (len == 0 || len > MAX_WORD)
 		return NULL;
@@ -72,7 +80,13 @@ const char *suggest(const char *word, const char *const *names)
 			nr_prefixed++;
 			prefixed = *names;
 		}
+		if (is_end(word, len, *names)) {
+			nr_ending++;
+			ending = *names;
+		}
 	}
+	if (nr_ending == 1)
+		return ending;
 	if (found)
 		return found;
 	return nr_prefixed == 1 ? prefixed : NULL;

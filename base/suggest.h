@@ -2,7 +2,9 @@
  *
  * Distance: insertions, deletions, substitutions and swaps of neighbours, each
  * 1, case ignored. Near enough: at most a third of the typed word (at least
- * one edit); a word that is a proper prefix of exactly one name also counts.
+ * one edit); a word that is a proper prefix of exactly one name also counts, and
+ * one of four letters or more that is the end of exactly one, from a - or _ on:
+ * scan_size_mb of numa_balancing_scan_size_mb; it goes before a name that is near.
  */
 #ifndef BASE_SUGGEST_H
 #define BASE_SUGGEST_H

@@ -404,6 +404,9 @@ static void test_suggest(void **state)
 {
 	static const char *const names[] = { "ipi", "batched", "range", "full",
 					     "mprotect-storm", "munmap-storm",
+					     "numa_scan_size_mb",
+					     "numa_delay_ms", "scan_delay_ms",
+					     "scan-size-m",
 					     NULL };
 	static const struct {
 		const char *word;
@@ -415,6 +418,9 @@ static void test_suggest(void **state)
 		{ "munmap-strom", "munmap-storm" }, { "m", NULL },
 		{ "xyz", NULL }, { "", NULL }, { "zzzzzzzzzz", NULL },
 		{ "f", "full" },
+		{ "scan_size_mb", "numa_scan_size_mb" },        /* not -size  */
+		{ "delay_ms", NULL },   /* the end of two */
+		{ "n_size_mb", NULL }, { "mb", NULL },
 	};
 	char buf[64];
 

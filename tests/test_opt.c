@@ -129,6 +129,16 @@ static void test_command_line_spellings(void **state)
 	assert_string_equal("-", argv[0]);
 	assert_false(cfg.check);
 	assert_int_equal(3, cfg.cpus);
+	/* A boolean takes a word only if it is yes or no. */
+	assert_int_equal(2, parse(s, "--check yes --warm no yes --check none",
+				  argv, line, &e));
+	assert_string_equal("yes", argv[0]);
+	assert_string_equal("none", argv[1]);
+	assert_true(cfg.check);
+	assert_false(cfg.warm);
+	assert_int_equal(1, parse(s, "--check no --no-warm no", argv, line, &e));
+	assert_string_equal("no", argv[0]);
+	assert_false(cfg.check);
 	opt_set_free(s);
 }
 
@@ -251,8 +261,9 @@ static void test_file_sets_options(void **state)
 		"cpus = 1, 2, 4\n"
 		"seed = 1..25\n"
 		"[machine]\r\n"
-		"machine = pack:4 core:2 pu:2\r\n"
-		"flush = range";
+		"machine = \"pack:4 core:2 pu:2\"\r\n"
+		"flush = range\n"
+		"out = \"a\" \"b\"";
 	char log[256] = "";
 	struct opt_ini how = { .sections = run_sections, .other = take_sweep,
 			       .arg = log };
@@ -268,6 +279,7 @@ static void test_file_sets_options(void **state)
 	assert_true(cfg.check);
 	assert_string_equal("pack:4 core:2 pu:2", cfg.machine);
 	assert_int_equal(2, cfg.flush);
+	assert_string_equal("\"a\" \"b\"", cfg.out);
 	assert_string_equal("9:cpus=1, 2, 4;10:seed=1..25;", log);
 	assert_int_equal(OPT_FROM_FILE, opt_origin_of(s, "cpus"));
 	opt_set_free(s);
