@@ -233,58 +233,78 @@ static const char *unit_text(const struct tune *t)
 	return t->time_metric == METRIC_ELAPSED ? "ms" : "ns per access";
 }
 
+/* Sorted by run time: down the list overhead falls. */
 static void say_front(struct tune *t, struct emit *em, bool converged)
 {
+	const struct tune_setting **v = calloc(t->nr + 1, sizeof(*v));
+	u32 g = converged ? GOAL_CONVERGED : GOAL_OVERHEAD, n = 0;
 	char name[512];
-	u32 g = converged ? GOAL_CONVERGED : GOAL_OVERHEAD;
-	bool is_any = false;
 
-	for (u32 i = 0; i < t->nr; i++) {
-		const struct tune_setting *s = &t->setting[i];
+	for (u32 i = 0; v && i <= t->nr; i++) {
+		const struct tune_setting *s = i ? &t->setting[i - 1] : &t->base;
 
-		if (!(converged ? s->is_on_converged_front : s->is_on_front))
-			continue;
-		if (!is_any)
-			emit_note(em, "\nPareto front, run time against %s: no "
-				  "setting is better in both", converged
-				  ? "time to converge" : "overhead");
-		is_any = true;
-		emit_note(em, "  %9.3f %s  %10.3f %s  %s",
-			  s->median[GOAL_TIME], unit_text(t),
-			  converged ? s->median[g] : s->median[g] / 1e6,
-			  converged ? "ms" : "M cycles",
-			  tune_setting_name(t, s, name, sizeof(name)));
+		if (converged ? s->is_on_converged_front : s->is_on_front)
+			v[n++] = s;
 	}
+	if (n) {
+		qsort(v, n, sizeof(*v), tune_by_time);
+		emit_note(em, "\nPareto front, run time against %s: no setting "
+			  "is better in both", converged ? "time to converge"
+							 : "overhead");
+	}
+	for (u32 i = 0; i < n; i++)
+		emit_note(em, "  %9.3f %s  %10.3f %s  %s",
+			  v[i]->median[GOAL_TIME], unit_text(t),
+			  converged ? v[i]->median[g] : v[i]->median[g] / 1e6,
+			  converged ? "ms" : "M cycles",
+			  tune_setting_name(t, v[i], name, sizeof(name)));
+	free(v);
 }
 
 static void say_sure(const struct tune *t, const struct tune_choice *c,
 		     struct emit *em)
 {
 	const struct tune_ratio *r = &c->to_base;
+	char name[512];
 
 	if (t->base.is_failed) {
 		emit_note(em, "  as it is, it does not run: %s", t->first.text);
 		return;
 	}
-	emit_note(em, "  how sure: faster than as it is with %u of %u seeds",
-		  c->seeds_won, t->nr_seeds);
+	tune_setting_name(t, c->rival, name, sizeof(name));
+	emit_note(em, "  how sure: %s%sfaster than as it is with %u of %u seeds",
+		  c->rival == c->best ? "" : name, c->rival == c->best ? ""
+		  : ", the fastest other, is ", c->seeds_won, t->nr_seeds);
 	if (isnan(r->lo))
-		emit_note(em, "  too few seeds for more (--seeds 3 or more)");
+		emit_note(em, "  its time against as it is: %.3f; too few seeds "
+			  "to say more (--seeds 3 or more)", r->ratio);
 	else
-		emit_note(em, "  time against as it is: %.3f, in 95 of 100 "
+		emit_note(em, "  its time against as it is: %.3f, in 95 of 100 "
 			  "resamplings of the seeds %.3f to %.3f%s", r->ratio,
 			  r->lo, r->hi, r->lo <= 1 && r->hi >= 1
 			  ? ": no difference that these seeds could show" : "");
+}
+
+/* Which of the settings, or none of them. */
+static void say_which(const struct tune *t, const struct tune_choice *c,
+		      struct emit *em)
+{
+	char name[512];
+
+	if (c->best == &t->base)
+		emit_note(em, "\nrecommended: leave it as it is");
+	else
+		emit_note(em, "\nrecommended: %s", tune_setting_name(t, c->best,
+			  name, sizeof(name)));
 }
 
 static void say_choice(const struct tune *t, const struct tune_choice *c,
 		       struct emit *em)
 {
 	const struct tune_setting *b = c->best, *f = c->fastest;
-	char name[512], other[512];
+	char name[512];
 
-	emit_note(em, "\nrecommended: %s", tune_setting_name(t, b, name,
-							     sizeof(name)));
+	say_which(t, c, em);
 	if (b == f)
 		emit_note(em, "  why: the fastest, %.3f %s%s",
 			  b->median[GOAL_TIME], unit_text(t), c->nr_alike > 1
@@ -294,8 +314,8 @@ static void say_choice(const struct tune *t, const struct tune_choice *c,
 		emit_note(em, "  why: %u settings cannot be told from the "
 			  "fastest (%s, %.3f %s) by their seeds; of these it "
 			  "has the least overhead: %.3f M cycles against %.3f",
-			  c->nr_alike, tune_setting_name(t, f, other,
-							 sizeof(other)),
+			  c->nr_alike, tune_setting_name(t, f, name,
+							 sizeof(name)),
 			  f->median[GOAL_TIME], unit_text(t),
 			  b->median[GOAL_OVERHEAD] / 1e6,
 			  f->median[GOAL_OVERHEAD] / 1e6);

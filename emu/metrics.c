@@ -20,6 +20,8 @@ static const struct {
 	{ "done", NULL, true },
 	{ "nr_threads", NULL, true },
 	{ "assumed_numbers_used", NULL, true },
+	{ "lines", "lines", true },     /* from and to memory                 */
+	{ "lines_remote", "lines", true },      /* of these, another node's   */
 };
 
 struct metric_info metric_info(u32 i)
@@ -30,6 +32,10 @@ struct metric_info metric_info(u32 i)
 		snprintf(m.name, sizeof(m.name), "%s", own_metrics[i].name);
 		m.unit = own_metrics[i].unit;
 		m.is_whole = own_metrics[i].is_whole;
+	} else if (i >= METRIC_NODES && i < METRIC_COUNTERS) {
+		snprintf(m.name, sizeof(m.name), "node%u_bytes",
+			 i - METRIC_NODES);
+		m.unit = "bytes";
 	} else if (i < METRIC_COUNTERS) {
 		snprintf(m.name, sizeof(m.name), "cycles_%s",
 			 cycle_cat_names[i - METRIC_CYCLES]);
@@ -80,6 +86,19 @@ static double converged_ms(const struct timed_result *r)
 	return i ? timed_cycles_to_ms(r, s->s[i - 1].at) : 0;
 }
 
+/* What is not modelled has no traffic. */
+static void memory_metrics(const struct timed_result *r, double *v)
+{
+	const struct series_sample *end = &r->series.end;
+	bool is_modelled = counter_mask_has(&r->modelled, CTR_NODE_LOADS);
+
+	v[METRIC_LINES] = is_modelled ? (double)end->lines : NAN;
+	v[METRIC_REMOTE_LINES] = is_modelled ? (double)end->remote_lines : NAN;
+	for (u32 n = 0; n < SERIES_NODES; n++)
+		v[METRIC_NODES + n] = is_modelled && n < r->series.nr_nodes
+			? (double)end->node_bytes[n] : NAN;
+}
+
 void metrics_of(const struct timed_result *r, struct metrics *m)
 {
 	const u64 *c = r->count.v;
@@ -98,6 +117,7 @@ void metrics_of(const struct timed_result *r, struct metrics *m)
 	v[METRIC_DONE] = (double)r->done;
 	v[METRIC_THREADS] = r->nr_threads;
 	v[METRIC_ASSUMED] = r->nr_assumed_used;
+	memory_metrics(r, v);
 	for (u32 i = 0; i < NR_CYCLE_CATS; i++)
 		v[METRIC_CYCLES + i] = (double)r->cycles[i];
 	for (u32 i = 0; i < NR_COUNTERS; i++)

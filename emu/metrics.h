@@ -2,7 +2,8 @@
  * stores and exports, what tuning compares.
  *
  * First what `compare` shows (elapsed, busy, per_flush), then cycles by
- * category (cycles_NAME), then every counter under its own name. A number that
+ * category (cycles_NAME), what each node's memory served (nodeN_bytes), then
+ * every counter under its own name. A number that
  * the configuration does not model is absent, never 0.
  */
 #ifndef EMU_METRICS_H
@@ -15,9 +16,11 @@ enum {
 	METRIC_ELAPSED, METRIC_PER_UNIT, METRIC_PER_ACCESS, METRIC_BUSY,
 	METRIC_OVERHEAD, METRIC_LOCALITY, METRIC_CONVERGED, METRIC_PER_FLUSH,
 	METRIC_DONE, METRIC_THREADS, METRIC_ASSUMED,
+	METRIC_LINES, METRIC_REMOTE_LINES,
 	NR_OWN_METRICS,
 	METRIC_CYCLES = NR_OWN_METRICS,
-	METRIC_COUNTERS = METRIC_CYCLES + NR_CYCLE_CATS,
+	METRIC_NODES = METRIC_CYCLES + NR_CYCLE_CATS,   /* bytes of memory    */
+	METRIC_COUNTERS = METRIC_NODES + SERIES_NODES,
 	NR_METRICS = METRIC_COUNTERS + NR_COUNTERS
 };
 

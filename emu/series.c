@@ -10,6 +10,13 @@
 
 #define FIRST_PERIOD 4096u
 
+const enum counter series_counter[NR_SERIES_COUNTERS] = {
+	CTR_NUMA_HUGE_PTE_UPDATES, CTR_THP_MIGRATION_SUCCESS,
+	CTR_PGMIGRATE_SUCCESS, CTR_PGMIGRATE_FAIL, CTR_PGPROMOTE_CANDIDATE,
+	CTR_PGPROMOTE_SUCCESS, CTR_PGDEMOTE_KSWAPD, CTR_REMOTE_FLUSH,
+	CTR_REMOTE_FLUSH_RECEIVED,
+};
+
 static void take(struct series_sample *s, u64 at)
 {
 	u32 nodes = the_sys->m->nr_nodes;
@@ -31,6 +38,8 @@ static void take(struct series_sample *s, u64 at)
 		s->moves += v[CTR_CPU_MIGRATIONS];
 		s->scan_cycles += c->cycles[CYC_SCAN];
 		s->overhead_cycles += timed_overhead(c->cycles);
+		for (u32 k = 0; k < NR_SERIES_COUNTERS; k++)
+			s->counter[k] += v[series_counter[k]];
 	}
 	for (u32 n = 0; n < nodes && n < SERIES_NODES; n++)
 		s->node_bytes[n] = dram_node_of(the_sys->dram, n)->bytes;
@@ -60,13 +69,19 @@ void series_begin(struct series *s, u64 period_cycles)
 	timed_set_sampler(s->period, on_time, s);
 }
 
+void series_end(struct series *s, u64 at)
+{
+	take(&s->end, at);
+}
+
 static double share(u64 part, u64 all)
 {
 	return all ? 100 * (double)part / (double)all : NAN;
 }
 
-static void row(struct emit *em, const struct series_sample *a,
-		const struct series_sample *b, u32 nr_nodes, u64 hz)
+static void row(struct emit *em, const struct series *s,
+		const struct series_sample *a, const struct series_sample *b,
+		u64 hz)
 {
 	double seconds = (double)(b->at - a->at) / (double)hz;
 
@@ -81,10 +96,24 @@ static void row(struct emit *em, const struct series_sample *a,
 	emit_double(em, share(b->lines - a->lines -
 			      (b->remote_lines - a->remote_lines),
 			      b->lines - a->lines));
-	for (u32 n = 0; n < nr_nodes; n++)
+	for (u32 n = 0; n < s->nr_nodes; n++)
 		emit_double(em, (double)(b->node_bytes[n] - a->node_bytes[n]) /
 			    seconds / (1 << 20));
+	for (u32 k = 0; k < NR_SERIES_COUNTERS; k++)
+		if (s->end.counter[k])
+			emit_u64(em, b->counter[k] - a->counter[k]);
 	emit_row(em);
+}
+
+static void rows(struct emit *em, const struct series *s, u64 hz)
+{
+	static const struct series_sample zero;
+	const struct series_sample *last = s->nr ? &s->s[s->nr - 1] : &zero;
+
+	for (u32 i = 0; i < s->nr; i++)
+		row(em, s, i ? &s->s[i - 1] : &zero, &s->s[i], hz);
+	if (s->end.at > last->at)
+		row(em, s, last, &s->end, hz);
 }
 
 void series_table(struct emit *em, const struct series *s, u64 hz)
@@ -93,8 +122,7 @@ void series_table(struct emit *em, const struct series *s, u64 hz)
 		"node0", "node1", "node2", "node3", "node4", "node5", "node6",
 		"node7"
 	};
-	static const struct series_sample zero;
-	struct emit_col cols[8 + SERIES_NODES] = {
+	struct emit_col cols[8 + SERIES_NODES + NR_SERIES_COUNTERS] = {
 		{ .name = "time", .unit = "ms", .type = EMIT_DOUBLE,
 		  .decimals = 1 },
 		{ .name = "numa_pte_updates", .type = EMIT_U64 },
@@ -107,15 +135,19 @@ void series_table(struct emit *em, const struct series *s, u64 hz)
 		{ .name = "local_lines", .unit = "%", .type = EMIT_DOUBLE,
 		  .decimals = 1 },
 	};
+	u32 nr = 8;
 
 	for (u32 n = 0; n < s->nr_nodes; n++)
-		cols[8 + n] = (struct emit_col){ .name = node[n],
+		cols[nr++] = (struct emit_col){ .name = node[n],
 			.unit = "MiB/s", .type = EMIT_DOUBLE, .decimals = 0 };
+	for (u32 k = 0; k < NR_SERIES_COUNTERS; k++)
+		if (s->end.counter[k])
+			cols[nr++] = (struct emit_col){ .type = EMIT_U64,
+				.name = counter_info[series_counter[k]].name };
 	emit_table(em, &(struct emit_table){
 		.name = "samples", .title = "\n over time, each since the one before",
-		.cols = cols, .nr_cols = 8 + s->nr_nodes });
-	for (u32 i = 0; i < s->nr; i++)
-		row(em, i ? &s->s[i - 1] : &zero, &s->s[i], s->nr_nodes, hz);
+		.cols = cols, .nr_cols = nr });
+	rows(em, s, hz);
 }
 
 double series_converged(const struct series *s, u64 hz, u32 percent)

@@ -16,6 +16,10 @@
 #define SERIES_OWN_MAX 64u              /* where nobody named a period        */
 #define SERIES_NODES 8u                 /* the first ones                     */
 
+/* Counters that each sample has besides; the table shows those that moved. */
+enum { NR_SERIES_COUNTERS = 9 };
+extern const enum counter series_counter[NR_SERIES_COUNTERS];
+
 /* Totals since the beginning. */
 struct series_sample {
 	u64 at;                         /* cycles                             */
@@ -27,12 +31,14 @@ struct series_sample {
 	u64 lines, remote_lines;        /* of streams and probes              */
 	u64 moves;                      /* tasks, between CPUs                */
 	u64 node_bytes[SERIES_NODES];
+	u64 counter[NR_SERIES_COUNTERS];        /* ORDER series_counter       */
 };
 
 struct series {
 	u64 period;                     /* cycles                             */
 	u32 nr, max, nr_nodes;
 	struct series_sample s[SERIES_MAX];
+	struct series_sample end;       /* by series_end()                    */
 };
 
 /* series_begin - before timed_run(), clocks are at 0: @s is filled by it. Every
@@ -40,7 +46,10 @@ struct series {
  * most and, once there were as many, never less than half of that. */
 void series_begin(struct series *s, u64 period_cycles);
 
-/* The table "samples": differences from sample to sample. */
+/* series_end - after timed_run(): totals of the whole run, which ended @at. */
+void series_end(struct series *s, u64 at);
+
+/* The table "samples": differences from sample to sample, and to the end. */
 void series_table(struct emit *em, const struct series *s, u64 hz);
 
 /* series_converged - the time from which on at least @percent of all lines came

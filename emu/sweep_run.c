@@ -12,8 +12,8 @@
 #include "emu/metrics.h"
 #include "emu/pool.h"
 
-/* Of each sample, where there are hint faults at all. */
-enum { NR_SAMPLED = 8 };
+/* Numbers of each sample, at most. */
+enum { NR_SAMPLED = 10 + SERIES_NODES + NR_SERIES_COUNTERS };
 
 /* What a worker hands over. */
 struct result {
@@ -22,7 +22,7 @@ struct result {
 	u64 host_ns;
 	struct metrics m;
 	u32 nr_samples;
-	struct sweep_sample sample[SERIES_MAX * NR_SAMPLED];
+	struct sweep_sample sample[(SERIES_MAX + 1) * NR_SAMPLED];
 };
 
 struct work {
@@ -52,32 +52,50 @@ static u64 host_ns(void)
 	return (u64)t.tv_sec * 1000000000u + (u64)t.tv_nsec;
 }
 
+/* Numbers of a sample, as metrics. */
+static void sample_values(const struct series_sample *s, double v[NR_METRICS])
+{
+	for (u32 i = 0; i < NR_METRICS; i++)
+		v[i] = NAN;
+	v[METRIC_COUNTERS + CTR_ACCESSES] = (double)s->accesses;
+	v[METRIC_COUNTERS + CTR_NUMA_HINT_FAULTS] = (double)s->faults;
+	v[METRIC_COUNTERS + CTR_NUMA_HINT_FAULTS_LOCAL] =
+		(double)s->local_faults;
+	v[METRIC_COUNTERS + CTR_NUMA_PAGES_MIGRATED] = (double)s->migrated;
+	v[METRIC_COUNTERS + CTR_NUMA_PTE_UPDATES] = (double)s->updates;
+	v[METRIC_COUNTERS + CTR_CPU_MIGRATIONS] = (double)s->moves;
+	v[METRIC_CYCLES + CYC_SCAN] = (double)s->scan_cycles;
+	v[METRIC_OVERHEAD] = (double)s->overhead_cycles;
+	v[METRIC_LINES] = (double)s->lines;
+	v[METRIC_REMOTE_LINES] = (double)s->remote_lines;
+	for (u32 n = 0; n < SERIES_NODES; n++)
+		v[METRIC_NODES + n] = (double)s->node_bytes[n];
+	for (u32 k = 0; k < NR_SERIES_COUNTERS; k++)
+		v[METRIC_COUNTERS + series_counter[k]] = (double)s->counter[k];
+}
+
+/* What never happens in a run has no samples, nor has a run without hint faults
+ * and traffic of memory any. */
 static void keep_samples(const struct timed_result *r, struct result *out)
 {
-	static const u32 metric[NR_SAMPLED] = {
-		METRIC_COUNTERS + CTR_ACCESSES,
-		METRIC_COUNTERS + CTR_NUMA_HINT_FAULTS,
-		METRIC_COUNTERS + CTR_NUMA_HINT_FAULTS_LOCAL,
-		METRIC_COUNTERS + CTR_NUMA_PAGES_MIGRATED,
-		METRIC_CYCLES + CYC_SCAN, METRIC_OVERHEAD,
-		METRIC_COUNTERS + CTR_NUMA_PTE_UPDATES,
-		METRIC_COUNTERS + CTR_CPU_MIGRATIONS,
-	};
+	double end[NR_METRICS], v[NR_METRICS];
+	const struct series *s = &r->series;
 
-	for (u32 i = 0; i < r->series.nr &&
-	     r->count.v[CTR_NUMA_HINT_FAULTS]; i++) {
-		const struct series_sample *s = &r->series.s[i];
-		const u64 v[NR_SAMPLED] = {
-			s->accesses, s->faults, s->local_faults, s->migrated,
-			s->scan_cycles, s->overhead_cycles, s->updates,
-			s->moves,
-		};
-		u64 ns = (u64)(timed_cycles_to_ms(r, s->at) * 1e6);
+	if (!s->end.faults && !s->end.lines)
+		return;
+	sample_values(&s->end, end);
+	for (u32 i = 0; i <= s->nr; i++) {
+		const struct series_sample *x = i < s->nr ? &s->s[i] : &s->end;
+		u64 ns = (u64)(timed_cycles_to_ms(r, x->at) * 1e6);
 
-		for (u32 k = 0; k < NR_SAMPLED; k++)
-			out->sample[out->nr_samples++] = (struct sweep_sample){
-				.at_ns = ns, .metric = metric[k],
-				.value = (double)v[k] };
+		if (i == s->nr && s->nr && x->at <= s->s[s->nr - 1].at)
+			break;
+		sample_values(x, v);
+		for (u32 m = 0; m < NR_METRICS; m++)
+			if (end[m] > 0)
+				out->sample[out->nr_samples++] =
+					(struct sweep_sample){ .at_ns = ns,
+					.metric = m, .value = v[m] };
 	}
 }
 

@@ -778,6 +778,7 @@ int timed_point_run_on(const struct timed_point *p, const struct machine *given,
 			rc = run(sys, p, &w, r, e);
 		if (!rc) {
 			gather(sys, &w, r);
+			series_end(&r->series, r->elapsed_cycles);
 			sde_retire(&r->count, r->elapsed_cycles, r->cycles);
 		}
 		if (p->workload->teardown)

@@ -111,29 +111,38 @@ void tune_front(const double *a, const double *b, u32 n, bool *is_on)
 	}
 }
 
-/* Of the settings that are still in. */
+static bool is_in(const struct tune_setting *s)
+{
+	return !s->is_dropped && !s->is_failed;
+}
+
+/* Setting @i, and after the last the base. */
+static struct tune_setting *nth(struct tune *t, u32 i)
+{
+	return i < t->nr ? &t->setting[i] : &t->base;
+}
+
+/* Of the settings that are still in, and the base. */
 static int mark_fronts(struct tune *t, struct err *e)
 {
-	double *v = calloc(t->nr * 3 + 1, sizeof(*v));
-	bool *on = calloc(t->nr * 2 + 1, sizeof(*on));
+	u32 n = t->nr + 1;
+	double *v = calloc(n * NR_GOALS, sizeof(*v));
+	bool *on = calloc(n * 2, sizeof(*on));
 
 	if (!v || !on) {
 		free(v);
 		free(on);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
-	for (u32 i = 0; i < t->nr; i++) {
-		const struct tune_setting *s = &t->setting[i];
-		bool is_in = !s->is_dropped && !s->is_failed;
-
+	for (u32 i = 0; i < n; i++)
 		for (u32 g = 0; g < NR_GOALS; g++)
-			v[g * t->nr + i] = is_in ? s->median[g] : NAN;
-	}
-	tune_front(v, v + GOAL_OVERHEAD * t->nr, t->nr, on);
-	tune_front(v, v + GOAL_CONVERGED * t->nr, t->nr, on + t->nr);
-	for (u32 i = 0; i < t->nr; i++) {
-		t->setting[i].is_on_front = on[i];
-		t->setting[i].is_on_converged_front = on[t->nr + i];
+			v[g * n + i] = is_in(nth(t, i)) ? nth(t, i)->median[g]
+							: NAN;
+	tune_front(v, v + GOAL_OVERHEAD * n, n, on);
+	tune_front(v, v + GOAL_CONVERGED * n, n, on + n);
+	for (u32 i = 0; i < n; i++) {
+		nth(t, i)->is_on_front = on[i];
+		nth(t, i)->is_on_converged_front = on[n + i];
 	}
 	free(v);
 	free(on);
@@ -141,11 +150,6 @@ static int mark_fronts(struct tune *t, struct err *e)
 }
 
 /* ---- the search --------------------------------------------------------------------- */
-
-static bool is_in(const struct tune_setting *s)
-{
-	return !s->is_dropped && !s->is_failed;
-}
 
 static void add_tally(struct tune *t, const struct sweep_tally *tally)
 {
@@ -187,15 +191,19 @@ static int run_rung(struct tune *t, u32 seeds, struct err *e)
 	return mark_fronts(t, e);
 }
 
-static int by_time(const void *a, const void *b)
+int tune_by_time(const void *a, const void *b)
 {
 	const struct tune_setting *x = *(struct tune_setting *const *)a;
 	const struct tune_setting *y = *(struct tune_setting *const *)b;
 	double p = x->median[GOAL_TIME], q = y->median[GOAL_TIME];
 
+	if (isnan(p) || isnan(q))
+		return isnan(p) - isnan(q);
 	if (p != q)
 		return p < q ? -1 : 1;
-	return x->index < y->index ? -1 : 1;
+	if (x->is_base != y->is_base)
+		return x->is_base ? -1 : 1;
+	return x->index < y->index ? -1 : x->index > y->index;
 }
 
 /* Slower than @best with every seed so far. */
@@ -220,7 +228,7 @@ static int drop_hopeless(struct tune *t, struct err *e)
 	for (u32 i = 0; i < t->nr; i++)
 		if (is_in(&t->setting[i]))
 			v[n++] = &t->setting[i];
-	qsort(v, n, sizeof(*v), by_time);
+	qsort(v, n, sizeof(*v), tune_by_time);
 	for (u32 i = (n + 1) / 2; i < n; i++)
 		v[i]->is_dropped = !v[i]->is_on_front &&
 			!v[i]->is_on_converged_front && is_slower(v[i], v[0]);
@@ -286,6 +294,7 @@ int tune_run(struct tune *t, struct err *e)
 {
 	int rc = choose_settings(t, e);
 
+	t->base.is_base = true;
 	if (!rc)
 		rc = run_base(t, e);
 	if (!rc)
@@ -360,20 +369,43 @@ static bool is_alike(const struct tune *t, const struct tune_setting *s,
 	return (isnan(r.lo) ? r.ratio : r.lo) <= 1 + TUNE_ALIKE;
 }
 
+/* The fastest by median of those that ran to their end; @but: not that one. */
+static const struct tune_setting *fastest(const struct tune *t,
+					  const struct tune_setting *but)
+{
+	const struct tune_setting *best = NULL;
+
+	for (u32 i = 0; i <= t->nr; i++) {
+		const struct tune_setting *s = i ? &t->setting[i - 1] : &t->base;
+
+		if (s != but && is_whole(t, s) &&
+		    (!best || s->median[GOAL_TIME] < best->median[GOAL_TIME]))
+			best = s;
+	}
+	return best;
+}
+
+/* How the choice, or what comes nearest to it, compares with the base. */
+static void against_base(const struct tune *t, struct tune_choice *c)
+{
+	const double *base = t->base.goal[GOAL_TIME];
+
+	c->rival = c->best == &t->base ? fastest(t, &t->base) : c->best;
+	if (t->base.is_failed)
+		return;
+	c->to_base = tune_ratio(c->rival->goal[GOAL_TIME], base, t->nr_seeds,
+				t->seed);
+	for (u32 i = 0; i < t->nr_seeds; i++)
+		c->seeds_won += c->rival->goal[GOAL_TIME][i] < base[i];
+}
+
 int tune_choose(const struct tune *t, struct tune_choice *c)
 {
-	*c = (struct tune_choice){ 0 };
-	for (u32 i = 0; i < t->nr; i++) {
-		const struct tune_setting *s = &t->setting[i];
-
-		if (is_whole(t, s) && (!c->fastest || s->median[GOAL_TIME] <
-				       c->fastest->median[GOAL_TIME]))
-			c->fastest = s;
-	}
-	if (!c->fastest)
+	*c = (struct tune_choice){ .fastest = fastest(t, NULL) };
+	if (!fastest(t, &t->base))
 		return -ENOENT;
-	for (u32 i = 0; i < t->nr; i++) {
-		const struct tune_setting *s = &t->setting[i];
+	for (u32 i = 0; i <= t->nr; i++) {
+		const struct tune_setting *s = i ? &t->setting[i - 1] : &t->base;
 
 		if (!is_whole(t, s) || !is_alike(t, s, c->fastest))
 			continue;
@@ -382,67 +414,6 @@ int tune_choose(const struct tune *t, struct tune_choice *c)
 				c->best->median[GOAL_OVERHEAD])
 			c->best = s;
 	}
-	if (t->base.is_failed)
-		return 0;
-	c->to_base = tune_ratio(c->best->goal[GOAL_TIME],
-				t->base.goal[GOAL_TIME], t->nr_seeds, t->seed);
-	for (u32 i = 0; i < t->nr_seeds; i++)
-		c->seeds_won += c->best->goal[GOAL_TIME][i] <
-				t->base.goal[GOAL_TIME][i];
+	against_base(t, c);
 	return 0;
-}
-
-/* ---- over time ----------------------------------------------------------------------------- */
-
-struct moments {
-	struct tune_moment *out;
-	double *faults;                 /* so far, of moment i                */
-	u32 n, max;
-	bool is_local;
-};
-
-static void take_sample(void *arg, u64 at_ns, double value)
-{
-	struct moments *s = arg;
-
-	if (s->n == s->max)
-		return;
-	s->out[s->n].ms = (double)at_ns / 1e6;
-	if (s->is_local)
-		s->out[s->n].locality = value;
-	else
-		s->faults[s->n] = value;
-	s->n++;
-}
-
-u32 tune_locality(struct tune *t, const struct tune_setting *s,
-		  struct tune_moment *out, u32 max)
-{
-	const struct sweep *sw = s == &t->base ? &t->base_sweep : &t->sweep;
-	double faults[SERIES_MAX + 1], last = 0, last_local = 0;
-	struct moments all = { .out = out, .faults = faults,
-			      .max = max < SERIES_MAX ? max
-							     : SERIES_MAX };
-	struct moments local = all;
-	struct sweep_key k;
-
-	local.is_local = true;
-	if (sweep_point_key(sw, s->index * t->nr_seeds, &k, NULL))
-		return 0;
-	sweep_db_samples(sw->db, k.hash, counter_info[CTR_NUMA_HINT_FAULTS].name,
-			 take_sample, &all, NULL);
-	sweep_db_samples(sw->db, k.hash,
-			 counter_info[CTR_NUMA_HINT_FAULTS_LOCAL].name,
-			 take_sample, &local, NULL);
-	free(k.config);
-	if (local.n != all.n)
-		return 0;
-	for (u32 i = 0; i < all.n; i++) {
-		double df = faults[i] - last, dl = out[i].locality - last_local;
-
-		last = faults[i];
-		last_local = out[i].locality;
-		out[i].locality = df > 0 ? 100 * dl / df : NAN;
-	}
-	return all.n;
 }

@@ -5,6 +5,9 @@
  * seed. Everything that has run is in the sweep's database, so a search that is
  * stopped goes on, and a larger one reuses what a smaller one ran.
  *
+ * The program as it is (base) is one to be had as well: it is compared, is on the
+ * fronts where it belongs, and may be what is recommended.
+ *
  * Errors: negative errno with text; -EINTR: stopped.
  */
 #ifndef EMU_TUNE_H
@@ -25,6 +28,7 @@ enum { TUNE_LOCALITY, TUNE_BUSY, TUNE_SCAN, TUNE_FAULT, TUNE_COPY, TUNE_FLUSH,
 
 struct tune_setting {
 	u32 index;                      /* in the knobs' grid                 */
+	bool is_base;                   /* the program as it is               */
 	u32 nr_seeds;                   /* that it ran with, from the first   */
 	double goal[NR_GOALS][TUNE_MAX_SEEDS];  /* NAN: absent                */
 	double shown[NR_TUNE_SHOWN][TUNE_MAX_SEEDS];
@@ -71,24 +75,24 @@ struct tune_ratio {
 struct tune_ratio tune_ratio(const double *a, const double *b, u32 n,
 			     u64 seed);
 
-/* tune_choose - of those that ran with all seeds: the fastest by median, and of
- * those that cannot be told from it (the interval of the ratio begins at
- * 1 + TUNE_ALIKE or below) the one with least overhead. NULL: none. */
+/* tune_choose - of those that ran with all seeds, the program as it is among
+ * them: the fastest by median, and of those that cannot be told from it (the
+ * interval of the ratio begins at 1 + TUNE_ALIKE or below) the one with least
+ * overhead. So @best is &t->base when nothing pays.
+ * Return: 0, -ENOENT: no setting (other than the base) ran to its end. */
 #define TUNE_ALIKE 0.01
 struct tune_choice {
 	const struct tune_setting *fastest, *best;
+	const struct tune_setting *rival;       /* best, or, where that is the
+						 * base, the fastest other    */
 	u32 nr_alike;                   /* as fast as the fastest, with it    */
-	struct tune_ratio to_base;      /* best's time against the base's     */
-	u32 seeds_won;                  /* seeds in which best is faster      */
+	struct tune_ratio to_base;      /* rival's time against the base's    */
+	u32 seeds_won;                  /* seeds in which rival is faster     */
 };
 int tune_choose(const struct tune *t, struct tune_choice *c);
 
-/* The samples of a setting's first seed: share of local hint faults between
- * two samples, NAN where there were none. Return: how many, @max at most. */
-struct tune_moment {
-	double ms, locality;
-};
-u32 tune_locality(struct tune *t, const struct tune_setting *s,
-		  struct tune_moment *out, u32 max);
+/* By median time, the fastest first; those without one last. For qsort() of
+ * pointers to settings; the base comes before a setting that is as fast. */
+int tune_by_time(const void *a, const void *b);
 
 #endif

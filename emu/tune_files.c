@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/outfile.h"
+#include "emu/tune_time.h"
 
 #define SCRIPT(id, file)                                                    \
 	__asm__(".pushsection .rodata\n"                                    \
@@ -24,6 +25,7 @@ SCRIPT(style, "style.gp")
 SCRIPT(front, "tune_front.gp")
 SCRIPT(knob, "tune_knob.gp")
 SCRIPT(locality, "tune_locality.gp")
+SCRIPT(bandwidth, "tune_bandwidth.gp")
 SCRIPT(cost, "tune_cost.gp")
 SCRIPT(heat, "tune_heat.gp")
 
@@ -46,20 +48,61 @@ const char *tune_setting_name(const struct tune *t,
 	return buf;
 }
 
-/* ---- the table -------------------------------------------------------------------- */
-
-static int by_time(const void *a, const void *b)
+/* Whether knob @a tells settings apart; where none does, all are shown. */
+static bool is_told(const struct tune *t, u32 a)
 {
-	const struct tune_setting *x = *(struct tune_setting *const *)a;
-	const struct tune_setting *y = *(struct tune_setting *const *)b;
-	double p = x->median[GOAL_TIME], q = y->median[GOAL_TIME];
+	const struct sweep_grid *g = t->sweep.grid;
+	bool is_any = false;
 
-	if (isnan(p) || isnan(q))
-		return isnan(p) - isnan(q);
-	if (p != q)
-		return p < q ? -1 : 1;
-	return x->index < y->index ? -1 : 1;
+	for (u32 i = 0; i < tune_nr_knobs(t); i++)
+		is_any |= g->axis[i].nr > 1;
+	return !is_any || g->axis[a].nr > 1;
 }
+
+/* numa_balancing's knobs without what they have in common, as in debugfs. */
+static const char *short_name(const char *name)
+{
+	static const char prefix[] = "numa_balancing_";
+	size_t n = sizeof(prefix) - 1;
+
+	return strncmp(name, prefix, n) ? name : name + n;
+}
+
+/* "scan_period_min_ms / scan_size_mb", and of a setting "1000 / 256". */
+static const char *short_text(const struct tune *t,
+			      const struct tune_setting *s, char *buf,
+			      size_t size)
+{
+	const struct sweep_grid *g = t->sweep.grid;
+	size_t n = 0;
+
+	if (s == &t->base) {
+		snprintf(buf, size, "as it is");
+		return buf;
+	}
+	buf[0] = '\0';
+	for (u32 a = 0; a < tune_nr_knobs(t) && n < size; a++)
+		if (is_told(t, a))
+			n += (size_t)snprintf(buf + n, size - n, "%s%s",
+				n ? " / " : "", s ? g->axis[a].value[
+				tune_knob_index(t, s, a)]
+				: short_name(g->axis[a].o->name));
+	return buf;
+}
+
+/* All of them and the base, fastest first. NULL: no memory. */
+static const struct tune_setting **sorted(const struct tune *t)
+{
+	const struct tune_setting **v = calloc(t->nr + 1, sizeof(*v));
+
+	for (u32 i = 0; v && i <= t->nr; i++)
+		v[i] = i < t->nr ? &t->setting[i] : &t->base;
+	if (v)
+		qsort(v, t->nr + 1, sizeof(*v), tune_by_time);
+	return v;
+}
+
+/* ---- the table -------------------------------------------------------------------- */
 
 static double lowest(const double *v, u32 n)
 {
@@ -82,9 +125,11 @@ static double highest(const double *v, u32 n)
 static const char *remark(const struct tune_setting *s)
 {
 	if (s->is_failed)
-		return "failed";
+		return s->is_base ? "as it is: failed" : "failed";
 	if (s->is_dropped)
 		return "hopeless";
+	if (s->is_base)
+		return s->is_on_front ? "as it is, front" : "as it is";
 	return s->is_on_front ? s->is_on_converged_front ? "front, converges"
 							 : "front"
 			      : s->is_on_converged_front ? "converges" : "";
@@ -107,7 +152,7 @@ static void table_row(const struct tune *t, const struct tune_setting *s,
 	emit_double(em, s->median[GOAL_CONVERGED]);
 	emit_double(em, s->shown_median[TUNE_LOCALITY]);
 	emit_u64(em, s->nr_seeds);
-	emit_str(em, s == &t->base ? "as it is" : remark(s));
+	emit_str(em, remark(s));
 	emit_row(em);
 }
 
@@ -135,7 +180,7 @@ void tune_table(struct tune *t, struct emit *em)
 	};
 	u32 k = tune_nr_knobs(t);
 	struct emit_col *col = calloc(k + ARRAY_LEN(tail), sizeof(*col));
-	struct tune_setting **v = calloc(t->nr + 1, sizeof(*v));
+	const struct tune_setting **v = sorted(t);
 
 	for (u32 a = 0; col && a < k; a++)
 		col[a] = (struct emit_col){
@@ -143,14 +188,12 @@ void tune_table(struct tune *t, struct emit *em)
 			.type = EMIT_STRING };
 	if (col && v) {
 		memcpy(col + k, tail, sizeof(tail));
-		for (u32 i = 0; i < t->nr; i++)
-			v[i] = &t->setting[i];
-		qsort(v, t->nr, sizeof(*v), by_time);
 		emit_table(em, &(struct emit_table){ .name = "tune",
 			   .cols = col, .nr_cols = k + ARRAY_LEN(tail) });
 		table_row(t, &t->base, em);
-		for (u32 i = 0; i < t->nr; i++)
-			table_row(t, v[i], em);
+		for (u32 i = 0; i <= t->nr; i++)
+			if (v[i] != &t->base)
+				table_row(t, v[i], em);
 	}
 	free(col);
 	free(v);
@@ -233,10 +276,10 @@ static const char *role(const struct tune_files *f,
 			const struct tune_setting *s)
 {
 	return s == &f->t->base ? "as it is"
-		: s == f->choice->best ? "recommended"
-		: s->is_on_front ? "front" : "other";
+		: s == f->choice->best ? "recommended" : "other";
 }
 
+/* In order of time, so that the front is a line from row to row. */
 static void front_csv(struct tune_files *f, struct emit *em)
 {
 	const char *unit = metric_info(f->t->time_metric).unit;
@@ -244,24 +287,27 @@ static void front_csv(struct tune_files *f, struct emit *em)
 		{ .name = "role", .type = EMIT_STRING },
 		{ .name = "time", .unit = unit, .type = EMIT_DOUBLE },
 		{ .name = "overhead", .unit = "M cycles", .type = EMIT_DOUBLE },
+		{ .name = "front", .type = EMIT_U64 },
 		{ .name = "setting", .type = EMIT_STRING },
 	};
+	const struct tune_setting **v = sorted(f->t);
 	char name[512];
 
 	emit_table(em, &(struct emit_table){ .name = "front", .cols = cols,
 		   .nr_cols = ARRAY_LEN(cols) });
-	for (u32 i = 0; i <= f->t->nr; i++) {
-		const struct tune_setting *s = i == f->t->nr ? &f->t->base
-							     : &f->t->setting[i];
+	for (u32 i = 0; v && i <= f->t->nr; i++) {
+		const struct tune_setting *s = v[i];
 
 		if (isnan(s->median[GOAL_TIME]))
 			continue;
 		emit_str(em, role(f, s));
 		emit_double(em, s->median[GOAL_TIME]);
 		emit_double(em, s->median[GOAL_OVERHEAD] / 1e6);
+		emit_u64(em, s->is_on_front);
 		emit_str(em, tune_setting_name(f->t, s, name, sizeof(name)));
 		emit_row(em);
 	}
+	free(v);
 }
 
 static double best_with(const struct tune *t, u32 a, u32 x, u32 b, u32 y)
@@ -308,37 +354,36 @@ static void knob_csv(struct tune_files *f, u32 a, struct emit *em)
 		}
 }
 
+/* As it is, what is recommended, and the fastest where that is another one. */
+static u32 roles(const struct tune_files *f, struct tune_role who[3])
+{
+	const struct tune_choice *c = f->choice;
+	u32 n = 0;
+
+	who[n++] = (struct tune_role){ &f->t->base, "as it is" };
+	if (c->best != &f->t->base)
+		who[n++] = (struct tune_role){ c->best, "recommended" };
+	if (c->fastest != c->best && c->fastest != &f->t->base)
+		who[n++] = (struct tune_role){ c->fastest, "fastest" };
+	else if (c->best == &f->t->base)
+		who[n++] = (struct tune_role){ c->rival, "best other" };
+	return n;
+}
+
 static void locality_csv(struct tune_files *f, struct emit *em)
 {
-	static const struct emit_col cols[] = {
-		{ .name = "role", .type = EMIT_STRING },
-		{ .name = "at", .unit = "ms", .type = EMIT_DOUBLE },
-		{ .name = "local", .unit = "%", .type = EMIT_DOUBLE },
-		{ .name = "setting", .type = EMIT_STRING },
-	};
-	const struct tune_setting *who[3] = { &f->t->base, f->choice->best,
-					      f->choice->fastest };
-	static const char *const roles[3] = { "as it is", "recommended",
-					      "fastest" };
-	struct tune_moment m[SERIES_MAX];
-	char name[512];
+	struct tune_role who[3];
 
-	emit_table(em, &(struct emit_table){ .name = "locality", .cols = cols,
-		   .nr_cols = ARRAY_LEN(cols) });
-	for (u32 w = 0; w < (who[2] == who[1] ? 2 : 3); w++) {
-		u32 n = tune_locality(f->t, who[w], m, SERIES_MAX);
+	tune_locality_table(f->t, who, roles(f, who), em);
+}
 
-		for (u32 i = 0; i < n; i++) {
-			if (isnan(m[i].locality))
-				continue;
-			emit_str(em, roles[w]);
-			emit_double(em, m[i].ms);
-			emit_double(em, m[i].locality);
-			emit_str(em, tune_setting_name(f->t, who[w], name,
-						       sizeof(name)));
-			emit_row(em);
-		}
-	}
+/* As it is and one other: more lines cannot be told apart. */
+static void bandwidth_csv(struct tune_files *f, struct emit *em)
+{
+	struct tune_role who[3];
+
+	roles(f, who);
+	tune_bandwidth_table(f->t, who, 2, em);
 }
 
 static void cost_row(struct tune_files *f, const struct tune_setting *s,
@@ -349,36 +394,38 @@ static void cost_row(struct tune_files *f, const struct tune_setting *s,
 	char name[512];
 
 	emit_str(em, role(f, s));
-	emit_str(em, tune_setting_name(f->t, s, name, sizeof(name)));
+	emit_str(em, short_text(f->t, s, name, sizeof(name)));
 	for (u32 i = 0; i < ARRAY_LEN(part); i++)
 		emit_double(em, 100 * s->shown_median[part[i]] /
 			    s->shown_median[TUNE_BUSY]);
 	emit_row(em);
 }
 
-/* As it is, and the ten fastest. */
+#define COST_ROWS 10u
+
+/* As it is, and the fastest. */
 static void cost_csv(struct tune_files *f, struct emit *em)
 {
-	static const struct emit_col cols[] = {
+	char names[512];
+	const struct emit_col cols[] = {
 		{ .name = "role", .type = EMIT_STRING },
-		{ .name = "setting", .type = EMIT_STRING },
+		{ .name = short_text(f->t, NULL, names, sizeof(names)),
+		  .type = EMIT_STRING },
 		{ .name = "scan", .unit = "%", .type = EMIT_DOUBLE },
 		{ .name = "fault", .unit = "%", .type = EMIT_DOUBLE },
 		{ .name = "copy", .unit = "%", .type = EMIT_DOUBLE },
 		{ .name = "flush", .unit = "%", .type = EMIT_DOUBLE },
 	};
-	struct tune_setting **v = calloc(f->t->nr + 1, sizeof(*v));
+	const struct tune_setting **v = sorted(f->t);
 
 	emit_table(em, &(struct emit_table){ .name = "cost", .cols = cols,
 		   .nr_cols = ARRAY_LEN(cols) });
 	cost_row(f, &f->t->base, em);
-	for (u32 i = 0; v && i < f->t->nr; i++)
-		v[i] = &f->t->setting[i];
-	if (v)
-		qsort(v, f->t->nr, sizeof(*v), by_time);
-	for (u32 i = 0; v && i < f->t->nr && i < 10; i++)
-		if (!isnan(v[i]->median[GOAL_TIME]))
+	for (u32 i = 0, n = 0; v && i <= f->t->nr && n < COST_ROWS; i++)
+		if (v[i] != &f->t->base && !isnan(v[i]->median[GOAL_TIME])) {
 			cost_row(f, v[i], em);
+			n++;
+		}
 	free(v);
 }
 
@@ -391,7 +438,8 @@ static void heat_csv(struct tune_files *f, u32 a, u32 b, struct emit *em)
 		{ .name = "y", .type = EMIT_U64 },
 		{ .name = x->o->name, .type = EMIT_STRING },
 		{ .name = y->o->name, .type = EMIT_STRING },
-		{ .name = "time", .type = EMIT_DOUBLE },
+		{ .name = "time", .unit = metric_info(f->t->time_metric).unit,
+		  .type = EMIT_DOUBLE },
 	};
 
 	emit_table(em, &(struct emit_table){ .name = "heat", .cols = cols,
@@ -422,6 +470,7 @@ static int put_scripts(const struct tune_files *f, struct err *e)
 		{ "tune_front.gp", tlbemu_gp_front },
 		{ "tune_knob.gp", tlbemu_gp_knob },
 		{ "tune_locality.gp", tlbemu_gp_locality },
+		{ "tune_bandwidth.gp", tlbemu_gp_bandwidth },
 		{ "tune_cost.gp", tlbemu_gp_cost },
 		{ "tune_heat.gp", tlbemu_gp_heat },
 	};
@@ -459,10 +508,25 @@ static int knobs(struct tune_files *f, u32 *two, u32 *nr_two, struct err *e)
 
 static bool has_moments(struct tune_files *f)
 {
-	struct tune_moment m[SERIES_MAX];
+	const char *const name[] = {
+		counter_info[CTR_NUMA_HINT_FAULTS].name, "lines",
+	};
+	struct tune_moments *m = malloc(sizeof(*m));
+	bool is_any = m && (tune_moments(f->t, &f->t->base, name, 2, m) ||
+			    tune_moments(f->t, f->choice->rival, name, 2, m));
 
-	return tune_locality(f->t, &f->t->base, m, SERIES_MAX) ||
-		tune_locality(f->t, f->choice->best, m, SERIES_MAX);
+	free(m);
+	return is_any;
+}
+
+static bool has_bandwidth(struct tune_files *f)
+{
+	const char *const name[] = { "lines" };
+	struct tune_moments *m = malloc(sizeof(*m));
+	bool is_any = m && tune_moments(f->t, f->choice->rival, name, 1, m);
+
+	free(m);
+	return is_any;
 }
 
 static int figure(struct tune_files *f, const char *script, const char *name,
@@ -483,6 +547,9 @@ int tune_files_open(const struct tune_files *f, struct err *e)
 {
 	struct stat st;
 
+	if (!strcmp(f->dir, "-"))
+		return err_set(e, -EINVAL, "-o: figures go into a directory, "
+			       "not to stdout");
 	if (mkdir(f->dir, 0777) && errno != EEXIST)
 		return err_set(e, -errno, "cannot make '%s': %s", f->dir,
 			       strerror(errno));
@@ -509,6 +576,8 @@ int tune_files_write(struct tune_files *f, struct err *e)
 		rc = figure(f, "tune_locality", "locality", locality_csv, e);
 	if (!rc)
 		rc = figure(f, "tune_cost", "cost", cost_csv, e);
+	if (!rc && has_bandwidth(f))
+		rc = figure(f, "tune_bandwidth", "bandwidth", bandwidth_csv, e);
 	if (rc || nr_two < 2)
 		return rc;
 	rc = open_csv(f, "heat", &em, e);

@@ -5,7 +5,8 @@
  *	tune.csv        a row each setting: knobs, medians, fronts
  *	front           run time against overhead
  *	knob_NAME       run time against one knob, the others as they come
- *	locality        share of local hint faults over modelled time
+ *	locality        share of local hint faults and lines over modelled time
+ *	bandwidth       what each node's memory served over modelled time
  *	cost            cycles of scanning, faults, copying and flushes
  *	heat            run time by the first two knobs
  */

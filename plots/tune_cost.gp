@@ -7,22 +7,21 @@ data = ARG1; figure = ARG2
 load system("dirname '".ARG0."'")."/style.gp"
 
 set title ARG3 noenhanced
-set ylabel "share of busy cycles [%]"
-set yrange [0:*]
-set style data histograms
-set style histogram rowstacked
+stats data using (names = columnhead(2), column(3)) nooutput
+set xlabel "share of busy cycles [%]; fastest setting on top, * recommended" \
+	offset 0, 0.5
+set ylabel names noenhanced
+set xrange [0:*]
+set yrange [STATS_records - 0.5:-0.5]
+set grid noytics xtics linecolor rgb "#e4e4e4" linewidth 1 linetype 1
+set ytics noenhanced scale 0
 set style fill solid 1 noborder
-set boxwidth 0.7
-set xtics rotate by -90 left noenhanced font ",8"
-set key outside top center horizontal
-set bmargin 14
-# A line a knob, without the prefix that they share.
-short(s) = s[1:15] eq "numa_balancing_" ? s[16:*] : s
-lines(s) = strstrt(s, " ") ? short(s[1:strstrt(s, " ") - 1])."\n".lines(s[strstrt(s, " ") + 1:*]) : short(s)
-label(role, name) = strstrt(name, "=") == 0 ? name : role eq "recommended" ? lines(name)." *" : lines(name)
+set key below samplen 1.5
+label(role, name) = role eq "recommended" ? name." *" : name
+sum(c) = sum [k = 3:c] column(k)
 
-plot data using 3:xtic(label(strcol(1), strcol(2))) linecolor rgb orange \
-	title "scanning", \
-     data using 4 linecolor rgb sky title "faults", \
-     data using 5 linecolor rgb green title "copying", \
-     data using 6 linecolor rgb red title "flushes (* recommended)"
+plot for [c = 3:6] data using (0):0:(sum(c) - column(c)):(sum(c)): \
+	($0 - 0.36):($0 + 0.36):ytic(label(strcol(1), strcol(2))) \
+	with boxxyerror \
+	linecolor rgb word(orange." ".sky." ".green." ".red, c - 2) \
+	title word("scanning faults copying flushes", c - 2)

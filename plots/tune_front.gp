@@ -7,23 +7,30 @@ data = ARG1; figure = ARG2
 load system("dirname '".ARG0."'")."/style.gp"
 
 set title ARG3 noenhanced
-set xlabel "overhead: scanning, faults, copying, flushes [million cycles]"
+set xlabel "overhead: scanning, faults, copying, flushes [million cycles]" \
+	offset 0, 0.5
 stats data using (label = columnhead(2), column(2)) nooutput
-set ylabel "run time [".(strstrt(label, "[ms]") ? "ms" : "ns an access")."]"
-set key above
+is_ms = strstrt(label, "[ms]") > 0
+per = is_ms && STATS_max >= 1e4 ? 1e3 : 1
+set ylabel "run time [".(is_ms ? (per > 1 ? "s" : "ms") : "ns an access")."]"
+set key below maxcols 2 samplen 2
 set xrange [0:*]
+set yrange [0:*]
 # Decades apart: a logarithm shows both ends.
 if (STATS_max > 4 * STATS_min) {
 	set logscale y 2
-	set yrange [STATS_min / 1.3:STATS_max * 1.3]
+	set yrange [STATS_min / per / 1.3:STATS_max / per * 1.3]
 }
-is(what, v) = stringcolumn("role") eq what ? v : NaN
+is(what) = strcol("role") eq what ? column(2) / per : NaN
 
-plot data using 3:(is("other", column(2))) with points pt 7 ps 0.6 \
-	linecolor rgb grey title "settings", \
-     data using 3:(is("front", column(2))) with points pt 7 ps 0.9 \
-	linecolor rgb sky title "front: none is better in both", \
-     data using 3:(is("as it is", column(2))) with points pt 5 ps 1.2 \
+plot data using 3:(column("front") == 1 ? column(2) / per : 1 / 0) with lines \
+	linewidth 2 linecolor rgb sky notitle, \
+     data using 3:(column("front") == 1 ? NaN : is("other")) \
+	with points pt 7 ps 0.6 linecolor rgb grey title "settings", \
+     data using 3:(column("front") == 1 ? is("other") : NaN) \
+	with points pt 7 ps 0.9 linecolor rgb sky \
+	title "front: none is better in both", \
+     data using 3:(is("as it is")) with points pt 5 ps 1.2 \
 	linecolor rgb red title "as it is", \
-     data using 3:(is("recommended", column(2))) with points pt 9 ps 1.6 \
+     data using 3:(is("recommended")) with points pt 9 ps 1.6 \
 	linecolor rgb green title "recommended"

@@ -2,10 +2,11 @@
  * the choice follows from what the points counted. */
 #include "tests/check.h"
 
+#include <errno.h>
 #include <math.h>
 
 #include "base/rng.h"
-#include "emu/tune.h"
+#include "emu/tune_time.h"
 
 /* ---- fronts --------------------------------------------------------------------- */
 
@@ -136,6 +137,58 @@ static void test_choice(void **state)
 	assert_true(tune_choose(&t, &c) < 0);
 }
 
+/* The program as it is takes part: nothing faster, and it is what is recommended,
+ * beside how the fastest other compares with it. */
+static void test_base_is_chosen(void **state)
+{
+	struct tune_setting v[2];
+	struct tune t = { .setting = v, .nr = 2, .nr_seeds = 4, .seed = 1 };
+	struct tune_choice c;
+
+	setting(&t.base, 100, 1, 3);
+	setting(&v[0], 120, 1, 0);
+	setting(&v[1], 110, 1, 9);
+	assert_int_equal(tune_choose(&t, &c), 0);
+	assert_ptr_equal(c.best, &t.base);
+	assert_ptr_equal(c.fastest, &t.base);
+	assert_ptr_equal(c.rival, &v[1]);
+	assert_int_equal(c.seeds_won, 0);
+	assert_true(c.to_base.lo > 1.05 && c.to_base.hi < 1.15);
+	/* As fast, with less overhead: then it is the setting. */
+	setting(&v[1], 100.2, 1, 2);
+	assert_int_equal(tune_choose(&t, &c), 0);
+	assert_ptr_equal(c.best, &v[1]);
+	assert_ptr_equal(c.rival, &v[1]);
+	/* Failed, it is no choice; and alone it is none. */
+	t.base.is_failed = true;
+	setting(&v[1], 110, 1, 9);
+	assert_int_equal(tune_choose(&t, &c), 0);
+	assert_ptr_equal(c.best, &v[1]);
+	v[0].is_failed = v[1].is_failed = true;
+	t.base.is_failed = false;
+	assert_int_equal(tune_choose(&t, &c), -ENOENT);
+}
+
+/* Fastest first, those without a time last, the base before its equals. */
+static void test_by_time(void **state)
+{
+	static const double time[5] = { 5, NAN, 4, 5, 5 };
+	static const u32 want[5] = { 2, 4, 0, 3, 1 };
+	struct tune_setting v[5];
+	const struct tune_setting *p[5];
+
+	for (u32 i = 0; i < 5; i++) {
+		setting(&v[i], time[i], 0, 1);
+		v[i].index = i;
+		p[i] = &v[i];
+	}
+	v[4].is_base = true;
+	v[4].index = 0;
+	qsort(p, 5, sizeof(*p), tune_by_time);
+	for (u32 i = 0; i < 5; i++)
+		assert_ptr_equal(p[i], &v[want[i]]);
+}
+
 /* ---- a search ------------------------------------------------------------------------------- */
 
 struct search {
@@ -250,6 +303,63 @@ static void test_random(void **state)
 	tear_down(&s);
 }
 
+/* ---- over time ------------------------------------------------------------------ */
+
+/* Totals only rise, the last are the run's own; what the nodes' memory served are
+ * the lines, all on node 0, which one thread filled. */
+static void check_moments(struct tune *t, const struct tune_setting *s)
+{
+	static const char *const name[] = { "lines", "lines_remote",
+		"node0_bytes", "node1_bytes", "numa_hint_faults" };
+	struct tune_moments *m = calloc(1, sizeof(*m));
+	u32 n = tune_moments(t, s, name, 5, m), last = n - 1;
+
+	assert_in_range(n, 33, 66);
+	for (u32 i = 1; i < n; i++) {
+		assert_true(m->ms[i] > m->ms[i - 1]);
+		for (u32 k = 0; k < 5; k++)
+			assert_true(m->v[k][i] >= m->v[k][i - 1]);
+	}
+	assert_true(fabs(m->ms[last] - s->goal[GOAL_TIME][0]) < 1e-5);
+	assert_true(m->v[0][last] > 0);
+	assert_true(m->v[0][last] * 64 == m->v[2][last]);
+	assert_true(m->v[3][last] == 0);
+	assert_true(m->v[1][last] > 0 && m->v[1][last] < m->v[0][last]);
+	assert_true(m->v[4][last] == 0);
+	free(m);
+}
+
+static void test_moments(void **state)
+{
+	char cmd[] = "tune", wl[] = "stream", a[] = "--array=8M",
+		m[] = "--machine=pack:2 [numa(memory=1GB)] core:2 pu:1",
+		l[] = "--loops=2";
+	char *argv[] = { cmd, wl, a, m, l, NULL };
+	struct search s = { 0 };
+	struct sweep sw = { .x = &s.x, .jobs = 1, .progress = PROGRESS_NEVER,
+			    .label = "test" };
+	char path[128];
+
+	check_tmpdir(s.dir);
+	snprintf(path, sizeof(path), "%s/t.db", s.dir);
+	s.knobs.is_after_args = s.base.is_after_args = true;
+	if (experiment_parse(&s.x, 5, argv, NULL, 0, &s.e) ||
+	    sweep_grid_add(&s.base, s.x.set, "seed", "1", &s.e) ||
+	    sweep_grid_add(&s.knobs, s.x.set, "threads", "4", &s.e) ||
+	    sweep_grid_add(&s.knobs, s.x.set, "seed", "1", &s.e) ||
+	    sweep_db_open(&s.db, path, SWEEP_DB_WRITE, &s.e))
+		fail_msg("%s", s.e.text);
+	sw.db = s.db;
+	s.t = (struct tune){ .sweep = sw, .base_sweep = sw, .nr_seeds = 1,
+			     .search = SEARCH_GRID, .seed = 1 };
+	s.t.sweep.grid = &s.knobs;
+	s.t.base_sweep.grid = &s.base;
+	assert_int_equal(tune_run(&s.t, &s.e), 0);
+	assert_string_equal(s.t.first.text, "");
+	check_moments(&s.t, &s.t.setting[0]);
+	tear_down(&s);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_front),
 	cmocka_unit_test(test_ratio),
@@ -257,5 +367,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_choice),
 	cmocka_unit_test(test_search),
 	cmocka_unit_test(test_random),
+	cmocka_unit_test(test_base_is_chosen),
+	cmocka_unit_test(test_by_time),
+	cmocka_unit_test(test_moments),
 };
 TEST_MAIN(tests)
