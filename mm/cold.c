@@ -1,5 +1,6 @@
 /* MADV_COLD: nobody needs these pages soon; MADV_PAGEOUT: take them now. Reads
  * next to madvise_cold_or_pageout_pte_range() in mm/madvise.c. */
+#include "mm/deferred_split.h"
 #include "mm/gather.h"
 #include "mm/oracle.h"
 #include "mm/pieces.h"
@@ -39,8 +40,10 @@ static void age_entries(struct mmu_gather *g, u64 vpn, u64 end, u32 level,
 						      level)) {
 		u64 *p = pgtable_entry(g->b.mm, vpn, level), e = pte_load(p);
 
+		if (!level && split_piece(g->b.mm, ptl, e))
+			e = pte_load(p);
 		/* What others map, too, is not this program's to judge; nor are
-		 * pieces: a page ages as a whole. */
+		 * pieces that could not be split: a page ages as a whole. */
 		if (!(e & PTE_P) || (!level && is_piece(page_of(pte_pfn(e)))) ||
 		    READ_ONCE(page_of(pte_pfn(e))->mapcount) != 1)
 			continue;

@@ -166,6 +166,7 @@ int collapse_huge_page(struct mm *mm, u64 vpn)
 
 	if (!new)
 		return -ENOMEM;
+	COUNT(THP_COLLAPSE_ALLOC, 1);
 	zero_page(new);
 	down_write(&mm->mmap_lock);
 	vma = find_vma(mm, vpn);

@@ -8,6 +8,7 @@
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/pieces.h"
+#include "mm/reclaim.h"
 #include "mm/swap.h"
 
 /* Nobody else maps it, and no swap entry names it. Until 5.8 that is enough;
@@ -100,6 +101,8 @@ static struct page *alloc_copy(struct page *old, u32 order)
 {
 	struct page *new = alloc_user_page(order, ANY_VPN);
 
+	if (!new && !order)
+		new = alloc_page_or_reclaim();
 	if (new && old)
 		copy_user_page(new, old);
 	else if (new)
@@ -171,7 +174,7 @@ int do_wp_page(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p)
 	if (is_reused)
 		return 0;
 	if (splits) {
-		int rc = split_huge_pmd_at(mm, vpn + 1);
+		int rc = split_huge_pmd_at(mm, vpn + 1, SPLIT_MAPPING);
 
 		return rc ? rc : FAULT_FALLBACK;
 	}

@@ -9,6 +9,7 @@
 #include "mm/mm.h"
 #include "mm/numa_balancing.h"
 #include "mm/oracle.h"
+#include "mm/reclaim.h"
 #include "mm/rmap.h"
 
 /* The bits of a page mapped with the VMA's rights for a store or a load. */
@@ -92,6 +93,8 @@ static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
 	if (!p)
 		return -ENOMEM;
 	page = alloc_user_page(order, vpn);
+	if (!page && !order)
+		page = alloc_page_or_reclaim();
 	if (!page)
 		return -ENOMEM;
 	zero_page(page);
@@ -221,9 +224,11 @@ int handle_fault_locked(struct mm *mm, u64 vpn, bool is_write)
 	}
 	if (vma->flags & VM_HUGETLB)
 		return hugetlb_fault(mm, vma, vpn);
-	if (!e && huge_fits(vma, vpn) &&
-	    !do_anonymous_page(mm, vma, vpn, PMD_LEVEL, is_write))
-		return 0;
+	if (!e && huge_fits(vma, vpn)) {
+		if (!do_anonymous_page(mm, vma, vpn, PMD_LEVEL, is_write))
+			return 0;
+		COUNT(THP_FAULT_FALLBACK, 1);
+	}
 	p = pgtable_entry(mm, vpn, 0);
 	e = p ? pte_load(p) : 0;
 	return fault_at(mm, vma, vpn, 0, p, e, is_write);

@@ -65,7 +65,8 @@
 #define ANNOUNCED_3_15(kind) ANNOUNCED(kind, 33), FILES_3_15
 /* A huge page that several map, in pieces for some: from 4.5; copy-on-write counts
  * under its lock. */
-#define PIECES .huge_in_pieces = true, .cow_locks_huge = true
+#define PIECES .huge_in_pieces = true, .split_keeps_page = true, \
+	.cow_locks_huge = true
 #define V4_13 ANNOUNCED_3_15(PENDING_COUNT), PIECES, .none_masks_ad = true, .numa = NUMA_V4, .gather_announces = true, \
 	.gather_checks_nested = true, \
 	.anon_vma_reuse = true, BATCHED(DEBT_BOOL), \
@@ -232,7 +233,8 @@ static const struct kernel v4_14 = {
 	.page_wait_fifo = true, \
 	.flush_ceiling = 33, __VA_ARGS__
 #define V5_14 V5_X(true, WATCH(true, true, true, true), \
-		   .soft_dirty_excludes = true, .split_locks_page = true)
+		   .soft_dirty_excludes = true, .split_locks_page = true, \
+		   .cow_splits_huge = true)
 
 static const struct kernel v5_7 = {
 	.name = "v5.7", .commit = "17839856fd58^", .evidence = "S",
@@ -244,13 +246,14 @@ static const struct kernel v5_8 = {
 	.name = "v5.8", .commit = "17839856fd58", .evidence = "S",
 	.summary = "the same, and GUP for reading breaks copy-on-write",
 	V5_X(false, WATCH(true, true, true, false), .gup_read_breaks = true,
-	     .split_locks_page = true),
+	     .split_locks_page = true, .cow_splits_huge = true),
 };
 
 static const struct kernel v5_11 = {
 	.name = "v5.11", .commit = "912efa17e512^, 6ce64428d620^", .evidence = "S",
 	.summary = "clear_refs does not flush, copy-on-write does not look (the rest as v5.14)",
-	V5_X(true, WATCH(true, true, false, false), .split_locks_page = true),
+	V5_X(true, WATCH(true, true, false, false), .split_locks_page = true,
+	     .cow_splits_huge = true),
 };
 
 static const struct kernel v4_15 = {
@@ -289,7 +292,7 @@ static const struct kernel v5_14 = {
 	__VA_ARGS__, FILES_5_19, .lazy_tlb = LAZY_TLB_SKIP_BUT_TABLES, \
 	.switch_mark = SWITCH_MARK_FIRST, .flush_filter = FILTER_SWITCHING
 #define V6_1 WITH_GEN(true), LOCKS_6_1
-#define LOCKS_6_1 .cow_splits_huge = true, .gup_rechecks_pmd = true, .collapse_syncs = true, \
+#define LOCKS_6_1 .gup_rechecks_pmd = true, .collapse_syncs = true, \
 	.retract_locks_rmap = true, .device_flushes_locked = true
 
 static const struct kernel v6_1 = {
@@ -303,6 +306,13 @@ static const struct kernel v6_3 = {
 	.name = "v6.3", .commit = "7e12beb8ca2a", .evidence = "S",
 	.summary = "as v6.1, migrate_pages flushes once for up to 512 pages",
 	V6_1, FILES_6_2, .migrate_batches = true, .numa = NUMA_V6_3,
+};
+
+static const struct kernel v6_8 = {
+	.name = "v6.8", .commit = "3027c6f8eb9d", .evidence = "S",
+	.summary = "as v6.3, splitting a huge page in pieces flushes once",
+	V6_1, FILES_6_2, .migrate_batches = true, .split_batches = true,
+	.fault_locks_vma = true, .numa = NUMA_V6_7,
 };
 
 static const struct kernel v6_12_range = {
@@ -404,6 +414,13 @@ static const struct kernel v6_6_arm64 = {
 	.debt_waits_only = true,
 };
 
+static const struct kernel v6_8_arm64 = {
+	.name = "v6.8-arm64", .commit = "3027c6f8eb9d", .evidence = "S",
+	.summary = "as v6.6-arm64, splitting a huge page in pieces flushes once",
+	V5_14, FILES_6_2, BATCHED(DEBT_COUNT), .batch_broadcasts = true,
+	.debt_waits_only = true, .split_batches = true,
+};
+
 static const struct kernel v6_16_arm64 = {
 	.name = "v6.16-arm64", .commit = "4b634918384c", .evidence = "S",
 	.summary = "the same, the debt is paid by a flush",
@@ -477,9 +494,9 @@ const struct kernel *const kernels[] = {
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
 	&v3_13_posted, &no_gather, &v4_9_rc, &v4_2, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_15, &v4_19, &v5_5, &v5_7, &v5_8, &v5_11,
 	&v5_14,
-	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3, &v6_6_retract, &v6_12_retract,
+	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3, &v6_8, &v6_6_retract, &v6_12_retract,
 	&v6_12_range, &v6_19_sva, &v6_18_alpha, &v6_19_alpha,
-	&v6_1_mixed, &v6_1_loongarch, &v6_5_arm64, &v6_6_arm64, &v6_14, &v6_14_spares_lru, &v6_16_arm64, &pending_bool_nolock,
+	&v6_1_mixed, &v6_1_loongarch, &v6_5_arm64, &v6_6_arm64, &v6_8_arm64, &v6_14, &v6_14_spares_lru, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
 	SWITCH_KERNELS NUMA_KERNELS NULL
 };

@@ -350,6 +350,11 @@ struct kernel {
 					 * read before the exchange           */
 	bool huge_in_pieces;    /* a mapping of a huge page is split without the
 				 * page (4.5)                                 */
+	bool split_keeps_page;  /* and always so: a page of which a part is
+				 * unmapped waits to be split when memory is
+				 * wanted (4.5)                               */
+	bool split_batches;     /* which is then flushed once, not for each 4K
+				 * (3027c6f8eb9d)                             */
 	bool split_locks_page;  /* under the page's lock (c444eb564fb1)       */
 	bool cow_locks_huge;    /* and so is a decision by the number of its
 				 * mappings (assumed: as long as there are
@@ -359,8 +364,7 @@ struct kernel {
 	bool fork_forgets_dirty;        /* what makes an entry read-only takes
 					 * its D, too (018e9828eb52^)         */
 	bool cow_splits_huge;           /* a shared huge page is copied 4K by 4K, its
-					 * mapping split (3917c80280c9, 5.8; here
-					 * from 6.1)                          */
+					 * mapping split (3917c80280c9, 5.8)  */
 	bool cow_counts_refs;           /* reuse only without references      */
 	bool cow_knows_exclusive;       /* or if the page was never shared    */
 	bool gup_read_breaks;           /* GUP for reading breaks copy-on-write,

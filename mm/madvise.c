@@ -1,6 +1,7 @@
 /* madvise: give pages back now, or let reclaim have them when it wants. */
 #include <errno.h>
 
+#include "mm/deferred_split.h"
 #include "mm/gather.h"
 #include "mm/lru.h"
 #include "mm/oracle.h"
@@ -25,7 +26,7 @@ static void free_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 	if (!(e & PTE_P) || (e & PTE_SPECIAL))
 		return;
 	page = page_of(pte_pfn(e));
-	if (!level && is_piece(page))   /* a page goes as a whole, or stays */
+	if (!level && is_piece(page))   /* it could not be split (split_piece) */
 		return;
 	if (e & (PTE_A | PTE_D)) {
 		if (level && kern()->free_invalidates_huge) {
@@ -82,7 +83,7 @@ static void free_entries(struct mmu_gather *g, u64 vpn, u64 end, u32 level)
 	for (; vpn < end; vpn += step) {
 		u64 *p = pgtable_entry(g->b.mm, vpn, level);
 
-		if (!level)
+		if (!level && !split_piece(g->b.mm, ptl, pte_load(p)))
 			split_large(g->b.mm, ptl, pte_load(p));
 		free_entry(g, vpn, level, p);
 		oracle_may_drop(g->b.mm, vpn, step < end - vpn ? step
@@ -157,13 +158,15 @@ int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice)
 {
 	enum cycle_cat cat = cat_enter(CYC_KERNEL);
 	u64 obs = syscall_enter(), end = start + nr_pages;
+	enum split_what what = advice == MADV_DONTNEED ? SPLIT_MAPPING
+						       : SPLIT_PAGE;
 	int rc;
 
 	down_read(&mm->mmap_lock);
 	/* Huge pages that are covered only in part. */
-	rc = split_huge_pmd_at(mm, start);
+	rc = split_huge_pmd_at(mm, start, what);
 	if (!rc)
-		rc = split_huge_pmd_at(mm, end);
+		rc = split_huge_pmd_at(mm, end, what);
 	if (!rc && advice == MADV_FREE && has_file(mm, start, end))
 		rc = -EINVAL;
 	if (!rc && has_vma(mm, start, end, VM_LOCKED | VM_HUGETLB))

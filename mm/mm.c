@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mm/cpuset.h"
+#include "mm/deferred_split.h"
 #include "mm/flush.h"
 #include "mm/kvm.h"
 #include "mm/lru.h"
@@ -204,6 +205,8 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 	rc = boot_memory(s, sys);
 	if (!rc)
 		rc = lru_boot();
+	if (!rc && !sys->is_explored)
+		rc = split_queue_boot();
 	if (!rc)
 		rc = boot_percpu(s, sys, cfg->truth_pages);
 	if (!rc && cfg->aligns_frames) {

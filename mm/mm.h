@@ -59,6 +59,10 @@ struct page {
 	u64 index;              /* see vma_address()                          */
 	union {
 		struct anon_vma *anon_vma;
+		struct {                /* second piece: the queue of those to
+				 * be split (deferred_split.h)                */
+			u32 prev, next;
+		} queued;
 		struct address_space *mapping;  /* is_file; NULL: truncated or
 				 * reclaimed                                  */
 	};
@@ -179,6 +183,7 @@ struct thread {
 	struct thread *next_confined;   /* in a group, too                    */
 	struct kvm *kvm;        /* it is a vCPU, in the guest (kvm.h)         */
 	bool in_notifier;       /* between mmu_notifier_start and _end        */
+	bool in_reclaim;        /* PF_MEMALLOC: its allocations reclaim nothing */
 };
 
 static inline struct thread *current(void)
@@ -267,6 +272,7 @@ struct mm_state {
 	struct swap *swap;      /* NULL: no device (swap.h)                   */
 	struct address_space *first_file;       /* all there are (file.h)     */
 	struct lru *lru;        /* NULL: explored (lru.h)                     */
+	struct split_queue *split_queue;        /* [nr_nodes] deferred_split.h */
 	struct tlb_batch *batch;        /* [nr_cpus], see reclaim.h           */
 	u64 frames_per_node;
 	struct ghost *ghost;    /* [nr_frames] when checked                   */
@@ -459,11 +465,12 @@ void thread_sleep(const u32 *word, u32 value);
  * come here by themselves. */
 void timer_tick(void);
 
-/* A huge page that [.., @vpn) and [@vpn, ..) share is mapped in 4K pages. It
- * becomes such if nobody else maps it; if somebody does it stays one, in pieces
- * (pieces.h), or, before 4.5, all stays as it is. mmap_lock is held.
- * Return: 0; -ENOMEM, -EBUSY. */
-int split_huge_pmd_at(struct mm *mm, u64 vpn);
+/* A huge page that [.., @vpn) and [@vpn, ..) share is mapped in 4K pages, and stays
+ * one, in pieces (pieces.h): since 4.5. Before, and of SPLIT_PAGE, it becomes such
+ * if nobody else maps it; if somebody does, then before 4.5 all stays as it is.
+ * mmap_lock is held. Return: 0; -ENOMEM, -EBUSY. */
+enum split_what { SPLIT_MAPPING, SPLIT_PAGE };
+int split_huge_pmd_at(struct mm *mm, u64 vpn, enum split_what what);
 
 /* split_huge_page - @page, referenced, and all its mappings in 4K pages, by the
  * protocol of 2.6.38 to 4.4 (thp_split.c): forks and mremaps of a mapping that is

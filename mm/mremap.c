@@ -247,7 +247,8 @@ static int move_pmd(struct move *m, u64 from, u64 to, u64 nr)
 	if (pmd_is_huge(pmd)) {
 		/* Not aligned alike: in small pieces. */
 		int rc = split_huge_pmd_at(m->mm, from |
-					   (hpage_pages() >> 1));
+					   (hpage_pages() >> 1),
+					   SPLIT_MAPPING);
 
 		if (rc)
 			return rc;

@@ -1,3 +1,4 @@
+#include "mm/deferred_split.h"
 #include "mm/pieces.h"
 
 /* A flag of its own would do; the second piece has it in any case. */
@@ -23,6 +24,7 @@ void pieces_begin(struct page *head)
 		p->is_lru = p->is_free = p->is_file = p->is_ksm = 0;
 		p->is_mlocked = p->is_large = 0;
 		p->swap_slot = 0;
+		p->anon_vma = NULL;     /* and on no queue */
 		p->is_shared = head->is_shared;
 		p->index = head->index + i;
 	}
@@ -32,6 +34,8 @@ void pieces_begin(struct page *head)
 void pieces_end(struct page *head)
 {
 	touch_flags(head + 1, false);
+	if (head[1].is_tail)
+		split_queue_del(head);
 	for (u64 i = 1; i < hpage_pages() && head[i].is_tail; i++) {
 		touch_flags(head + i, true);
 		head[i].is_tail = 0;
@@ -55,12 +59,27 @@ void page_mapped(struct page *page, u32 level)
 	++*n;
 }
 
+/* The whole is mapped no more: are some pieces, and some not? */
+static bool is_mapped_in_part(struct page *head)
+{
+	u64 nr = 0;
+
+	if (!is_in_pieces(head))
+		return false;
+	for (u64 i = 0; i < hpage_pages(); i++)
+		nr += !*count_of(head + i, 0);
+	return nr && nr < hpage_pages();
+}
+
 void page_unmapped(struct page *page, u32 level)
 {
 	u32 *n = count_of(page, level);
 
 	touch(n, true);
-	--*n;
+	if (--*n || !mms()->split_queue)
+		return;
+	if (level ? is_mapped_in_part(page) : is_piece(page))
+		deferred_split_huge_page(compound_head(page));
 }
 
 static u32 get(const u32 *n)

@@ -9,9 +9,7 @@
  * page-table lock of the entry, which differs from one address space to another:
  * who adds them up sees them at different times (R13a).
  *
- * It stays in pieces until it is freed, or until one address space maps it, whole,
- * and splits it. Linux also splits what is unmapped in part when memory runs out
- * (deferred_split_huge_page()); here that memory waits for the rest.
+ * It stays in pieces until it is freed or split (deferred_split.h).
  *
  * Reads next to __split_huge_pmd_locked() and page_trans_huge_mapcount() in
  * mm/huge_memory.c.

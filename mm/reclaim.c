@@ -1,7 +1,9 @@
+#include "mm/deferred_split.h"
 #include "mm/file.h"
 #include "mm/flush.h"
 #include "mm/mlock.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/reclaim.h"
 #include "mm/rmap.h"
 #include "mm/swap.h"
@@ -215,12 +217,29 @@ bool page_is_cold(struct page *page)
 	u32 young = 0;
 
 	if (!page->is_lru || page->is_free || page->is_mlocked ||
-	    (!page->mapcount && !page->is_file))
+	    (!page->is_file && !page_is_mapped(page)))
 		return false;
 	COUNT(PGSCAN, 1);
 	walk_mapped(page, clear_young, &young);
 	observe(young);
 	return !young;
+}
+
+/* A huge page goes to a swap device in 4K pages, of which those that are mapped are
+ * looked at again later. Return: pages freed. */
+static u32 split_cold(struct page *head)
+{
+	int rc = 0;
+
+	if (head->is_file || !mms()->swap || !mms()->swap->nr_slots ||
+	    !page_is_cold(head) || !get_page_unless_zero(head))
+		return 0;
+	if (trylock_page(head)) {
+		rc = split_huge_page_locked(head);
+		unlock_page(head);
+	}
+	put_page(head);
+	return rc > 0 ? (u32)rc : 0;
 }
 
 u32 try_to_free_pages(u32 node, u32 nr)
@@ -231,8 +250,11 @@ u32 try_to_free_pages(u32 node, u32 nr)
 	u32 n = 0, freed = 0;
 
 	for (u64 i = 0; i < 2 * nr_frames && freed < nr; i++) {
-		if (!page_of(first + m->hand)->order &&
-		    page_is_cold(page_of(first + m->hand)))
+		struct page *page = page_of(first + m->hand);
+
+		if (page->order)
+			freed += split_cold(page);
+		else if (page_is_cold(page))
 			batch[n++] = first + m->hand;
 		m->hand = (m->hand + 1) % nr_frames;
 		if (n == RECLAIM_BATCH || (n && freed + n >= nr)) {
@@ -243,20 +265,32 @@ u32 try_to_free_pages(u32 node, u32 nr)
 	return freed + reclaim_frames(batch, n);
 }
 
+/* shrink_node(): lists first, then what keeps memory for no use. */
+static u32 shrink_node(u32 node)
+{
+	u32 freed = mms()->swap ? try_to_free_pages(node, RECLAIM_BATCH) : 0;
+
+	return freed + shrink_split_queue(node);
+}
+
 /* What one frees others may take. */
 struct page *alloc_page_or_reclaim(void)
 {
 	struct page *page = alloc_user_page(0, ANY_VPN);
 	u32 nr_nodes = the_sys->m->nr_nodes, freed = 1;
 
-	while (!page && mms()->batch && freed) {
+	while (!page && !current()->in_reclaim && freed) {
 		freed = 0;
+		current()->in_reclaim = true;
 		for (u32 n = 0; n < nr_nodes && !freed; n++) {
 			u32 node = (this_cpu->node + n) % nr_nodes;
 
 			if (mempolicy_allows(current(), node))
-				freed = try_to_free_pages(node, RECLAIM_BATCH);
+				freed = shrink_node(node);
 		}
+		if (!freed && split_queue_wait())
+			freed = 1;
+		current()->in_reclaim = false;
 		page = alloc_user_page(0, ANY_VPN);
 	}
 	return page;

@@ -39,8 +39,9 @@ bool page_is_cold(struct page *page);
  * @nr are free or all have been looked at twice. Return: pages freed. */
 u32 try_to_free_pages(u32 node, u32 nr);
 
-/* A 4K page wherever there is one, reclaimed if need be, after swapon(). NULL: none.
- * The caller holds no page-table lock, no list of mappings. */
+/* A 4K page wherever there is one. If need be huge pages are split for it that are
+ * mapped in part (deferred_split.h), and after swapon() pages are reclaimed. NULL:
+ * none. The caller holds no page-table lock, no list of mappings. */
 struct page *alloc_page_or_reclaim(void);
 
 /* ---- batch of flushes (tlb_batch.c) ---- */

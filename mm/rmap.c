@@ -88,11 +88,30 @@ static void visit_entry(const struct walk *w, struct vma *v, struct page *page,
 /* Where @v maps the huge page 4K by 4K, or parts of it: since 4.5. */
 static void visit_pieces(const struct walk *w, struct vma *v)
 {
-	u64 vpn;
+	u64 vpn, i = 0, end = hpage_pages();
 
-	for (u64 i = 0; i < hpage_pages(); i++)
+	if (!the_sys->is_explored) {
+		u64 first = v->pgoff - w->page->index, n = v->end - v->start;
+
+		if (v->pgoff > w->page->index)
+			i = first;
+		if (first + n < end)
+			end = first + n;
+	}
+	for (; i < end; i++)
 		if (vma_address(v, w->page->index + i, &vpn))
 			visit_entry(w, v, w->page + i, vpn, 0);
+}
+
+/* Lists are trees of ranges since 3.7: a walk does not come by what lies elsewhere.
+ * Explored, the list is short, and looking at it is what may go wrong. */
+static bool is_elsewhere(const struct vma *v, const struct page *page)
+{
+	u64 n = 1ull << page->order;
+
+	return !the_sys->is_explored && kern()->huge_in_pieces &&
+	       (page->index + n <= v->pgoff ||
+		page->index >= v->pgoff + (v->end - v->start));
 }
 
 static void visit_vma(const struct walk *w, struct vma *v)
@@ -101,6 +120,8 @@ static void visit_vma(const struct walk *w, struct vma *v)
 		       v->anon_vma != w->av;
 	u64 vpn;
 
+	if (is_elsewhere(v, w->page))
+		return;
 	/* What never was exec's is none; the bit that says so never changes. */
 	if (w->leaves_temp_stacks && (v->flags & VM_STACK) &&
 	    (READ_ONCE(v->flags) & VM_TEMP_STACK))
@@ -310,6 +331,13 @@ u32 try_to_migrate(struct page *page, u32 *entries, bool may_defer)
 	return total_mapcount(page);
 }
 
+void try_to_migrate_locked(struct page *page, bool may_defer)
+{
+	struct unmapping u = { .may_defer = may_defer };
+
+	rmap_walk_locked(page, page->order ? PMD_LEVEL : 0, unmap_one, &u);
+}
+
 static bool is_migration_entry_of(u64 e, const struct page *page)
 {
 	return (e & PTE_MIG) && pte_pfn(e) == pfn_of(page);
@@ -373,4 +401,11 @@ void remove_migration_ptes(struct page *old, struct page *new, u32 entries)
 	}
 	if (old != new)
 		oracle_moved(old);
+}
+
+void remove_migration_ptes_locked(struct page *page)
+{
+	struct restore r = { .old = page, .new = page };
+
+	rmap_walk_locked(page, page->order ? PMD_LEVEL : 0, restore_one, &r);
 }

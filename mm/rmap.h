@@ -13,6 +13,11 @@ u32 try_to_migrate(struct page *page, u32 *entries, bool may_defer);
  * count (rmap_counts) go on until they have met @entries of them. */
 void remove_migration_ptes(struct page *old, struct page *new, u32 entries);
 
+/* The same two with the list's lock in hand, of a page that stays where it is
+ * (split_huge_page.c). */
+void try_to_migrate_locked(struct page *page, bool may_defer);
+void remove_migration_ptes_locked(struct page *page);
+
 /* One of them, under its page-table lock. Return: it was one. */
 bool remove_migration_pte(struct page *old, struct vma *vma, u64 vpn,
 			  u32 level, u64 *p, struct page *new);

@@ -1,8 +1,10 @@
 /* Splitting a huge page, page and mapping at once, as kernels before 4.5 did
  * for all mappings (thp_split.c), and as later ones come to do for a page that one
- * mm maps; a mapping alone: pieces.c. */
+ * mm maps and that is to become small ones; a mapping alone: pieces.c; a page by
+ * itself, whoever maps it: split_huge_page.c. */
 #include <errno.h>
 
+#include "mm/deferred_split.h"
 #include "mm/lru.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
@@ -15,6 +17,9 @@ void split_page(struct page *head)
 	u64 n = 1ull << head->order;
 	u32 mappings = head->mapcount;
 
+	COUNT(THP_SPLIT_PAGE, 1);
+	if (head[1].is_tail)
+		split_queue_del(head);
 	for (u64 i = n; i-- > 0; ) {
 		struct page *p = head + i;
 
@@ -61,6 +66,7 @@ void split_pmd_to(struct mm *mm, u64 vpn, u64 *pmdp, u32 table)
 {
 	u64 *pte = the_sys->mem.table[table], n = hpage_pages(), old;
 
+	COUNT(THP_SPLIT_PMD, 1);
 	old = kern()->split_mixes_sizes ? pte_load(pmdp)
 					: pmdp_invalidate(mm, vpn, pmdp, FLUSH_SPLIT);
 	/* Bits that hardware set until just now are in @old. */
@@ -86,12 +92,13 @@ static void split_pmd(struct mm *mm, u64 vpn, u64 *pmdp, struct page *page,
 	split_pmd_to(mm, vpn, pmdp, table);
 }
 
-/* What @pmdp maps there, page and mapping if this is the only one and the page
- * cannot get another: it is locked. Return: 0; -EBUSY; -EAGAIN: it must be. */
+/* What @pmdp maps there; with @with_page the page, too, if this is the only mapping
+ * and there cannot be another: it is locked. Return: 0; -EBUSY; -EAGAIN: it must be. */
 static int split_what_it_maps(struct mm *mm, u64 vpn, u64 *pmdp,
-			      struct page *page, u32 table, bool is_locked)
+			      struct page *page, u32 table, bool with_page,
+			      bool is_locked)
 {
-	if (total_mapcount(page) == 1) {
+	if (with_page && total_mapcount(page) == 1) {
 		if (!is_locked)
 			return -EAGAIN;
 		split_pmd(mm, vpn, pmdp, page, table);
@@ -104,7 +111,7 @@ static int split_what_it_maps(struct mm *mm, u64 vpn, u64 *pmdp,
 }
 
 static int split_locked(struct mm *mm, u64 vpn, u64 *pmdp, struct page *page,
-			u32 table, bool is_locked)
+			u32 table, bool with_page, bool is_locked)
 {
 	struct spinlock *ptl = pgtable_lock(mm, vpn, PMD_LEVEL);
 	int rc = -EAGAIN;
@@ -114,21 +121,23 @@ static int split_locked(struct mm *mm, u64 vpn, u64 *pmdp, struct page *page,
 	pmd = pte_load(pmdp);
 	if (pmd_is_huge(pmd) && !(pmd & PTE_MIG) &&
 	    page_of(pte_pfn(pmd)) == page)
-		rc = split_what_it_maps(mm, vpn, pmdp, page, table, is_locked);
+		rc = split_what_it_maps(mm, vpn, pmdp, page, table, with_page,
+					is_locked);
 	spin_unlock(ptl);
 	return rc;
 }
 
 /* Migration is kept out, and since 5.8 copy-on-write in other address spaces, which
  * counts mappings (c444eb564fb1). */
-static bool must_lock(struct page *page)
+static bool must_lock(struct page *page, bool with_page)
 {
 	return !kern()->huge_in_pieces || kern()->split_locks_page ||
-	       READ_ONCE(page->mapcount) == 1;
+	       (with_page && READ_ONCE(page->mapcount) == 1);
 }
 
-int split_huge_pmd_at(struct mm *mm, u64 vpn)
+int split_huge_pmd_at(struct mm *mm, u64 vpn, enum split_what what)
 {
+	bool with_page = what == SPLIT_PAGE || !kern()->split_keeps_page;
 	u64 head = vpn & ~(hpage_pages() - 1), *pmdp, pmd;
 	int rc = -EAGAIN;
 
@@ -149,10 +158,11 @@ int split_huge_pmd_at(struct mm *mm, u64 vpn)
 		table = alloc_table(this_cpu->node);
 		if (!table)
 			return -ENOMEM;
-		is_locked = must_lock(page);
+		is_locked = must_lock(page, with_page);
 		if (is_locked)
 			lock_page(page);
-		rc = split_locked(mm, head, pmdp, page, table, is_locked);
+		rc = split_locked(mm, head, pmdp, page, table, with_page,
+				  is_locked);
 		if (is_locked)
 			unlock_page(page);
 		if (rc)

@@ -117,7 +117,7 @@ int vma_split(struct mm *mm, struct vma *v, u64 at, bool new_below)
 
 	if ((v->flags & VM_HUGETLB) && (at & (hpage_pages() - 1)))
 		return -EINVAL;
-	rc = split_huge_pmd_at(mm, at);
+	rc = split_huge_pmd_at(mm, at, SPLIT_MAPPING);
 	if (rc)
 		return rc;
 	n = new_below ? vma_alloc(mm, v->start, at, v->flags)

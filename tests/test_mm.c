@@ -442,11 +442,12 @@ static void fork_huge_in_pieces(const char *kernel, bool splits)
 
 static void test_fork_huge_in_pieces(void **state)
 {
-	fork_huge_in_pieces("v5.14", false);
+	fork_huge_in_pieces("v5.7", false);
 }
 
 static void test_fork_huge_splits(void **state)
 {
+	fork_huge_in_pieces("v5.8", true);
 	fork_huge_in_pieces("v6.1", true);
 }
 

@@ -107,7 +107,7 @@ static void move_and_discard(struct task *t)
 static void split(struct task *t)
 {
 	down_read(&mm()->mmap_lock);
-	split_huge_pmd_at(mm(), PAGE + 1);
+	split_huge_pmd_at(mm(), PAGE + 1, SPLIT_PAGE);
 	up_read(&mm()->mmap_lock);
 }
 
