@@ -1,4 +1,5 @@
 /* T1 to T14; see reproduce_numa.h. */
+#include "emu/reproduce.h"
 #include "emu/reproduce_numa.h"
 
 #include <math.h>
@@ -48,6 +49,7 @@
 	"numa_balancing_promote_rate_limit_MBps", "33"
 
 #include "emu/reproduce_numa_t5.inc"
+#include "emu/reproduce_numa_t14.inc"
 
 const struct numa_run_of numa_runs[NR_NUMA_RUNS] = {
 	T5_RUNS
@@ -110,15 +112,7 @@ const struct numa_run_of numa_runs[NR_NUMA_RUNS] = {
 	/* Its threshold changes once in 937 ms. */
 	[RUN_TIER_AUTO] = { "pmbench, two tiers, v6.1", "pmbench",
 		PAIRS("kernel", "v6.1", TWO_TIERS, "time", "3s") },
-#define EBIZZY(run, threads, name, most) \
-	[run] = { "ebizzy, " threads " threads, " name, "ebizzy", \
-		PAIRS("kernel", "v3.13", "machine", "pack:1 core:4 pu:2", \
-		      "profile", "haswell-ep", "threads", threads, \
-		      "ceiling", most) }
-	EBIZZY(RUN_EBIZZY1_RANGE, "1", "flushes of ranges", "256"),
-	EBIZZY(RUN_EBIZZY1_FULL, "1", "full flushes", "1"),
-	EBIZZY(RUN_EBIZZY8_RANGE, "8", "flushes of ranges", "256"),
-	EBIZZY(RUN_EBIZZY8_FULL, "8", "full flushes", "1"),
+	T14_RUNS
 	[RUN_STREAM_LIMIT] = { "stream, v4.14", "stream",
 		PAIRS("kernel", "v4.14", ON) },
 	[RUN_STREAM] = { "stream, v5.14 (no limit)", "stream",
@@ -172,8 +166,6 @@ SPEED_UP(ratio_jvm1, RUN_JVM1_ON, RUN_JVM1_OFF)
 SPEED_UP(tier_hot, RUN_TIER_HOT, RUN_TIER)
 SPEED_UP(tier_limit, RUN_TIER_LIMIT, RUN_TIER)
 SPEED_UP(tier_auto, RUN_TIER_AUTO, RUN_TIER)
-SPEED_UP(ebizzy_1, RUN_EBIZZY1_RANGE, RUN_EBIZZY1_FULL)
-SPEED_UP(ebizzy_8, RUN_EBIZZY8_RANGE, RUN_EBIZZY8_FULL)
 
 /* Million accesses a second; MB promoted a second. */
 #define TIER_RUN(name, run) \
@@ -348,7 +340,6 @@ static const u8 all_runs[] = { NR_NUMA_RUNS };
 #define NO_HEAP "SPECjbb's heap sizes and mix are not published with it"
 #define NO_SET "a series of patches between versions, not a version"
 #define NO_MACHINE "the machine's memory bandwidth is not known"
-#define FLUSHES "costs of flushes are compared by other means (docs/findings.md)"
 
 const struct numa_row numa_rows[] = {
 	ROW("T1", "NUMA01, off", "s", 1667, RUN_01_OFF),
@@ -452,16 +443,9 @@ const struct numa_row numa_rows[] = {
 	BAND("T13", "numa02, the same", "", 0.312, 0, 0, RUN_32_02_ON,
 	     RUN_32_02_OFF, ratio_32_02),
 	MISSING("T13", "seconds, AutoNUMA, SPECjbb", NO_MACHINE "; " NO_SET),
-	BAND("T14", "(a) ebizzy, 1 thread: 3.13-rc3's range flushes / full ones", "",
-	     1.087, 0, 0, RUN_EBIZZY1_RANGE, RUN_EBIZZY1_FULL, ebizzy_1),
-	BAND("T14", "(a) ebizzy, 8 threads: the same", "", 0.843, 0, 0,
-	     RUN_EBIZZY8_RANGE, RUN_EBIZZY8_FULL, ebizzy_8),
-	MISSING("T14", "(a) the range limit lowered; other numbers of threads",
-		"the new limit is not in the source: at 128 pages or more the "
-		"runs above do not change"),
-	MISSING("T14", "(b) tlbflush, ns an access", "its program is not among the "
-		"workloads, nor is Ivy Bridge among the machines"),
-	MISSING("T14", "(c), (d) cycles of a flush", FLUSHES),
+	T14_ROWS
+	MISSING("T14", "(d) cycles of CR3 and INVLPG", "they are what profiles "
+		"are made of ([cost] cr3_flush, invlpg)"),
 	{ "laws", "broken laws of counters, all runs", "", 0, -0.5, 0.5,
 	  all_runs, broken_laws, NULL },
 };

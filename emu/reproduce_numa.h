@@ -29,8 +29,17 @@ enum numa_run {
 	RUN_JVM1_OFF, RUN_JVM1_ON,              /* by the number of JVMs      */
 	RUN_STREAM_LIMIT, RUN_STREAM,           /* T6                         */
 	RUN_TIER, RUN_TIER_HOT, RUN_TIER_LIMIT, RUN_TIER_AUTO,  /* T9         */
-	RUN_EBIZZY1_RANGE, RUN_EBIZZY1_FULL,
-	RUN_EBIZZY8_RANGE, RUN_EBIZZY8_FULL,    /* T14: by threads            */
+	/* T14, by threads: flushes of ranges, then full ones; tlbflush by
+	 * quarters of its mappings' sizes. */
+	RUN_EBIZZY1, RUN_EBIZZY2 = RUN_EBIZZY1 + 2,
+	RUN_EBIZZY4 = RUN_EBIZZY2 + 2, RUN_EBIZZY8 = RUN_EBIZZY4 + 2,
+	RUN_EBIZZY16 = RUN_EBIZZY8 + 2,
+	RUN_I7_1 = RUN_EBIZZY16 + 2, RUN_I7_2 = RUN_I7_1 + 8,
+	RUN_I7_3 = RUN_I7_2 + 8, RUN_I7_5 = RUN_I7_3 + 8,
+	RUN_I7_8 = RUN_I7_5 + 8, RUN_I3_1 = RUN_I7_8 + 8,
+	RUN_I3_2 = RUN_I3_1 + 8, RUN_I3_3 = RUN_I3_2 + 8,
+	RUN_I3_4 = RUN_I3_3 + 8,
+	RUN_AFTER_T14 = RUN_I3_4 + 7,
 	RUN_32_01_OFF, RUN_32_01_ON, RUN_32_LOCAL_OFF, RUN_32_LOCAL_ON,
 	RUN_32_02_OFF, RUN_32_02_ON,            /* T13: 32 CPUs               */
 	NR_NUMA_RUNS

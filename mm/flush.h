@@ -37,6 +37,7 @@ struct flush_batch {
 	bool freed_tables;      /* tables were unhooked, too                  */
 	bool freed_top;         /* some that the top table named              */
 	bool was_writable;      /* unmapping: by some entry                   */
+	u64 asked_start, asked_end;     /* flushes_as_asked; equal: none      */
 	enum flush_op op;       /* what for                                   */
 };
 
@@ -171,6 +172,9 @@ void flush_batch_begin(struct flush_batch *b, struct mm *mm, enum flush_op op);
 void flush_batch_freed(struct flush_batch *b, u64 vpn, u32 level);
 /* Note a change without flushing: what most strategies' changed() does. */
 void flush_batch_add(struct flush_batch *b, u64 vpn, u32 order);
+/* The change is of [@start, @end): where kernels flushed what was asked for, all of
+ * that goes once something was noted. */
+void flush_batch_asked(struct flush_batch *b, u64 start, u64 end);
 /* Flush what was noted, if anything, and forget it. */
 void flush_batch_flush(struct flush_batch *b, bool is_full);
 /* The hooks of strategies that flush once, after the last lock. */

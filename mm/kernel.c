@@ -55,13 +55,15 @@
 	.numa_clear_holds_page_lock = (clear), .gup_fast_sees_numa = (gup), \
 	.thp_recheck_count_after = (gup), .isolate_checks_count = true, \
 	.numa_pte_present_first = true, .flush_ceiling = (ceiling)
-#define V3_12 PRIVATE(true, true, true, 8), .numa = NUMA_V3_12
+#define V3_12 PRIVATE(true, true, true, 8), .numa = NUMA_V3_12, \
+	.flushes_as_asked = true
 
 /* From 3.13: the range is announced, movers and pte_accessible() look. */
 #define ANNOUNCED(kind, ceiling) \
 	PRIVATE(true, true, true, ceiling), .pending = (kind), \
 	.pte_accessible_pending = true
-#define V3_13 ANNOUNCED(PENDING_BOOL, 8), .numa = NUMA_V3_13
+#define V3_13 ANNOUNCED(PENDING_BOOL, 8), .numa = NUMA_V3_13, \
+	.flushes_as_asked = true
 #define ANNOUNCED_3_15(kind) ANNOUNCED(kind, 33), FILES_3_15
 /* A huge page that several map, in pieces for some: from 4.5; copy-on-write counts
  * under its lock. */

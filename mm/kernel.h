@@ -191,6 +191,9 @@ struct kernel {
 	bool pmd_migration_flushes;     /* generic: pmdp_invalidate flushes   */
 	bool migrate_flushes;           /* 4K: ptep_clear_flush               */
 	bool protect_flushes;           /* change_protection ends in a flush  */
+	bool flushes_as_asked;  /* all of the range that a call is for, once an
+				 * entry of it changed: until fb7332a9fedf
+				 * (3.19, assumed id)                         */
 	bool gather_knows_stride;       /* a gather of huge entries alone counts
 					 * those, not 4K pages (about 5.19)   */
 	bool gather_frees_early;        /* before the flush (a mutation)      */

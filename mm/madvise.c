@@ -127,6 +127,7 @@ static void advise(struct mm *mm, u64 start, u64 end, enum madvice advice)
 	}
 	oracle_discard_begin(mm, start, end);
 	gather_begin(&g, mm, is_zap ? FLUSH_DONTNEED : FLUSH_FREE);
+	flush_batch_asked(&g.b, start, end);
 	if (is_zap)
 		zap_range(&g, start, end);
 	else

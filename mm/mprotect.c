@@ -144,6 +144,7 @@ u64 change_protection(struct vma *vma, u64 start, u64 end, u32 vm_flags,
 
 	mmu_notifier_start(mm, start, end);
 	flush_batch_begin(&b, mm, op_of(vm_flags, how));
+	flush_batch_asked(&b, start, end);
 	if (!kern()->announces_late)
 		set_tlb_flush_pending(mm);
 	for (u64 vpn = start, next; vpn < end; vpn = next) {

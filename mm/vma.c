@@ -252,6 +252,7 @@ int munmap_locked(struct mm *mm, u64 start, u64 end)
 	oracle_discard_begin(mm, start, end);
 	lru_drain_zap();
 	gather_begin(&g, mm, FLUSH_MUNMAP);
+	flush_batch_asked(&g.b, start, end);
 	for (v = gone; v; v = v->next) {
 		unmap_vma(&g, v);
 		gather_end_vma(&g, v);

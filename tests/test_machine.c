@@ -26,6 +26,9 @@ static const struct {
 	{ "westmere-ex", { { 1, "ls", 1, 16, 4 }, { 1, "ls", 2, 8, 4 },
 			   { 1, "f", 1, 16, 4 }, { 1, "f", 2, 1, 7 },
 			   { 2, "lsf", 1, 128, 4 } } },
+	{ "ivy-bridge", { { 1, "ls", 1, 16, 4 }, { 1, "ls", 2, 8, 4 },
+			  { 1, "f", 1, 16, 4 }, { 1, "f", 2, 1, 8 },
+			  { 2, "lsf", 1, 128, 4 } } },
 	{ "haswell-ep", { OLD_L1D, ITLB(8, 1), { 2, "lsf", 3, 128, 8 } } },
 	{ "broadwell-e", { OLD_L1D, ITLB(8, 1), { 2, "lsf", 3, 256, 6 },
 			   { 2, "ls", 4, 4, 4 } } },
@@ -109,6 +112,7 @@ static void test_features(void **state)
 		const char *name;
 		bool pcid, invpcid, invlpgb, la57, tlbi_range;
 	} row[] = {
+		{ "ivy-bridge", true, false, false, false, false },
 		{ "haswell-ep", true, true, false, false, false },
 		{ "broadwell-e", true, true, false, false, false },
 		{ "skylake-sp", true, true, false, false, false },

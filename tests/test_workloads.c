@@ -74,6 +74,53 @@ static void test_apache(void **state)
 	free(q);
 }
 
+/* Pages that ten flushes name, of mappings of which one page was touched; or how many
+ * of them were of everything. */
+static void flushes_of(const struct kernel *k, const char *flush, const char *entries,
+		       u64 *pages, u64 *full)
+{
+	struct timed_result *r;
+	struct setup s;
+
+	point_make(&s, workload_find("tlbflush"), PAIRS("machine",
+		   "pack:1 core:2 pu:1", "profile", "ivy-bridge", "bytes", "2M",
+		   "maps", "10", "entries", entries, "flush", flush));
+	s.p.kernel = k;
+	r = point_run(&s);
+	*pages = r->count.v[CTR_TLB_FLUSH_SEND_PAGES];
+	*full = r->count.v[CTR_TLB_FLUSH_SEND_ALL];
+	assert_int_equal(r->count.v[CTR_MUNMAP_CALLS], 10);
+	point_free(&s);
+	free(r);
+}
+
+/* Up to 3.18 a munmap flushes all that it was asked for, since then what was there;
+ * as ranges up to a share of the TLB, which is half of 512 entries here, and before
+ * 3.5 as a whole. */
+static void test_tlbflush_ranges(void **state)
+{
+	static const struct { const char *flush, *entries; u64 pages, full; }
+	c[] = {
+		{ "shift-2012", "200", 2000, 0 }, { "shift-2012", "256", 2560, 0 },
+		{ "shift-2012", "257", 0, 10 }, { "no-range", "200", 0, 10 },
+		{ "no-range", "1", 0, 10 }, { "shift-2012", "1", 10, 0 },
+	};
+	struct kernel k = *kernel_find("v3.13");
+	u64 pages, full;
+
+	assert_true(k.flushes_as_asked);
+	assert_false(kernel_find("v3.19")->flushes_as_asked);
+	for (u32 i = 0; i < ARRAY_LEN(c); i++) {
+		flushes_of(&k, c[i].flush, c[i].entries, &pages, &full);
+		assert_int_equal(pages, c[i].pages);
+		assert_int_equal(full, c[i].full);
+	}
+	k.flushes_as_asked = false;
+	flushes_of(&k, "shift-2012", "200", &pages, &full);
+	assert_int_equal(pages, 10);
+	assert_int_equal(full, 0);
+}
+
 /* Two groups of three threads. All buffers go round: each of their pages and each
  * tree faults once, and then no more; with fewer blocks than buffers what is filled
  * is what there was to read. */
@@ -193,10 +240,11 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_ebizzy),
 	cmocka_unit_test(test_ebizzy_chunks),
 	cmocka_unit_test(test_apache),
+	cmocka_unit_test(test_tlbflush),
 	cmocka_unit_test(test_xfs_repair),
 	cmocka_unit_test(test_swap_bench),
 	cmocka_unit_test(test_kernel_build),
 	cmocka_unit_test(test_memcached),
-	cmocka_unit_test(test_tlbflush),
+	cmocka_unit_test(test_tlbflush_ranges),
 };
 TEST_MAIN(tests)

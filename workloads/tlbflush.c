@@ -6,9 +6,9 @@
  * As the published program: the buffer is written to once; for each mapping only
  * its first page is; a thread goes over the same 512 places, drawn once, again and
  * again until all are unmapped. Here these are one load a page.
- * assumed: as many mappings as --maps says, where the program has 128 MiB of them.
- * Kernels of then flushed all of a mapping, --entries pages; those that are modelled
- * flush the page that is present.
+ * assumed: as many mappings as --maps says, where the program has 128 MiB of them, and
+ * private ones. Kernels of then (v3.13, flushes_as_asked) flush all of a mapping,
+ * --entries pages; later ones the page that is present.
  *
  * Source: A. Shi, munmap.c (May 2012), as tlbflush in mmtests: 128 MiB, 512 places,
  * mappings of 1 to 512 pages.

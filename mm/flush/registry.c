@@ -95,6 +95,27 @@ void flush_batch_freed(struct flush_batch *b, u64 vpn, u32 level)
 	b->freed_top |= level + 1u == the_sys->mem.paging.levels;
 }
 
+void flush_batch_asked(struct flush_batch *b, u64 start, u64 end)
+{
+	/* 3.10's bug lay in what it took for the range. */
+	if (!kern()->flushes_as_asked || kern()->gather_range_short)
+		return;
+	b->asked_start = start;
+	b->asked_end = end;
+}
+
+/* By 4K pages, whatever maps them. */
+static void widen(struct flush_batch *b)
+{
+	if (b->asked_start == b->asked_end)
+		return;
+	if (b->asked_start < b->start)
+		b->start = b->asked_start;
+	if (b->asked_end > b->end)
+		b->end = b->asked_end;
+	b->order = 0;
+}
+
 void flush_batch_wait(struct flush_batch *b)
 {
 }
@@ -106,12 +127,16 @@ void flush_batch_end(struct flush_batch *b)
 
 void flush_batch_flush(struct flush_batch *b, bool is_full)
 {
+	u64 start = b->asked_start, end = b->asked_end;
+
 	if (!b->nr_changed && !b->freed_tables)
 		return;
 	if (b->freed_top && kern()->gather_flushes_top)
 		is_full = true;
+	widen(b);
 	if (kern()->protect_flushes)
 		flush_tlb_req(b->mm, b->start, b->end, b->order, is_full,
 			      b->freed_tables, b->op);
 	flush_batch_begin(b, b->mm, b->op);
+	flush_batch_asked(b, start, end);
 }
