@@ -97,6 +97,14 @@ struct ipi {
 	u32 from;
 };
 
+/* Timed, of Linux's cross calls (calls.h). */
+struct calls {
+	u32 first, nr;          /* where in ipi_from, and how many            */
+	u32 batch;              /* of these, those that are being served      */
+	u64 rung_at;            /* when the interrupt for the others arrives,
+				 * UINT64_MAX: not sent                       */
+};
+
 /* An access under way (overlap.h). */
 struct pending {
 	u64 done;               /* cycles                                     */
@@ -129,6 +137,9 @@ struct cpu {
 	struct ipi *ipi;        /* timed: what is queued here, in order from
 				 * [ipi_first] on; [2 * nr_cpus]              */
 	u32 ipi_first;
+	struct calls calls;
+	u64 acked_at;           /* when the last answer so far to its request
+				 * has arrived                                */
 	u64 bcast_at;           /* earliest broadcast under way to this CPU,
 				 * UINT64_MAX none                            */
 	struct bcast *bcast;    /* [nr_bcasts] in order of arrival            */
@@ -284,6 +295,8 @@ struct sys {
 	bool has_local_tables;  /* timed: each node has copies of all page
 				 * tables, and its CPUs walk those            */
 	bool has_broadcasts;    /* timed: somebody may use them               */
+	bool calls_join;        /* timed: a request that finds others waiting
+				 * for an interrupt sends none (calls.h)      */
 	u64 end_cycles;         /* timed: programs stop here, 0 = never       */
 	bool cost_used[NR_COSTS];       /* the result depends on these        */
 	struct probe *probe;    /* timed: those who watch, or NULL            */

@@ -2,8 +2,11 @@
  * acknowledged when its handler ran. */
 #include <string.h>
 
+#include "cpu/calls.h"
+#include "cpu/irq.h"
 #include "cpu/step.h"
 #include "cpu/strand.h"
+#include "cpu/targets.h"
 
 /* Lines that a core fetches at a time (assumed: Intel's from Nehalem to Skylake,
  * from memory). */
@@ -12,6 +15,16 @@
 static bool all_acked(const void *arg)
 {
 	return !*(const u32 *)arg;
+}
+
+/* Timed, an answer counts when it has arrived. */
+static void wait_acks(void)
+{
+	struct cpu_state *s = this_cpu->s;
+
+	the_sys->drv.wait(&s->acks_left, all_acked, &s->acks_left, 0);
+	if (this_cpu->acked_at > this_cpu->now)
+		the_sys->drv.delay(this_cpu->acked_at);
 }
 
 /* A message goes to another socket by way of its first CPU (smp_message). */
@@ -38,6 +51,13 @@ static u64 flight(u32 from, u32 to)
 	return cost_of((enum cost)(COST_IPI_DELIVER_SELF + hop));
 }
 
+u64 ipi_arrival(const struct cpu *to)
+{
+	u64 at = this_cpu->now + flight(this_cpu->id, to->id);
+
+	return contend_delays_irqs() ? contend_arrival(to, at) : at;
+}
+
 static bool is_before(const struct ipi *a, const struct ipi *b)
 {
 	if (a->at != b->at)
@@ -47,19 +67,16 @@ static bool is_before(const struct ipi *a, const struct ipi *b)
 
 static void post_timed(struct cpu *to)
 {
-	struct cpu_state *s = to->s;
-	u64 now = this_cpu->now;
-	struct ipi new = { now + flight(this_cpu->id, to->id), now,
-			   this_cpu->id }, *at;
+	u32 n = calls_others(to);
+	struct ipi new = { ipi_arrival(to), this_cpu->now, this_cpu->id }, *at;
 
-	if (contend_delays_irqs())
-		new.at = contend_arrival(to, new.at);
-	if (to->ipi_first + s->nr_ipis == 2 * the_sys->nr_cpus) {
+	if (to->ipi_first + n == 2 * the_sys->nr_cpus) {
 		memmove(to->ipi, to->ipi + to->ipi_first,
-			s->nr_ipis * sizeof(*to->ipi));
+			n * sizeof(*to->ipi));
 		to->ipi_first = 0;
 	}
-	at = to->ipi + to->ipi_first + s->nr_ipis++;
+	at = to->ipi + to->ipi_first + n;
+	to->s->nr_ipis++;
 	for (; at > to->ipi + to->ipi_first && is_before(&new, at - 1); at--)
 		*at = at[-1];
 	*at = new;
@@ -95,11 +112,6 @@ static void post(struct cpu *to, u16 what)
 	the_sys->drv.ipi_posted(to);
 }
 
-static bool is_target(const u64 *mask, u32 cpu)
-{
-	return cpu != this_cpu->id && (mask[cpu / 64] >> (cpu % 64) & 1);
-}
-
 static bool has_call_lines(void)
 {
 	return the_sys->contend.has_lines;
@@ -110,16 +122,19 @@ static struct call_line *my_line_to(u32 cpu)
 	return call_line_of(the_sys, this_cpu->id, cpu);
 }
 
-/* Each target's request is filled and queued before any interrupt is sent. */
-static void queue_calls(const u64 *mask)
+/* Each target's request is filled and queued before any interrupt is sent; where it
+ * joins those that wait (calls.h), at once. */
+static void queue_calls(const u64 *mask, struct calling *q)
 {
-	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
-		if (!is_target(mask, i))
-			continue;
-		the_sys->drv.ask(my_line_to(i), true);
-		step(&the_sys->cpu[i].s->nr_ipis, true,
+	struct targets t = targets_of(mask);
+
+	while (targets_next(&t)) {
+		the_sys->drv.ask(my_line_to(t.cpu), true);
+		step(&the_sys->cpu[t.cpu].s->nr_ipis, true,
 		     cost_of(COST_PTE_SCAN) + cost_of(COST_LOCK));
-		my_line_to(i)->is_busy = 1;
+		my_line_to(t.cpu)->is_busy = 1;
+		if (q)
+			calling_queue(q, t.cpu);
 	}
 }
 
@@ -131,16 +146,17 @@ static bool is_given_back(const void *arg)
 /* Looked at in turn; those that are back already are fetched together. */
 static void wait_calls(const u64 *mask)
 {
+	struct targets t = targets_of(mask);
 	u32 asked = 0;
 
-	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
-		if (!is_target(mask, i))
-			continue;
-		if (is_given_back(my_line_to(i)) && ++asked < FILL_BUFFERS) {
-			the_sys->drv.ask(my_line_to(i), true);
+	while (targets_next(&t)) {
+		struct call_line *l = my_line_to(t.cpu);
+
+		if (is_given_back(l) && ++asked < FILL_BUFFERS) {
+			the_sys->drv.ask(l, true);
 			continue;
 		}
-		the_sys->drv.wait(my_line_to(i), is_given_back, my_line_to(i), 0);
+		the_sys->drv.wait(l, is_given_back, l, 0);
 		asked = 0;
 	}
 	if (asked)
@@ -160,51 +176,24 @@ static u64 send_cycles(u32 prev, u32 to, u32 nr)
 		? 0 : cost_of(COST_PTE_SCAN);
 }
 
-/* To each CPU of @mask but this one. */
+/* To each CPU of a mask but this one, each by itself. */
 struct sending {
 	struct strand strand;
-	const u64 *mask;
-	u64 left;               /* of its word no. @word: still to be sent to */
-	u32 word;
-	u32 to, prev;           /* CONTEND_NONE: none                         */
+	struct targets t;
+	u32 prev;               /* NO_TARGET: none                            */
 	u32 n;                  /* sent to                                    */
 	bool is_acked;
 	bool is_queued;         /* by queue_calls()                           */
 };
 
-/* Those CPUs of @mask's word no. @word that there are, but this one. */
-static u64 others_of(const u64 *mask, u32 word)
-{
-	u32 me = this_cpu->id, nr = the_sys->nr_cpus - 64 * word;
-	u64 others = mask[word];
-
-	if (nr < 64)
-		others &= (1ull << nr) - 1;
-	return word == me / 64 ? others & ~(1ull << me % 64) : others;
-}
-
-static bool next_target(struct sending *q)
-{
-	u32 words = (the_sys->nr_cpus + 63) / 64;
-
-	while (!q->left) {
-		if (++q->word == words)
-			return false;
-		q->left = others_of(q->mask, q->word);
-	}
-	q->to = 64 * q->word + (u32)__builtin_ctzll(q->left);
-	q->left &= q->left - 1;
-	return true;
-}
-
 static void send_one(struct sending *q)
 {
-	struct cpu *to = &the_sys->cpu[q->to];
+	struct cpu *to = &the_sys->cpu[q->t.cpu];
 
 	this_cpu->s->acks_left += q->is_acked;
 	q->n++;
-	q->prev = q->to;
-	PROBE(.what = PROBE_IPI, .other = to);
+	q->prev = q->t.cpu;
+	PROBE(.what = PROBE_IPI, .other = to, .flag = true);
 	post(to, 0);
 }
 
@@ -212,37 +201,64 @@ static enum strand_next send_next(struct strand *st)
 {
 	struct sending *q = (struct sending *)st;
 
-	if (q->to != CONTEND_NONE)
+	if (q->t.cpu != NO_TARGET)
 		send_one(q);
-	while (next_target(q)) {
+	while (targets_next(&q->t)) {
 		/* Reduced: one step for all. Deliveries come as late as the
 		 * explorer likes, and in any order. */
 		if (!q->n || !the_sys->is_reduced)
 			return strand_step(st, q->is_queued
 				? &this_cpu->s->acks_left
-				: &the_sys->cpu[q->to].s->nr_ipis, true,
+				: &the_sys->cpu[q->t.cpu].s->nr_ipis, true,
 				the_sys->is_explored ? 0 :
-				send_cycles(q->prev, q->to, q->n));
+				send_cycles(q->prev, q->t.cpu, q->n));
 		send_one(q);
 	}
 	return STRAND_END;
+}
+
+static void note_sent(u32 n)
+{
+	if (n)
+		NOTE("%s to %u CPU%s", this_cpu->ctx.call_is_message ? "message"
+		     : "IPI", n, n > 1 ? "s" : "");
 }
 
 /* Return: to how many. */
 static u32 send(const u64 *mask, bool is_acked, bool is_queued)
 {
 	struct sending q = {
-		.strand.next = send_next, .mask = mask,
-		.left = others_of(mask, 0), .to = CONTEND_NONE,
-		.prev = CONTEND_NONE, .is_acked = is_acked,
+		.strand.next = send_next, .t = targets_of(mask),
+		.prev = NO_TARGET, .is_acked = is_acked,
 		.is_queued = is_queued,
 	};
 
 	strand_run(&q.strand);
-	if (q.n)
-		NOTE("%s to %u CPU%s", this_cpu->ctx.call_is_message ? "message"
-		     : "IPI", q.n, q.n > 1 ? "s" : "");
+	note_sent(q.n);
 	return q.n;
+}
+
+/* Linux's cross call: a request to each, and interrupts. Return: to how many. */
+static u32 call_others(const u64 *mask)
+{
+	struct calling q;
+	u32 n;
+
+	if (the_sys->is_explored || !the_sys->calls_join) {
+		if (has_call_lines())
+			queue_calls(mask, NULL);
+		n = send(mask, true, has_call_lines());
+		COUNT(CSD_QUEUE_CPU, n);
+		COUNT(IPIS_SENT, n);
+		return n;
+	}
+	calling_begin(&q, mask, has_call_lines());
+	if (has_call_lines())
+		queue_calls(mask, &q);
+	strand_run(&q.strand);
+	COUNT(CSD_QUEUE_CPU, q.nr);
+	COUNT(IPIS_SENT, q.nr_rung);
+	return q.nr;
 }
 
 u32 smp_call(const u64 *mask, void (*fn)(void *arg), void *arg,
@@ -266,9 +282,8 @@ u32 smp_call_soon(const u64 *mask, void (*fn)(void *arg),
 	this_cpu->ctx.call_soon = soon;
 	this_cpu->ctx.call_unacked = false;
 	this_cpu->ctx.call_is_message = false;
-	if (has_call_lines())
-		queue_calls(mask);
-	n = send(mask, true, has_call_lines());
+	this_cpu->acked_at = 0;
+	n = call_others(mask);
 	if (local)
 		local(arg);
 	if (!n)
@@ -277,10 +292,9 @@ u32 smp_call_soon(const u64 *mask, void (*fn)(void *arg),
 	if (has_call_lines())
 		wait_calls(mask);
 	else
-		the_sys->drv.wait(&s->acks_left, all_acked, &s->acks_left, 0);
+		wait_acks();
 	touch(&s->acks_left, true);
 	cat_leave(cat);
-	COUNT(IPIS_SENT, n);
 	return n;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cpu/calls.h"
 #include "cpu/entry.h"
 #include "cpu/step.h"
 
@@ -26,9 +27,13 @@ static u32 unqueue(struct cpu_state *s, u32 at, u16 *what)
 
 static u32 unqueue_first(struct cpu *c)
 {
-	u32 from = c->ipi[c->ipi_first++].from;
+	u32 from;
 
-	if (!--c->s->nr_ipis)
+	if (c->calls.batch)
+		return calls_take(c);
+	from = c->ipi[c->ipi_first++].from;
+	c->s->nr_ipis--;
+	if (!calls_others(c))
 		c->ipi_first = 0;
 	return from;
 }
@@ -52,13 +57,17 @@ static void give_back(struct cpu *initiator)
 
 static void acknowledge(struct cpu *initiator)
 {
+	u64 now = this_cpu->now;
+
 	if (the_sys->contend.has_lines) {
 		give_back(initiator);
 		return;
 	}
 	touch(&initiator->s->acks_left, true);
-	initiator->s->acks_left--;
-	the_sys->drv.wake(&initiator->s->acks_left);
+	if (now > initiator->acked_at)
+		initiator->acked_at = now;
+	if (!--initiator->s->acks_left || the_sys->is_explored)
+		the_sys->drv.wake(&initiator->s->acks_left);
 }
 
 static const void *ack_line(const struct cpu *initiator)
@@ -154,14 +163,13 @@ static bool has_message(const struct cpu *c)
 {
 	u32 from;
 
-	if (!c->s->nr_ipis)
+	if (!calls_others(c))
 		return false;
 	from = c->ipi ? c->ipi[c->ipi_first].from : c->s->ipi_from[0];
 	return the_sys->cpu[from].ctx.call_is_message;
 }
 
-/* Return: the queue's line is to be fetched. */
-static bool enter(struct irq *q)
+static void enter(struct irq *q)
 {
 	struct cpu *c = this_cpu;
 	struct cpu_state *s = c->s;
@@ -182,12 +190,16 @@ static bool enter(struct irq *q)
 	c->ctx.glide = the_sys->is_reduced &&
 		       the_sys->memory_model != MEM_WEAK;
 	touch(&s->nr_ipis, true);
-	return the_sys->contend.has_lines;
+	q->is_rung = c->calls.rung_at <= c->now;
+	if (q->is_rung)
+		c->calls.rung_at = UINT64_MAX;
 }
 
 static bool has_more(const struct cpu *c)
 {
-	return c->s->nr_ipis &&
+	if (c->calls.batch)
+		return true;
+	return calls_others(c) &&
 	       (!c->ipi || c->ipi[c->ipi_first].at <= c->now);
 }
 
@@ -207,8 +219,7 @@ static enum strand_next leave(const struct irq *q)
 
 	if (q->is_poll)
 		return STRAND_END;
-	c->irq_at = c->ipi && c->s->nr_ipis ? c->ipi[c->ipi_first].at
-					    : UINT64_MAX;
+	c->irq_at = c->ipi ? calls_irq_at(c) : UINT64_MAX;
 	c->s->irq_off--;
 	if (!q->is_message)
 		charge(cost_of(COST_IRQ_EXIT));
@@ -229,12 +240,17 @@ static enum strand_next next(struct strand *st)
 	switch (q->at) {
 	case IRQ_ENTER:
 		q->at = IRQ_FENCE;
-		if (enter(q))
+		enter(q);
+		if (the_sys->contend.has_lines)
 			return strand_step(st, &c->s->nr_ipis, true,
 					   cost_of(COST_LOCK));
+		if (q->is_rung)
+			return strand_step(st, NULL, false, 0);
 		/* fallthrough */
 	case IRQ_FENCE:
 		smp_rmb();
+		if (q->is_rung)
+			calls_begin(c);
 		/* fallthrough */
 	case IRQ_TAKE:
 take:
@@ -258,6 +274,8 @@ take:
 		q->at = IRQ_ACKED;
 		if (c->ctx.is_acked)
 			goto served;
+		if (!the_sys->is_explored && !the_sys->contend.has_lines)
+			return strand_post(st, ack_line(q->from), ack_cycles());
 		/* Reduced, it belongs to the handler's last step. */
 		if (!the_sys->is_explored || !the_sys->is_reduced)
 			return strand_step(st, ack_line(q->from), true,
@@ -279,7 +297,7 @@ void irq_begin(struct irq *q)
 	q->strand.next = next;
 	q->strand.call = call;
 	q->at = IRQ_ENTER;
-	q->is_poll = false;
+	q->is_poll = q->is_rung = false;
 }
 
 void cpu_take_irqs(void)

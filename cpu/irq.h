@@ -15,12 +15,16 @@ struct irq {
 	enum irq_at at;
 	bool is_poll;           /* cpu_poll_irq: one request, no interrupt    */
 	bool is_message;        /* the first is one: it was polled for        */
+	bool is_rung;           /* it is for what joined (calls.h)            */
 	bool glide;             /* what is to be as it was, afterwards        */
 	enum cycle_cat cat;
 	u64 obs;
 	struct cpu *from;       /* whose request is carried out,              */
 	u16 what;               /* and smp_post's                             */
 };
+
+/* ipi_arrival - when an interrupt, or a message, that this_cpu sends now is at @to. */
+u64 ipi_arrival(const struct cpu *to);
 
 /* irq_begin - *@q is an interrupt that this_cpu is about to take. */
 void irq_begin(struct irq *q);

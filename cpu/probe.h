@@ -27,7 +27,8 @@ enum probe_what {
 				 * of all there is; .flag: asked for as ALL,
 				 * because there are too many                 */
 	PROBE_FLUSH_END,
-	PROBE_IPI,              /* sent to .other                             */
+	PROBE_IPI,              /* a request for .other; .flag: and an interrupt,
+				 * or a message (calls.h)                     */
 	PROBE_IRQ,              /* an interrupt is taken, before its requests */
 	PROBE_IRQ_END,
 	PROBE_SERVE,            /* .other's request is carried out            */

@@ -24,9 +24,12 @@ enum strand_next { STRAND_STEP, STRAND_CALL, STRAND_END };
 struct strand {
 	enum strand_next (*next)(struct strand *s);
 	void (*call)(struct strand *s);
-	const void *obj;        /* the step asked for: in the arena           */
+	const void *obj;        /* the step asked for: in the arena; timed, NULL:
+				 * no line, only until others have caught up  */
 	u64 cycles;
 	bool is_write;
+	bool is_posted;         /* what follows the step needs not wait for the
+				 * line: it is seen when this_cpu->now says    */
 	/* The driver's own. */
 	bool has_line;          /* what it waited for to touch it has come    */
 	bool wants_stack;
@@ -43,7 +46,18 @@ static inline enum strand_next strand_step(struct strand *s, const void *obj,
 {
 	s->obj = obj;
 	s->is_write = is_write;
+	s->is_posted = false;
 	s->cycles = cycles;
+	return STRAND_STEP;
+}
+
+/* A store that nothing waits for: its CPU goes on at once, others see it when the
+ * line has come. In order of asking for the line. */
+static inline enum strand_next strand_post(struct strand *s, const void *obj,
+					   u64 cycles)
+{
+	strand_step(s, obj, true, cycles);
+	s->is_posted = true;
 	return STRAND_STEP;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/calls.h"
 #include "cpu/irq.h"
 #include "cpu/lines.h"
 #include "cpu/overlap.h"
@@ -266,10 +267,11 @@ static NOINLINE bool takes_what_is_due(struct sched_cpu *sc)
 /* What the top of the first asked for has its turn; it takes until c->now. */
 static void touches_line(struct sched_cpu *sc, struct strand *s)
 {
-	u64 cycles = all_lines_cost(sc->cpu, s->obj, s->is_write);
-
 	s->has_line = true;
-	charge(cycles);
+	if (s->obj)
+		charge(all_lines_cost(sc->cpu, s->obj, s->is_write));
+	else
+		set_horizon(sc->cpu);
 }
 
 /* This_cpu is the first. Return: its fiber goes on. */
@@ -285,7 +287,7 @@ static inline bool acts(struct sched_cpu *sc)
 		return !sc->ready || !looks_in_vain(sc);
 	if (!s->has_line) {
 		touches_line(sc, s);
-		if (c->now != now)
+		if (c->now != now && !s->is_posted)
 			return false;
 	}
 	return goes_on(sc);
@@ -383,7 +385,8 @@ static void timed_strand(struct strand *s)
 			return;
 		}
 		catch_up(c);
-		touch_line(c, s->obj, s->is_write);
+		if (s->obj)
+			touch_line(c, s->obj, s->is_write);
 	}
 }
 
@@ -748,7 +751,7 @@ static void timed_hand_over(const void *obj)
 static void timed_ipi_posted(struct cpu *to)
 {
 	struct sched_cpu *sc = sc_of(to);
-	u64 at = to->ipi[to->ipi_first].at;
+	u64 at = calls_irq_at(to);
 
 	if (at >= to->irq_at)
 		return;

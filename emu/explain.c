@@ -217,7 +217,7 @@ static void ipi_goes(struct explain *x, const struct probe_event *e)
 {
 	struct bills s = bills_of_ref(x, cause(x, e->cpu, NULL));
 
-	ADD(s, ipis, 1);
+	ADD(s, ipis, e->flag);
 }
 
 static void irq_begins(struct explain *x, const struct probe_event *e)

@@ -73,7 +73,7 @@
 	.gather_checks_nested = true, \
 	.anon_vma_reuse = true, BATCHED(DEBT_BOOL), \
 	WATCH(true, true, true, false)
-#define V4_14 V4_13, .pending_order = ORDER_PTL, \
+#define V4_14 V4_13, .calls_join = true, .pending_order = ORDER_PTL, \
 	.thp_check = CHECK_UNDER_PTL, .page_wait_fifo = true
 
 static const struct kernel v3_8 = {
@@ -227,7 +227,7 @@ static const struct kernel v4_14 = {
 };
 
 #define V5_X(counts_refs, ...) \
-	SOUND, MREMAP_5_14, FILES_3_15, PIECES, .none_masks_ad = true, .gather_announces = true, .anon_vma_reuse = true, \
+	SOUND, MREMAP_5_14, FILES_3_15, PIECES, .calls_join = true, .none_masks_ad = true, .gather_announces = true, .anon_vma_reuse = true, \
 	.gather_checks_nested = true, .numa_clear_holds_page_lock = true, \
 	.pending = PENDING_COUNT, .pending_order = ORDER_PTL, \
 	.pte_accessible_pending = true, .gup_fast_sees_numa = true, \

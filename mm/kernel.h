@@ -282,6 +282,9 @@ struct kernel {
 	bool gen_partial_is_newest;     /* and only if nothing came after it  */
 	bool gen_read_first;            /* a responder reads the mm's before it
 					 * looks whether it has caught up     */
+	bool calls_join;                /* requests that find others waiting send
+					 * no interrupt: 3fc5b3b6a80b, 4.13
+					 * (assumed id and version)           */
 	bool flush_is_sequential;       /* the own TLB first, then interrupts */
 	bool flush_is_unordered;        /* without tlb_gen: the mask may be read
 					 * before the entry is visible (a model

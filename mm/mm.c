@@ -215,6 +215,7 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 		rc = s->run ? 0 : -ENOMEM;
 	}
 	sys->os.fault = user_fault;
+	sys->calls_join = cfg->kernel->calls_join;
 	sys->none_mask = cfg->kernel->none_masks_ad ? PTE_A | PTE_D : 0;
 	sys->os.user_tick = user_tick;
 	if (!rc)

@@ -212,7 +212,7 @@ static void test_complete(void **state)
 		draw(&d, points[i].workload, points[i].pairs, 1u << 20);
 		assert_int_equal(0, d.dropped);
 		check_nesting(&d);
-		assert_int_equal(d.r->count.v[CTR_IPIS_SENT], check_arrows(&d));
+		assert_int_equal(d.r->count.v[CTR_CSD_QUEUE_CPU], check_arrows(&d));
 		assert_int_equal(cycles_ps(&d, CYC_RESPOND),
 				 named_ps(&d, "interrupt", &n));
 		assert_int_equal(d.r->count.v[CTR_IRQS], n);

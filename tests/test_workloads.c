@@ -16,7 +16,9 @@ static struct timed_result *run(const char *name, const char *const *pairs)
 	return r;
 }
 
-#define SMALL "machine", "pack:1 core:4 pu:1", "chunk", "64K", "time", "1ms"
+#define CHUNKS "machine", "pack:1 core:4 pu:1", "chunk", "64K"
+#define SMALL CHUNKS, "time", "1ms"
+#define LONGER CHUNKS, "time", "4ms"
 
 /* A fault a page and a flush a record, whether the heap shrinks or a mapping
  * goes; neither where the allocator keeps it: then each thread faults once. */
@@ -42,8 +44,8 @@ static void test_ebizzy(void **state)
  * touch more pages than the first one's. */
 static void test_ebizzy_chunks(void **state)
 {
-	struct timed_result *r = run("ebizzy", PAIRS(SMALL));
-	struct timed_result *q = run("ebizzy", PAIRS(SMALL, "random", "yes"));
+	struct timed_result *r = run("ebizzy", PAIRS(LONGER));
+	struct timed_result *q = run("ebizzy", PAIRS(LONGER, "random", "yes"));
 
 	assert_int_equal(r->nr_threads, 8);
 	assert_true(q->count.v[CTR_DTLB_LOAD_MISSES] >
