@@ -138,8 +138,8 @@ struct cpu {
 				 * [ipi_first] on; [2 * nr_cpus]              */
 	u32 ipi_first;
 	struct calls calls;
-	u64 acked_at;           /* when the last answer so far to its request
-				 * has arrived                                */
+	u64 acked_at;           /* timed: when the last answer so far to its
+				 * request has arrived                        */
 	u64 bcast_at;           /* earliest broadcast under way to this CPU,
 				 * UINT64_MAX none                            */
 	struct bcast *bcast;    /* [nr_bcasts] in order of arrival            */

@@ -57,7 +57,7 @@ static void give_back(struct cpu *initiator)
 
 static void acknowledge(struct cpu *initiator)
 {
-	u64 now = this_cpu->now;
+	u64 now = the_sys->is_explored ? 0 : this_cpu->now;
 
 	if (the_sys->contend.has_lines) {
 		give_back(initiator);
