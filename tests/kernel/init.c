@@ -51,15 +51,20 @@ static long tlb_interrupts(void)
 	return sum;
 }
 
-static void put(const char *path, const char *text)
+static void put_how(const char *path, const char *text, int how)
 {
-	int fd = open(path, O_WRONLY | O_TRUNC);
+	int fd = open(path, O_WRONLY | how);
 
 	if (fd >= 0) {
 		if (write(fd, text, strlen(text)) < 0)
 			printf("cannot write %s\n", path);
 		close(fd);
 	}
+}
+
+static void put(const char *path, const char *text)
+{
+	put_how(path, text, O_TRUNC);
 }
 
 #define TRACE "/sys/kernel/tracing/"
@@ -80,6 +85,65 @@ static void trace_counts(long *sent, long *full)
 	}
 	if (f)
 		fclose(f);
+}
+
+/* ---- trace events, counted in the kernel ------------------------------------------ */
+
+/* A histogram of an event by keys; nothing is lost, whatever the rate. */
+struct histogram {
+	const char *event, *how;
+	char trigger[160];
+};
+
+static void histogram_on(struct histogram *h)
+{
+	char path[160];
+
+	if (!h->trigger[0])
+		snprintf(h->trigger, sizeof(h->trigger), "hist:%s", h->how);
+	snprintf(path, sizeof(path), TRACE "events/%s/trigger", h->event);
+	put_how(path, h->trigger, 0);   /* O_TRUNC takes away all others */
+}
+
+static void histogram_off(const struct histogram *h)
+{
+	char path[160], text[176];
+
+	snprintf(path, sizeof(path), TRACE "events/%s/trigger", h->event);
+	snprintf(text, sizeof(text), "!%s", h->trigger);
+	put_how(path, text, 0);
+}
+
+/* The number after "@name:" in a histogram's line; 0: it has none. */
+static unsigned long number_of(const char *line, const char *name)
+{
+	char key[64];
+	const char *p;
+
+	snprintf(key, sizeof(key), "%s:", name);
+	p = strstr(line, key);
+	return p ? strtoul(p + strlen(key), NULL, 10) : 0;
+}
+
+/* The sum of @value over the lines whose @key is @want; key NULL: of all. What
+ * this process did itself is left out. -1: the kernel has no such event. */
+static long histogram_sum(const struct histogram *h, const char *value,
+			  const char *key, unsigned long want)
+{
+	char path[160], line[512];
+	long sum = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), TRACE "events/%s/hist", h->event);
+	f = fopen(path, "r");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		if (line[0] == '{' && (!key || number_of(line, key) == want) &&
+		    number_of(line, "common_pid") != (unsigned long)getpid())
+			sum += (long)number_of(line, value);
+	fclose(f);
+	return sum;
 }
 
 /* ---- workloads ------------------------------------------------------------------- */
@@ -290,73 +354,185 @@ static int scan_passes(void)
 	return n;
 }
 
+static void store(unsigned long from, unsigned long to)
+{
+	for (unsigned long i = from; i < to; i++)
+		area[i * PAGE] = 1;
+}
+
 static void *second_slice(void *arg)
 {
 	pin((int)(long)arg);
 	while (!stop)
-		for (unsigned long i = pages / 2; i < pages; i++)
-			area[i * PAGE] = 1;
+		store(pages / 2, pages);
+	store(pages / 2, pages);
 	return NULL;
 }
 
-/* Two threads on two nodes, each with half of what the first one touched. */
-static void slices(int is_huge)
+/* Of enum migrate_reason; of a flush of everything, its pages. Reason 4 of tlb_flush
+ * is TLB_REMOTE_SEND_IPI. */
+#define MR_NUMA_MISPLACED 5
+#define FLUSH_ALL (~0ul)
+
+enum { H_MIGRATE, H_MIGRATE_THP, H_FULL, H_MOVE, H_SWAP, H_STICK, H_FAULT,
+       NR_HISTOGRAMS };
+
+static struct histogram histograms[NR_HISTOGRAMS] = {
+	/* A histogram has room for two values. */
+	[H_MIGRATE] = { "migrate/mm_migrate_pages",
+			"keys=reason:vals=succeeded,failed" },
+	[H_MIGRATE_THP] = { "migrate/mm_migrate_pages",
+			    "keys=reason:vals=thp_succeeded" },
+	[H_FULL] = { "tlb/tlb_flush", "keys=pages,common_pid if reason==4" },
+	[H_MOVE] = { "sched/sched_move_numa", "keys=common_pid" },
+	[H_SWAP] = { "sched/sched_swap_numa", "keys=common_pid" },
+	[H_STICK] = { "sched/sched_stick_numa", "keys=common_pid" },
+	[H_FAULT] = { "exceptions/page_fault_user", "" },
+};
+
+/* What is printed of a round, in this order. ORDER numa_names */
+enum { R_MIGRATED, R_REMOTE, R_ANSWERED, R_SUCCEEDED, R_THP, R_FAILED, R_FULL,
+       R_FAULTS, R_MOVED, R_SWAPPED, R_STUCK, NR_ROUND };
+
+static const char *const numa_names[NR_ROUND] = {
+	"migrated", "remote", "answered", "succeeded", "thp", "failed", "full_numa",
+	"faults", "moved", "swapped", "stuck",
+};
+
+/* Page faults: of the slices alone. */
+static void watch(void)
 {
-	char *p = mmap(NULL, pages * PAGE + HUGE, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	snprintf(histograms[H_FAULT].trigger, sizeof(histograms[0].trigger),
+		 "hist:keys=common_pid if address>=%lu&&address<%lu",
+		 (unsigned long)area, (unsigned long)area + pages * PAGE);
+	for (int i = 0; i < NR_HISTOGRAMS; i++)
+		histogram_on(&histograms[i]);
+}
+
+static long migrate_sum(const char *value)
+{
+	return histogram_sum(&histograms[H_MIGRATE], value, "reason",
+			     MR_NUMA_MISPLACED);
+}
+
+static void unwatch(long r[NR_ROUND])
+{
+	r[R_SUCCEEDED] = migrate_sum(" succeeded");
+	r[R_THP] = migrate_sum("thp_succeeded");
+	r[R_FAILED] = migrate_sum(" failed");
+	r[R_FULL] = histogram_sum(&histograms[H_FULL], "hitcount", "pages",
+				  FLUSH_ALL);
+	r[R_FAULTS] = histogram_sum(&histograms[H_FAULT], "hitcount", NULL, 0);
+	r[R_MOVED] = histogram_sum(&histograms[H_MOVE], "hitcount", NULL, 0);
+	r[R_SWAPPED] = histogram_sum(&histograms[H_SWAP], "hitcount", NULL, 0);
+	r[R_STUCK] = histogram_sum(&histograms[H_STICK], "hitcount", NULL, 0);
+	for (int i = 0; i < NR_HISTOGRAMS; i++)
+		histogram_off(&histograms[i]);
+}
+
+/* Two threads on two nodes, each with half of what the first one touched. They
+ * read and write no more than that: what else the process has moves, too. When
+ * scanning is over each goes through its half once more, so that every entry that
+ * was marked has been used. */
+static void slices(void)
+{
 	pthread_t t;
 
-	p += -(unsigned long)p & (HUGE - 1);
-	madvise(p, pages * PAGE, is_huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-	area = p;
 	pin(0);
 	touch();
 	pthread_create(&t, NULL, second_slice, (void *)2l);
 	for (int k = 0; scan_passes() < PASSES && k < 1000000; k++)
-		for (unsigned long i = 0; i < pages / 2; i++)
-			area[i * PAGE] = 1;
+		store(0, pages / 2);
+	put("/proc/sys/kernel/numa_balancing", "0");
 	stop = 1;
+	store(0, pages / 2);
 	pthread_join(t, NULL);
 }
 
-/* The process is one of its own: scanning begins anew. */
-static void numa_round(int is_huge, long r[3])
+/* The child that has the slices says that it is done, and ends when told to, so
+ * that its end is not counted. */
+static void run_child(long r[NR_ROUND])
 {
-	long before[NR_VMSTAT], v[NR_VMSTAT];
+	int done[2], end[2];
+	char c = 0;
 	pid_t pid;
+
+	if (pipe(done) || pipe(end))
+		return;
+	watch();
+	pid = fork();
+	if (!pid) {
+		slices();
+		if (write(done[1], &c, 1) == 1 && read(end[0], &c, 1) == 1)
+			_exit(0);
+		_exit(1);
+	}
+	if (read(done[0], &c, 1) != 1)
+		puts("the child did not say that it is done");
+	unwatch(r);
+	if (write(end[1], &c, 1) != 1)
+		puts("the child is not there");
+	waitpid(pid, NULL, 0);
+	for (int i = 0; i < 2; i++) {
+		close(done[i]);
+		close(end[i]);
+	}
+}
+
+/* Memory for the slices, which nobody has touched yet. */
+static char *map_slices(int is_huge)
+{
+	char *p = mmap(NULL, pages * PAGE + HUGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	area = p + (-(unsigned long)p & (HUGE - 1));
+	madvise((void *)area, pages * PAGE,
+		is_huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	return p;
+}
+
+/* The process is one of its own: scanning begins anew. What hangs on how many
+ * passes there were is told of 100 of what it follows from. */
+static void numa_round(int is_huge, long r[NR_ROUND])
+{
+	long before[NR_VMSTAT], v[NR_VMSTAT], marked;
+	long touched = is_huge ? (long)(pages * PAGE / HUGE) : (long)pages;
+	char *p = map_slices(is_huge);
 
 	put("/proc/sys/kernel/numa_balancing", "1");
 	vmstat(before);
-	pid = fork();
-	if (!pid) {
-		slices(is_huge);
-		_exit(0);
-	}
-	waitpid(pid, NULL, 0);
-	put("/proc/sys/kernel/numa_balancing", "0");
+	run_child(r);
 	vmstat(v);
+	munmap(p, pages * PAGE + HUGE);
 	for (int i = 0; i < NR_VMSTAT; i++)
 		v[i] -= before[i];
-	r[0] = v[MIGRATED];
-	r[1] = v[FAULTS] - v[LOCAL];
-	r[2] = 100 * v[FAULTS] / (v[UPDATES] - 511 * v[HUGE_UPDATES] + 1);
+	r[R_MIGRATED] = v[MIGRATED];
+	r[R_REMOTE] = v[FAULTS] - v[LOCAL];
+	marked = v[UPDATES] - 511 * v[HUGE_UPDATES] + 1;
+	r[R_ANSWERED] = 100 * v[FAULTS] / marked;
+	r[R_FAULTS] = 100 * (r[R_FAULTS] - touched) /
+		(is_huge ? v[HUGE_UPDATES] + 1 : marked);
+	/* Of 4K pages each pass over the slices is one; of huge pages each
+	 * migration. */
+	if (!is_huge)
+		r[R_FULL] = 100 * r[R_FULL] * (long)pages / marked;
 }
 
 static void numa(int is_huge)
 {
-	static const char *const names[3] = { "migrated", "remote", "answered" };
-	long v[3][ROUNDS], r[3];
+	long v[NR_ROUND][ROUNDS], r[NR_ROUND];
 
 	pages = SLICE_PAGES;
+	pin(0);         /* what the child takes over is on node 0 */
 	for (int k = 0; k < ROUNDS; k++) {
 		numa_round(is_huge, r);
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < NR_ROUND; i++)
 			v[i][k] = r[i];
 	}
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < NR_ROUND; i++) {
 		qsort(v[i], ROUNDS, sizeof(long), by_value);
 		printf("row numa02:thp=%s 2 %lu %s %ld %ld %ld\n",
-		       is_huge ? "yes" : "no", pages, names[i],
+		       is_huge ? "yes" : "no", pages, numa_names[i],
 		       v[i][ROUNDS / 2], v[i][0], v[i][ROUNDS - 1]);
 	}
 }
