@@ -20,7 +20,7 @@ struct bbm {
 	u32 nr_words;           /* of cpus[]                                  */
 	u32 bits;               /* log2 of entries per table                  */
 	size_t slot_bytes;
-	bool may_resize, has_nt;
+	bool may_resize, has_nt, may_hint;
 	u64 nr, room;           /* room: a power of two                       */
 	u8 *slot;
 };
@@ -114,6 +114,7 @@ int bbm_create(struct bbm **out, u32 nr_cpus, u32 table_bits,
 	b->bits = table_bits;
 	b->may_resize = rules->may_resize;
 	b->has_nt = rules->has_nt;
+	b->may_hint = b->may_resize || b->has_nt;
 	b->slot_bytes = sizeof(struct rec) + b->nr_words * sizeof(u64);
 	b->room = FIRST_ROOM;
 	b->slot = calloc(b->room, b->slot_bytes);
@@ -152,6 +153,12 @@ static bool is_table(u64 pte, u32 level)
 static bool is_passing(const struct bbm *b, u64 pte, u32 level)
 {
 	return b->has_nt && is_leaf(pte, level) && level && pte & PTE_NT;
+}
+
+/* May one leaf not follow the other at once, for their hints? */
+static bool is_hint_bad(const struct bbm *b, u64 old, u64 new)
+{
+	return !b->may_hint && (old ^ new) & PTE_CONT;
 }
 
 static bool is_any(const u64 *words, u32 n)
@@ -196,7 +203,8 @@ static bool settle(struct bbm *b, u32 root, u64 vpn, u32 level, u64 new,
 	differs = (level != new_level || is_table(r->old, level)) &&
 		  !b->may_resize;
 	if (!is_table(r->old, level))
-		differs |= pte_pfn(r->old) - vpn != pte_pfn(new) - new_vpn;
+		differs |= pte_pfn(r->old) - vpn != pte_pfn(new) - new_vpn ||
+			   is_hint_bad(b, r->old, new);
 	remove_rec(b, r);
 	return differs;
 }
@@ -253,7 +261,8 @@ bool bbm_changed(struct bbm *b, u32 root, u16 asid, u64 vpn, u32 level, u64 old,
 	if (is_passing(b, old, level) || is_passing(b, new, level))
 		return passes(b, root, asid, vpn, level, old, new, may_hold);
 	if (was && is)
-		return pte_pfn(old) != pte_pfn(new) &&
+		return (pte_pfn(old) != pte_pfn(new) ||
+			is_hint_bad(b, old, new)) &&
 		       is_any(may_hold, b->nr_words);
 	/* Between leaf and table at once: another size, nothing between. */
 	if (((was && is_table(new, level)) || (is && is_table(old, level))) &&

@@ -15,6 +15,9 @@
  *      invalidate, write the table; or write the large page with nT, invalidate,
  *      clear nT;
  *   2  (may_resize) at once.
+ * The Contiguous hint of a leaf (PTE_CONT) is as a size: it changes at level 0 by the
+ * three steps, at 1 and 2 at once. What arrays join they join by looking at the
+ * neighbours, hint or not; a table whose hint lies makes no block.
  * Frames that change need all three steps at any level. What a table holds that
  * replaces a leaf is looked at only when it is written later; what a table held
  * that a leaf replaces counts as one entry, which only an invalidation of the
@@ -22,13 +25,14 @@
  *
  * Where entries of two sizes came to be cached, lookups that find both are counted
  * (tlb_conflicts), at every level: level 2 allows the change at once and may still
- * raise the abort. Nothing is aborted; one of the entries is used.
+ * raise the abort. Nothing is aborted; one of the entries is used. A changed hint
+ * leads to none, which is allowed: an array that takes a block drops its single pages.
  *
  * Not modelled: changes of memory type, and that equal contents excuse a read-only entry that moves (contents
  * are not compared).
  *
  * Source: Arm ARM DDI 0487, D8.17.1 to D8.17.3, R_WHZWS, R_DDMVT, R_KFLJB,
- * R_KHRBC; assumed: what level 1 asks for step by step.
+ * R_KHRBC, R_BLRKC; assumed: what level 1 asks for step by step.
  */
 #ifndef CPU_BBM_H
 #define CPU_BBM_H

@@ -160,8 +160,8 @@ struct cpu {
 	u64 soon;               /* a vpn that may be walked for soon: a hint to
 				 * the host, no more                          */
 	struct walk_near near;
-	u64 nr_lanes;           /* opened (access.c), and with a walker of its */
-	u64 nr_lone_walkers;    /* own: for tests                             */
+	u64 nr_lanes;           /* opened (run_alone.c), and with a walker of   */
+	u64 nr_lone_walkers;    /* its own: for tests                         */
 	struct pending *pending;        /* [mlp] in no order                  */
 	u32 nr_pending, mlp;
 	void *sched;            /* timed.c's own                              */
@@ -482,7 +482,7 @@ void cpu_take_broadcasts(struct cpu *c);
 /* The shortest flight of a broadcast on this machine, in cycles. */
 u64 cpu_broadcast_lookahead(const struct machine *m);
 
-/* ---- accesses by programs (access.c) ----------------------------------- */
+/* ---- accesses by programs (access.c, run.c) ---------------------------- */
 
 /* cpu_access - one store of @value to, or load from, word @line of page @vpn,
  * as the program on this CPU does it: TLB, walk, fault, store buffer.

@@ -14,7 +14,7 @@
  * (it was writable). Bits that software may use, present or not: SD, soft-dirty
  * (58), UWP, write-protected by userfaultfd (57), and special (56). FILE (55): nothing
  * is mapped there, pfn is the page of the file that a fault is to map. Bit 60 of a
- * large page is Arm's nT (arch_rules.has_nt; nothing elsewhere).
+ * large page is Arm's nT (arch_rules.has_nt), 52 of a leaf its Contiguous; both nothing elsewhere.
  */
 #ifndef CPU_MEMORY_H
 #define CPU_MEMORY_H
@@ -41,8 +41,8 @@
 #define PTE_UFFD_WP (1ull << 57)
 #define PTE_SOFT_DIRTY (1ull << 58)
 #define PTE_SOFTWARE (PTE_UFFD_WP | PTE_SOFT_DIRTY)
-/* Block translation entry: see tlb/arch.h. */
-#define PTE_NT	(1ull << 60)
+#define PTE_NT	(1ull << 60)    /* Arm's block translation entry: tlb/arch.h  */
+#define PTE_CONT (1ull << 52)   /* Arm's Contiguous: bbm.h                    */
 #define PTE_NX	(1ull << 63)
 #define PTE_PFN_MASK 0x000ffffffffff000ull
 

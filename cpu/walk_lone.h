@@ -1,4 +1,4 @@
-/* walk_lone.h - the walk of a CPU that is alone (access.c), when it is what nearly
+/* walk_lone.h - the walk of a CPU that is alone (run_alone.c), when it is what nearly
  * all walks are: for a 4K page whose table, or the table above that, is in a
  * paging-structure cache, with nothing to set, and nothing that forbids the access.
  * It looks before it touches: whatever else a walk may turn out to be is

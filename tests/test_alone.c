@@ -1,5 +1,5 @@
 /* test_alone.c - a CPU that is alone takes its misses past the driver
- * (cpu/access.c). What comes of it is what comes of each step being taken: after
+ * (cpu/run_alone.c). What comes of it is what comes of each step being taken: after
  * every few runs of a random program all clocks, cycles and counters are
  * compared, and in the end all that the TLBs hold. */
 #include "base/hash.h"

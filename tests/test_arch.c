@@ -222,7 +222,7 @@ enum { BBM_CPUS = 3, BBM_PAGES = 16, BBM_BITS = 2 };    /* huge: 4 pages */
 struct held {
 	u64 vpn, pfn;
 	u32 pages, root;
-	bool was_table;
+	bool was_table, is_hinted;
 	bool by[BBM_CPUS];
 };
 
@@ -248,7 +248,8 @@ static void plain_note(struct plain *p, u32 root, u64 vpn, u32 pages, u64 old,
 		       bool was_table, u64 may_hold)
 {
 	struct held h = { .vpn = vpn, .pfn = old >> 12 & 0xffffffffff,
-			  .pages = pages, .root = root, .was_table = was_table };
+			  .pages = pages, .root = root, .was_table = was_table,
+			  .is_hinted = old & PTE_CONT };
 
 	if (!may_hold)
 		return;
@@ -265,7 +266,7 @@ static void plain_note(struct plain *p, u32 root, u64 vpn, u32 pages, u64 old,
 /* Something of @pages at @vpn is there: all that is held of it and must not be.
  * @is_leaf: it maps @pfn, and what overlaps counts, too. */
 static bool plain_appears(struct plain *p, u32 root, u64 vpn, u32 pages,
-			  bool is_leaf, u64 pfn)
+			  bool is_leaf, u64 pfn, bool is_hinted)
 {
 	bool is_bad = false;
 
@@ -279,7 +280,8 @@ static bool plain_appears(struct plain *p, u32 root, u64 vpn, u32 pages,
 		if (!is_leaf || h->was_table || !is_same)
 			is_bad |= !p->r->may_resize;
 		if (is_leaf && !h->was_table)
-			is_bad |= h->pfn - h->vpn != pfn - vpn;
+			is_bad |= h->pfn - h->vpn != pfn - vpn ||
+				  (h->is_hinted != is_hinted && !p->r->has_nt);
 		*h = p->h[--p->n];
 	}
 	return is_bad;
@@ -296,6 +298,9 @@ static bool plain_changed(struct plain *p, u32 root, u64 vpn, u32 level, u64 old
 	/* Frames that change, and sizes that change with nothing between. */
 	if (maps_both && was_pfn != pfn && *may_hold)
 		return true;
+	/* Hints: with level 0 a reason of their own. */
+	if (was == LEAF && is == LEAF && (old ^ new) >> 52 & 1 && !p->r->has_nt)
+		return *may_hold;
 	if (((was == LEAF && is == TABLE) || (was == TABLE && is == LEAF)) &&
 	    !p->r->may_resize)
 		return *may_hold;
@@ -304,9 +309,10 @@ static bool plain_changed(struct plain *p, u32 root, u64 vpn, u32 level, u64 old
 	if (was == TABLE && is == PASSING)
 		plain_note(p, root, vpn, pages, old, true, *may_hold);
 	if (is == LEAF && was != LEAF)
-		return plain_appears(p, root, vpn, pages, true, pfn);
+		return plain_appears(p, root, vpn, pages, true, pfn,
+				     new >> 52 & 1);
 	if (is == TABLE && was == PASSING)
-		return plain_appears(p, root, vpn, pages, false, pfn);
+		return plain_appears(p, root, vpn, pages, false, pfn, false);
 	return false;
 }
 
@@ -341,6 +347,8 @@ static u64 random_entry(struct rng *g, u32 level, u64 vpn)
 		return pte_make(77, PTE_P);             /* a table */
 	if (level && rng_chance(g, 1, 3))
 		bits |= PTE_NT;
+	if (rng_chance(g, 1, 3))
+		bits |= PTE_CONT;
 	return pte_make(1 + rng_below(g, 2) + (vpn & 3), bits);
 }
 

@@ -754,6 +754,59 @@ static void test_conflicts(void **state)
 	}
 }
 
+/* The hint of pages 512 to 527 is set, all at once or with the three steps. Page 513 may
+ * be written from then on, so that page 512, cached alone before, is joined with its
+ * neighbours after. */
+static void set_hint(bool by_steps)
+{
+	const u64 leaf = PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_CONT;
+
+	for (u64 p = 512; by_steps && p < 528; p++)
+		pte_xchg(ROOT, p, 0, leaf_of(p), 0);
+	if (by_steps)
+		flush_both();
+	for (u64 p = 512; p < 528; p++)
+		pte_store(ROOT, p, 0, leaf_of(p), pte_make(2048 + p - 512, leaf));
+}
+
+/* Arm's Contiguous hint: level 0 asks for break-before-make, 1 and 2 do not. At each of
+ * them a conflict would be allowed after a change at once; there is none, since the
+ * block drops the page's own entry from the array that takes it. */
+static void test_changed_hint(void **state)
+{
+	const u64 small = PTE_P | PTE_US | PTE_A | PTE_D;
+
+	for (u32 i = 0; i < 6; i++) {
+		struct arch_rules rules = arch_rules[ARCH_ARM];
+		const bool by_steps = i / 3;
+		const u32 level = i % 3;
+		u64 hits;
+
+		rules.has_nt = level >= 1;
+		rules.may_resize = level == 2;
+		power_on("cortex-a76", "pack:1 core:2 pu:1", &rules,
+			 (struct walk_config){ 0 });
+		for (u64 p = 0; p < 256; p++)
+			*leaf_of(512 + p) = pte_make(2048 + p, small |
+						     (p == 1 ? 0 : PTE_RW));
+		assert_int_equal(0, READ(512));
+		tlb_array_watch(this_cpu->tlb);
+		set_hint(by_steps);
+		assert_int_equal(0, READ(513));
+		/* Out of level 1, not out of level 2, where the block is. */
+		for (u64 p = 64; p < 256; p += 4)
+			assert_int_equal(0, READ(512 + p));
+		hits = this_cpu->count.v[CTR_STLB_HIT_LOAD];
+		assert_int_equal(0, READ(512));
+		assert_int_equal(0, READ(514));
+		assert_int_equal(hits + 2, this_cpu->count.v[CTR_STLB_HIT_LOAD]);
+		assert_int_equal(0, this_cpu->tlb->stats.conflicts);
+		assert_int_equal(by_steps || level ? 0 : 16,
+				 S.sys->cpu[0].count.v[CTR_BBM_VIOLATIONS]);
+		power_off();
+	}
+}
+
 /* ---- entries of page tables in data caches --------------------------------------------- */
 
 /* A store to an entry on one core makes the other core's next walk miss its L1
@@ -911,6 +964,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_nt_is_not_speculated),
 	cmocka_unit_test(test_contiguous_2m),
 	cmocka_unit_test(test_conflicts),
+	cmocka_unit_test(test_changed_hint),
 	cmocka_unit_test(test_written_lines_leave),
 	cmocka_unit_test(test_tables_are_local_or_remote),
 	cmocka_unit_test(test_fractured_page),

@@ -75,7 +75,7 @@ bool inval_drops_walk(const struct inval_op *op, u16 asid, u64 vpn,
 /* What a processor does about translations, beyond its operations. A machine
  * has its own copy (struct machine's rules): those of its architecture, changed
  * by the optional features that its profile names. Consulted by the walkers and
- * the access paths of both drivers (cpu/access.c, cpu/walker.c, cpu/step.c), by
+ * the access paths of both drivers (cpu/access.c, run.c, walker.c and step.c), by
  * cpu/inval.c and cpu/bbm.c; cpu/mmu.c, translation by the manual, is x86's.
  *
  * An entry "gives a fault" that is not present, or whose A is clear without
