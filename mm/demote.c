@@ -66,20 +66,46 @@ static u64 demote_some(const struct kswapd *k)
 			pfn[cold++] = pfn[i];
 	migrate_pages(pfn, cold, k->target);
 	was = this_cpu->count.v[CTR_PGMIGRATE_SUCCESS] - was;
-	COUNT(PGDEMOTE_KSWAPD, was);
 	COUNT(PGSTEAL, was);
 	return was;
 }
 
-/* Until there is enough, or all pages were looked at twice and none was cold. */
+/* All pages were looked at twice, and none was cold. */
+static u64 most_tries(const struct kswapd *k)
+{
+	return 2 * node_present_pages(k->node) / RECLAIM_BATCH;
+}
+
+/* Until there is enough. */
 static void balance(const struct kswapd *k)
 {
-	u64 most = 2 * node_present_pages(k->node) / RECLAIM_BATCH, failed = 0;
+	u64 most = most_tries(k), failed = 0, n;
 
 	while (!is_balanced(k->node) && failed <= most && sched_has_threads()) {
-		failed = demote_some(k) ? 0 : failed + 1;
+		n = demote_some(k);
+		failed = n ? 0 : failed + 1;
+		COUNT(PGDEMOTE_KSWAPD, n);
 		sched_tick();
 	}
+}
+
+/* Whoever is to be allocated from next has something to give then. */
+bool demote_directly(u64 nodes)
+{
+	for (u32 node = 0; node < numab()->nr_nodes; node++) {
+		const struct kswapd *k = numab()->node[node].kswapd;
+		u64 n = 0;
+
+		if (!(nodes >> node & 1) || !k)
+			continue;
+		wakeup_kswapd(node);
+		for (u64 i = 0; i <= most_tries(k) && !n; i++)
+			n = demote_some(k);
+		COUNT(PGDEMOTE_DIRECT, n);
+		if (n)
+			return true;
+	}
+	return false;
 }
 
 static void kswapd(struct task *t)

@@ -8,8 +8,12 @@
  * watermark. It takes pages from the tail of the node's LRU list; those whose A bits
  * are set lose them and go to its head (Linux: four lists, and two looks at a page).
  *
- * Not modelled: allocations wake nobody, as they take from the next node first;
- * so there is no direct demotion. min_free_kbytes is the default, as without THP.
+ * An allocation takes from the next node first, and wakes nobody; one whose nodes
+ * (membind, a cpuset) have nothing left wakes their kswapds and demotes a batch
+ * itself: direct demotion. To it a page goes wherever the policy would have it.
+ *
+ * Not modelled: an allocation begins to reclaim when nothing is free, not at the min
+ * watermark. min_free_kbytes is the default, as without THP.
  *
  * Timed runs under the scheduler, with NUMA balancing. Units: 4K pages.
  * Source: Linux 6.1 mm/vmscan.c, mm/page_alloc.c, mm/migrate.c.
@@ -31,5 +35,10 @@ int kswapd_boot(void);
 
 /* wakeup_kswapd - of @node, if it has one. */
 void wakeup_kswapd(u32 node);
+
+/* demote_directly - the calling thread found no 4K page free on any of @nodes. No
+ * lock is held but mmap's, a page's or an anon_vma's.
+ * Return: some were demoted; another thread may have been faster all the same. */
+bool demote_directly(u64 nodes);
 
 #endif

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 
+#include "mm/demote.h"
 #include "mm/mm.h"
+#include "mm/numa_balancing.h"
 
 u64 all_nodes(void)
 {
@@ -44,6 +46,17 @@ static struct page *alloc_from(u32 first, u64 nodes, u32 order, u64 vpn)
 	return page;
 }
 
+/* Huge pages are not worth it: their fault falls back. */
+static struct page *alloc_or_demote(u32 first, u64 nodes, u32 order, u64 vpn)
+{
+	struct page *page;
+
+	do
+		page = alloc_from(first, nodes, order, vpn);
+	while (!page && !order && numab() && demote_directly(nodes));
+	return page;
+}
+
 static u32 next_interleaved(struct mempolicy *p)
 {
 	u64 from = p->nodes >> p->next;
@@ -64,7 +77,7 @@ struct page *alloc_user_page(u32 order, u64 vpn)
 	case MPOL_BIND:
 		if (!(p->nodes >> here & 1))
 			here = (u32)nearest_node(here, p->nodes);
-		return alloc_from(here, p->nodes, order, vpn);
+		return alloc_or_demote(here, p->nodes, order, vpn);
 	case MPOL_PREFERRED:
 		here = (u32)__builtin_ctzll(p->nodes);
 		break;
@@ -75,7 +88,7 @@ struct page *alloc_user_page(u32 order, u64 vpn)
 	case MPOL_LOCAL:
 		break;
 	}
-	return alloc_from(here, mems, order, vpn);
+	return alloc_or_demote(here, mems, order, vpn);
 }
 
 int set_mempolicy(enum mpol_mode mode, u64 nodes)

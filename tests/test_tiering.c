@@ -171,6 +171,48 @@ static void test_demotion(void **state)
 	}
 }
 
+/* More than the fast node holds, from there alone. */
+static void bound(struct wl *w, u32 i)
+{
+	set_mempolicy(MPOL_BIND, 1);
+	P.seen[0] = P.seen[1] = 0;
+	for (u64 p = 0; p < P.pages && !P.seen[0]; p++) {
+		struct run r = {
+			.va = (P.vpn + p) << PAGE_SHIFT, .count = 1,
+			.bytes = 8, .op = RUN_WRITE,
+		};
+
+		P.seen[0] = cpu_run_many(&r, 1) != 0;
+	}
+	for (u64 p = 0; p < P.pages && !P.seen[0]; p++)
+		P.seen[1] += node_at(p) == 1;
+	(void)lru_check();
+}
+
+/* A thread that may allocate from the full node alone demotes what is in its way;
+ * without demotion_enabled there is no memory, and with a policy that lets it go to
+ * the slow node nobody demotes. */
+static void test_direct_demotion(void **state)
+{
+	for (u32 i = 0; i < 3; i++) {
+		struct timed_result *r;
+		u64 direct, kswapd;
+
+		P.pages = 3000;
+		r = run("v6.1", i < 2 ? bound : press,
+			PAIRS(TWO_TIERS, "demotion_enabled", i ? "1" : "0"));
+		direct = r->count.v[CTR_PGDEMOTE_DIRECT];
+		kswapd = r->count.v[CTR_PGDEMOTE_KSWAPD];
+		assert_int_equal(direct > 0, i == 1);
+		if (i < 2) {
+			assert_int_equal(P.seen[0], !i);
+			assert_int_equal(P.seen[1], direct + kswapd);
+			assert_true(i == 0 || P.seen[1] >= 3000 - 2048);
+		}
+		free(r);
+	}
+}
+
 /* ---- limit and threshold --------------------------------------------------------- */
 
 /* 400 pages of the slow node are marked and used at once, again and again. */
@@ -224,6 +266,7 @@ static void test_limit_and_threshold(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_watermarks),
 	cmocka_unit_test(test_demotion),
+	cmocka_unit_test(test_direct_demotion),
 	cmocka_unit_test(test_limit_and_threshold),
 };
 
