@@ -133,7 +133,8 @@ static int read_sweep(struct session *s, int argc, char **argv, struct err *e)
 		return err_set(e, -EINVAL, "%s: no section [sweep] with lists "
 			       "of values, such as cpus = 1, 2, 4", s->x.word);
 	opt_each(s->x.set, drop_given, &s->grid);
-	return take_share(s, e);
+	rc = sweep_check_names(&s->x, &s->grid, e);
+	return rc ? err_prefix(e, rc, "sweep: ") : take_share(s, e);
 }
 
 static int check_usage(const struct session *s)

@@ -216,6 +216,8 @@ static int read_tune(struct session *s, int argc, char **argv, struct err *e)
 	if (!rc && !s->knobs.nr_axes)
 		return err_set(e, -EINVAL, "tune: --knobs FILE with a section "
 			       "[knobs] says what may be set to what");
+	if (!rc && sweep_check_names(&s->x, &s->knobs, e))
+		return err_prefix(e, -EINVAL, "tune: ");
 	if (!rc)
 		rc = add_seeds(s, e);
 	if (!rc && s->cfg.search == SEARCH_RANDOM && !s->cfg.tries)

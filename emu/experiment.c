@@ -37,7 +37,7 @@ static int no_such(struct err *e, const char *what, const char *name,
 		       "all", name, what, hint[0] ? hint : ";", list);
 }
 
-#define MAX_NAMES 64
+#define MAX_NAMES 512
 
 int experiment_kernel(const char *name, const struct kernel **out,
 		      struct err *e)

@@ -172,6 +172,77 @@ const struct machine *sweep_machine(const struct timed_cfg *cfg)
 	return b ? b->m : NULL;
 }
 
+/* ---- names ------------------------------------------------------------------------ */
+
+static int check_machine(const char *machine, const char *profile,
+			 struct err *e)
+{
+	const struct timed_cfg cfg = { .machine = machine, .profile = profile };
+	struct machine *m;
+	int rc;
+
+	if (sweep_machine(&cfg))
+		return 0;
+	rc = machine_create(&m, machine, profile, e);
+	if (!rc)
+		machine_destroy(m);
+	return rc;
+}
+
+static const struct sweep_axis *axis_of(const struct sweep_grid *g,
+					const char *name)
+{
+	for (u32 i = 0; i < g->nr_axes; i++)
+		if (!strcmp(g->axis[i].o->name, name))
+			return &g->axis[i];
+	return NULL;
+}
+
+/* Where machines and profiles both vary, each machine has its own profile here,
+ * and profiles are looked at on a small machine. */
+static int check_name(const struct experiment *x, const struct sweep_grid *g,
+		      const char *name, const char *value, struct err *e)
+{
+	const struct kernel *k;
+	const struct flush_ops *f;
+
+	if (!strcmp(name, "kernel"))
+		return experiment_kernel(value, &k, e);
+	if (!strcmp(name, "flush"))
+		return experiment_flush(value, &f, e);
+	if (!strcmp(name, "machine"))
+		return check_machine(value, axis_of(g, "profile") ? NULL
+				     : x->cfg.profile, e);
+	return !value || !*value ? 0
+		: check_machine("pack:1 core:1 pu:1", value, e);
+}
+
+int sweep_check_names(const struct experiment *x, const struct sweep_grid *g,
+		      struct err *e)
+{
+	const struct {
+		const char *name, *fixed;
+	} names[] = {
+		{ "kernel", x->cfg.kernel }, { "flush", x->cfg.flush },
+		{ "profile", x->cfg.profile }, { "machine", x->cfg.machine },
+	};
+	int rc = 0;
+
+	for (size_t n = 0; n < ARRAY_LEN(names) && !rc; n++) {
+		const struct sweep_axis *a = axis_of(g, names[n].name);
+
+		if (!a)
+			rc = check_name(x, g, names[n].name, names[n].fixed, e);
+		for (u32 i = 0; a && i < a->nr && !rc; i++)
+			rc = check_name(x, g, names[n].name, a->value[i], e);
+		if (rc)
+			err_prefix(e, rc, "%s: ", names[n].name);
+	}
+	return rc;
+}
+
+/* ---- the program -------------------------------------------------------------------- */
+
 static const char *program_version(void)
 {
 	static char text[128];

@@ -17,6 +17,7 @@
 
 #include "emu/experiment.h"
 #include "emu/sweep_db.h"
+#include "emu/sweep_grid.h"
 
 struct sweep_key {
 	char *config;           /* free() it                                  */
@@ -31,5 +32,12 @@ int sweep_key_of(const struct experiment *x, struct sweep_key *k,
  * forked workers find it there. NULL: it cannot be built, machine_create() says
  * why. */
 const struct machine *sweep_machine(const struct timed_cfg *cfg);
+
+/* sweep_check_names - of what holds for all points of @g, and of every value of its
+ * axes: is there such a kernel, flush strategy, machine, profile? A point with a
+ * misspelled name would fail, and be kept as failed.
+ * Return: 0, or an error with text that begins with the option's name. */
+int sweep_check_names(const struct experiment *x, const struct sweep_grid *g,
+		      struct err *e);
 
 #endif
