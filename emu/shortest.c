@@ -35,15 +35,8 @@ struct bfs {
 
 static int bfs_enqueue(struct bfs *b, u32 which, u32 i)
 {
-	if (b->len[which] == b->cap[which]) {
-		u32 cap = b->cap[which] ? 2 * b->cap[which] : 1024;
-		u32 *q = realloc(b->queue[which], cap * sizeof(*q));
-
-		if (!q)
-			return -ENOMEM;
-		b->queue[which] = q;
-		b->cap[which] = cap;
-	}
+	if (GROW(b->queue[which], b->len[which], b->cap[which], 1024))
+		return -ENOMEM;
 	b->queue[which][b->len[which]++] = i;
 	return 0;
 }

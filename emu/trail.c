@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
+
 /* Most of it is the same: look at much at a time. */
 #define STRIDE_BLOCKS 8u
 #define STRIDE (STRIDE_BLOCKS * STATE_BLOCK)
@@ -51,17 +53,17 @@ static int make_room(struct trail *t, size_t used)
 
 	if (used <= t->room)
 		return 0;
-#define GROW(field, bytes) do { \
+#define RESIZE(field, bytes) do { \
 		p = realloc(t->field, bytes); \
 		if (!p) \
 			return -ENOMEM; \
 		t->field = p; \
 	} while (0)
-	GROW(arena, room);
-	GROW(block, n * sizeof(*t->block));
-	GROW(fresh, n * sizeof(*t->fresh));
-	GROW(dirty, (n + 1) * sizeof(*t->dirty));
-#undef GROW
+	RESIZE(arena, room);
+	RESIZE(block, n * sizeof(*t->block));
+	RESIZE(fresh, n * sizeof(*t->fresh));
+	RESIZE(dirty, (n + 1) * sizeof(*t->dirty));
+#undef RESIZE
 	memset(t->arena + t->room, 0, room - t->room);
 	t->room = room;
 	return 0;
@@ -248,15 +250,8 @@ void trail_back(struct trail *t)
 
 static int log_room(struct trail *t, size_t bytes)
 {
-	if (t->depth == t->mark_room) {
-		u32 n = t->mark_room ? 2 * t->mark_room : 256;
-		size_t *p = realloc(t->mark, n * sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		t->mark = p;
-		t->mark_room = n;
-	}
+	if (GROW(t->mark, t->depth, t->mark_room, 256))
+		return -ENOMEM;
 	if (t->log_bytes + bytes > t->log_room) {
 		size_t n = 2 * t->log_room + bytes + 65536;
 		u8 *p = realloc(t->log, n);

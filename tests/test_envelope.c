@@ -728,14 +728,89 @@ static void test_rules_matter(void **state)
 	S.m->rules = before;
 }
 
+enum { ARRAY_PAGES = 64, ARRAY_STEPS = 200000 };
+
+/* Arrays and the envelope beside each other. */
+struct both {
+	struct tlb_array *a;
+	struct envelope env;
+	u64 pte[ARRAY_PAGES];
+	u32 since[ARRAY_PAGES]; /* changes that no invalidation followed      */
+	u64 hits, stale_hits;
+};
+
+static struct tlb_entry entry_of(const struct both *b, u64 vpn)
+{
+	return (struct tlb_entry){
+		.vpn = vpn, .pfn = pte_pfn(b->pte[vpn]), .flags = TLB_W | TLB_D,
+	};
+}
+
+/* Few pages change between invalidations, or the envelope is full. */
+static void change_entry(struct both *b, struct rng *g, u64 vpn)
+{
+	struct tlb_entry old = entry_of(b, vpn);
+
+	if (b->since[vpn] >= 2 || b->env.n + 2 > ENVELOPE_MAX)
+		return;
+	b->since[vpn]++;
+	if (b->pte[vpn] & PTE_P)
+		envelope_retire(&b->env, &old);
+	b->pte[vpn] = rng_chance(g, 1, 4) ? 0
+		: pte_make(1 + rng_below(g, 100), PTE_P);
+}
+
+static void invalidate_both(struct both *b, bool is_all, u64 vpn)
+{
+	if (is_all) {
+		tlb_array_flush_pcid(b->a, 0);
+		envelope_invalidate(&b->env, INVAL_ASID, 0, 0);
+		memset(b->since, 0, sizeof(b->since));
+		return;
+	}
+	tlb_array_invlpg(b->a, 0, vpn);
+	envelope_invalidate(&b->env, INVAL_PAGE_GLOBAL, 0, vpn);
+	b->since[vpn] = 0;
+}
+
+/* What the arrays say is what the table says, or what the envelope still allows. */
+static void check_hit(struct both *b, u64 vpn, u64 pfn, const u32 *index, u32 n)
+{
+	bool is_current = (b->pte[vpn] & PTE_P) && pte_pfn(b->pte[vpn]) == pfn;
+	u32 k = 0;
+
+	b->hits++;
+	while (k < n && b->env.e[index[k]].pfn != pfn)
+		k++;
+	if (is_current)
+		return;
+	assert_true(k < n);
+	b->stale_hits++;
+	envelope_collapse(&b->env, 0, vpn, (int)index[k]);
+	b->since[vpn] = 1;
+}
+
+static void access_both(struct both *b, u64 vpn)
+{
+	u32 index[ENVELOPE_MAX];
+	u32 n = envelope_candidates(&b->env, 0, vpn, index);
+	struct tlb_entry *e, new = entry_of(b, vpn);
+
+	if (tlb_array_access(b->a, TLB_LOAD, 0, vpn, &e) != TLB_MISS) {
+		check_hit(b, vpn, e->pfn, index, n);
+		return;
+	}
+	envelope_collapse(&b->env, 0, vpn, -1);
+	b->since[vpn] = 0;
+	if (b->pte[vpn] & PTE_P)
+		tlb_array_fill(b->a, TLB_LOAD, vpn, &new);
+}
+
 /* Arrays that a walker fills and invalidations empty, next to the envelope of
  * the same CPU: a hit is what memory says now or what the envelope allows. An
  * access through the arrays is one that the envelope may pick. */
 static void test_arrays_are_within(void **state)
 {
-	enum { PAGES = 64, STEPS = 200000 };
-	static u64 pte[PAGES];
-	static u32 since[PAGES];
 	const struct tlb_design design = {
 		.nr_arrays = 2,
 		.array = {
@@ -747,80 +822,33 @@ static void test_arrays_are_within(void **state)
 			  .serves = TLB_SERVES_ALL },
 		},
 	};
-	struct envelope env;
-	struct tlb_array *a;
+	static struct both b;
 	struct rng g;
-	u64 stale_hits = 0, hits = 0;
 
+	memset(&b, 0, sizeof(b));
 	rng_init(&g, check_seed("arrays"));
-	assert_int_equal(tlb_array_create(&a, &design, 1), 0);
-	memset(&env, 0, sizeof(env));
-	memset(pte, 0, sizeof(pte));
-	for (u32 i = 0; i < STEPS; i++) {
-		/* Few pages change between invalidations, or the envelope is
-		 * full; many are accessed, or nothing is ever evicted. */
+	assert_int_equal(tlb_array_create(&b.a, &design, 1), 0);
+	for (u32 i = 0; i < ARRAY_STEPS; i++) {
+		/* Many are accessed, or nothing is ever evicted. */
 		u64 vpn = rng_chance(&g, 1, 2) ? rng_below(&g, 4)
-					       : rng_below(&g, PAGES);
-		struct tlb_entry *e, old = { .vpn = vpn };
-		u32 index[ENVELOPE_MAX], n, k;
+					       : rng_below(&g, ARRAY_PAGES);
 
 		switch (rng_below(&g, 8)) {
-		case 0:                         /* the entry changes */
-			if (since[vpn] >= 2 || env.n + 2 > ENVELOPE_MAX)
-				break;
-			since[vpn]++;
-			if (pte[vpn] & PTE_P) {
-				old.pfn = pte_pfn(pte[vpn]);
-				old.flags = TLB_W | TLB_D;
-				envelope_retire(&env, &old);
-			}
-			pte[vpn] = rng_chance(&g, 1, 4) ? 0
-				: pte_make(1 + rng_below(&g, 100), PTE_P);
+		case 0:
+			change_entry(&b, &g, vpn);
 			break;
 		case 1:
-			if (rng_chance(&g, 1, 8)) {
-				tlb_array_flush_pcid(a, 0);
-				envelope_invalidate(&env, INVAL_ASID, 0, 0);
-				memset(since, 0, sizeof(since));
-				break;
-			}
-			tlb_array_invlpg(a, 0, vpn);
-			envelope_invalidate(&env, INVAL_PAGE_GLOBAL, 0, vpn);
-			since[vpn] = 0;
+			invalidate_both(&b, rng_chance(&g, 1, 8), vpn);
 			break;
 		default:
-			n = envelope_candidates(&env, 0, vpn, index);
-			if (tlb_array_access(a, TLB_LOAD, 0, vpn, &e) != TLB_MISS) {
-				hits++;
-				for (k = 0; k < n; k++)
-					if (env.e[index[k]].pfn == e->pfn)
-						break;
-				if (k < n && !((pte[vpn] & PTE_P) &&
-					       pte_pfn(pte[vpn]) == e->pfn)) {
-					stale_hits++;
-					envelope_collapse(&env, 0, vpn,
-							  (int)index[k]);
-					since[vpn] = 1;
-					break;
-				}
-				assert_true(pte[vpn] & PTE_P);
-				assert_int_equal(pte_pfn(pte[vpn]), e->pfn);
-				break;
-			}
-			envelope_collapse(&env, 0, vpn, -1);
-			since[vpn] = 0;
-			if (!(pte[vpn] & PTE_P))
-				break;
-			old.pfn = pte_pfn(pte[vpn]);
-			old.flags = TLB_W | TLB_D;
-			tlb_array_fill(a, TLB_LOAD, vpn, &old);
+			access_both(&b, vpn);
 		}
-		assert_false(env.overflowed);
+		assert_false(b.env.overflowed);
 	}
-	tlb_array_destroy(a);
+	tlb_array_destroy(b.a);
 	printf("# arrays: %llu hits, %llu of them stale\n",
-	       (unsigned long long)hits, (unsigned long long)stale_hits);
-	assert_true(stale_hits > 1000);
+	       (unsigned long long)b.hits, (unsigned long long)b.stale_hits);
+	assert_true(b.stale_hits > 1000);
 }
 
 static const struct CMUnitTest tests[] = {
