@@ -261,44 +261,83 @@ run_alone(struct cpu *c, struct lone *l, const struct run *r, u64 vpn,
 	return at;
 }
 
-/* So many runs in a row that the lane did not find in level 1 say that the next is
- * not there either: the memo is not worth asking. */
+/* ---- hits -------------------------------------------------------------------- */
+
+struct hits {
+	const struct run *end;
+	u64 now, accesses;
+};
+
+/* Nearly all runs of most programs: private, over before anything else can happen
+ * here, and where the memo says. A function of its own, whose registers are for
+ * nothing else. Return: those from @r on, at @now, up to one that is not so. */
+static __attribute__((noinline)) struct hits
+take_hits(struct cpu *c, const struct run *r, const struct run *end, u64 now,
+	  u64 until)
+{
+	const u64 per = cost_of(COST_ACCESS);
+	struct tlb_array *tlb = c->tlb;
+	const struct run *first = r;
+	const u32 shift = page_shift;
+	const u16 pcid = c->s->pcid;
+	u64 accesses = 0;
+
+	for (; r < end; r++) {
+		const enum tlb_use use = use_of(r);
+		const u64 cycles = r->count * per;
+		const struct tlb_memo *m;
+
+		if (unlikely(now + cycles > until))
+			break;
+		m = tlb_array_memo_find(tlb, use, pcid, r->va >> shift,
+					wanted(use));
+		if (unlikely(!m))
+			break;
+		tlb_memo_touch(m);
+		now += cycles;
+		accesses += r->count;
+		*lookups_of(c, use) += r->count;
+	}
+	tlb->stats.lookups += (u64)(r - first);
+	return (struct hits){ r, now, accesses };
+}
+
+/* So many more runs that the lane did not find in level 1 than it did say that the
+ * next is not there either: the memo is not worth asking. */
 #define MEMO_MISSES 2
+#define MANY_MISSES 8
 
 /* @shift: page_shift, where it is nearly always a constant. */
 static inline __attribute__((always_inline)) int
 run_many(const struct run *runs, size_t n, u32 shift)
 {
 	struct cpu *c = this_cpu;
-	struct tlb_array *tlb = c->tlb;
 	const u64 per = cost_of(COST_ACCESS);
 	struct tally t = { .now = c->now, .from = runs };
 	u64 until = c->run_until, alone = 0;
 	bool is_asked = false;          /* is it alone?                       */
-	u32 nr_missed = 0;              /* in a row, if it is                 */
-	u16 pcid = c->s->pcid;
+	u32 nr_missed = 0;              /* of late, if it is                  */
 	const struct run *r = runs, *end = runs + n;
 	struct lone lone;
 
 	for (; r < end; r++) {
-		const u64 vpn = r->va >> shift;
-		enum tlb_use use = use_of(r);
-		u64 cycles = r->count * per;
-		struct tlb_entry *e;
+		enum tlb_use use;
 		struct progress at;
+		u64 vpn, cycles;
 		int rc;
 
-		/* Nearly always: private, and over before anything else can
-		 * happen here. */
-		if (likely(nr_missed < MEMO_MISSES &&
-			   t.now + cycles <= until &&
-			   tlb_array_memo_hit(tlb, use, pcid, vpn,
-					      wanted(use), &e))) {
-			t.now += cycles;
-			t.accesses += r->count;
-			*lookups_of(c, use) += r->count;
-			continue;
+		if (nr_missed < MEMO_MISSES) {
+			struct hits h = take_hits(c, r, end, t.now, until);
+
+			t.now = h.now;
+			t.accesses += h.accesses;
+			r = h.end;
+			if (r == end)
+				break;
 		}
+		vpn = r->va >> shift;
+		use = use_of(r);
+		cycles = r->count * per;
 		if (!is_asked) {
 			alone = alone_until(c);
 			is_asked = true;
@@ -309,7 +348,8 @@ run_many(const struct run *runs, size_t n, u32 shift)
 				       soon(r, end, shift), cycles, alone, &t);
 			if (likely(at.stage == IS_OVER)) {
 				nr_missed = at.level == TLB_HIT_L1
-					? 0 : nr_missed + 1;
+					? nr_missed / 2
+					: nr_missed + (nr_missed < MANY_MISSES);
 				continue;
 			}
 			add_tally(c, &t, r);
@@ -326,7 +366,6 @@ run_many(const struct run *runs, size_t n, u32 shift)
 		t.now = c->now;
 		t.from = r + 1;
 		until = c->run_until;
-		pcid = c->s->pcid;
 	}
 	add_tally(c, &t, r);
 	return 0;

@@ -217,6 +217,84 @@ static void test_never_stale(void **state)
 	assert_true(P.stale > 0);
 }
 
+/* ---- two guests ---------------------------------------------------------------------- */
+
+#define FEW 16u
+
+static struct {
+	struct mm *mm;
+	struct kvm *guest[2];   /* of the same memory; mm's notifier is told of
+				 * the second                                 */
+	u64 vpn;
+	u64 walks[4];           /* of each of four visits                     */
+	bool drops;
+} T;
+
+static int two_setup(struct wl *w, struct err *e)
+{
+	T.mm = mm_create();
+	T.vpn = wl_map(T.mm, FEW, VM_READ | VM_WRITE);
+	for (u32 i = 0; i < 2; i++)
+		T.guest[i] = kvm_create(T.mm);
+	w->nr_threads = 1;
+	return wl_start(w, 0, T.mm, e);
+}
+
+/* Return: walks that reading all pages as guest @i took. */
+static u64 visit(u32 i)
+{
+	u64 before;
+
+	kvm_vcpu_enter(T.guest[i]);
+	before = this_cpu->count.v[CTR_WALK_LOAD];
+	for (u64 p = 0; p < FEW; p++) {
+		struct run r = { .va = (T.vpn + p) << PAGE_SHIFT, .count = 1,
+				 .bytes = 8, .op = RUN_READ };
+
+		assert_int_equal(0, wl_runs(&r, 1));
+	}
+	before = this_cpu->count.v[CTR_WALK_LOAD] - before;
+	kvm_vcpu_leave();
+	return before;
+}
+
+static void two_body(struct wl *w, u32 t)
+{
+	visit(0);
+	visit(1);
+	T.walks[0] = visit(0);
+	T.walks[1] = visit(1);
+	if (T.drops)
+		mmu_notifier_range(T.mm, T.vpn, T.vpn + FEW);
+	T.walks[2] = visit(0);
+	T.walks[3] = visit(1);
+}
+
+/* Two guests' translations of the same addresses are in one core's TLB side by side,
+ * each under the tag of its own tables: what invalidates one's leaves the other's. */
+static void test_two_guests(void **state)
+{
+	static const struct workload two = {
+		.name = "two", .setup = two_setup, .body = two_body,
+	};
+
+	for (u32 i = 0; i < 2; i++) {
+		struct setup s;
+
+		memset(&T, 0, sizeof(T));
+		T.drops = i;
+		point_make(&s, &two, PAIRS("machine", "pack:1 core:1 pu:1",
+					   "profile", "skylake-sp", "sched",
+					   "fair", "thp", "no"));
+		free(point_run(&s));
+		point_free(&s);
+		assert_int_equal(0, T.walks[0]);
+		assert_int_equal(0, T.walks[1]);
+		assert_int_equal(0, T.walks[2]);
+		assert_int_equal(T.drops ? FEW : 0, T.walks[3]);
+	}
+}
+
 /* ---- refusals ----------------------------------------------------------------------- */
 
 static void test_refusals(void **state)
@@ -244,6 +322,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_memory_comes),
 	cmocka_unit_test(test_vfio),
 	cmocka_unit_test(test_never_stale),
+	cmocka_unit_test(test_two_guests),
 	cmocka_unit_test(test_refusals),
 };
 
