@@ -51,6 +51,10 @@ u64 dram_transfer(struct dram *d, u32 node, u64 bytes, u32 in_flight);
  * Return: 0, or the fault handler's error. */
 int cpu_stream(u64 va, u64 bytes, enum run_op op, u64 footprint);
 
+/* cpu_chase - the same of objects that lead to each other: @in_flight lines at a
+ * time, and none of them is in a cache. */
+int cpu_chase(u64 va, u64 bytes, enum run_op op, u32 in_flight);
+
 /* cpu_probe - one access that misses all caches and depends on the one before. */
 int cpu_probe(u64 va, enum run_op op);
 

@@ -57,10 +57,10 @@ static void piece(u64 pfn, u64 bytes, bool is_write, bool is_cached,
 	wait_for_data(dram_transfer(the_sys->dram, node, bytes, in_flight));
 }
 
-int cpu_stream(u64 va, u64 bytes, enum run_op op, u64 footprint)
+static int pieces(u64 va, u64 bytes, enum run_op op, bool is_cached,
+		  u32 in_flight)
 {
 	bool is_write = op == RUN_WRITE || op == RUN_MODIFY;
-	bool is_cached = fits_llc(footprint);
 
 	while (bytes) {
 		struct tlb_entry e;
@@ -72,11 +72,21 @@ int cpu_stream(u64 va, u64 bytes, enum run_op op, u64 footprint)
 		/* The walker may give a smaller one than the page is. */
 		end = ((vpn | ((1ull << e.order) - 1)) + 1) << page_shift;
 		n = end - va < bytes ? end - va : bytes;
-		piece(e.pfn + (vpn - e.vpn), n, is_write, is_cached, 0);
+		piece(e.pfn + (vpn - e.vpn), n, is_write, is_cached, in_flight);
 		va += n;
 		bytes -= n;
 	}
 	return 0;
+}
+
+int cpu_stream(u64 va, u64 bytes, enum run_op op, u64 footprint)
+{
+	return pieces(va, bytes, op, fits_llc(footprint), 0);
+}
+
+int cpu_chase(u64 va, u64 bytes, enum run_op op, u32 in_flight)
+{
+	return pieces(va, bytes, op, false, in_flight);
 }
 
 int cpu_probe(u64 va, enum run_op op)

@@ -687,6 +687,34 @@ static void test_tiering(void **state)
 	}
 }
 
+/* Share of stores that went to the other node, in percent. */
+static u64 heap_remote_stores(const char *time, const char *collectors)
+{
+	struct timed_result *r;
+	struct setup s;
+	u64 share;
+
+	point_make(&s, workload_find("java-heap"),
+		   PAIRS("machine", "pack:2 core:2 pu:1", "jvms", "1", "tree", "1M",
+			 "buffer", "4M", "time", time, "collectors", collectors));
+	r = point_run(&s);
+	point_free(&s);
+	assert_true(r->done > 100);
+	share = r->count.v[CTR_NODE_STORE_MISSES] * 100 /
+		r->count.v[CTR_NODE_STORES];
+	free(r);
+	return share;
+}
+
+/* Eden is handed out anew after each collection: of two nodes half of it is remote
+ * then, whoever collects. */
+static void test_eden_changes_hands(void **state)
+{
+	assert_in_range(heap_remote_stores("200us", "0"), 0, 30);
+	assert_in_range(heap_remote_stores("20ms", "0"), 35, 60);
+	assert_in_range(heap_remote_stores("20ms", "3"), 35, 60);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_periods),
 	cmocka_unit_test(test_adaption),
@@ -704,6 +732,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_balancer),
 	cmocka_unit_test(test_queue_of_a_line),
 	cmocka_unit_test(test_tiering),
+	cmocka_unit_test(test_eden_changes_hands),
 };
 
 TEST_MAIN(tests)
