@@ -24,9 +24,10 @@ enum numa_run {
 	RUN_63, RUN_64, RUN_67,                 /* T10                        */
 	RUN_IPI_OLD, RUN_IPI_NEW,               /* T8                         */
 	RUN_ONE_NODE,                           /* T12                        */
-	RUN_JVM_OFF, RUN_JVM_ON,                /* T4                         */
-	RUN_JVM4_OFF, RUN_JVM4_ON, RUN_JVM2_OFF, RUN_JVM2_ON,
-	RUN_JVM1_OFF, RUN_JVM1_ON,              /* by the number of JVMs      */
+	RUN_JVM8_OFF, RUN_JVM8_PIN, RUN_JVM8_313, RUN_JVM8_319,
+	RUN_JVM4_OFF, RUN_JVM4_PIN, RUN_JVM4_313, RUN_JVM4_319,
+	RUN_JVM2_OFF, RUN_JVM2_PIN, RUN_JVM2_313, RUN_JVM2_319,
+	RUN_JVM1_OFF, RUN_JVM1_313, RUN_JVM1_319,       /* T4, by JVMs        */
 	RUN_STREAM_LIMIT, RUN_STREAM,           /* T6                         */
 	RUN_TIER, RUN_TIER_HOT, RUN_TIER_LIMIT, RUN_TIER_AUTO,  /* T9         */
 	/* T14, by threads: flushes of ranges, then full ones; tlbflush by

@@ -21,7 +21,9 @@
 
 #include "workloads/numa/numa.h"
 
-#define PIECE (1ull << 20)
+/* A huge page: of two pieces in one, threads that alternate would give all pages to
+ * the node of those that take the even ones. */
+#define PIECE (2ull << 20)
 #define REFILLS 50u
 
 struct cfg {
