@@ -424,11 +424,25 @@ static bool no_holder(const void *arg)
 	return no_writer(arg) && !((const struct rwsem *)arg)->readers;
 }
 
+void step_timed(const void *obj, bool is_write, u64 cycles)
+{
+	if (!the_sys->is_explored)
+		step(obj, is_write, cycles);
+}
+
+/* rwsem_set_reader_owned, rwsem_set_owner: readers read first what was there. */
+static void set_owner(struct rwsem *s)
+{
+	if (s->has_owner)
+		step_timed(&s->has_owner, true, 0);
+}
+
 void down_read(struct rwsem *s)
 {
 	the_sys->drv.wait(s, no_writer, s, cost_of(COST_LOCK));
 	touch(s, true);
 	s->readers++;
+	set_owner(s);
 	acquire();
 	this_cpu->ctx.glide = is_right_mover() && !s->is_tried;
 }
@@ -485,6 +499,7 @@ void down_write(struct rwsem *s)
 		the_sys->drv.wait(s, no_holder, s, cost_of(COST_LOCK));
 	touch(s, true);
 	s->writer = this_cpu->id + 1;
+	set_owner(s);
 	acquire();
 	this_cpu->ctx.glide = is_right_mover() && !s->is_tried;
 }

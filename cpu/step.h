@@ -121,7 +121,12 @@ struct rwsem {
 	u32 writer;     /* CPU + 1                                            */
 	u32 is_tried;   /* somebody may: its release is a step of its own     */
 	u32 waiting;    /* of one that is: writers; who tries fails           */
+	u64 has_owner;  /* timed: whoever gets it stores that here, too, which
+			 * is in another cache line; 0: it is in the same     */
 };
+
+/* step_timed - of a counter that matters for its line alone: explored, nothing. */
+void step_timed(const void *obj, bool is_write, u64 cycles);
 
 void down_read(struct rwsem *s);
 bool down_read_trylock(struct rwsem *s);        /* of one that ->is_tried */

@@ -50,7 +50,7 @@ static const struct repro_set repro_c2 = {
 	.name = "C2", .title = "storm: iterations a second against threads",
 	.source = "N. Amit, commit aa44284960d5, will-it-scale tlb_flush1_threads, 56-core Skylake",
 	.x = "threads", .unit = "iterations/s",
-	.machine = "pack:2 core:28 pu:1, skylake-sp, kernels v5.17 and v6.1",
+	.machine = "pack:2 core:28 pu:1, skylake-sp, kernels v5.17 and v5.19+gen-0",
 	.note = "with --pti, --retpoline and --mds, that kernel's defaults there (assumed)",
 	POINTS(c2), .run = repro_c2_value,
 };

@@ -234,15 +234,15 @@ int handle_fault_locked(struct mm *mm, u64 vpn, bool is_write)
 	return fault_at(mm, vma, vpn, 0, p, e, is_write);
 }
 
-/* down_read_trylock() of a VMA's lock, and the vm_refcnt of 6.15 alike: the count is
- * read before it is changed by a cmpxchg, so its line moves twice. One that finds the
- * count changed has the line by then, and tries again before it is taken away
- * (assumed). */
+/* down_read_trylock() of a VMA's lock, as of 6.4 to 6.14: a cmpxchg that expects it
+ * unlocked, without a look before; if others have it, one more that expects what
+ * the first one found, before the line is taken away (assumed). The owner is in
+ * the count's line, the lock being an object of its own. vm_refcnt of 6.15 is read
+ * first, not modelled. Source: Linux 6.1 kernel/locking/rwsem.c,
+ * __down_read_trylock. */
 static void count_fault(struct vma *vma)
 {
-	u32 n = READ_ONCE(vma->nr_faults);
-
-	if (atomic_add_return(&vma->nr_faults, 1) != n + 1)
+	if (atomic_add_return(&vma->nr_faults, 1) != 1)
 		charge(cost_of(COST_LOCK));
 }
 

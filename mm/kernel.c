@@ -38,7 +38,7 @@
 #define FILES_3_15 .zap_flushes_dirty = true, .fault_around = true, \
 	.cluster_lock = CLUSTER_TRIES
 #define FILES_5_19 .pfnmap_flushes = true
-#define FILES_6_2 .zap_delays_rmap = true
+#define FILES_6_2 .zap_delays_rmap = true, .rss_is_percpu = true
 
 /* mremap: from 3.7 (4.9 to 4.18: with MREMAP_FLUSH_DIRTY); 4.19; whole tables
  * from 4.20; safely from 5.14. */
@@ -362,6 +362,7 @@ static const struct kernel v5_19_gen0 = {
 	.name = "v5.19+gen-0", .commit = "aa44284960d5", .evidence = "S",
 	.summary = "as v6.1, a batch is skipped as generation 0 (8f1d56f64f8d^)",
 	WITH_GEN(false),
+	.mmap_lock_in_two_lines = true,
 };
 
 static const struct kernel v6_1_mixed = {
@@ -380,12 +381,14 @@ static const struct kernel v5_17 = {
 	.name = "v5.17", .commit = "aa44284960d5^", .evidence = "S",
 	.summary = "as v6.1, each responder reads the mm's generation first",
 	WITH_GEN(true), .gen_read_first = true,
+	.mmap_lock_in_two_lines = true,
 };
 
 static const struct kernel v5_12 = {
 	.name = "v5.12", .commit = "4ce94eabac16^ (assumed id)", .evidence = "S",
 	.summary = "as v5.17, an initiator flushes its own TLB before it sends",
 	WITH_GEN(true), .gen_read_first = true, .flush_is_sequential = true,
+	.mmap_lock_in_two_lines = true,
 };
 
 static const struct kernel v6_14 = {

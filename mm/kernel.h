@@ -229,6 +229,10 @@ struct kernel {
 				 * it has its locks (6fa1066fc5d0)            */
 	enum cluster_lock cluster_lock;
 	bool migrate_moves_mlock;       /* PG_mlocked goes along with the page */
+	bool mmap_lock_in_two_lines;    /* its owner is not in its count's line, which
+				 * is so by chance, or care (mm_types.h, 5.14
+				 * to 6.0; derived)                           */
+	bool rss_is_percpu;     /* f1a7941243c1 (6.2, assumed id)             */
 	bool fault_locks_vma;   /* a fault takes its VMA's lock, not mmap_lock,
 				 * unless a writer has that (6.4, assumed:
 				 * from memory)                               */

@@ -151,6 +151,7 @@ struct mm *mm_create(void)
 	touch(&mms()->next_ctx_id, true);
 	mm->ctx_id = ++mms()->next_ctx_id;
 	mm->tlb_gen = 1;
+	mm->mmap_lock.has_owner = kern()->mmap_lock_in_two_lines;
 	if (flusher() && flusher()->has_global_asids)
 		mm->asid = asid_new();
 	mm->asid_generation = mms()->asid_generation;

@@ -21,7 +21,8 @@ extern const struct workload workload_numa_migrate, workload_mprotect_storm,
 	workload_kernel_build,
 	workload_memcached,
 	workload_tlbflush,
-	workload_vmalloc_test;
+	workload_vmalloc_test,
+	workload_canneal, workload_metis, workload_psearchy;
 
 const struct workload *const workloads[] = {
 	&workload_numa01, &workload_numa01_threadlocal, &workload_numa02,
@@ -43,6 +44,7 @@ const struct workload *const workloads[] = {
 	&workload_memcached,
 	&workload_tlbflush,
 	&workload_vmalloc_test,
+	&workload_canneal, &workload_metis, &workload_psearchy,
 	NULL
 };
 
