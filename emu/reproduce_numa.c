@@ -18,6 +18,14 @@
 		PAIRS("machine", "pack:4 [numa(memory=16GiB)] core:8 pu:1", \
 		      "profile", "westmere-ex", "kernel", "v3.13", "chunk", \
 		      "1M", switch_) }
+/* The published part is not named: sapphire-rapids with as many cores and a cache of
+ * 100 MiB (assumed) stands for it, without a limit of bandwidth. 6.10 scans by 6.7's
+ * rules. */
+#define T11(run, name) \
+	[run] = { name ", 256 CPUs, v6.7", name, \
+		PAIRS("machine", "pack:2 [numa(memory=64GiB)] " \
+		      "l3:1(size=100MiB) core:64 pu:2", "profile", \
+		      "sapphire-rapids", "kernel", "v6.7", "chunk", "2M", ON) }
 /* Whose threads all want all of its memory: no two runs are alike. */
 #define NUMA01(run, number) \
 	[run] = { "numa01, v3.13, seed " number, "numa01", \
@@ -106,6 +114,8 @@ const struct numa_run_of numa_runs[NR_NUMA_RUNS] = {
 		PAIRS("kernel", "v4.14", ON) },
 	[RUN_STREAM] = { "stream, v5.14 (no limit)", "stream",
 		PAIRS("kernel", "v5.14", ON) },
+	T11(RUN_256_01, "numa01"), T11(RUN_256_LOCAL, "numa01_THREADLOCAL"),
+	T11(RUN_256_02, "numa02"), T11(RUN_256_SMT, "numa02_SMT"),
 	T13(RUN_32_01_OFF, "off", "numa01", OFF),
 	T13(RUN_32_01_ON, "v3.13", "numa01", ON),
 	T13(RUN_32_LOCAL_OFF, "off", "numa01_THREADLOCAL", OFF),
@@ -133,6 +143,9 @@ SECONDS(RUN_LOCAL_312) SECONDS(RUN_02_312) SECONDS(RUN_SMT_312)
 RATIO(ratio_local, RUN_LOCAL_ON, RUN_LOCAL_OFF)
 RATIO(ratio_02, RUN_02_ON, RUN_02_OFF)
 RATIO(ratio_smt, RUN_SMT_ON, RUN_SMT_OFF)
+RATIO(ratio_256_01, RUN_256_01, RUN_256_LOCAL)
+RATIO(ratio_256_local, RUN_256_LOCAL, RUN_256_02)
+RATIO(ratio_256_smt, RUN_256_SMT, RUN_256_02)
 RATIO(ratio_32_01, RUN_32_01_ON, RUN_32_01_OFF)
 RATIO(ratio_32_local, RUN_32_LOCAL_ON, RUN_32_LOCAL_OFF)
 RATIO(ratio_32_02, RUN_32_02_ON, RUN_32_02_OFF)
@@ -423,7 +436,16 @@ const struct numa_row numa_rows[] = {
 	     RUN_67, RUN_63, updates_recover),
 	MISSING("T10", "elapsed times, Cascade Lake, Sapphire Rapids",
 		NO_MACHINE),
-	MISSING("T11", "6.10-rc5 on 256 CPUs, mTHP", NO_MACHINE "; no mTHP"),
+	BAND("T11", "6.10-rc5, 256 CPUs: elapsed, NUMA01 / THREADLOCAL", "",
+	     5.175, 0, 0, RUN_256_01, RUN_256_LOCAL, ratio_256_01),
+	BAND("T11", "the same: THREADLOCAL / NUMA02", "", 6.323, 0, 0,
+	     RUN_256_LOCAL, RUN_256_02, ratio_256_local),
+	BAND("T11", "the same: NUMA02_SMT / NUMA02", "", 0.835, 0, 0,
+	     RUN_256_SMT, RUN_256_02, ratio_256_smt),
+	MISSING("T11", "the same: seconds, elapsed and system; Sapphire Rapids, "
+		"4 nodes", NO_MACHINE),
+	MISSING("T11", "mTHP, 16 KiB", "a page is mapped by one entry of its size, "
+		"4K or huge: one of four 4K entries is not modelled"),
 	BAND("T12", "one node: local faults", "%", 100, 100, 100, RUN_ONE_NODE,
 	     RUN_ONE_NODE, one_node_local),
 	{ "T12", "one node: pages migrated", "pages", 0, -0.5, 0.5,
