@@ -204,8 +204,9 @@ static int store(struct slot *slot, const char *text, bool dry, struct err *e)
 	case OPT_STRING:
 		if (dry)
 			break;
-		v.s = strdup(text);
-		if (!v.s)
+		/* As if not given, where that is how it begins. */
+		v.s = *text || o->def || o->no_echo ? strdup(text) : NULL;
+		if (!v.s && (*text || o->def || o->no_echo))
 			return err_set(e, -ENOMEM, "out of memory");
 		free(slot->owned);
 		slot->owned = v.s;

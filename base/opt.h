@@ -39,7 +39,8 @@ enum opt_kind {
 	OPT_HZ,                 /* u64 Hz; kHz MHz GHz                        */
 	OPT_DOUBLE,             /* double                                     */
 	OPT_STRING,             /* const char *, owned by the opt_set; no
-				 * default: NULL                              */
+				 * default: NULL, and then "" is NULL, too,
+				 * unless no_echo                             */
 	OPT_ENUM,               /* int, index into @names                     */
 };
 

@@ -116,14 +116,11 @@ static int note_base(struct session *s, const char *key, struct err *e)
 		if (s->base.axis[i].o == b.o)
 			return 0;
 	opt_each(s->x.set, find_base, &b);
-	if (b.value && *b.value) {
+	if (b.value) {
 		char quoted[1024];
 
 		snprintf(quoted, sizeof(quoted), "\"%s\"", b.value);
 		rc = sweep_grid_add(&s->base, s->x.set, key, quoted, e);
-	} else if (b.value) {
-		rc = err_set(e, -EINVAL, "%s: has no value without tuning; "
-			     "give it one with --%s", key, key);
 	}
 	free(b.value);
 	return rc;

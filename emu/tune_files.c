@@ -29,6 +29,16 @@ SCRIPT(bandwidth, "tune_bandwidth.gp")
 SCRIPT(cost, "tune_cost.gp")
 SCRIPT(heat, "tune_heat.gp")
 
+/* As a knobs' file spells it: "" is an option that is not given. */
+static const char *value_text(const struct tune *t,
+			      const struct tune_setting *s, u32 a)
+{
+	const char *v = s == &t->base ? t->base_sweep.grid->axis[a].value[0]
+		: t->sweep.grid->axis[a].value[tune_knob_index(t, s, a)];
+
+	return *v ? v : "\"\"";
+}
+
 const char *tune_setting_name(const struct tune *t,
 			      const struct tune_setting *s, char *buf,
 			      size_t size)
@@ -43,8 +53,7 @@ const char *tune_setting_name(const struct tune *t,
 	buf[0] = '\0';
 	for (u32 a = 0; a < tune_nr_knobs(t) && n < size; a++)
 		n += (size_t)snprintf(buf + n, size - n, "%s%s=%s", a ? " " : "",
-				      g->axis[a].o->name, g->axis[a].value[
-				      tune_knob_index(t, s, a)]);
+				      g->axis[a].o->name, value_text(t, s, a));
 	return buf;
 }
 
@@ -84,8 +93,7 @@ static const char *short_text(const struct tune *t,
 	for (u32 a = 0; a < tune_nr_knobs(t) && n < size; a++)
 		if (is_told(t, a))
 			n += (size_t)snprintf(buf + n, size - n, "%s%s",
-				n ? " / " : "", s ? g->axis[a].value[
-				tune_knob_index(t, s, a)]
+				n ? " / " : "", s ? value_text(t, s, a)
 				: short_name(g->axis[a].o->name));
 	return buf;
 }
@@ -139,9 +147,7 @@ static void table_row(const struct tune *t, const struct tune_setting *s,
 		      struct emit *em)
 {
 	for (u32 a = 0; a < tune_nr_knobs(t); a++)
-		emit_str(em, s == &t->base
-			 ? t->base_sweep.grid->axis[a].value[0]
-			 : t->sweep.grid->axis[a].value[tune_knob_index(t, s, a)]);
+		emit_str(em, value_text(t, s, a));
 	emit_double(em, s->median[GOAL_TIME]);
 	emit_double(em, lowest(s->goal[GOAL_TIME], s->nr_seeds));
 	emit_double(em, highest(s->goal[GOAL_TIME], s->nr_seeds));

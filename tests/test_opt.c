@@ -129,6 +129,9 @@ static void test_command_line_spellings(void **state)
 	assert_string_equal("-", argv[0]);
 	assert_false(cfg.check);
 	assert_int_equal(3, cfg.cpus);
+	/* A text that begins as none may be none again. */
+	assert_int_equal(0, parse(s, "--machine=", argv, line, &e));
+	assert_string_equal("", cfg.machine);
 	/* A boolean takes a word only if it is yes or no. */
 	assert_int_equal(2, parse(s, "--check yes --warm no yes --check none",
 				  argv, line, &e));
