@@ -1,5 +1,7 @@
 /* Headlines of whole programs: servers, builds, benchmarks of mmtests. */
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "emu/reproduce_runs.h"
 
@@ -38,6 +40,46 @@ REPRO_VALUE(h16)
 
 	after.kernel = "v6.6-arm64";
 	return repro_ratio(&before, &after, c, elapsed, value, e);
+}
+
+/* mmtests' fault-both, us. */
+static double fault_both(const struct timed_result *r)
+{
+	const u64 *v = r->count.v;
+
+	return (double)(v[CTR_FAULT_BASE_CYCLES] + v[CTR_FAULT_HUGE_CYCLES]) /
+	       (double)(v[CTR_FAULT_BASE] + v[CTR_FAULT_HUGE]) /
+	       (double)r->hz * 1e6;
+}
+
+static struct repro_run thpscale(const char *kernel, double threads)
+{
+	static char text[24];
+	static const char *const pairs[] = { "threads", text, NULL };
+
+	snprintf(text, sizeof(text), "%.0f", threads);
+	return (struct repro_run){
+		.machine = "pack:1 [numa(memory=1GiB)] core:32 pu:1",
+		.profile = "neoverse-n1", .workload = "thpscale",
+		.kernel = kernel, .flush = "tlbi", .pairs = pairs,
+	};
+}
+
+REPRO_VALUE(c9)
+{
+	struct repro_run run = thpscale(strcmp(p->series, "base")
+					? "v6.8-arm64" : "v6.6-arm64", p->x);
+
+	return repro_of(&run, c, fault_both, value, e);
+}
+
+REPRO_VALUE(h17)
+{
+	double threads = strcmp(p->series, "1 thread") ? 30 : 1;
+	struct repro_run before = thpscale("v6.6-arm64", threads);
+	struct repro_run after = thpscale("v6.8-arm64", threads);
+
+	return repro_ratio(&before, &after, c, fault_both, value, e);
 }
 
 /* What is not the program's own: as a guest sees it, time that is stolen is none

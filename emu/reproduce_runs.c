@@ -8,10 +8,9 @@
 
 #define PAIRS(...) (const char *const[]){ __VA_ARGS__, NULL }
 
-/* What @of says of one run. */
-static int value_of(const struct repro_run *run, const struct repro_costs *c,
-		    double (*of)(const struct timed_result *r), double *value,
-		    struct err *e)
+int repro_of(const struct repro_run *run, const struct repro_costs *c,
+	     double (*of)(const struct timed_result *r), double *value,
+	     struct err *e)
 {
 	struct timed_result *r = calloc(1, sizeof(*r));
 	int rc = r ? repro_measure(run, c, r, e)
@@ -46,7 +45,7 @@ static double flush_us(const struct timed_result *r)
 REPRO_VALUE(c1)
 {
 	char pages[24];
-	int rc = value_of(&(struct repro_run){
+	int rc = repro_of(&(struct repro_run){
 		.machine = "pack:1 core:2 pu:2", .profile = "haswell-ep",
 		.workload = "mprotect-storm", .kernel = "v3.15",
 		.ceiling = p->x ? 64 : 1,
@@ -88,7 +87,7 @@ static double call_us(const struct timed_result *r)
 static int epyc_call(const char *pages, const struct repro_costs *c, double *us,
 		     struct err *e)
 {
-	return value_of(&(struct repro_run){
+	return repro_of(&(struct repro_run){
 		.machine = "pack:1 core:2 pu:1", .profile = "zen3-milan",
 		.workload = "mprotect-storm",
 		.pairs = PAIRS("threads", "1", "pages", pages, "iterations",
@@ -121,7 +120,7 @@ static int haswell_call(const char *flush, double n, const struct repro_costs *c
 {
 	char threads[24];
 
-	return value_of(&(struct repro_run){
+	return repro_of(&(struct repro_run){
 		.machine = "pack:1 core:4 pu:1", .profile = "haswell-ep",
 		.workload = "mprotect-storm", .flush = flush,
 		.pairs = PAIRS("threads", number(threads, n), "pages", "1",
@@ -167,7 +166,7 @@ static int c2_rate(const char *kernel, double threads,
 {
 	char text[24];
 
-	return value_of(&(struct repro_run){
+	return repro_of(&(struct repro_run){
 		.machine = "pack:2 core:28 pu:1", .profile = "skylake-sp",
 		.workload = storm(), .kernel = kernel,
 		.pairs = PAIRS("threads", number(text, threads), "bytes", "128K",
@@ -219,7 +218,7 @@ static int milan(const char *flush, bool drains, const struct repro_costs *c,
 		 double (*of)(const struct timed_result *r), double *value,
 		 struct err *e)
 {
-	return value_of(&(struct repro_run){
+	return repro_of(&(struct repro_run){
 		.machine = "pack:1 l3:6 core:6 pu:1", .profile = "zen3-milan",
 		.workload = "tlb_flush2", .flush = flush,
 		.kernel = drains ? "v6.14" : "v6.14+no-lru-drain",
@@ -260,7 +259,7 @@ REPRO_VALUE(h10)
 static int round_us(const char *machine, const char *threads,
 		    const struct repro_costs *c, double *us, struct err *e)
 {
-	return value_of(&(struct repro_run){
+	return repro_of(&(struct repro_run){
 		.machine = machine, .profile = "haswell-ep",
 		.workload = "mprotect-storm", .kernel = "v4.14",
 		.pairs = PAIRS("threads", threads, "pages", "1", "iterations",
@@ -302,7 +301,7 @@ static double munmap_cycles(const struct timed_result *r)
 static int latr_munmap(const char *flush, const struct repro_costs *c,
 		       double *cycles, struct err *e)
 {
-	return value_of(&(struct repro_run){
+	return repro_of(&(struct repro_run){
 		.machine = "pack:2 core:8 pu:1", .profile = "haswell-ep",
 		.workload = "munmap-micro", .kernel = "v4.14", .flush = flush,
 		.pairs = PAIRS("threads", "16", "pages", "1", "rounds", "100") },
@@ -332,10 +331,10 @@ static int fewer(const struct repro_run *before, const struct repro_run *after,
 		 const struct repro_costs *c, double *value, struct err *e)
 {
 	double was, is;
-	int rc = value_of(before, c, ipis, &was, e);
+	int rc = repro_of(before, c, ipis, &was, e);
 
 	if (!rc)
-		rc = value_of(after, c, ipis, &is, e);
+		rc = repro_of(after, c, ipis, &is, e);
 	*value = rc ? NAN : 100 * (1 - is / was);
 	return rc;
 }
@@ -352,9 +351,9 @@ REPRO_VALUE(h9)
 	after.kernel = "v6.3";
 	if (!strcmp(p->series, "fewer IPIs"))
 		return fewer(&before, &after, c, value, e);
-	rc = value_of(&before, c, per_second, &was, e);
+	rc = repro_of(&before, c, per_second, &was, e);
 	if (!rc)
-		rc = value_of(&after, c, per_second, &is, e);
+		rc = repro_of(&after, c, per_second, &is, e);
 	*value = rc ? NAN : is / was;
 	return rc;
 }
@@ -381,7 +380,7 @@ static int c3_rate(const char *kernel, const char *mitigated, double n,
 {
 	char threads[24], events[24];
 
-	return value_of(&(struct repro_run){
+	return repro_of(&(struct repro_run){
 		.machine = "pack:2 core:12 pu:2", .profile = "haswell-ep",
 		.workload = "sysbench-mmap", .kernel = kernel,
 		.pairs = PAIRS("threads", number(threads, n), "requests",
@@ -404,10 +403,10 @@ int repro_ratio(const struct repro_run *before, const struct repro_run *after,
 		struct err *e)
 {
 	double was, is;
-	int rc = value_of(before, c, of, &was, e);
+	int rc = repro_of(before, c, of, &was, e);
 
 	if (!rc)
-		rc = value_of(after, c, of, &is, e);
+		rc = repro_of(after, c, of, &is, e);
 	*value = rc ? NAN : is / was;
 	return rc;
 }
@@ -486,7 +485,7 @@ REPRO_VALUE(h22)
 
 	*value = 0;
 	for (size_t i = 0; i < ARRAY_LEN(seeds) && !rc; i++) {
-		rc = value_of(&(struct repro_run){
+		rc = repro_of(&(struct repro_run){
 			.machine = "pack:4 [numa] core:2 pu:1",
 			.profile = "skylake-sp", .workload = "numa-migrate",
 			.kernel = p->series,

@@ -16,6 +16,11 @@ int repro_ratio(const struct repro_run *before, const struct repro_run *after,
 		double (*of)(const struct timed_result *r), double *value,
 		struct err *e);
 
+/* What @of says of one run. */
+int repro_of(const struct repro_run *run, const struct repro_costs *c,
+	     double (*of)(const struct timed_result *r), double *value,
+	     struct err *e);
+
 REPRO_VALUE(c1);        /* x pages, 0: everything; cycles with tracing        */
 REPRO_VALUE(c2);        /* x threads, series: kernel; iterations a second     */
 REPRO_VALUE(c4);        /* x threads; cycles of a call                        */
@@ -31,6 +36,8 @@ REPRO_VALUE(h6);        /* C3 at 16 threads: the ratio                        */
 REPRO_VALUE(h7);        /* time, or IPIs a second: the ratio                  */
 REPRO_VALUE(h8);
 REPRO_VALUE(h16);       /* swap_bench: the time of a round, the ratio        */
+REPRO_VALUE(c9);        /* series: kernel, x threads; us                      */
+REPRO_VALUE(h17);       /* C9 at 1 or 30 threads: the ratio                   */
 REPRO_VALUE(h18);       /* system time: the ratio                            */
 REPRO_VALUE(h19);       /* requests a second: the ratio                      */
 REPRO_VALUE(h21);       /* throughput: the ratio                              */
