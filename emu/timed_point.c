@@ -148,6 +148,12 @@ const struct opt timed_opts[] = {
 	{ .name = "thp", .kind = OPT_BOOL, .def = "yes",
 	  .help = "transparent huge pages on a first touch",
 	  FIELD(thp, "kernel") },
+	{ .name = "thp-churn", .kind = OPT_TIME_NS, .def = "0",
+	  .max = 1000ull * 1000 * 1000 * 1000, .unit = "ns",
+	  .help = "with --thp: once in this time 2M of each address space, in "
+		  "turn, are split if they are a huge page, and else collapsed "
+		  "into one, so that both sizes are there; 0: never",
+	  FIELD(thp_churn_ns, "kernel") },
 	{ .name = "zero-page", .kind = OPT_BOOL, .def = "yes",
 	  .help = "anonymous 4K pages that are read before they are written map "
 		  "one page of zeros, as Linux does",
@@ -409,6 +415,7 @@ static int boot(const struct timed_point *p, const struct machine *m,
 		.scan_period_ns = cfg->scan_period_ns,
 		.tick_ns = cfg->tick_ns,
 		.thp_enabled = cfg->thp,
+		.thp_churn_ns = cfg->thp ? cfg->thp_churn_ns : 0,
 		.zero_page = cfg->zero_page,
 		.aligns_frames = cfg->frames == FRAMES_ALIGNED,
 	};

@@ -50,6 +50,7 @@ struct timed_cfg {
 	u64 seed;
 	u64 scan_bytes, scan_period_ns, tick_ns;
 	bool thp;
+	u64 thp_churn_ns;
 	u32 ceiling;            /* 0: the kernel's                            */
 	bool zero_page;
 	int frames;             /* enum frame_order                           */

@@ -14,6 +14,7 @@
 #include "mm/rmap.h"
 #include "mm/sched.h"
 #include "mm/switch.h"
+#include "mm/thp_churn.h"
 #include "mm/truth.h"
 #include "mm/vmalloc.h"
 
@@ -42,6 +43,8 @@ static void user_tick(void)
 		numa_tick();
 	if (unlikely(mms()->cpuset_at && this_cpu->now >= mms()->cpuset_at))
 		cpuset_update();
+	if (unlikely(mms()->churn_cycles))
+		thp_churn();
 	t = current();
 	if (mms()->tick_cycles && this_cpu->now >= t->tick_stamp) {
 		t->tick_stamp = this_cpu->now + mms()->tick_cycles;
@@ -196,6 +199,7 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 	fixed->flush = cfg->flush;
 	sys->latches_top = cfg->kernel->is_pae;
 	s->thp_enabled = cfg->thp_enabled;
+	s->churn_cycles = machine_ns_to_cycles(sys->m, cfg->thp_churn_ns);
 	s->has_zero_page = cfg->zero_page;
 	s->masks_vary = !sys->is_explored || cfg->has_switches;
 	s->scan_pages = cfg->scan_bytes >> PAGE_SHIFT;

@@ -180,7 +180,8 @@ struct mm {
 	struct kvm *kvm;        /* a VMM's guest (kvm.h)                      */
 	struct truth *truth;    /* explored: ghost of every page, by vpn      */
 	u64 *cpu_word;          /* flush_ops.load: [nr_cpus] the strategy's   */
-	u64 pad_end[3];
+	u64 churn_at, churn_vpn;        /* thp_churn.h: cycles; where next    */
+	u64 pad_end;
 };
 
 /* A thread of a program; struct task comes first. Not modelled state. */
@@ -308,6 +309,7 @@ struct mm_state {
 	struct mm *first_mm;
 	void **pool;            /* [NR_POOLS] free objects, see vma.c         */
 	u64 nr_mlock;           /* NR_MLOCK                                   */
+	u64 churn_cycles;       /* mm_config.thp_churn_ns; 0: none            */
 	bool thp_enabled;
 	bool has_zero_page;     /* mm_config.zero_page                        */
 	bool has_hugetlb;       /* there are such files                       */
@@ -378,6 +380,7 @@ struct mm_config {
 	u64 tick_ns;                    /* of the scheduler; 0: none          */
 	u32 oracles;                    /* 0: all                             */
 	bool thp_enabled;
+	u64 thp_churn_ns;       /* thp_churn.h; timed; 0: none                */
 	bool aligns_frames;             /* runs.c; timed                      */
 	bool zero_page;                 /* what is read before it is written
 					 * maps one page of zeros; 4K pages   */

@@ -172,7 +172,7 @@ static int change_rights(u64 area, u64 n, bool is_taken)
 /* The program: its memory, its calls, its computing in between. */
 static int run_program(const struct cfg *cfg, struct rng *r)
 {
-	u64 vpn = do_mmap(current()->mm, cfg->pages, RW);
+	u64 vpn = do_mmap(current()->mm, cfg->pages, RW | VM_HUGE);
 	u64 part = wl_cycles(cfg->compute_ns) / (cfg->flushes / 2 + 1);
 	int rc = vpn ? touch_all(vpn, cfg->pages) : -ENOMEM;
 

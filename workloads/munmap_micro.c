@@ -103,7 +103,8 @@ static int map(const struct cfg *cfg)
 	int rc = keep_table(st.mm->mmap_base);
 
 	if (!rc && (cfg->call == CALL_MUNMAP || !st.s->vpn)) {
-		u64 vpn = do_mmap(st.mm, cfg->pages, VM_READ | VM_WRITE);
+		u64 vpn = do_mmap(st.mm, cfg->pages,
+				  VM_READ | VM_WRITE | VM_HUGE);
 
 		rc = vpn ? keep_table(vpn + cfg->pages) : -ENOMEM;
 		WRITE_ONCE(st.s->vpn, vpn);

@@ -66,7 +66,8 @@ static int setup(struct wl *w, struct err *e)
 		rc = mm ? wl_start(w, i, mm, e)
 			: err_set(e, -ENOMEM, "out of memory");
 	}
-	st.vpn = rc ? 0 : wl_map(st.mm, cfg->pages, VM_READ | VM_WRITE);
+	st.vpn = rc ? 0 : wl_map(st.mm, cfg->pages,
+			       VM_READ | VM_WRITE | VM_HUGE);
 	if (!rc && !st.vpn)
 		rc = err_set(e, -ENOMEM, "out of memory");
 	w->unit = "pages moved";
@@ -74,17 +75,30 @@ static int setup(struct wl *w, struct err *e)
 	return rc ? rc : wl_populate(w, FIRST_USER, st.vpn, cfg->pages, e);
 }
 
-/* As move_pages() finds them: what is there, table by table. */
+static u64 entry_of(u64 vpn)
+{
+	u64 *p = pgtable_entry(st.mm, vpn, PMD_LEVEL);
+
+	if (!p || !pmd_is_huge(*p))
+		p = pgtable_entry(st.mm, vpn, 0);
+	return p ? pte_load(p) : 0;
+}
+
+/* As move_pages() finds them: what is there, table by table; a huge page once. */
 static u32 collect(u64 *from, u64 end, u64 *pfn)
 {
 	u32 n = 0;
 
 	for (; *from < end && n < LIST; ++*from) {
-		u64 *p = pgtable_entry(st.mm, *from, 0);
-		u64 e = p ? pte_load(p) : 0;
+		u64 e = entry_of(*from), head;
 
-		if (e & PTE_P)
-			pfn[n++] = pte_pfn(e);
+		if (!(e & PTE_P))
+			continue;
+		head = pfn_of(compound_head(page_of(pte_pfn(e))));
+		if (!n || pfn[n - 1] != head)
+			pfn[n++] = head;
+		if (e & PTE_PS)
+			*from |= hpage_pages() - 1;
 	}
 	return n;
 }
@@ -92,7 +106,8 @@ static u32 collect(u64 *from, u64 end, u64 *pfn)
 static void move_all(struct wl *w)
 {
 	const struct cfg *cfg = w->cfg;
-	u32 node = page_of(pte_pfn(*pgtable_entry(st.mm, st.vpn, 0)))->node;
+	u32 node = page_of(pte_pfn(entry_of(st.vpn)))->node;
+	const u64 *moved = &this_cpu->count.v[CTR_PGMIGRATE_SUCCESS];
 	u64 pfn[LIST];
 
 	for (u32 r = 0; r < cfg->rounds; r++) {
@@ -102,7 +117,10 @@ static void move_all(struct wl *w)
 		while (at < st.vpn + cfg->pages) {
 			u32 n = collect(&at, st.vpn + cfg->pages, pfn);
 
-			w->done += migrate_pages(pfn, n, node);
+			u64 before = *moved;
+
+			(void)migrate_pages(pfn, n, node);
+			w->done += *moved - before;
 		}
 	}
 	word_add(st.left, sizeof(*st.left), (u64)-1, cost_of(COST_LOCK));

@@ -16,7 +16,7 @@
 #include "mm/swap.h"
 #include "workloads/workload.h"
 
-#define RW (VM_READ | VM_WRITE)
+#define RW (VM_READ | VM_WRITE | VM_HUGE)
 
 enum { DEVICE_ZRAM, DEVICE_DISK };
 
