@@ -218,7 +218,9 @@ struct driver {
 		     const void *arg, u64 cycles);
 	/* @obj changed in a way that may end a wait. */
 	void (*wake)(const void *obj);
-	/* The same of a lock that everybody who waits for takes: it is enough
+	/* The same, from @at on, which is not before now. Timed only. */
+	void (*wake_at)(const void *obj, u64 at);
+	/* As wake, of a lock that everybody who waits for takes: it is enough
 	 * to tell the first. NULL: wake. */
 	void (*hand_over)(const void *obj);
 	/* The line of @obj is asked for; the next step waits until it, too, has

@@ -66,8 +66,12 @@ static void acknowledge(struct cpu *initiator)
 	touch(&initiator->s->acks_left, true);
 	if (now > initiator->acked_at)
 		initiator->acked_at = now;
-	if (!--initiator->s->acks_left || the_sys->is_explored)
+	initiator->s->acks_left--;
+	if (the_sys->is_explored)
 		the_sys->drv.wake(&initiator->s->acks_left);
+	else if (!initiator->s->acks_left)
+		the_sys->drv.wake_at(&initiator->s->acks_left,
+				     initiator->acked_at);
 }
 
 static const void *ack_line(const struct cpu *initiator)

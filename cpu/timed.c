@@ -705,10 +705,10 @@ static void cap_horizon(struct cpu *c)
 		c->run_until = ahead;
 }
 
-static void wake(const void *obj, bool is_one)
+/* Who sleeps on @obj, or the first of them, may look from @t on. */
+static void wake(const void *obj, bool is_one, u64 t)
 {
 	struct sched_cpu *sc, *next;
-	u64 t = this_cpu->now;
 
 	if (unlikely(T.sys->os.woken != NULL))
 		T.sys->os.woken(obj);
@@ -740,12 +740,17 @@ static void wake(const void *obj, bool is_one)
 
 static void timed_wake(const void *obj)
 {
-	wake(obj, false);
+	wake(obj, false, this_cpu->now);
+}
+
+static void timed_wake_at(const void *obj, u64 at)
+{
+	wake(obj, false, at);
 }
 
 static void timed_hand_over(const void *obj)
 {
-	wake(obj, T.sys->contend.has_lines);
+	wake(obj, T.sys->contend.has_lines, this_cpu->now);
 }
 
 static void timed_ipi_posted(struct cpu *to)
@@ -841,6 +846,7 @@ int timed_install(struct sys *sys)
 		.wait = timed_wait,
 		.delay = timed_delay,
 		.wake = timed_wake,
+		.wake_at = timed_wake_at,
 		.hand_over = timed_hand_over,
 		.ask = timed_ask,
 		.touch = timed_touch,
