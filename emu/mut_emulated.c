@@ -527,7 +527,7 @@ static u32 cpus_for(const struct emulated *em)
 /* The newest modelled kernel is the last of those that are versions. */
 #define KERNEL "v6.1"
 /* The last whose copy-on-write copies a huge page whole. */
-#define KERNEL_COPIES_2M "v5.14"
+#define KERNEL_COPIES_2M "v5.7"
 
 static const char *kernel_of(const struct emulated *em)
 {

@@ -18,7 +18,7 @@ static struct timed_result *run(const char *name, const char *const *pairs)
 
 #define CHUNKS "machine", "pack:1 core:4 pu:1", "chunk", "64K"
 #define SMALL CHUNKS, "time", "1ms"
-#define LONGER CHUNKS, "time", "4ms"
+#define LONGER CHUNKS, "time", "16ms"
 
 /* A fault a page and a flush a record, whether the heap shrinks or a mapping
  * goes; neither where the allocator keeps it: then each thread faults once. */
