@@ -284,7 +284,7 @@ static inline bool acts(struct sched_cpu *sc)
 	if (unlikely(is_due(c)))
 		return takes_what_is_due(sc);
 	if (!s)
-		return !sc->ready || !looks_in_vain(sc);
+		return !sc->ready || sc->is_lock || !looks_in_vain(sc);
 	if (!s->has_line) {
 		touches_line(sc, s);
 		if (c->now != now && !s->is_posted)
