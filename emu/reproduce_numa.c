@@ -27,8 +27,8 @@
 		      "l3:1(size=100MiB) core:64 pu:2", "profile", \
 		      "sapphire-rapids", "kernel", "v6.7", "chunk", "2M", ON) }
 /* Whose threads all want all of its memory: no two runs are alike. */
-#define NUMA01(run, number) \
-	[run] = { "numa01, v3.13, seed " number, "numa01", \
+#define NUMA01(nth, number) \
+	[RUN_01_ON + nth] = { "numa01, v3.13, seed " number, "numa01", \
 		PAIRS("kernel", "v3.13", "seed", number, ON) }
 /* One of the eight published processes on its share of the CPUs, four threads for
  * three; memory and the balancer's times a thirty-second of what they were. */
@@ -63,9 +63,10 @@ const struct numa_run_of numa_runs[NR_NUMA_RUNS] = {
 	T5_RUNS
 	[RUN_01_OFF] = { "numa01, off", "numa01",
 		PAIRS("kernel", "v3.13", "chunk", "1M", OFF) },
-	NUMA01(RUN_01_ON, "1"), NUMA01(RUN_01_ON_2, "2"),
-	NUMA01(RUN_01_ON_3, "3"), NUMA01(RUN_01_ON_4, "4"),
-	NUMA01(RUN_01_ON_5, "5"),
+	NUMA01(0, "1"), NUMA01(1, "2"), NUMA01(2, "3"), NUMA01(3, "4"),
+	NUMA01(4, "5"), NUMA01(5, "6"), NUMA01(6, "7"), NUMA01(7, "8"),
+	NUMA01(8, "9"), NUMA01(9, "10"), NUMA01(10, "11"), NUMA01(11, "12"),
+	NUMA01(12, "13"), NUMA01(13, "14"), NUMA01(14, "15"),
 	[RUN_LOCAL_OFF] = { "numa01_THREADLOCAL, off", "numa01_THREADLOCAL",
 		PAIRS("kernel", "v3.13", "chunk", "1M", OFF) },
 	[RUN_LOCAL_ON] = { "numa01_THREADLOCAL, v3.13", "numa01_THREADLOCAL",
@@ -187,12 +188,14 @@ TIER_RUN(limit, RUN_TIER_LIMIT)
 TIER_RUN(auto, RUN_TIER_AUTO)
 PART(hot) PART(limit) PART(auto)
 
-/* The @k-th fastest of the five, from 0. */
-static double s_of_five(const struct numa_outcome *r, u32 k)
-{
-	double s[5];
+#define NR_SEEDS (RUN_01_ON_LAST - RUN_01_ON + 1u)
 
-	for (u32 i = 0; i < 5; i++) {
+/* The @k-th fastest seed's, from 0. */
+static double s_of_seeds(const struct numa_outcome *r, u32 k)
+{
+	double s[NR_SEEDS];
+
+	for (u32 i = 0; i < NR_SEEDS; i++) {
 		u32 at = i;
 
 		for (; at && s[at - 1] > r[RUN_01_ON + i].seconds; at--)
@@ -204,27 +207,27 @@ static double s_of_five(const struct numa_outcome *r, u32 k)
 
 static double s_RUN_01_ON(const struct numa_outcome *r)
 {
-	return s_of_five(r, 2);
+	return s_of_seeds(r, NR_SEEDS / 2);
 }
 
 static double ratio_01(const struct numa_outcome *r)
 {
-	return s_of_five(r, 2) / r[RUN_01_OFF].seconds;
+	return s_of_seeds(r, NR_SEEDS / 2) / r[RUN_01_OFF].seconds;
 }
 
 static double ratio_01_best(const struct numa_outcome *r)
 {
-	return s_of_five(r, 0) / r[RUN_01_OFF].seconds;
+	return s_of_seeds(r, 0) / r[RUN_01_OFF].seconds;
 }
 
 static double ratio_01_worst(const struct numa_outcome *r)
 {
-	return s_of_five(r, 4) / r[RUN_01_OFF].seconds;
+	return s_of_seeds(r, NR_SEEDS - 1) / r[RUN_01_OFF].seconds;
 }
 
 static double slower_01(const struct numa_outcome *r)
 {
-	return s_of_five(r, 2) / r[RUN_LOCAL_ON].seconds;
+	return s_of_seeds(r, NR_SEEDS / 2) / r[RUN_LOCAL_ON].seconds;
 }
 
 static double system_share(const struct numa_outcome *r)
@@ -336,10 +339,11 @@ static const u8 all_runs[] = { NR_NUMA_RUNS };
 	{ t, text, unit_, want, 0, 0, RUNS(run), s_##run, NULL }
 #define BAND(t, text, unit_, want, lo, hi, a, b, fn) \
 	{ t, text, unit_, want, lo, hi, RUNS(a, b), fn, NULL }
-#define OF_FIVE(t, text, unit_, want, lo, hi, also, fn) \
+#define SEEDS(n) RUN_01_ON + n, RUN_01_ON + n + 1, RUN_01_ON + n + 2, \
+	RUN_01_ON + n + 3, RUN_01_ON + n + 4
+#define OF_SEEDS(t, text, unit_, want, lo, hi, also, fn) \
 	{ t, text, unit_, want, lo, hi, \
-	  RUNS(RUN_01_ON, RUN_01_ON_2, RUN_01_ON_3, RUN_01_ON_4, RUN_01_ON_5, \
-	       also), fn, NULL }
+	  RUNS(SEEDS(0), SEEDS(5), SEEDS(10), also), fn, NULL }
 #define TIER(t, text, unit_, want, run, fn) \
 	{ t, text, unit_, want, 0, 0, RUNS(run, RUN_TIER), fn, NULL }
 #define MISSING(t, text, why) \
@@ -351,13 +355,13 @@ static const u8 all_runs[] = { NR_NUMA_RUNS };
 
 const struct numa_row numa_rows[] = {
 	ROW("T1", "NUMA01, off", "s", 1667, RUN_01_OFF),
-	OF_FIVE("T1", "NUMA01, on, median of five seeds", "s", 1270, 0, 0,
+	OF_SEEDS("T1", "NUMA01, on, median of 15 seeds", "s", 1270, 0, 0,
 		RUN_01_ON, s_RUN_01_ON),
-	OF_FIVE("T1", "NUMA01, on / off", "", 0.762, 0.6, 0.8, RUN_01_OFF,
+	OF_SEEDS("T1", "NUMA01, on / off", "", 0.762, 0.6, 0.8, RUN_01_OFF,
 		ratio_01),
-	OF_FIVE("T1", "the same, fastest seed", "", NAN, 0, 0, RUN_01_OFF,
+	OF_SEEDS("T1", "the same, fastest seed", "", NAN, 0, 0, RUN_01_OFF,
 		ratio_01_best),
-	OF_FIVE("T1", "the same, slowest seed", "", NAN, 0, 0, RUN_01_OFF,
+	OF_SEEDS("T1", "the same, slowest seed", "", NAN, 0, 0, RUN_01_OFF,
 		ratio_01_worst),
 	ROW("T1", "THREADLOCAL, off", "s", 1391, RUN_LOCAL_OFF),
 	ROW("T1", "THREADLOCAL, on", "s", 398, RUN_LOCAL_ON),
@@ -373,7 +377,7 @@ const struct numa_row numa_rows[] = {
 	ROW("T1", "NUMA02_SMT, on", "s", 47.6, RUN_SMT_ON),
 	BAND("T1", "NUMA02_SMT, on / off", "", 0.290, 0, 0, RUN_SMT_ON,
 	     RUN_SMT_OFF, ratio_smt),
-	OF_FIVE("T1", "NUMA01 / THREADLOCAL, on", "", 3.19, 1.5, 100,
+	OF_SEEDS("T1", "NUMA01 / THREADLOCAL, on", "", 3.19, 1.5, 100,
 		RUN_LOCAL_ON, slower_01),
 	MISSING("T1", "other trees (numacore, autonuma), SPECjbb", NO_SET ";  "
 		NO_HEAP),
@@ -383,7 +387,7 @@ const struct numa_row numa_rows[] = {
 	ROW("T2", "NUMA02_SMT, 3.9", "s", 58.5, RUN_SMT_312),
 	MISSING("T2", "V5", NO_SET),
 	ROW("T3", "NUMA01, 3.12-rc3", "s", 971, RUN_01_312),
-	OF_FIVE("T3", "NUMA01, 3.13", "s", 1199, 0, 0, RUN_01_ON, s_RUN_01_ON),
+	OF_SEEDS("T3", "NUMA01, 3.13", "s", 1199, 0, 0, RUN_01_ON, s_RUN_01_ON),
 	ROW("T3", "THREADLOCAL, 3.12-rc3", "s", 569, RUN_LOCAL_312),
 	ROW("T3", "THREADLOCAL, 3.13", "s", 643, RUN_LOCAL_ON),
 	ROW("T3", "NUMA02, 3.12-rc3", "s", 51.6, RUN_02_312),

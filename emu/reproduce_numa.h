@@ -15,7 +15,7 @@
 /* ORDER numa_runs[] */
 enum numa_run {
 	RUN_01_OFF,
-	RUN_01_ON, RUN_01_ON_2, RUN_01_ON_3, RUN_01_ON_4, RUN_01_ON_5,
+	RUN_01_ON, RUN_01_ON_LAST = RUN_01_ON + 14,     /* a seed each        */
 	RUN_LOCAL_OFF, RUN_LOCAL_ON, RUN_02_OFF,
 	RUN_02_ON, RUN_SMT_OFF, RUN_SMT_ON,     /* T1: v3.13 on and off       */
 	RUN_01_312, RUN_LOCAL_312, RUN_02_312, RUN_SMT_312,     /* T2, T3     */
