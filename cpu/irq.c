@@ -178,10 +178,13 @@ static void enter(struct irq *q)
 	struct cpu *c = this_cpu;
 	struct cpu_state *s = c->s;
 
+	q->is_rung = c->calls.rung_at <= c->now;
+	if (q->is_rung)
+		c->calls.rung_at = UINT64_MAX;
+	q->is_message = !q->is_rung && has_message(c);
 	q->obs = obs_save();
 	q->cat = cat_enter_in(CYC_RESPOND, "cpu_take_irqs");
 	q->glide = c->ctx.glide;
-	q->is_message = has_message(c);
 	PROBE(.what = PROBE_IRQ);
 	if (!q->is_message)
 		charge(cost_of(COST_IRQ_ENTRY) +
@@ -194,9 +197,6 @@ static void enter(struct irq *q)
 	c->ctx.glide = the_sys->is_reduced &&
 		       the_sys->memory_model != MEM_WEAK;
 	touch(&s->nr_ipis, true);
-	q->is_rung = c->calls.rung_at <= c->now;
-	if (q->is_rung)
-		c->calls.rung_at = UINT64_MAX;
 }
 
 static bool has_more(const struct cpu *c)

@@ -189,6 +189,7 @@ static void know_ops(struct sys *sys)
 						 (enum arch_local)i);
 	if (sys->m->arch == ARCH_X86 && sys->m->has_tce)
 		sys->local_op[ARCH_DROP_PAGE] =
+		sys->local_op[ARCH_DROP_KERNEL_PAGE] =
 			inval_op_find(sys->walk.uses_tce ? "INVLPG TCE=1"
 							 : "INVLPG TCE=0");
 }

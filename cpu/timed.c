@@ -381,7 +381,11 @@ static void timed_strand(struct strand *s)
 		if (!is_alone(c) && runq_has(&T.q, c->id)) {
 			push(sc_of(c), s, true);
 			rest(c);
-			set_horizon(c);
+			/* Ahead of others by the line that it posted to? */
+			if (is_first(c))
+				set_horizon(c);
+			else
+				look_far(c);
 			return;
 		}
 		catch_up(c);

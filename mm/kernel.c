@@ -69,11 +69,11 @@
  * under its lock. */
 #define PIECES .huge_in_pieces = true, .split_keeps_page = true, \
 	.cow_locks_huge = true
-#define V4_13 ANNOUNCED_3_15(PENDING_COUNT), PIECES, .none_masks_ad = true, .numa = NUMA_V4, .gather_announces = true, \
+#define V4_13 ANNOUNCED_3_15(PENDING_COUNT), PIECES, .calls_join = true, .none_masks_ad = true, .numa = NUMA_V4, .gather_announces = true, \
 	.gather_checks_nested = true, \
 	.anon_vma_reuse = true, BATCHED(DEBT_BOOL), \
 	WATCH(true, true, true, false)
-#define V4_14 V4_13, .calls_join = true, .pending_order = ORDER_PTL, \
+#define V4_14 V4_13, .pending_order = ORDER_PTL, \
 	.thp_check = CHECK_UNDER_PTL, .page_wait_fifo = true
 
 static const struct kernel v3_8 = {

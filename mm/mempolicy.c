@@ -53,7 +53,8 @@ static struct page *alloc_or_demote(u32 first, u64 nodes, u32 order, u64 vpn)
 
 	do
 		page = alloc_from(first, nodes, order, vpn);
-	while (!page && !order && numab() && demote_directly(nodes));
+	while (!page && !order && numab() && !current()->in_reclaim &&
+	       demote_directly(nodes));
 	return page;
 }
 

@@ -255,7 +255,7 @@ u32 try_to_free_pages(u32 node, u32 nr)
 		if (page->order)
 			freed += split_cold(page);
 		else if (page_is_cold(page))
-			batch[n++] = first + m->hand;
+			batch[n++] = pfn_of(page);
 		m->hand = (m->hand + 1) % nr_frames;
 		if (n == RECLAIM_BATCH || (n && freed + n >= nr)) {
 			freed += reclaim_frames(batch, n);

@@ -25,7 +25,8 @@ static void flush_kernel(void *arg)
 		return;
 	}
 	for (u64 vpn = r->start; vpn < r->end; vpn++) {
-		cpu_invlpg(vpn);
+		cpu_invalidate(the_sys->local_op[ARCH_DROP_KERNEL_PAGE],
+			       this_cpu->s->pcid, vpn);
 		charge(cost_of(COST_INVLPG));
 	}
 	COUNT(LOCAL_FLUSH_ONE, r->end - r->start);

@@ -6,9 +6,6 @@
 #include "mm/oracle.h"
 #include "mm/truth.h"
 
-#define VMALLOC_FIRST (1ull << 35)      /* the canonical upper half          */
-#define VMALLOC_PAGES (1ull << 27)      /* one entry of the top table        */
-
 static struct vmap *vmap(void)
 {
 	return mms()->vmap;
@@ -49,7 +46,11 @@ int vmalloc_boot(u64 first, u64 nr)
 
 int vmalloc_boot_timed(void)
 {
-	return vmalloc_boot(VMALLOC_FIRST, VMALLOC_PAGES);
+	const struct paging *p = &the_sys->mem.paging;
+	u32 below = p->bits * (p->levels - 1u);
+
+	/* One entry of the top table: the first of the canonical upper half. */
+	return vmalloc_boot(1ull << (below + p->bits - 1u), 1ull << below);
 }
 
 void vmalloc_join(struct mm *mm)

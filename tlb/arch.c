@@ -130,9 +130,11 @@ bool inval_drops_walk(const struct inval_op *op, u16 asid, u64 vpn,
 const struct inval_op *arch_local_op(enum arch arch, enum arch_local what)
 {
 	static const char *const name[NR_ARCHS][NR_ARCH_LOCALS] = {
-		{ "INVLPG", "MOV CR3", "MOV CR4.PGE" },
-		{ "TLBI VAE1", "TLBI ASIDE1", "TLBI VMALLE1" },
-		{ "SFENCE.VMA va,asid", "SFENCE.VMA asid", "SFENCE.VMA" },
+		{ "INVLPG", "INVLPG", "MOV CR3", "MOV CR4.PGE" },
+		{ "TLBI VAE1", "TLBI VAE1", "TLBI ASIDE1", "TLBI VMALLE1" },
+		/* With an ASID it leaves global entries. */
+		{ "SFENCE.VMA va,asid", "SFENCE.VMA va", "SFENCE.VMA asid",
+		  "SFENCE.VMA" },
 	};
 
 	return inval_op_find(name[arch][what]);

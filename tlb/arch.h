@@ -109,6 +109,7 @@ extern const struct arch_rules arch_rules[NR_ARCHS];
 /* What a kernel does to its own CPU, by any name. */
 enum arch_local {
 	ARCH_DROP_PAGE,         /* one page of the current address space      */
+	ARCH_DROP_KERNEL_PAGE,  /* one of the kernel's, which is global       */
 	ARCH_DROP_ASID,         /* all of it                                  */
 	ARCH_DROP_ALL,          /* all address spaces                         */
 	NR_ARCH_LOCALS

@@ -110,6 +110,8 @@ int wl_read_file(struct wl *w, u32 i, struct address_space *f, struct err *e)
 	int rc;
 
 	this_cpu = &the_sys->cpu[w->cpu_of[i]];
+	if (sched_is_on())
+		sched_visit(&w->thread[i].t);
 	for (u64 k = 0; k < f->nr_pages; k++) {
 		struct page *page = find_lock_page(f, k, &rc);
 

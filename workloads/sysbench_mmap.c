@@ -13,6 +13,7 @@
 
 #include "base/rng.h"
 #include "mm/file.h"
+#include "mm/sched.h"
 #include "workloads/workload.h"
 
 #define MAX_BLOCK_PAGES 64u
@@ -69,6 +70,8 @@ static int fill_cache(struct wl *w, struct address_space *f, struct err *e)
 	int rc;
 
 	this_cpu = &the_sys->cpu[w->cpu_of[0]];
+	if (sched_is_on())
+		sched_visit(&w->thread[0].t);
 	for (u64 i = 0; i < st.pages; i++) {
 		struct page *page = find_lock_page(f, i, &rc);
 

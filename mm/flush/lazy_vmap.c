@@ -118,28 +118,50 @@ static void vunmapped(struct vmap_area *a)
 
 /* ---- another threshold -------------------------------------------------------------- */
 
-static u64 given_max;
+/* As many different ones as a process may name. */
+#define MAX_VARIANTS 64u
+
+static struct given {
+	struct flush_ops ops;   /* the first, so that it tells which          */
+	char name[32];
+	u64 max;
+} given[MAX_VARIANTS];
 
 static int boot_given(struct sys *sys)
 {
-	return boot_with(sys, given_max);
+	return boot_with(sys, ((const struct given *)(const void *)
+			       flusher())->max);
+}
+
+static bool is_number(const char *text, u64 *n)
+{
+	char *end;
+
+	errno = 0;
+	*n = strtoull(text, &end, 10);
+	return *text >= '0' && *text <= '9' && !*end && !errno;
 }
 
 static const struct flush_ops *variant(const char *text)
 {
-	static struct flush_ops f;
-	static char name[32];
-	char *end;
-	u64 n = strtoull(text, &end, 10);
+	u32 i = 0;
+	u64 n;
 
-	if (end == text || *end || *text == '-')
+	if (!is_number(text, &n))
 		return NULL;
-	given_max = n;
-	f = *flush_find("lazy-vmap");
-	snprintf(name, sizeof(name), "lazy-vmap:%llu", (unsigned long long)n);
-	f.name = name;
-	f.boot = boot_given;
-	return &f;
+	while (i < MAX_VARIANTS && given[i].ops.name && given[i].max != n)
+		i++;
+	if (i == MAX_VARIANTS)
+		return NULL;
+	if (given[i].ops.name)
+		return &given[i].ops;
+	given[i].ops = *flush_find("lazy-vmap");
+	snprintf(given[i].name, sizeof(given[i].name), "lazy-vmap:%llu",
+		 (unsigned long long)n);
+	given[i].max = n;
+	given[i].ops.name = given[i].name;
+	given[i].ops.boot = boot_given;
+	return &given[i].ops;
 }
 
 /* ---- given back too early ------------------------------------------------------------ */

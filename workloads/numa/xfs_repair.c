@@ -81,9 +81,10 @@ static void put(struct queue *q, u32 nr, u32 buffer)
 {
 	u32 *slot = &q->slot[(atomic_add_return(&q->put, 1) - 1) % nr], v;
 
-	while ((v = READ_ONCE(*slot)))
-		thread_sleep(slot, v);
-	WRITE_ONCE(*slot, buffer + 1);
+	/* Who has the same slot a round later may be here, too. */
+	while (!cmpxchg_ok(slot, 0, buffer + 1))
+		if ((v = READ_ONCE(*slot)))
+			thread_sleep(slot, v);
 }
 
 /* Waits while there is none. */
@@ -91,9 +92,9 @@ static u32 take(struct queue *q, u32 nr)
 {
 	u32 *slot = &q->slot[(atomic_add_return(&q->taken, 1) - 1) % nr], v;
 
-	while (!(v = READ_ONCE(*slot)))
-		thread_sleep(slot, 0);
-	WRITE_ONCE(*slot, 0);
+	while (!(v = READ_ONCE(*slot)) || !cmpxchg_ok(slot, v, 0))
+		if (!v)
+			thread_sleep(slot, 0);
 	return v - 1;
 }
 
