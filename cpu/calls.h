@@ -13,6 +13,8 @@
 #ifndef CPU_CALLS_H
 #define CPU_CALLS_H
 
+#include <assert.h>
+
 #include "cpu/cpu.h"
 #include "cpu/strand.h"
 #include "cpu/targets.h"
@@ -25,6 +27,7 @@ static inline bool calls_put(struct cpu *c, u32 from)
 
 	if (at >= the_sys->nr_cpus)
 		at -= the_sys->nr_cpus;
+	assert(q->nr < the_sys->nr_cpus);
 	c->s->ipi_from[at] = (u16)from;
 	c->s->nr_ipis++;
 	return q->nr++ == q->batch;

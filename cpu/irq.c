@@ -1,6 +1,7 @@
 /* The target's side of a cross call. */
 #include "cpu/irq.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "cpu/calls.h"
@@ -325,6 +326,8 @@ void cpu_poll_irq(void)
 	struct irq q;
 
 	the_sys->drv.wait(&s->nr_ipis, may_poll, s, 0);
+	/* What joined (calls.h) is an interrupt's. */
+	assert(calls_others(this_cpu));
 	if (s->sb)
 		touch(s->sb, false);
 	smp_rmb();

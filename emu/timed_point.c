@@ -371,11 +371,12 @@ static int refuse(const struct timed_point *p, const struct machine *m,
 	return check_granule(p, e);
 }
 
-static int boot(const struct timed_point *p, const struct machine *m,
-		struct sys **out, struct err *e)
+static struct sys_config sys_config_of(const struct timed_point *p,
+				       const struct machine *m)
 {
 	const struct timed_cfg *cfg = p->cfg;
-	const struct sys_config sc = {
+
+	return (struct sys_config){
 		.m = m,
 		.arena_bytes = arena_bytes(m, cfg->check),
 		.nr_cpus = cfg->cpus ? cfg->cpus : m->nr_cpus,
@@ -407,7 +408,13 @@ static int boot(const struct timed_point *p, const struct machine *m,
 		.has_broadcasts = p->flush->has_broadcasts,
 		.seed = cfg->seed,
 	};
+}
+
+/* The kernel on the machine that has just been created. */
+static int boot_kernel(const struct timed_point *p, struct sys *sys)
+{
 	static struct kernel tuned;     /* one machine runs at a time */
+	const struct timed_cfg *cfg = p->cfg;
 	const struct mm_config mc = {
 		.kernel = cfg->ceiling ? &tuned : p->kernel,
 		.flush = p->flush,
@@ -419,10 +426,31 @@ static int boot(const struct timed_point *p, const struct machine *m,
 		.zero_page = cfg->zero_page,
 		.aligns_frames = cfg->frames == FRAMES_ALIGNED,
 	};
-	int rc;
+	int rc = timed_install(sys);
 
 	tuned = *p->kernel;
 	tuned.flush_ceiling = cfg->ceiling;
+	if (!rc)
+		rc = mm_boot(sys, &mc);
+	if (!rc && is_scheduled(cfg))
+		rc = sched_boot(&(struct sched_config){ .tick_ns = cfg->tick_ns });
+	if (!rc && cfg->numa.mode)
+		rc = numa_boot(&cfg->numa);
+	if (!rc)
+		return 0;
+	numa_shutdown();
+	sched_shutdown();
+	mm_shutdown(sys);
+	timed_remove(sys);
+	return rc;
+}
+
+static int boot(const struct timed_point *p, const struct machine *m,
+		struct sys **out, struct err *e)
+{
+	const struct sys_config sc = sys_config_of(p, m);
+	int rc;
+
 	if (refuse(p, m, e))
 		return -EINVAL;
 	rc = sys_create(out, &sc);
@@ -431,18 +459,8 @@ static int boot(const struct timed_point *p, const struct machine *m,
 			       "large for the caches' tags", m->topology);
 	if (rc)
 		return err_set(e, rc, "out of memory");
-	rc = timed_install(*out);
-	if (!rc)
-		rc = mm_boot(*out, &mc);
-	if (!rc && is_scheduled(cfg))
-		rc = sched_boot(&(struct sched_config){ .tick_ns = cfg->tick_ns });
-	if (!rc && cfg->numa.mode)
-		rc = numa_boot(&cfg->numa);
+	rc = boot_kernel(p, *out);
 	if (rc) {
-		numa_shutdown();
-		sched_shutdown();
-		mm_shutdown(*out);
-		timed_remove(*out);
 		sys_destroy(*out);
 		return err_set(e, rc, "out of memory");
 	}
@@ -450,7 +468,7 @@ static int boot(const struct timed_point *p, const struct machine *m,
 		timed_set_lookahead(0);
 	(*out)->probe = p->probe;
 	for (u32 i = 0; i < (*out)->nr_cpus; i++)
-		tlb_array_seed((*out)->cpu[i].tlb, cfg->seed + i);
+		tlb_array_seed((*out)->cpu[i].tlb, p->cfg->seed + i);
 	return 0;
 }
 
@@ -544,6 +562,9 @@ static void say_walks(const struct sys *sys, struct timed_result *r)
 
 	if (!w->has_psc || !(ways[1] | ways[2] | ways[3] | ways[4]))
 		not_modelled(r, CTR_PSC_HIT_PDE, CTR_PSC_MISS);
+	for (u32 level = 1; level <= 4; level++)
+		if (!ways[level])
+			hide(r, CTR_PSC_HIT_PDE + level - 1);
 	if (!w->caches)
 		not_modelled(r, CTR_PWL_D_L1, CTR_PWL_EI_MEMORY);
 	if (!w->ept)

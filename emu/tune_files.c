@@ -39,24 +39,6 @@ static const char *value_text(const struct tune *t,
 	return *v ? v : "\"\"";
 }
 
-const char *tune_setting_name(const struct tune *t,
-			      const struct tune_setting *s, char *buf,
-			      size_t size)
-{
-	const struct sweep_grid *g = t->sweep.grid;
-	size_t n = 0;
-
-	if (s == &t->base) {
-		snprintf(buf, size, "as it is");
-		return buf;
-	}
-	buf[0] = '\0';
-	for (u32 a = 0; a < tune_nr_knobs(t) && n < size; a++)
-		n += (size_t)snprintf(buf + n, size - n, "%s%s=%s", a ? " " : "",
-				      g->axis[a].o->name, value_text(t, s, a));
-	return buf;
-}
-
 /* Whether knob @a tells settings apart; where none does, all are shown. */
 static bool is_told(const struct tune *t, u32 a)
 {
@@ -77,25 +59,37 @@ static const char *short_name(const char *name)
 	return strncmp(name, prefix, n) ? name : name + n;
 }
 
-/* "scan_period_min_ms / scan_size_mb", and of a setting "1000 / 256". */
-static const char *short_text(const struct tune *t,
+/* @s's values, or, NULL, the knobs' names; @is_short: of knobs that tell settings
+ * apart, "1000 / 256" and "scan_period_min_ms / scan_size_mb", else all,
+ * "numa_balancing_scan_period_min_ms=1000 numa_balancing_scan_size_mb=256". */
+static const char *setting_text(const struct tune *t,
+				const struct tune_setting *s, bool is_short,
+				char *buf, size_t size)
+{
+	size_t n = 0;
+
+	snprintf(buf, size, "%s", s == &t->base ? "as it is" : "");
+	if (s == &t->base)
+		return buf;
+	for (u32 a = 0; a < tune_nr_knobs(t) && n < size; a++) {
+		const char *name = t->sweep.grid->axis[a].o->name;
+
+		if (is_short && !is_told(t, a))
+			continue;
+		n += (size_t)snprintf(buf + n, size - n, "%s%s%s%s",
+				      !n ? "" : is_short ? " / " : " ",
+				      is_short ? "" : name, is_short ? "" : "=",
+				      s ? value_text(t, s, a)
+					: short_name(name));
+	}
+	return buf;
+}
+
+const char *tune_setting_name(const struct tune *t,
 			      const struct tune_setting *s, char *buf,
 			      size_t size)
 {
-	const struct sweep_grid *g = t->sweep.grid;
-	size_t n = 0;
-
-	if (s == &t->base) {
-		snprintf(buf, size, "as it is");
-		return buf;
-	}
-	buf[0] = '\0';
-	for (u32 a = 0; a < tune_nr_knobs(t) && n < size; a++)
-		if (is_told(t, a))
-			n += (size_t)snprintf(buf + n, size - n, "%s%s",
-				n ? " / " : "", s ? value_text(t, s, a)
-				: short_name(g->axis[a].o->name));
-	return buf;
+	return setting_text(t, s, false, buf, size);
 }
 
 /* All of them and the base, fastest first. NULL: no memory. */
@@ -400,7 +394,7 @@ static void cost_row(struct tune_files *f, const struct tune_setting *s,
 	char name[512];
 
 	emit_str(em, role(f, s));
-	emit_str(em, short_text(f->t, s, name, sizeof(name)));
+	emit_str(em, setting_text(f->t, s, true, name, sizeof(name)));
 	for (u32 i = 0; i < ARRAY_LEN(part); i++)
 		emit_double(em, 100 * s->shown_median[part[i]] /
 			    s->shown_median[TUNE_BUSY]);
@@ -415,7 +409,8 @@ static void cost_csv(struct tune_files *f, struct emit *em)
 	char names[512];
 	const struct emit_col cols[] = {
 		{ .name = "role", .type = EMIT_STRING },
-		{ .name = short_text(f->t, NULL, names, sizeof(names)),
+		{ .name = setting_text(f->t, NULL, true, names,
+					 sizeof(names)),
 		  .type = EMIT_STRING },
 		{ .name = "scan", .unit = "%", .type = EMIT_DOUBLE },
 		{ .name = "fault", .unit = "%", .type = EMIT_DOUBLE },

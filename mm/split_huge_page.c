@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "mm/deferred_split.h"
+#include "mm/kvm.h"
 #include "mm/lru.h"
 #include "mm/oracle.h"
 #include "mm/pieces.h"
@@ -27,6 +28,7 @@ static void freeze_pmd(struct page *head, struct vma *vma, u64 vpn, u32 level,
 		*(int *)arg = -ENOMEM;
 		return;
 	}
+	mmu_notifier_start(vma->mm, vpn, vpn + hpage_pages());
 	old = pmdp_invalidate(vma->mm, vpn, pmdp, FLUSH_SPLIT);
 	flags = PTE_MIG | (old & PTE_RW ? PTE_MIG_W : 0) |
 		(old & (PTE_NX | PTE_SOFTWARE));
@@ -42,6 +44,7 @@ static void freeze_pmd(struct page *head, struct vma *vma, u64 vpn, u32 level,
 	COUNT(THP_SPLIT_PMD, 1);
 	page_unmapped(head, PMD_LEVEL);
 	atomic_dec(&head->refcount);
+	mmu_notifier_end(vma->mm);
 }
 
 /* Return: 0, or an error with some of it done; remap() undoes that. */

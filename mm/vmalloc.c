@@ -228,6 +228,8 @@ struct vmap_area *do_vmalloc(u64 nr)
 	for (u64 i = 0; i < nr; i++)
 		if (map(a->start + i)) {
 			unmap_all(a->start, a->start + i);
+			if (i)
+				flush_tlb_kernel_range(a->start, a->start + i);
 			vmap_release(a);
 			return NULL;
 		}

@@ -1,6 +1,8 @@
 /* See ref_steps.h. */
 #include "tests/ref_steps.h"
 
+#include "tests/state_set.h"
+
 static const char *const code_name[NR_CODES] = {
 	"read", "write", "xchg", "cmpxchg", "add_return", "inc", "mb", "wmb",
 	"rmb", "lock", "unlock", "bitlock", "bitunlock", "bittry", "bitwait",
@@ -118,35 +120,8 @@ static struct {
 	const struct prog *p;
 	enum memory_model model;
 	struct ends *ends;
-	struct nstate *pool;
-	u32 *slot;
-	u32 n, cap;
-	bool is_full;
-} N;
-
-#define N_MAX (1u << 18)
-#define N_SLOTS (1u << 20)
-
-static bool n_is_new(const struct nstate *s)
-{
-	u64 h = 1469598103934665603ull;
-	const u8 *b = (const u8 *)s;
-	u32 i;
-
-	for (size_t j = 0; j < sizeof(*s); j++)
-		h = (h ^ b[j]) * 1099511628211ull;
-	for (i = (u32)(h >> 20) & (N_SLOTS - 1); N.slot[i];
-	     i = (i + 1) & (N_SLOTS - 1))
-		if (!memcmp(&N.pool[N.slot[i] - 1], s, sizeof(*s)))
-			return false;
-	if (N.n == N_MAX) {
-		N.is_full = true;
-		return false;
-	}
-	N.pool[N.n] = *s;
-	N.slot[i] = ++N.n;
-	return true;
-}
+	struct state_set met;
+} N = { .met = { .max = 1u << 18, .slots = 1u << 20 } };
 
 static u16 n_latest(const struct nstate *s, u32 w)
 {
@@ -637,7 +612,7 @@ static void n_explore(const struct nstate *s)
 {
 	bool any = false, done = true;
 
-	if (N.is_full || !n_is_new(s))
+	if (N.met.is_full || !state_set_add(&N.met, s))
 		return;
 	for (u32 i = 0; i < N.p->nr_cpus; i++) {
 		const struct ncpu *c = &s->c[i];
@@ -681,14 +656,7 @@ bool naive(const struct prog *p, enum memory_model model, struct ends *out)
 {
 	struct nstate s;
 
-	if (!N.pool) {
-		N.pool = malloc(N_MAX * sizeof(*N.pool));
-		N.slot = malloc(N_SLOTS * sizeof(u32));
-		assert_true(N.pool && N.slot);
-	}
-	memset(N.slot, 0, N_SLOTS * sizeof(u32));
-	N.n = 0;
-	N.is_full = false;
+	state_set_begin(&N.met, sizeof(s));
 	N.p = p;
 	N.model = model;
 	N.ends = out;
@@ -698,5 +666,5 @@ bool naive(const struct prog *p, enum memory_model model, struct ends *out)
 	for (u32 w = 0; w < NW; w++)
 		s.nr_hist[w] = 1;
 	n_explore(&s);
-	return !N.is_full;
+	return !N.met.is_full;
 }

@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "cpu/step.h"
 #include "emu/explore.h"
+#include "tests/state_set.h"
 
 /* Sanitizers are slow, and find what they find in fewer. */
 #ifdef __SANITIZE_ADDRESS__
@@ -268,35 +269,10 @@ struct nstate {
 static struct {
 	const struct prog *p;
 	const struct arch_rules *r;
-	bool is_tso, is_full;
+	bool is_tso;
 	struct ends *ends;
-	struct nstate *pool;
-	u32 *slot;
-	u32 n;
-} N;
-
-#define N_MAX 40000u
-#define N_SLOTS (1u << 17)
-
-static bool n_is_new(const struct nstate *s)
-{
-	u64 h = 1469598103934665603ull;
-	u32 i;
-
-	for (size_t j = 0; j < sizeof(*s); j++)
-		h = (h ^ ((const u8 *)s)[j]) * 1099511628211ull;
-	for (i = (u32)(h >> 20) & (N_SLOTS - 1); N.slot[i];
-	     i = (i + 1) & (N_SLOTS - 1))
-		if (!memcmp(&N.pool[N.slot[i] - 1], s, sizeof(*s)))
-			return false;
-	if (N.n == N_MAX) {
-		N.is_full = true;
-		return false;
-	}
-	N.pool[N.n] = *s;
-	N.slot[i] = ++N.n;
-	return true;
-}
+	struct state_set met;
+} N = { .met = { .max = 40000, .slots = 1u << 17 } };
 
 static void n_explore(const struct nstate *s);
 
@@ -452,7 +428,7 @@ static void n_explore(const struct nstate *s)
 {
 	bool any = false, done = true;
 
-	if (N.is_full || !n_is_new(s))
+	if (N.met.is_full || !state_set_add(&N.met, s))
 		return;
 	for (u32 i = 0; i < N.p->nr_cpus; i++) {
 		const struct ncpu *c = &s->c[i];
@@ -525,15 +501,8 @@ static bool naive(const struct prog *p, enum memory_model model,
 {
 	struct nstate s;
 
-	if (!N.pool) {
-		N.pool = malloc(N_MAX * sizeof(*N.pool));
-		N.slot = malloc(N_SLOTS * sizeof(u32));
-		assert_true(N.pool && N.slot);
-	}
-	memset(N.slot, 0, N_SLOTS * sizeof(u32));
+	state_set_begin(&N.met, sizeof(s));
 	memset(out, 0, offsetof(struct ends, e));
-	N.n = 0;
-	N.is_full = false;
 	N.p = p;
 	N.r = &S.m->rules;
 	N.is_tso = model == MEM_TSO;
@@ -542,7 +511,7 @@ static bool naive(const struct prog *p, enum memory_model model,
 	for (u32 i = 0; i < NP; i++)
 		s.pte[i] = entries[p->first[i]];
 	n_explore(&s);
-	return !N.is_full;
+	return !N.met.is_full;
 }
 
 /* ---- tests ----------------------------------------------------------------------------------- */
