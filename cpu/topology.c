@@ -49,6 +49,19 @@ struct level {
 	unsigned long count;    /* 0: none given                              */
 };
 
+/* As hwloc reads a number: what does not belong to it, as after "042" in "0429", is
+ * the next level. */
+static void read_count(struct level *lv, const char *digits, const char **s)
+{
+	char *end;
+
+	lv->count = strtoul(digits, &end, 0);
+	if (end > digits && !strchr("([] \t\n", *end)) {
+		lv->len = (size_t)(end - lv->start);
+		*s = end;
+	}
+}
+
 /* Steps over one level at *@s. False at the end of the string. */
 static bool next_level(const char **s, struct level *lv)
 {
@@ -87,13 +100,13 @@ static bool next_level(const char **s, struct level *lv)
 	memcpy(word, lv->start + lv->is_attached, n);
 	word[n] = '\0';
 	if (isdigit((unsigned char)word[0])) {
-		lv->count = strtoul(word, NULL, 0);
+		read_count(lv, lv->start + lv->is_attached, s);
 		return true;
 	}
 	lv->has_type = hwloc_type_sscanf(word, &lv->type, NULL, 0) == 0;
 	colon = lv->start + lv->is_attached + n;
 	if (*colon == ':')
-		lv->count = strtoul(colon + 1, NULL, 0);
+		read_count(lv, colon + 1, s);
 	return true;
 }
 
