@@ -260,6 +260,28 @@ static void say_front(struct tune *t, struct emit *em, bool converged)
 	free(v);
 }
 
+/* Where attention pays. */
+static void say_worth(struct tune *t, struct emit *em)
+{
+	bool is_any = false;
+
+	for (u32 a = 0; a < tune_nr_knobs(t); a++) {
+		const struct sweep_axis *axis = &t->sweep.grid->axis[a];
+		u32 best;
+		double w = tune_worth(t, a, &best);
+
+		if (isnan(w))
+			continue;
+		if (!is_any)
+			emit_note(em, "\nwhat a knob's worst value costs against "
+				  "its best, all others at their best");
+		is_any = true;
+		emit_note(em, "  %8.1f %%  %s (best: %s)", 100 * w,
+			  axis->o->name, *axis->value[best]
+			  ? axis->value[best] : "\"\"");
+	}
+}
+
 static void say_sure(const struct tune *t, const struct tune_choice *c,
 		     struct emit *em)
 {
@@ -341,6 +363,7 @@ static void report(struct session *s, const struct tune_choice *c,
 		  "so many seeds");
 	say_front(t, em, false);
 	say_front(t, em, true);
+	say_worth(t, em);
 	say_choice(t, c, em);
 	emit_note(em, "%u settings given up early, %u failed; %u points run "
 		  "now, the others were there", dropped, failed, t->nr_ran);

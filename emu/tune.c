@@ -100,14 +100,26 @@ static void sum_up(struct tune_setting *s)
 
 /* ---- fronts ---------------------------------------------------------------------- */
 
+/* To four digits. */
+static double told(double v)
+{
+	double unit = v ? pow(10, floor(log10(fabs(v))) - 3) : 1;
+
+	return rint(v / unit) * unit;
+}
+
+static bool is_beaten(double a, double b, double by_a, double by_b)
+{
+	return told(by_a) <= told(a) && told(by_b) <= told(b) &&
+		(told(by_a) < told(a) || told(by_b) < told(b));
+}
+
 void tune_front(const double *a, const double *b, u32 n, bool *is_on)
 {
 	for (u32 i = 0; i < n; i++) {
 		is_on[i] = !isnan(a[i]) && !isnan(b[i]);
 		for (u32 k = 0; k < n && is_on[i]; k++)
-			if (a[k] <= a[i] && b[k] <= b[i] &&
-			    (a[k] < a[i] || b[k] < b[i]))
-				is_on[i] = false;
+			is_on[i] = !is_beaten(a[i], b[i], a[k], b[k]);
 	}
 }
 
@@ -416,4 +428,39 @@ int tune_choose(const struct tune *t, struct tune_choice *c)
 	}
 	against_base(t, c);
 	return 0;
+}
+
+/* ---- knobs ------------------------------------------------------------------------------ */
+
+double tune_best_with(const struct tune *t, u32 a, u32 x, u32 b, u32 y)
+{
+	double best = NAN;
+
+	for (u32 i = 0; i < t->nr; i++) {
+		const struct tune_setting *s = &t->setting[i];
+
+		if (tune_knob_index(t, s, a) == x && tune_knob_index(t, s, b) == y)
+			best = fmin(best, s->median[GOAL_TIME]);
+	}
+	return best;
+}
+
+double tune_worth(const struct tune *t, u32 a, u32 *best)
+{
+	double lo = NAN, hi = NAN;
+	u32 n = 0;
+
+	for (u32 x = 0; x < t->sweep.grid->axis[a].nr; x++) {
+		double v = tune_best_with(t, a, x, a, x);
+
+		if (isnan(v))
+			continue;
+		n++;
+		hi = fmax(hi, v);
+		if (!(lo <= v)) {
+			lo = v;
+			*best = x;
+		}
+	}
+	return n > 1 ? hi / lo - 1 : NAN;
 }

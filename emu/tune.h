@@ -63,7 +63,8 @@ int tune_run(struct tune *t, struct err *e);
 void tune_free(struct tune *t);
 
 /* tune_front - mark in @is_on those of @n pairs that no other is better than in
- * one and at least as good in the other. NAN: is on no front. */
+ * one and at least as good in the other, both to four digits: finer differences are
+ * no reason to prefer a setting. NAN: is on no front. */
 void tune_front(const double *a, const double *b, u32 n, bool *is_on);
 
 /* tune_ratio - mean(@a) / mean(@b), of the same @n seeds, and the interval that
@@ -90,6 +91,28 @@ struct tune_choice {
 	u32 seeds_won;                  /* seeds in which rival is faster     */
 };
 int tune_choose(const struct tune *t, struct tune_choice *c);
+
+/* How many of the grid's axes are knobs: all but the seeds. */
+static inline u32 tune_nr_knobs(const struct tune *t)
+{
+	return t->sweep.grid->nr_axes - 1;
+}
+
+/* The value of knob @a in setting @s, as an index. */
+static inline u32 tune_knob_index(const struct tune *t,
+				  const struct tune_setting *s, u32 a)
+{
+	return sweep_grid_index(t->sweep.grid, s->index * t->nr_seeds, a);
+}
+
+/* The least median time of the settings in which knob @a has its value @x and knob
+ * @b (which may be @a) its value @y. NAN: none. */
+double tune_best_with(const struct tune *t, u32 a, u32 x, u32 b, u32 y);
+
+/* tune_worth - what setting knob @a wrongly costs: the time with the worst of its
+ * values over that with the best, which goes to *@best, all other knobs at their
+ * best for each; less 1. NAN: fewer than two of its values ran. */
+double tune_worth(const struct tune *t, u32 a, u32 *best);
 
 /* By median time, the fastest first; those without one last. For qsort() of
  * pointers to settings; the base comes before a setting that is as fast. */

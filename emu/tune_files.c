@@ -189,7 +189,8 @@ void tune_table(struct tune *t, struct emit *em)
 	if (col && v) {
 		memcpy(col + k, tail, sizeof(tail));
 		emit_table(em, &(struct emit_table){ .name = "tune",
-			   .cols = col, .nr_cols = k + ARRAY_LEN(tail) });
+			   .cols = col, .nr_cols = k + ARRAY_LEN(tail),
+			   .missing = "-" });
 		table_row(t, &t->base, em);
 		for (u32 i = 0; i <= t->nr; i++)
 			if (v[i] != &t->base)
@@ -216,13 +217,19 @@ static int put_text(const struct tune_files *f, const char *name,
 	return outfile_commit(&o, e);
 }
 
-static int open_csv(const struct tune_files *f, const char *name,
-		    struct emit **em, struct err *e)
+static int open_as(const struct tune_files *f, const char *name,
+		   const char *suffix, struct emit **em, struct err *e)
 {
 	char path[4096];
 
-	snprintf(path, sizeof(path), "%s/%s.csv", f->dir, name);
+	snprintf(path, sizeof(path), "%s/%s.%s", f->dir, name, suffix);
 	return emit_create(em, &(struct emit_cfg){ .path = path }, e);
+}
+
+static int open_csv(const struct tune_files *f, const char *name,
+		    struct emit **em, struct err *e)
+{
+	return open_as(f, name, "csv", em, e);
 }
 
 /* gnuplot -c SCRIPT.gp NAME.csv NAME.svg, in the directory. 127: not there. */
@@ -310,20 +317,6 @@ static void front_csv(struct tune_files *f, struct emit *em)
 	free(v);
 }
 
-static double best_with(const struct tune *t, u32 a, u32 x, u32 b, u32 y)
-{
-	double best = NAN;
-
-	for (u32 i = 0; i < t->nr; i++) {
-		const struct tune_setting *s = &t->setting[i];
-
-		if (tune_knob_index(t, s, a) == x &&
-		    tune_knob_index(t, s, b) == y)
-			best = fmin(best, s->median[GOAL_TIME]);
-	}
-	return best;
-}
-
 static void knob_csv(struct tune_files *f, u32 a, struct emit *em)
 {
 	const struct sweep_axis *axis = &f->t->sweep.grid->axis[a];
@@ -348,7 +341,7 @@ static void knob_csv(struct tune_files *f, u32 a, struct emit *em)
 			emit_u64(em, x);
 			emit_str(em, axis->value[x]);
 			emit_double(em, s->median[GOAL_TIME]);
-			emit_double(em, best_with(f->t, a, x, a, x));
+			emit_double(em, tune_best_with(f->t, a, x, a, x));
 			emit_double(em, f->t->base.median[GOAL_TIME]);
 			emit_row(em);
 		}
@@ -447,7 +440,7 @@ static void heat_csv(struct tune_files *f, u32 a, u32 b, struct emit *em)
 		   .nr_cols = ARRAY_LEN(cols) });
 	for (u32 i = 0; i < x->nr; i++)
 		for (u32 k = 0; k < y->nr; k++) {
-			double v = best_with(f->t, a, i, b, k);
+			double v = tune_best_with(f->t, a, i, b, k);
 
 			if (isnan(v))
 				continue;
@@ -482,7 +475,7 @@ static int put_scripts(const struct tune_files *f, struct err *e)
 	return rc;
 }
 
-static int knobs(struct tune_files *f, u32 *two, u32 *nr_two, struct err *e)
+static int knobs(struct tune_files *f, struct err *e)
 {
 	int rc = 0;
 
@@ -493,8 +486,6 @@ static int knobs(struct tune_files *f, u32 *two, u32 *nr_two, struct err *e)
 
 		if (axis->nr < 2)
 			continue;
-		if (*nr_two < 2)
-			two[(*nr_two)++] = a;
 		snprintf(name, sizeof(name), "knob_%.64s", axis->o->name);
 		rc = open_csv(f, name, &em, e);
 		if (rc)
@@ -559,32 +550,67 @@ int tune_files_open(const struct tune_files *f, struct err *e)
 	return put_scripts(f, e);
 }
 
-int tune_files_write(struct tune_files *f, struct err *e)
+#define NO_KNOB UINT32_MAX
+
+/* The knob that is worth most, @but left out. */
+static u32 worth_most(const struct tune *t, u32 but)
 {
-	u32 two[2], nr_two = 0;
+	double most = -1;
+	u32 best, at = NO_KNOB;
+
+	for (u32 a = 0; a < tune_nr_knobs(t); a++) {
+		double w = a == but ? NAN : tune_worth(t, a, &best);
+
+		if (w > most) {
+			most = w;
+			at = a;
+		}
+	}
+	return at;
+}
+
+static int heat(struct tune_files *f, struct err *e)
+{
+	u32 a = worth_most(f->t, NO_KNOB), b = worth_most(f->t, a);
 	struct emit *em;
-	int rc = open_csv(f, "tune", &em, e);
+	int rc;
+
+	if (a == NO_KNOB || b == NO_KNOB)
+		return 0;
+	rc = open_csv(f, "heat", &em, e);
+	if (rc)
+		return rc;
+	heat_csv(f, a < b ? a : b, a < b ? b : a, em);
+	rc = emit_close(em, e);
+	return rc ? rc : draw(f, "tune_heat", "heat", "", e);
+}
+
+static int table_as(struct tune_files *f, const char *suffix, struct err *e)
+{
+	struct emit *em;
+	int rc = open_as(f, "tune", suffix, &em, e);
 
 	if (rc)
 		return rc;
 	tune_table(f->t, em);
-	rc = emit_close(em, e);
+	return emit_close(em, e);
+}
+
+int tune_files_write(struct tune_files *f, struct err *e)
+{
+	int rc = table_as(f, "csv", e);
+
+	if (!rc)
+		rc = table_as(f, "json", e);
 	if (!rc)
 		rc = figure(f, "tune_front", "front", front_csv, e);
 	if (!rc)
-		rc = knobs(f, two, &nr_two, e);
+		rc = knobs(f, e);
 	if (!rc && has_moments(f))
 		rc = figure(f, "tune_locality", "locality", locality_csv, e);
 	if (!rc)
 		rc = figure(f, "tune_cost", "cost", cost_csv, e);
 	if (!rc && has_bandwidth(f))
 		rc = figure(f, "tune_bandwidth", "bandwidth", bandwidth_csv, e);
-	if (rc || nr_two < 2)
-		return rc;
-	rc = open_csv(f, "heat", &em, e);
-	if (rc)
-		return rc;
-	heat_csv(f, two[0], two[1], em);
-	rc = emit_close(em, e);
-	return rc ? rc : draw(f, "tune_heat", "heat", "", e);
+	return rc ? rc : heat(f, e);
 }

@@ -52,6 +52,19 @@ static void test_front(void **state)
 	assert_true(on_any > 300);
 }
 
+/* What four digits do not tell apart, a front does not either. */
+static void test_front_digits(void **state)
+{
+	const double time[3] = { 49.97201, 49.97202, 49.98 };
+	const double cost[3] = { 5e6, 4e6, 3e6 };
+	bool on[3];
+
+	tune_front(time, cost, 3, on);
+	assert_false(on[0]);
+	assert_true(on[1]);
+	assert_true(on[2]);
+}
+
 /* ---- how sure ---------------------------------------------------------------------- */
 
 static void test_ratio(void **state)
@@ -251,7 +264,7 @@ static void test_search(void **state)
 {
 	struct search h, g;
 	struct tune_choice by_halving, by_grid;
-	u32 dropped = 0, again;
+	u32 dropped = 0, again, best;
 
 	set_up(&h, SEARCH_HALVING, 0);
 	assert_int_equal(tune_run(&h.t, &h.e), 0);
@@ -273,6 +286,13 @@ static void test_search(void **state)
 		assert_int_equal(s->nr_seeds == 4, !s->is_dropped);
 	}
 	assert_true(dropped >= 2);
+	/* Pages matter, and the more the worse; threads less. */
+	assert_true(tune_worth(&g.t, 0, &best) > tune_worth(&g.t, 1, &best));
+	assert_true(tune_worth(&g.t, 0, &best) > 0);
+	assert_int_equal(best, 0);
+	assert_true(fabs(tune_best_with(&g.t, 0, 3, 0, 3) /
+			 tune_best_with(&g.t, 0, 0, 0, 0) - 1 -
+			 tune_worth(&g.t, 0, &best)) < 1e-9);
 	/* All is there: a second search runs nothing. */
 	tune_free(&h.t);
 	again = h.t.nr_ran;
@@ -362,6 +382,7 @@ static void test_moments(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_front),
+		cmocka_unit_test(test_front_digits),
 	cmocka_unit_test(test_ratio),
 	cmocka_unit_test(test_coverage),
 	cmocka_unit_test(test_choice),
