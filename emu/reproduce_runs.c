@@ -457,15 +457,19 @@ REPRO_VALUE(h8)
 			e);
 }
 
+/* The test robot's second report, 2022-12-07, names its machines: two sockets of Xeon
+ * Gold 6252, interrupts sent one by one (default_send_IPI_mask_sequence_phys in its
+ * profile). */
 REPRO_VALUE(h21)
 {
 	struct repro_run before = {
-		.machine = "pack:1 core:16 pu:1", .profile = "skylake-sp",
+		.machine = "pack:2 core:24 pu:2", .profile = "cascade-lake-sp",
 		.workload = "page_fault3", .kernel = "v6.1",
-		.pairs = PAIRS("bytes", "1M"),
+		.pairs = PAIRS("threads", "16", "bytes", "8M", "ipi-send",
+			       "each"),
 	}, after = before;
 
-	after.kernel = "v6.14";
+	after.kernel = "v6.1+delayed-rmap";
 	return repro_ratio(&before, &after, c, per_second, value, e);
 }
 

@@ -30,15 +30,24 @@ void gather_begin(struct mmu_gather *g, struct mm *mm, enum flush_op op)
 
 /* In the queue: the page is still to be taken off the count of its mappings. */
 #define DELAYED_RMAP (1u << 31)
-/* 8 on the stack and one batch: more is not gathered while some are delayed
- * (tlb_next_batch()). */
-#define DELAYED_RMAP_MAX (8 + 510)
+/* The queue's batches: what is on the stack, then pages full of pointers
+ * (MMU_GATHER_BUNDLE, MAX_GATHER_BATCH). */
+#define GATHER_BUNDLE 8u
+#define GATHER_BATCH 510u
 
-static u32 capacity(const struct mmu_gather *g)
+/* No place for one more (tlb_next_batch()): while rmaps are delayed no batch but
+ * that on the stack is followed by another. */
+static bool is_full(const struct mmu_gather *g)
 {
-	u32 n = queue()->capacity;
+	u32 n = queue()->n;
 
-	return g->has_rmaps && n > DELAYED_RMAP_MAX ? DELAYED_RMAP_MAX : n;
+	if (n == queue()->capacity)
+		return true;
+	if (!g->has_rmaps || n < GATHER_BUNDLE)
+		return false;
+	if (n == GATHER_BUNDLE)
+		return kern()->delayed_rmap_ends_batch;
+	return (n - GATHER_BUNDLE) % GATHER_BATCH == 0;
 }
 
 /* The flush is over, the page-table lock still held (5df397dec7c4): who asks
@@ -332,7 +341,7 @@ static void zap_ptes(struct mmu_gather *g, u64 pmd, u64 vpn, u64 end)
 		spin_lock(ptl);
 		oracle_walks(pte_pfn(pmd));
 		flush_tlb_batched_pending(g->b.mm);
-		for (; vpn < end && q->n < capacity(g); vpn++)
+		for (; vpn < end && !is_full(g); vpn++)
 			zap_entry(g, vpn, 0, &table[paging_index(pg, vpn, 0)]);
 		if (q->n != was)
 			add_mm_rss_vec(g->b.mm);

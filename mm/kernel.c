@@ -365,6 +365,20 @@ static const struct kernel v5_19_gen0 = {
 	.mmap_lock_in_two_lines = true,
 };
 
+/* Linux-next, a commit apart: both are in 6.2. */
+static const struct kernel v6_1_delayed_rmap = {
+	.name = "v6.1+delayed-rmap", .commit = "5df397dec7c4", .evidence = "S",
+	.summary = "as v6.1, stored-to pages of files unmapped after flushes of eight",
+	V6_1, .zap_delays_rmap = true, .delayed_rmap_ends_batch = true,
+	.numa = NUMA_V6_1,
+};
+
+static const struct kernel v6_1_delayed_rmaps = {
+	.name = "v6.1+delayed-rmaps", .commit = "c47454823bd4", .evidence = "S",
+	.summary = "the same, of eight and one batch of pages",
+	V6_1, .zap_delays_rmap = true, .numa = NUMA_V6_1,
+};
+
 static const struct kernel v6_1_mixed = {
 	.name = "v6.1+mixed-sizes", .commit = "v6.1 (variant)", .evidence = "T",
 	.summary = "as v6.1, a table replaces a huge page at once, flushed then",
@@ -501,6 +515,7 @@ const struct kernel *const kernels[] = {
 	&v5_14,
 	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3, &v6_8, &v6_6_retract, &v6_12_retract,
 	&v6_12_range, &v6_19_sva, &v6_18_alpha, &v6_19_alpha,
+	&v6_1_delayed_rmap, &v6_1_delayed_rmaps,
 	&v6_1_mixed, &v6_1_loongarch, &v6_5_arm64, &v6_6_arm64, &v6_8_arm64, &v6_14, &v6_14_spares_lru, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
 	SWITCH_KERNELS NUMA_KERNELS NULL

@@ -210,6 +210,9 @@ struct kernel {
 				 * (1cf35d47712d)                             */
 	bool zap_delays_rmap;   /* and only then is the page unmapped
 				 * (5df397dec7c4)                             */
+	bool delayed_rmap_ends_batch;   /* when there is one, no batch of pages
+				 * is followed by another, nor the eight on
+				 * the stack (until c47454823bd4)             */
 	bool mkclean_walks;     /* page_mkclean does not ask first whether the
 				 * page is mapped (a model variant)           */
 	bool pfnmap_flushes;    /* munmap flushes frames that nobody counts

@@ -37,12 +37,16 @@ static void test_tlb_flush(void **state)
 }
 
 /* 1,024 pages a thread: a flush a page table from 3.15 on for what was stored to,
- * one in all for what was copied, none for what nobody touched. */
+ * each eight pages where a delayed rmap ends the first batch; one in all for what was
+ * copied, none for what nobody touched. */
 static void test_munmap(void **state)
 {
 	static const struct { const char *name, *kernel; u64 flushes; } rows[] = {
 		{ "page_fault3", "v3.13", 1 }, { "page_fault3", "v6.1", 1 + 2 },
 		{ "page_fault3", "v6.14", 1 + 2 }, { "page_fault2", "v6.1", 1 },
+		{ "page_fault3", "v6.1+delayed-rmap", 1 + 1024 / 8 },
+		{ "page_fault3", "v6.1+delayed-rmaps", 1 + 2 },
+		{ "page_fault2", "v6.1+delayed-rmap", 1 },
 		{ "page_fault1", "v6.1", 1 }, { "mmap2", "v6.1", 0 },
 	};
 
