@@ -18,9 +18,9 @@ static const char *const search_names[] = {
 	"halving", "grid", "random", NULL
 };
 
-enum goal { GOAL_AUTO, GOAL_ELAPSED, GOAL_PER_ACCESS };
+enum goal { GOAL_AUTO, GOAL_ELAPSED, GOAL_PER_UNIT, GOAL_PER_ACCESS };
 static const char *const goal_names[] = {
-	"auto", "elapsed", "per-access", NULL
+	"auto", "elapsed", "per-unit", "per-access", NULL
 };
 
 struct tune_cfg {
@@ -59,9 +59,11 @@ static const struct opt tune_opts[] = {
 	  .help = "settings at most, drawn at random; 0: all (random: 20)",
 	  OWN(tries) },
 	{ .name = "goal", .kind = OPT_ENUM, .def = "auto", .names = goal_names,
-	  .help = "what run time is: elapsed until the last thread is done, or "
-		  "elapsed per access; auto: the latter where --time says how "
-		  "long the program runs", OWN(goal) },
+	  .help = "what run time is: elapsed until the last thread is done, "
+		  "elapsed by the units that the program did (transactions, "
+		  "lookups), or elapsed of a thread by an access; auto: per-unit "
+		  "where --time says how long the program runs, else elapsed",
+	  OWN(goal) },
 	{ .name = "db", .kind = OPT_STRING, .metavar = "FILE.db",
 	  .help = "where the points are kept; without it DIR/tune.db", OWN(db) },
 };
@@ -229,7 +231,9 @@ static int read_tune(struct session *s, int argc, char **argv, struct err *e)
 
 static const char *unit_text(const struct tune *t)
 {
-	return t->time_metric == METRIC_ELAPSED ? "ms" : "ns per access";
+	return t->time_metric == METRIC_ELAPSED ? "ms"
+		: t->time_metric == METRIC_PER_UNIT ? "ns per unit"
+						    : "ns per access";
 }
 
 /* Sorted by run time: down the list overhead falls. */
@@ -377,13 +381,17 @@ static void set_up(struct session *s)
 		.x = &s->x, .db = s->db, .jobs = s->x.output.jobs,
 		.progress = s->x.output.progress, .label = "tune",
 	};
-	bool by_access = s->cfg.goal == GOAL_PER_ACCESS ||
-		(s->cfg.goal == GOAL_AUTO && opt_find(s->x.set, "time"));
+	static const u32 metric_of[] = {
+		[GOAL_ELAPSED] = METRIC_ELAPSED, [GOAL_PER_UNIT] = METRIC_PER_UNIT,
+		[GOAL_PER_ACCESS] = METRIC_PER_ACCESS,
+	};
+	int goal = s->cfg.goal != GOAL_AUTO ? s->cfg.goal
+		: opt_find(s->x.set, "time") ? GOAL_PER_UNIT : GOAL_ELAPSED;
 
 	s->tune = (struct tune){
 		.sweep = common, .base_sweep = common,
 		.nr_seeds = s->cfg.seeds,
-		.time_metric = by_access ? METRIC_PER_ACCESS : METRIC_ELAPSED,
+		.time_metric = metric_of[goal],
 		.search = (enum tune_search)s->cfg.search,
 		.tries = s->cfg.tries, .seed = s->x.cfg.seed,
 	};

@@ -693,7 +693,7 @@ static void gather(struct sys *sys, const struct wl *w, struct timed_result *r)
 	r->nr_cpus = sys->nr_cpus;
 	r->nr_threads = w->nr_threads;
 	r->done = w->done;
-	snprintf(r->unit, sizeof(r->unit), "%s", w->unit);
+	snprintf(r->unit, sizeof(r->unit), "%s", timed_unit(w->workload));
 	r->is_checked = sys->is_checked;
 	snprintf(r->profile, sizeof(r->profile), "%s", sys->m->name);
 	snprintf(r->topology, sizeof(r->topology), "%s", sys->m->topology);
@@ -729,11 +729,34 @@ struct shown {
 	const struct wl *w;
 };
 
+static u64 to_us(u64 cycles)
+{
+	return cycles / (the_sys->m->hz / 1000000);
+}
+
+/* How much of the work is done, or of the time is over. */
 static void show(u64 cycles, void *arg)
 {
 	struct shown *s = arg;
 
-	progress_to(&s->p, s->w->done);
+	progress_to(&s->p, s->w->end ? to_us(cycles) : s->w->done);
+}
+
+static void start_progress(struct shown *s, enum progress_mode mode)
+{
+	const struct wl *w = s->w;
+
+	if (w->end)
+		progress_start(&s->p, mode, w->workload->name, "modelled us",
+			       to_us(w->end));
+	else
+		progress_start(&s->p, mode, w->workload->name,
+			       timed_unit(w->workload), w->total);
+}
+
+const char *timed_unit(const struct workload *workload)
+{
+	return workload->unit ? workload->unit : "steps";
 }
 
 static int run(struct sys *sys, const struct timed_point *p, struct wl *w,
@@ -751,7 +774,7 @@ static int run(struct sys *sys, const struct timed_point *p, struct wl *w,
 	start_clocks(sys);
 	series_begin(&r->series, machine_ns_to_cycles(sys->m,
 						      p->cfg->sample_ns));
-	progress_start(&s.p, p->progress, w->workload->name, w->unit, w->total);
+	start_progress(&s, p->progress);
 	rc = timed_run(sys, show, &s, NULL);
 	progress_end(&s.p);
 	if (w->error)
@@ -780,7 +803,6 @@ int timed_point_run_on(const struct timed_point *p, const struct machine *given,
 		.nr_files = p->nr_files,
 		.seed = p->cfg->seed,
 		.nr_threads = p->cfg->threads,
-		.unit = "steps",
 	};
 	struct machine own = *given;    /* others run on it, too */
 	const struct machine *m = &own;

@@ -82,6 +82,9 @@ struct timed_point {
 	struct probe *probe;    /* a list of those who watch, or NULL         */
 };
 
+/* What the workload counts: "transactions", plural. */
+const char *timed_unit(const struct workload *workload);
+
 /* timed_overhead - of @cycles by category those in which no CPU did what the
  * program wanted: faults, scanning, copying, flushes and waiting for them. Walks
  * are the hardware's. */

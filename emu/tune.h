@@ -47,7 +47,7 @@ struct tune {
 	struct sweep sweep;             /* grid: the knobs, then the seeds    */
 	struct sweep base_sweep;        /* grid: what the knobs are without   */
 	u32 nr_seeds;
-	u32 time_metric;                /* METRIC_ELAPSED, METRIC_PER_ACCESS  */
+	u32 time_metric;                /* METRIC_ELAPSED, _PER_UNIT, _PER_ACCESS */
 	enum tune_search search;
 	u32 tries;                      /* settings at most; 0: all           */
 	u64 seed;                       /* of drawing these, and of bootstrap */

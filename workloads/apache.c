@@ -87,7 +87,6 @@ static int setup(struct wl *w, struct err *e)
 	st.f = rc ? NULL : file_create(st.pages, FILE_DISK | FILE_SPARSE);
 	if (!rc && !st.f)
 		return err_set(e, -ENOMEM, "out of memory");
-	w->unit = "requests";
 	w->total = cfg->requests * w->nr_threads;
 	return rc ? rc : wl_read_file(w, 0, st.f, e);
 }
@@ -152,6 +151,7 @@ const struct workload workload_apache = {
 	.summary = "a web server's threads map, send and unmap a file a request",
 	.mirrors = "Apache httpd 2.4, mpm_event, serving static files (wrk)",
 	.watch = "requests per second, ipis_sent, munmap_cycles / munmap_calls",
+	.unit = "requests",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

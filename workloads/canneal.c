@@ -68,7 +68,6 @@ static int setup(struct wl *w, struct err *e)
 		return rc;
 	st.element = map(w, cfg->elements * ELEMENT, e);
 	st.place = st.element ? map(w, cfg->elements * PLACE, e) : 0;
-	w->unit = "moves";
 	w->total = cfg->moves * w->nr_threads;
 	return st.place ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
@@ -137,6 +136,7 @@ const struct workload workload_canneal = {
 	.summary = "threads swap random elements of a netlist: misses, no flushes",
 	.mirrors = "PARSEC 3.0, canneal",
 	.watch = "walks, moves per second; tlb_flush stays 0",
+	.unit = "moves",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

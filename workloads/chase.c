@@ -139,7 +139,6 @@ static int setup(struct wl *w, struct err *e)
 		if (!rc)
 			rc = prepare(w, i, mm, e);
 	}
-	w->unit = "accesses";
 	w->total = cfg->rounds * cfg->pages * w->nr_threads;
 	return rc;
 }
@@ -176,6 +175,7 @@ const struct workload workload_chase = {
 	.summary = "a random cyclic pointer chase, one line in each page",
 	.mirrors = "latency chases: lmbench lat_mem_rd, AIDA64",
 	.watch = "cycles per access (elapsed cycles by accesses), dTLB misses, walks",
+	.unit = "accesses",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

@@ -105,6 +105,7 @@ static int setup(struct wl *w, struct err *e)
 
 	if (n < 0)
 		return n;
+	w->end = wl_cycles(cfg->time_ns);
 	st.pages = cfg->chunk_bytes >> PAGE_SHIFT;
 	all = st.pages * cfg->chunks;
 	st.mm = mm_create();
@@ -116,7 +117,6 @@ static int setup(struct wl *w, struct err *e)
 	if (rc)
 		return rc;
 	st.chunks = wl_map(st.mm, all, RW | VM_HUGE) << PAGE_SHIFT;
-	w->unit = "records";
 	if (!st.chunks)
 		return err_set(e, -ENOMEM, "out of memory");
 	return wl_populate(w, 0, st.chunks >> PAGE_SHIFT, all, e);
@@ -179,13 +179,13 @@ static int search(u64 va, u64 n, u64 key)
 static void body(struct wl *w, u32 i)
 {
 	const struct cfg *cfg = w->cfg;
-	u64 bytes = st.pages << PAGE_SHIFT, end = wl_cycles(cfg->time_ns);
+	u64 bytes = st.pages << PAGE_SHIFT;
 	struct rng all, r;
 	int rc = 0;
 
 	rng_init(&all, w->seed);
 	rng_split(&all, i, &r);
-	for (u64 n = 0; this_cpu->now < end && !rc && !w->error; n++) {
+	for (u64 n = 0; this_cpu->now < w->end && !rc && !w->error; n++) {
 		u64 chunk = cfg->is_random ? rng_below(&r, cfg->chunks) : 0;
 		u64 key = cfg->is_random ? rng_below(&r, bytes / 8) : 0;
 		u64 vpn = alloc_mem(cfg, i, n), va = vpn << PAGE_SHIFT;
@@ -215,6 +215,7 @@ const struct workload workload_ebizzy = {
 	.summary = "threads allocate, copy a chunk, search it and free",
 	.mirrors = "ebizzy 0.3, as mmtests and the Linux Test Project run it",
 	.watch = "records per second, tlb_flush, ipis_sent, page-faults",
+	.unit = "records",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

@@ -94,7 +94,6 @@ static int setup(struct wl *w, struct err *e)
 			return err_set(e, -ENOMEM, "out of memory");
 		rc = wl_populate(w, i, st.vpn[i], cfg->pages, e);
 	}
-	w->unit = "children";
 	w->total = (u64)cfg->children * *st.left;
 	return rc;
 }
@@ -211,6 +210,7 @@ const struct workload workload_fork_compact = {
 	.mirrors = "the reproduction of April 2010 that found the races of migration "
 		   "with fork, vma_adjust and exec",
 	.watch = "stray_migration_entries: kernel BUGs; pgmigrate_success",
+	.unit = "children",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

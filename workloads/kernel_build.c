@@ -116,7 +116,6 @@ static int setup(struct wl *w, struct err *e)
 		st.nr_calls += share[n];
 	for (u32 i = 0; i < w->nr_threads && !rc; i++)
 		rc = start_one(w, i, e);
-	w->unit = "processes";
 	w->total = cfg->processes * w->nr_threads;
 	return rc;
 }
@@ -246,6 +245,7 @@ const struct workload workload_kernel_build = {
 	.mirrors = "a kernel build's processes by the flushes counted in one; "
 		   "make -j32 in a guest of Xen",
 	.watch = "processes per second, tlb_flush, the cycles that are not user's",
+	.unit = "processes",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

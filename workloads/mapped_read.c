@@ -66,7 +66,6 @@ static int setup(struct wl *w, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	for (u32 i = 0; i < w->nr_threads && !rc; i++)
 		rc = start_one(w, i, cfg->bytes >> PAGE_SHIFT, e);
-	w->unit = "pages";
 	w->total = w->nr_threads * (cfg->bytes >> PAGE_SHIFT);
 	return rc;
 }
@@ -103,6 +102,7 @@ const struct workload workload_mapped_read = {
 	.summary = "files larger than memory are read through mappings, once",
 	.mirrors = "vm-scalability, case-lru-file-mmap-read",
 	.watch = "elapsed, ipis_sent, pgsteal against --kernel v4.2, v4.12, v6.1",
+	.unit = "pages",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

@@ -113,7 +113,6 @@ static int setup(struct wl *w, struct err *e)
 	if (rc)
 		return rc;
 	st.store = wl_map(st.mm, st.pages, RW | VM_HUGE);
-	w->unit = "requests";
 	w->total = cfg->requests * (w->nr_threads - (cfg->idle_ns ? 1 : 0));
 	if (!st.store)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -206,6 +205,7 @@ const struct workload workload_memcached = {
 	.summary = "workers answer requests, sleep when idle, give buffers back",
 	.mirrors = "memcached 1.6, and the counts of servers in its style (2018)",
 	.watch = "requests per second, ipis_sent, tlb_flush.on_task_switch",
+	.unit = "requests",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

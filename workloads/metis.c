@@ -54,7 +54,6 @@ static int setup(struct wl *w, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	for (u32 i = 0; i < w->nr_threads && !rc; i++)
 		rc = wl_start(w, i, st.mm, e);
-	w->unit = "blocks";
 	w->total = cfg->blocks * w->nr_threads;
 	return rc;
 }
@@ -124,6 +123,7 @@ static void body(struct wl *w, u32 i)
 const struct workload workload_##name_ = { \
 	.name = #name_, .summary = summary_, .mirrors = mirrors_, \
 	.watch = "blocks per second, lock_wait, ipis_sent, page-faults", \
+	.unit = "blocks", \
 	.params = params_, .nr_params = ARRAY_LEN(params_), \
 	.cfg_bytes = sizeof(struct cfg), .setup = setup_, .body = body, .teardown = teardown, \
 }

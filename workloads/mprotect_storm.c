@@ -94,7 +94,6 @@ static int setup(struct wl *w, struct err *e)
 		if (rc)
 			return rc;
 	}
-	w->unit = "iterations";
 	w->total = cfg->iterations * cfg->initiators;
 	return 0;
 }
@@ -197,6 +196,7 @@ const struct workload workload_mprotect_storm = {
 	.summary = "initiators loop mprotect read-only and back, others read the pages",
 	.mirrors = "garbage collectors' and checkpointers' write barriers; will-it-scale mprotect",
 	.watch = "cycles per flush of the initiator, ipis_sent, respond",
+	.unit = "iterations",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

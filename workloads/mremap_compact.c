@@ -65,7 +65,6 @@ static int setup(struct wl *w, struct err *e)
 	*st.left = w->nr_threads - 1;
 	for (u32 i = 0; i < w->nr_threads && !rc; i++)
 		rc = map_buffers(w, i, &st, e);
-	w->unit = "moves";
 	w->total = (u64)cfg->moves * (w->nr_threads - 1);
 	return rc;
 }
@@ -135,6 +134,7 @@ const struct workload workload_mremap_compact = {
 	.mirrors = "the program posted with anon_vma_moveto_tail (3.3), next to a "
 		   "loop of compact_memory",
 	.watch = "stray_migration_entries: kernel BUGs; pgmigrate_success",
+	.unit = "moves",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

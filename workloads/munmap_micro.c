@@ -60,7 +60,6 @@ static int setup(struct wl *w, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	for (u32 i = 0; i < w->nr_threads && !rc; i++)
 		rc = wl_start(w, i, st.mm, e);
-	w->unit = "calls";
 	w->total = cfg->rounds;
 	return rc;
 }
@@ -166,6 +165,7 @@ const struct workload workload_munmap_micro = {
 	.summary = "one thread maps, all store to every page, it unmaps",
 	.mirrors = "the microbenchmark published with LATR",
 	.watch = "munmap_cycles / munmap_calls, ipis_sent, wait_ack",
+	.unit = "calls",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

@@ -3,7 +3,7 @@
  * is stored through translations that the scanner has already made stale. */
 #include <errno.h>
 
-#include "workloads/workload.h"
+#include "workloads/numa/numa.h"
 
 #define BATCH 32u
 
@@ -67,8 +67,7 @@ static int setup(struct wl *w, struct err *e)
 		if (rc)
 			return rc;
 	}
-	w->unit = "modelled cycles";
-	w->total = machine_ns_to_cycles(the_sys->m, cfg->time_ns);
+	w->end = wl_cycles(cfg->time_ns);
 	/* All of it starts where the first thread is, as a program that
 	 * initialises its data in one place. */
 	return wl_populate(w, 0, st.vpn, st.nr_huge * hpage_pages(), e);
@@ -78,7 +77,6 @@ static void body(struct wl *w, u32 i)
 {
 	const struct cfg *cfg = w->cfg;
 	const struct state *st = w->priv;
-	u64 end = w->total;
 	u64 slice = st->nr_huge / w->nr_threads, first = slice * i;
 	struct run run[BATCH];
 	struct rng rng, seed;
@@ -86,7 +84,7 @@ static void body(struct wl *w, u32 i)
 
 	rng_init(&seed, w->seed);
 	rng_split(&seed, i, &rng);
-	while (this_cpu->now < end && !w->error) {
+	while (this_cpu->now < w->end && !w->error) {
 		for (u32 k = 0; k < BATCH; k++) {
 			bool is_own = slice && !rng_chance(&rng, cfg->drift, 100);
 			u64 huge = is_own ? first + rng_below(&rng, slice)
@@ -106,8 +104,7 @@ static void body(struct wl *w, u32 i)
 		if (rc)
 			wl_fail(w, -E2BIG, "numa-migrate: the machine's "
 				"memory is full");
-		if (this_cpu->now > w->done)
-			w->done = this_cpu->now < end ? this_cpu->now : end;
+		w->done += (u64)BATCH * cfg->accesses;
 	}
 }
 
@@ -121,6 +118,7 @@ const struct workload workload_numa_migrate = {
 	.summary = "threads on several nodes share memory under NUMA balancing",
 	.mirrors = "a multi-threaded database buffer pool, SPECjbb in one JVM",
 	.watch = "numa_hint_faults, numa_pages_migrated, copy; --check: lost_stores",
+	.unit = "accesses",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

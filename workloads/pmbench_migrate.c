@@ -70,7 +70,6 @@ static int setup(struct wl *w, struct err *e)
 			       VM_READ | VM_WRITE | VM_HUGE);
 	if (!rc && !st.vpn)
 		rc = err_set(e, -ENOMEM, "out of memory");
-	w->unit = "pages moved";
 	w->total = cfg->pages * cfg->rounds;
 	return rc ? rc : wl_populate(w, FIRST_USER, st.vpn, cfg->pages, e);
 }
@@ -174,6 +173,7 @@ const struct workload workload_pmbench_migrate = {
 	.summary = "threads touch pages at random, all of which move between nodes",
 	.mirrors = "pmbench beside migratepages(8), as in the commit that batched migration",
 	.watch = "pgmigrate_success per second, ipis_sent, by kernel",
+	.unit = "pages moved",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

@@ -211,7 +211,6 @@ static int setup(struct wl *w, struct err *e)
 	int rc;
 
 	w->priv = st;
-	w->unit = "accesses";
 	if (!st)
 		return err_set(e, -ENOMEM, "out of memory");
 	rc = cfg->with_events ? replay_has_events(w, e) : 0;
@@ -339,6 +338,7 @@ const struct workload workload_replay = {
 	.summary = "recorded memory traces of real programs",
 	.mirrors = "the recorded program, less its system calls",
 	.watch = "dTLB misses, walks, faults",
+	.unit = "accesses",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

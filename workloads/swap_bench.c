@@ -83,7 +83,6 @@ static int setup(struct wl *w, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	for (u32 i = 0; i < w->nr_threads && !rc; i++)
 		rc = start_one(w, i, e);
-	w->unit = "rounds";
 	w->total = cfg->rounds * w->nr_threads;
 	return rc;
 }
@@ -128,6 +127,7 @@ const struct workload workload_swap_bench = {
 	.summary = "processes read their memory from swap and push it out again",
 	.mirrors = "the program published with arm64's batched flushes, on zRAM",
 	.watch = "rounds per second, pswpin, pswpout, flush and wait_ack",
+	.unit = "rounds",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

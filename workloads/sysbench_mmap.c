@@ -121,7 +121,6 @@ static int setup(struct wl *w, struct err *e)
 		rc = wl_start(w, i, st.mm, e);
 	for (u64 i = 0; i < cfg->files && !rc; i++)
 		rc = add_file(w, i, e);
-	w->unit = "events";
 	w->total = cfg->requests * w->nr_threads;
 	return rc;
 }
@@ -181,6 +180,7 @@ const struct workload workload_sysbench_mmap = {
 	.summary = "threads store to random blocks of mapped files, with msync",
 	.mirrors = "sysbench fileio, mmap, rndwr, --file-fsync-mode=fdatasync",
 	.watch = "tlb_flush, ipis_sent, file_pages_written, page-faults",
+	.unit = "events",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

@@ -70,7 +70,6 @@ static int setup(struct wl *w, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	for (u32 i = 0; i < w->nr_threads && !rc; i++)
 		rc = wl_start(w, i, st.mm, e);
-	w->unit = "2M";
 	w->total = st.nr_huge * w->nr_threads;
 	return rc;
 }
@@ -162,6 +161,7 @@ const struct workload workload_thpscale = {
 	.summary = "threads fault memory in while all of it is in halves of huge pages",
 	.mirrors = "thpscale of mmtests, default configuration",
 	.watch = "fault_base_cycles / fault_base, thp_split_page, flush against --kernel v6.6-arm64, v6.8-arm64",
+	.unit = "2M",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

@@ -80,7 +80,6 @@ static int setup(struct wl *w, struct err *e)
 	st.stride = cfg->entries + 1;
 	st.buffer = wl_map(st.mm, st.pages, RW | VM_HUGE);
 	st.maps = wl_map(st.mm, cfg->maps * st.stride, RW);
-	w->unit = "accesses";
 	if (!st.buffer || !st.maps)
 		return err_set(e, -ENOMEM, "out of memory");
 	return fill(w, cfg, e);
@@ -146,6 +145,7 @@ const struct workload workload_tlbflush = {
 	.summary = "one thread unmaps small mappings, others load from a buffer",
 	.mirrors = "A. Shi's munmap.c, which is tlbflush in mmtests",
 	.watch = "accesses per second, remote flushes, munmap_cycles, walks",
+	.unit = "accesses",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

@@ -45,7 +45,6 @@ static int setup(struct wl *w, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	for (u32 i = 0; i < w->nr_threads && !rc; i++)
 		rc = wl_start(w, i, mm, e);
-	w->unit = "rounds";
 	w->total = cfg->loops * w->nr_threads;
 	return rc;
 }
@@ -76,6 +75,7 @@ const struct workload workload_vmalloc_test = {
 	.summary = "kernel threads vmalloc, store and vfree",
 	.mirrors = "Linux lib/test_vmalloc.c, fix_size_alloc_test",
 	.watch = "tlb_flush, ipis_sent, vmap_purges, cycles a round",
+	.unit = "rounds",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

@@ -48,7 +48,8 @@ struct wl {
 
 	/* For progress: units done by all threads, of a total if known. */
 	u64 done, total;
-	const char *unit;
+	u64 end;                /* modelled time at which the threads stop, in
+				 * cycles; 0: once their work is done         */
 
 	int error;              /* first that a thread met                    */
 	struct err err;
@@ -59,6 +60,7 @@ struct workload {
 	const char *summary;
 	const char *mirrors;    /* what real thing it stands for              */
 	const char *watch;      /* what to look at in its numbers             */
+	const char *unit;       /* of wl.done, plural; NULL: steps            */
 	const struct opt *params;
 	size_t nr_params;
 	size_t cfg_bytes;

@@ -75,7 +75,6 @@ static int setup_of(struct wl *w, u32 nr_processes, struct err *e)
 		return err_set(e, -EINVAL, "--threads: %u processes need a "
 			       "thread each", nr_processes);
 	w->nr_threads = S.threads_each * nr_processes;
-	w->unit = "bytes";
 	w->total = cfg->bytes * cfg->loops * nr_processes *
 		(cfg->is_shared ? S.threads_each : 1);
 	for (u32 p = 0; p < nr_processes; p++) {
@@ -176,6 +175,7 @@ static const char *const defaults[] = {
 		.mirrors = "autonuma-benchmark, as mmtests runs it", \
 		.watch = "modelled time, numa_hint_faults_local, " \
 			 "numa_pages_migrated, node-store-misses", \
+		.unit = "bytes", \
 		.params = opts, .nr_params = ARRAY_LEN(opts), \
 		.cfg_bytes = sizeof(struct cfg), .defaults = defaults, \
 		.setup = set_up, .body = run, \

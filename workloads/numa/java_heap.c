@@ -139,7 +139,7 @@ static int setup(struct wl *w, struct err *e)
 		return err_set(e, -EINVAL, "--collectors: %u threads are more than "
 			       "the %u that are modelled", w->nr_threads,
 			       w->max_threads);
-	w->unit = "transactions";
+	w->end = wl_cycles(cfg->time_ns);
 	S.jvm = arena_alloc(&the_sys->arena, S.nr_jvms * sizeof(*S.jvm));
 	if (!S.jvm)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -271,7 +271,6 @@ static void transaction(struct wl *w, struct jvm *j, u32 k, struct rng *rng,
 static void warehouse(struct wl *w, struct jvm *j, u32 i)
 {
 	const struct cfg *cfg = w->cfg;
-	u64 end = wl_cycles(cfg->time_ns);
 	struct buffer b = { 0 };
 	struct rng rng, seed;
 	u32 round = 0;
@@ -284,7 +283,7 @@ static void warehouse(struct wl *w, struct jvm *j, u32 i)
 			if (stop_for(w, j, round++))
 				return;
 			b.left = 0;
-		} else if (this_cpu->now >= end) {
+		} else if (this_cpu->now >= w->end) {
 			WRITE_ONCE(j->is_ending, 1);
 			WRITE_ONCE(j->is_wanted, 1);
 		} else if (b.left < cfg->allocate && !refill(j, &b)) {
@@ -315,6 +314,7 @@ const struct workload workload_java_heap = {
 		   "collector goes through all of it",
 	.mirrors = "SPECjbb: a JVM a node, a warehouse a thread (its shape is assumed)",
 	.watch = "transactions per second, node-load-misses, numa_hint_faults_local",
+	.unit = "transactions",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

@@ -49,8 +49,8 @@ static int setup(struct wl *w, struct err *e)
 	const struct cfg *cfg = w->cfg;
 	int rc = wl_process(w, the_sys->nr_cpus, &S.va, 1, cfg->bytes, e);
 
+	w->end = wl_cycles(cfg->time_ns);
 	S.nr_records = cfg->bytes / cfg->record;
-	w->unit = "lookups";
 	/* Loaded by one thread, as from a dump. */
 	return rc ? rc : wl_populate(w, 0, S.va >> PAGE_SHIFT,
 			   (cfg->bytes + PAGE_BYTES - 1) >> PAGE_SHIFT, e);
@@ -69,13 +69,13 @@ static u64 draw(struct rng *rng, const struct cfg *cfg, u64 n, u64 turn)
 static void body(struct wl *w, u32 i)
 {
 	const struct cfg *cfg = w->cfg;
-	u64 end = wl_cycles(cfg->time_ns), drift = wl_cycles(cfg->drift_ns);
+	u64 drift = wl_cycles(cfg->drift_ns);
 	u64 part = S.nr_records / w->nr_threads;
 	struct rng rng, seed;
 
 	rng_init(&seed, w->seed);
 	rng_split(&seed, i, &rng);
-	while (this_cpu->now < end && !w->error) {
+	while (this_cpu->now < w->end && !w->error) {
 		bool is_own = part && rng_chance(&rng, cfg->affinity, 100);
 		u64 turn = drift ? this_cpu->now / drift : 0;
 		u64 k = is_own ? i * part + draw(&rng, cfg, part, turn)
@@ -103,6 +103,7 @@ const struct workload workload_kv_store = {
 	.summary = "threads look up records, of which a changing part is hot",
 	.mirrors = "a key-value store with a hot set, loaded by one thread",
 	.watch = "lookups per second, node-load-misses, numa_pages_migrated",
+	.unit = "lookups",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

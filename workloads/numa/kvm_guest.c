@@ -82,6 +82,7 @@ static int setup(struct wl *w, struct err *e)
 	if (rc < 0)
 		return rc;
 	memset(&S, 0, sizeof(S));
+	w->end = wl_cycles(cfg->time_ns);
 	S.mm = mm_create();
 	S.kvm = S.mm ? kvm_create(S.mm) : NULL;
 	if (!S.kvm)
@@ -89,7 +90,6 @@ static int setup(struct wl *w, struct err *e)
 	rc = wl_areas(S.mm, &S.va, 1, cfg->bytes, e);
 	for (u32 i = 0; i < w->nr_threads && !rc; i++)
 		rc = wl_start(w, i, S.mm, e);
-	w->unit = "accesses";
 	return rc;
 }
 
@@ -140,12 +140,12 @@ static void touch_memory(struct wl *w, u32 i)
 static void run_guest(struct wl *w, u32 i)
 {
 	const struct cfg *cfg = w->cfg;
-	u64 end = wl_cycles(cfg->time_ns), each = cfg->bytes / w->nr_threads;
+	u64 each = cfg->bytes / w->nr_threads;
 	struct rng rng, seed;
 
 	rng_init(&seed, w->seed);
 	rng_split(&seed, i, &rng);
-	while (this_cpu->now < end && !w->error) {
+	while (this_cpu->now < w->end && !w->error) {
 		bool is_any = rng_chance(&rng, cfg->shared, 100);
 		u64 at = is_any ? rng_below(&rng, cfg->bytes)
 				: i * each + rng_below(&rng, each);
@@ -183,6 +183,7 @@ const struct workload workload_kvm_guest = {
 	.mirrors = "a KVM guest on a NUMA host, its vCPUs pinned or not",
 	.watch = "accesses per second, mmu_notifier_invalidations, ept_violations, "
 		 "kvm_remote_tlb_flush",
+	.unit = "accesses",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

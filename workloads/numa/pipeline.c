@@ -55,7 +55,6 @@ static int setup(struct wl *w, struct err *e)
 			     w->nr_threads / 2 * sizeof(*S.ring));
 	if (!S.ring)
 		return err_set(e, -ENOMEM, "out of memory");
-	w->unit = "buffers";
 	w->total = (u64)cfg->rounds * w->nr_threads / 2;
 	return wl_process(w, w->nr_threads, &S.va, 1, w->nr_threads / 2 *
 			  cfg->slots * cfg->buffer, e);
@@ -108,6 +107,7 @@ const struct workload workload_producers_consumers = {
 	.summary = "pairs of threads hand buffers over and sleep in between",
 	.mirrors = "a pipeline of threads with bounded queues",
 	.watch = "buffers per second, context-switches, node-load-misses",
+	.unit = "buffers",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

@@ -86,7 +86,6 @@ static int setup(struct wl *w, struct err *e)
 	if (rc < 0)
 		return rc;
 	memset(&S, 0, sizeof(S));
-	w->unit = "accesses";
 	S.each = w->nr_threads / cfg->processes;
 	S.nr = S.each * cfg->processes;
 	if (!S.each)
@@ -96,6 +95,7 @@ static int setup(struct wl *w, struct err *e)
 	if (w->nr_threads > w->max_threads)
 		return err_set(e, -EINVAL, "--threads: the eater is one more "
 			       "than the %u that are modelled", w->max_threads);
+	w->end = wl_cycles(cfg->time_ns);
 	rc = cfg->eater_bytes ? make_eater(w, cfg, e) : 0;
 	for (u32 p = 0; p < cfg->processes && !rc; p++)
 		rc = make_process(w, p, cfg, e);
@@ -125,7 +125,7 @@ static void eat(struct wl *w)
 static void body(struct wl *w, u32 i)
 {
 	const struct cfg *cfg = w->cfg;
-	u64 end = wl_cycles(cfg->time_ns), pages = cfg->bytes >> PAGE_SHIFT;
+	u64 pages = cfg->bytes >> PAGE_SHIFT;
 	u64 kill = i ? UINT64_MAX : wl_cycles(cfg->eater_ns);
 	u64 base = S.base[i < S.nr ? i / S.each : 0];
 	struct rng rng, seed;
@@ -136,7 +136,7 @@ static void body(struct wl *w, u32 i)
 	}
 	rng_init(&seed, w->seed);
 	rng_split(&seed, i, &rng);
-	while (this_cpu->now < end && !w->error) {
+	while (this_cpu->now < w->end && !w->error) {
 		u64 va = base + (draw(&rng, pages, cfg->pattern) << PAGE_SHIFT);
 		enum run_op op = rng_chance(&rng, cfg->reads, 100) ? RUN_READ
 								   : RUN_WRITE;
@@ -163,6 +163,7 @@ const struct workload workload_pmbench = {
 	.summary = "threads load and store random pages, the middle ones most",
 	.mirrors = "pmbench, as used for memory tiering and delayed mapping",
 	.watch = "accesses per second, node-load-misses, pgpromote_success",
+	.unit = "accesses",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

@@ -43,7 +43,6 @@ static int setup(struct wl *w, struct err *e)
 	const struct cfg *cfg = w->cfg;
 
 	memset(&S, 0, sizeof(S));
-	w->unit = "bytes";
 	/* copy and scale move two arrays, add and triad three */
 	w->total = 10 * cfg->bytes * cfg->loops;
 	return wl_process(w, the_sys->nr_cpus, S.va, 3, cfg->bytes, e);
@@ -96,6 +95,7 @@ const struct workload workload_stream = {
 	.summary = "threads copy, scale and add arrays from memory",
 	.mirrors = "J. McCalpin's STREAM with OpenMP",
 	.watch = "bytes per second, node-store-misses, numa_pages_migrated",
+	.unit = "bytes",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

@@ -140,7 +140,6 @@ static int setup(struct wl *w, struct err *e)
 			       long)in_flight, S.nr_groups);
 	S.nr_buffers = (u32)(cfg->cache / cfg->buffer);
 	w->nr_threads = S.nr_groups * each;
-	w->unit = "buffers";
 	w->total = (u64)S.nr_groups * cfg->clusters;
 	n = wl_process(w, w->nr_threads, &S.va[0], 1, cfg->cache, e);
 	if (!n)
@@ -207,6 +206,7 @@ const struct workload workload_xfs_repair = {
 	.summary = "readers fill buffers that others check, all of one process",
 	.mirrors = "xfs_repair of many allocation groups at once",
 	.watch = "numa_pages_migrated, pgmigrate_fail, pgfault, system time",
+	.unit = "buffers",
 	.params = params,
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),

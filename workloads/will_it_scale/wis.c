@@ -52,7 +52,6 @@ int wis_setup(struct wl *w, u32 flags, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	for (u32 i = 0; i < w->nr_threads && !rc; i++)
 		rc = start_one(w, &task[i], i, flags, e);
-	w->unit = "iterations";
 	return rc;
 }
 

@@ -90,7 +90,7 @@ int wis_touch(u64 vpn, u64 n, u8 op);
 	const struct workload workload_##id = { \
 		.name = #id, .summary = title, \
 		.mirrors = "will-it-scale's " #id "_threads, " #id "_processes", \
-		.watch = look, .params = params, \
+		.watch = look, .unit = "iterations", .params = params, \
 		.nr_params = ARRAY_LEN(params), \
 		.cfg_bytes = sizeof(struct wis_cfg), .defaults = wis_defaults, \
 		.setup = setup, .body = body, .teardown = wis_teardown, \
