@@ -92,7 +92,7 @@ static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
 
 	if (!p)
 		return -ENOMEM;
-	page = alloc_user_page(order, vpn);
+	page = alloc_user_page(order, mm == current()->mm ? vpn : ANY_VPN);
 	if (!page && !order)
 		page = alloc_page_or_reclaim();
 	if (!page)

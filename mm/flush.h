@@ -119,10 +119,11 @@ struct flush_ops {
 	 * @mm to end. mmap_lock is held for writing. */
 	void (*claim)(struct mm *mm, u64 start, u64 end);
 	/* @p is free now, and p->index the strategy's word while it is; no step.
-	 * false: nothing is put off. It is about to be given out again: no lock
+	 * false: nothing is put off. It is about to be given out again, for @vpn
+	 * of the program that runs here, or for anything else (ANY_VPN): no lock
 	 * is held but mmap's, a page's or an anon_vma's. */
 	bool (*freed)(struct page *p);
-	void (*given_out)(struct page *p);
+	void (*given_out)(struct page *p, u64 vpn);
 	/* Instead of a flush, under the page-table lock: the entry @old for @vpn
 	 * of @mm, present until now, no longer maps a page that migrates or is
 	 * reclaimed (@op). true: the flush is put off. */

@@ -17,6 +17,14 @@ static bool may_be_written(struct mm *mm, u64 e)
 	       (kern()->ksm_checks_pending && mm_tlb_flush_pending(mm));
 }
 
+/* By an address that it once had, and a flush strategy has not flushed? */
+static bool is_unflushed(struct page *page)
+{
+	touch_flags(page, false);
+	observe(page->is_unflushed);
+	return page->is_unflushed;
+}
+
 /* From here on a store must fault. Return: the entry, 0 when it cannot be. */
 static u64 write_protect_page(struct mm *mm, u64 vpn, u64 *p, struct page *page)
 {
@@ -25,6 +33,8 @@ static u64 write_protect_page(struct mm *mm, u64 vpn, u64 *p, struct page *page)
 
 	spin_lock(ptl);
 	e = pte_load(p);
+	if (is_unflushed(page))
+		flush_tlb_mm(mm, FLUSH_KSM);
 	if (!(e & PTE_P) || page_of(pte_pfn(e)) != page) {
 		e = 0;
 	} else if (may_be_written(mm, e)) {

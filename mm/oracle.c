@@ -169,6 +169,9 @@ static void check_store(u64 pfn, u32 n)
 		     (unsigned long long)pfn);
 		return;
 	}
+	if (the_sys->is_explored && g->is_table)
+		FIRE(O8_PTPAGE, "store to frame %llu, which is a page table",
+		     (unsigned long long)pfn);
 	if (g->moved_to && g->is_done) {
 		lost(pfn, g->moved_to - 1, n, "its translation is stale");
 		return;

@@ -13,6 +13,10 @@ void oracle_table(struct page *p)
 	if (!g)
 		return;
 	touch(g, true);
+	/* A program's store to the frame comes before, or after. */
+	if (the_sys->is_explored)
+		touch(&the_sys->mem.line[pfn_of(p) *
+					 the_sys->mem.lines_per_frame], true);
 	g->is_table = 1;
 }
 

@@ -16,6 +16,18 @@ u32 pfn_node(u64 pfn)
 	return (u32)(pfn / mms()->frames_per_node);
 }
 
+/* What a flush strategy has yet to flush of a huge block it has of each piece. */
+static void free_piece(struct node_mem *n, u64 head, u64 pfn)
+{
+	struct page *p = page_of(pfn);
+
+	p->next = n->free_4k;
+	p->is_free = 1;
+	p->is_unflushed = page_of(head)->is_unflushed;
+	p->index = page_of(head)->index;
+	n->free_4k = (u32)pfn;
+}
+
 static struct page *take(struct node_mem *n, u32 order)
 {
 	u32 *list = order ? &n->free_huge : &n->free_4k;
@@ -41,11 +53,8 @@ static struct page *take(struct node_mem *n, u32 order)
 			/* Break a huge block up. */
 			pfn = n->free_huge;
 			n->free_huge = page_of(pfn)->next;
-			for (u64 i = hpage_pages(); --i > 0; ) {
-				page_of(pfn + i)->next = n->free_4k;
-				page_of(pfn + i)->is_free = 1;
-				n->free_4k = (u32)(pfn + i);
-			}
+			for (u64 i = hpage_pages(); --i > 0; )
+				free_piece(n, pfn, pfn + i);
 		} else {
 			n->next = pfn + pages;
 		}
@@ -110,7 +119,7 @@ struct page *alloc_page_for(u32 node, u32 order, u64 vpn)
 	if (!p)
 		return NULL;
 	if (flusher() && flusher()->given_out)
-		flusher()->given_out(p);
+		flusher()->given_out(p, vpn);
 	if (!the_sys->is_explored)
 		mms()->node[node].nr_used += 1ull << order;
 	touch(p, true);

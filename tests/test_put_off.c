@@ -27,6 +27,29 @@ static void test_reuse_needs_flush(void **state)
 	assert_true(lost("R19", "latr-mmap", &f) & OTHERS);
 }
 
+/* As if every frame were wanted for a page of the one who asks. */
+static void given_as_page(struct page *p, u64 vpn)
+{
+	flush_find("fpr")->given_out(p, 0);
+}
+
+/* A frame stays in its cycle for the same program only, and there for its pages, not
+ * for its tables; an address that is mapped again is flushed, or it would lead to
+ * the page that it had first (ABA). */
+static void test_recycling_needs_flush(void **state)
+{
+	struct flush_ops f = *flush_find("fpr");
+
+	f.given_out = NULL;
+	assert_true(lost("R19", "fpr-others", &f) & OTHERS);
+	f = *flush_find("fpr");
+	f.claim = NULL;
+	assert_true(lost("R19", "fpr-mmap", &f) & OTHERS);
+	f = *flush_find("fpr");
+	f.given_out = given_as_page;
+	assert_true(lost("R19", "fpr-table", &f) & O8_PTPAGE);
+}
+
 /* Before somebody may write, all read the same frame. */
 static void test_writing_needs_flush(void **state)
 {
@@ -133,6 +156,7 @@ static void test_holders_are_told(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_reuse_needs_flush),
+	cmocka_unit_test(test_recycling_needs_flush),
 	cmocka_unit_test(test_writing_needs_flush),
 	cmocka_unit_test(test_kept_until_swept),
 	cmocka_unit_test(test_abandoned_tags_are_found),

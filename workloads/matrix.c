@@ -16,6 +16,8 @@ enum { ACTOR = 0, USER = 1, THIRD = 2 };
 
 /* Under the second page table; with the page after it a huge page. */
 #define PAGE 2
+/* Under the first, whose other page the user has touched. */
+#define FRESH 1
 
 static struct mm *mm(void)
 {
@@ -29,10 +31,14 @@ static struct mm *other(void)
 
 /* ---- what is done -------------------------------------------------------------------- */
 
-/* The page after it stays, and with it the table. */
+/* The page after it stays, and with it the table. The frame that comes free is the
+ * next one's that wants one: of the same program, elsewhere. */
 static void unmap(struct task *t)
 {
+	u64 v = RACE_STORED + 1;
+
 	do_munmap(mm(), PAGE, 1);
+	cpu_access(FRESH, 0, true, &v);
 }
 
 static void unmap_table(struct task *t)
@@ -167,6 +173,7 @@ enum prop {
 	NEED_RECLAIM = 128,     /* by a third CPU, at the same time           */
 	NEED_FILE = 256,        /* a shared mapping of one                    */
 	NEED_KERNEL = 512,      /* it is the kernel's, not the program's      */
+	NEED_FRESH = 1024,      /* a page that nobody has touched             */
 };
 
 struct stage {
@@ -181,7 +188,7 @@ struct stage {
 static const struct stage stages[NR_FLUSH_OPS] = {
 	[FLUSH_MUNMAP] = {
 		.due = "before frame and address are used again, or anybody may notice",
-		.act = unmap, .needs = NEED_TWO,
+		.act = unmap, .needs = NEED_TWO | NEED_LOW | NEED_FRESH,
 	},
 	[FLUSH_EXIT] = {
 		.due = "before the frames are free",
@@ -343,6 +350,8 @@ static int add_page(const struct stage *g)
 
 	if (!rc && (g->needs & NEED_TWO))
 		rc = race_touch(USER, PAGE + 1, 2);
+	if (!rc && (g->needs & NEED_FRESH))
+		rc = race_touch(USER, FRESH - 1, 3);
 	if (!rc && (g->needs & NEED_CHILD) && !dup_mm(mm()))
 		rc = -ENOMEM;
 	if (!rc && (g->needs & NEED_READ_ONLY))

@@ -13,6 +13,7 @@ struct flush_clock {
 	struct line *cpu;       /* [nr_cpus] when its last flush began        */
 	u64 *mask;              /* CPUs that somebody ever owed a flush       */
 	u64 *to;                /* [nr_cpus] masks: whom a CPU flushes now    */
+	void *own;              /* the strategy's                             */
 };
 
 static struct flush_clock *clock(void)
@@ -68,9 +69,19 @@ bool flush_clock_freed(struct page *p)
 {
 	if (!p->is_unflushed)
 		return false;
-	touch(&clock()->now, false);
-	p->index = clock()->now.v;
+	p->index = flush_clock_now();
 	return true;
+}
+
+u64 flush_clock_now(void)
+{
+	touch(&clock()->now, false);
+	return clock()->now.v;
+}
+
+void **flush_clock_own(void)
+{
+	return &clock()->own;
 }
 
 static u64 begin(void)
@@ -100,7 +111,7 @@ void flush_clock_caught_up(u64 was)
 
 /* Those that have not flushed since @stamp bring what they have loaded up to
  * date. */
-static void flush_older(u64 stamp)
+void flush_clock_older(u64 stamp)
 {
 	u64 *to = clock()->to + this_cpu->id * words(), was = 0, any = 0;
 
@@ -126,7 +137,7 @@ static void flush_older(u64 stamp)
 			note(i, was);
 }
 
-void flush_clock_given_out(struct page *p)
+void flush_clock_given_out(struct page *p, u64 vpn)
 {
 	touch_flags(p, true);
 	touch(&p->index, false);
@@ -134,10 +145,10 @@ void flush_clock_given_out(struct page *p)
 	if (!p->is_unflushed)
 		return;
 	p->is_unflushed = 0;
-	flush_older(p->index);
+	flush_clock_older(p->index);
 }
 
 void flush_clock_pay(void)
 {
-	flush_older(READ_ONCE(clock()->now.v));
+	flush_clock_older(READ_ONCE(clock()->now.v));
 }

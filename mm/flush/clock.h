@@ -1,6 +1,6 @@
 /* clock.h - frames that are free while some TLB may still translate to them are
  * flushed when they are given out again: by then most CPUs have flushed for
- * other reasons. What luf and xen-filter share.
+ * other reasons. What luf, xen-filter and fpr share.
  *
  * One clock counts flushes. A frame is stamped when it is freed, and a CPU notes
  * when its last flush began: what it had then, it has no more. Frames whose
@@ -21,10 +21,15 @@ void flush_clock_owe(struct page *p, struct mm *mm);
 /* flush_ops.freed, .given_out, .catching_up, .caught_up. Nothing is noted until
  * somebody owes a flush. */
 bool flush_clock_freed(struct page *p);
-void flush_clock_given_out(struct page *p);
+void flush_clock_given_out(struct page *p, u64 vpn);
 u64 flush_clock_catching_up(void);
 void flush_clock_caught_up(u64 was);
 /* All that is owed, now. */
 void flush_clock_pay(void);
+/* For stamps of their own: the time; who has not flushed since @stamp does. And
+ * what a strategy keeps besides, in the arena. */
+u64 flush_clock_now(void);
+void flush_clock_older(u64 stamp);
+void **flush_clock_own(void);
 
 #endif

@@ -34,6 +34,18 @@ static void munmap_and_touch(struct task *t)
 	store(PAGE + 1, RACE_STORED);
 }
 
+/* Elsewhere in the address space: a table is wanted first, and has that frame. */
+static void munmap_and_touch_far(struct task *t)
+{
+	do_munmap(current()->mm, PAGE, 1);
+	store(0, RACE_STORED);
+}
+
+static void only_munmap(struct task *t)
+{
+	do_munmap(current()->mm, PAGE, 1);
+}
+
 static void munmap_and_map(struct task *t)
 {
 	do_mmap_fixed(current()->mm, PAGE, 1, VM_READ | VM_WRITE);
@@ -47,6 +59,13 @@ static void protect(struct task *t)
 static void discard(struct task *t)
 {
 	do_madvise(current()->mm, PAGE, 1, MADV_DONTNEED);
+}
+
+/* Another program's. */
+static void store_there(struct task *t)
+{
+	store(PAGE, RACE_STORED + 1);
+	load(PAGE);
 }
 
 /* Read-only pages: a frame that came free is the next page's; the right to write
@@ -110,6 +129,13 @@ static void load_once(struct task *t)
 	load(PAGE);
 }
 
+/* It keeps to what it still has. */
+static void store_next(struct task *t)
+{
+	store(PAGE + 1, 21);
+	load(PAGE + 1);
+}
+
 static void load_tick_load(struct task *t)
 {
 	load(PAGE);
@@ -150,6 +176,12 @@ static const struct {
 	  "A mprotect, store", "B store, tick, store", true, false },
 	{ "munmap", munmap_and_touch, store_tick_store,
 	  "A munmap, tick, store", "B store, tick, store", false, false },
+	{ "munmap-next", munmap_and_touch, store_next,
+	  "A munmap, tick, store", "B store to the next page", false, false },
+	{ "munmap-far", munmap_and_touch_far, store_tick_store,
+	  "A munmap, store far away", "B store, tick, store", false, false },
+	{ "munmap-others", only_munmap, store_tick_store, "A munmap",
+	  "B store, tick, store", false, false },
 	{ "munmap-leave", munmap_and_touch, store_leave_store,
 	  "A munmap, tick, store", "B store, idle, store", false, false },
 	{ "mmap", munmap_and_map, load_tick_load, "A mmap over it",
@@ -164,10 +196,26 @@ static const struct {
 	  "B load, tick, load", false, false },
 };
 
+/* Its table is there, so that it wants one frame, for a page, of the node of the
+ * others. */
+static int add_other_program(void)
+{
+	struct mm *mm = race_space(PAGE, 2, VM_READ | VM_WRITE);
+	int rc;
+
+	if (!mm)
+		return -ENOMEM;
+	rc = race_task(MOVER, "C another program stores", mm, store_there, 0);
+	if (!rc)
+		rc = race_touch(MOVER, PAGE + 1, 1);
+	return rc ? rc : set_mempolicy(MPOL_PREFERRED, 1);
+}
+
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *sys)
 {
 	struct kernel_page *page = NULL;
+	u64 first = PAGE;
 	struct mm *mm;
 	size_t i = 0;
 	int rc;
@@ -176,7 +224,9 @@ static int stage(const struct race_row *row, const struct kernel *k,
 		i++;
 	if (!strncmp(row->stage, "vfree", 5) && !(page = kernel_page_stage()))
 		return -ENOMEM;
-	mm = race_space(PAGE, 2, VM_READ | VM_WRITE);
+	if (how[i].change == munmap_and_touch_far)
+		first = 0;
+	mm = race_space(first, PAGE + 2 - first, VM_READ | VM_WRITE);
 	if (!mm)
 		return -ENOMEM;
 	rc = race_task(USER, how[i].user, mm, how[i].use, (uintptr_t)page);
@@ -187,6 +237,8 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	if (!rc && how[i].change)
 		rc = race_task(CHANGER, how[i].changer, mm, how[i].change,
 			       (uintptr_t)page);
+	if (!rc && how[i].change == only_munmap)
+		rc = add_other_program();
 	if (!rc && how[i].is_moved)
 		rc = race_task(MOVER, "C migrate_pages", NULL, move,
 			       race_pfn(mm, PAGE));
@@ -230,6 +282,13 @@ static const struct race_row rows[] = {
 	PASS("xen", "xen-filter", "munmap-ro"),
 	PASS("xen-mmap", "xen-filter", "mmap-ro"),
 	PASS("xen-munmap", "xen-filter", "munmap"),
+	PASS("fpr", "fpr", "munmap-next"),
+	PASS("fpr-others", "fpr", "munmap-others"),
+	PASS("fpr-table", "fpr", "munmap-far"),
+	PASS("fpr-mmap", "fpr", "mmap"),
+	PASS("fpr-mprotect", "fpr", "mprotect"),
+	PASS("fpr-dontneed", "fpr", "dontneed"),
+	FAIL("fpr-self", "fpr", REUSED, "D", "munmap"),
 	PASS("relaxed", "relaxed", "unprotect"),
 	PASS("relaxed-mprotect", "relaxed", "mprotect"),
 	PASS("radixvm", "radixvm", "munmap"),
