@@ -363,8 +363,12 @@ static void report(struct session *s, const struct tune_choice *c,
 	tune_table(t, em);
 	emit_note(em, "\ntime: median over seeds, with the lowest and highest; "
 		  "ratio: against the first row; overhead: scanning,\nfaults, "
-		  "copying, flushes, of busy cycles; hopeless: given up after "
-		  "so many seeds");
+		  "copying, flushes, of busy cycles; converged -: never; "
+		  "hopeless: given up after so many seeds");
+	if (t->time_metric == METRIC_PER_UNIT)
+		emit_note(em, "a unit: what the program did, all threads "
+			  "together; of '%s': %s", s->x.workload->name,
+			  timed_unit(s->x.workload));
 	say_front(t, em, false);
 	say_front(t, em, true);
 	say_worth(t, em);
