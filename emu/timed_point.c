@@ -12,6 +12,7 @@
 #include "cpu/granule.h"
 #include "cpu/timed.h"
 #include "emu/cpuset_opt.h"
+#include "emu/mthp_opt.h"
 #include "emu/sde.h"
 
 #define FIELD(f, g) .offset = offsetof(struct timed_cfg, f), .group = g
@@ -148,6 +149,12 @@ const struct opt timed_opts[] = {
 	{ .name = "thp", .kind = OPT_BOOL, .def = "yes",
 	  .help = "transparent huge pages on a first touch",
 	  FIELD(thp, "kernel") },
+	{ .name = "mthp", .kind = OPT_STRING, .def = "none",
+	  .metavar = "SIZES",
+	  .help = "anonymous pages of these sizes, as 16K,64K, too, from v6.8 on "
+		  "(hugepages-16kB/enabled = always): a first touch takes the "
+		  "largest that fits and is empty, below a huge one",
+	  FIELD(mthp, "kernel") },
 	{ .name = "thp-churn", .kind = OPT_TIME_NS, .def = "0",
 	  .max = 1000ull * 1000 * 1000 * 1000, .unit = "ns",
 	  .help = "with --thp: once in this time 2M of each address space, in "
@@ -320,11 +327,19 @@ static int check_asid_bits(const struct timed_point *p, const struct machine *m,
 	return 0;
 }
 
+static int mthp_of(const struct timed_point *p, const struct machine *m,
+		   u32 *orders, struct err *e)
+{
+	return mthp_parse(p->cfg->mthp, p->kernel, m->page_shift,
+			  granule_paging(m, p->cfg->levels).bits, orders, e);
+}
+
 /* What cannot be together, said before anything is built. */
 static int refuse(const struct timed_point *p, const struct machine *m,
 		  struct err *e)
 {
 	const struct timed_cfg *cfg = p->cfg;
+	u32 orders;
 
 	if (cfg->cpus > m->nr_cpus)
 		return err_set(e, -EINVAL, "--cpus: %u, but '%s' has %u",
@@ -360,7 +375,9 @@ static int refuse(const struct timed_point *p, const struct machine *m,
 	if (cfg->numa.mode && !p->kernel->numa.commit)
 		return err_set(e, -EINVAL, "--numa_balancing: not modelled for "
 			       "kernel '%s'; of v3.12, v3.13, v3.19, v4.0, v4.14, "
-			       "v5.14, v6.1, v6.3, v6.4, v6.7, v6.12 it is", p->kernel->name);
+			       "v5.14, v6.1, v6.3, v6.4, v6.7, v6.10, v6.12 it is", p->kernel->name);
+	if (mthp_of(p, m, &orders, e))
+		return -EINVAL;
 	if (cfg->numa.mode && m->nr_nodes > NUMA_MAX_NODES)
 		return err_set(e, -EINVAL, "--numa_balancing: %u nodes, at most "
 			       "%u are modelled", m->nr_nodes, NUMA_MAX_NODES);
@@ -415,7 +432,7 @@ static int boot_kernel(const struct timed_point *p, struct sys *sys)
 {
 	static struct kernel tuned;     /* one machine runs at a time */
 	const struct timed_cfg *cfg = p->cfg;
-	const struct mm_config mc = {
+	struct mm_config mc = {
 		.kernel = cfg->ceiling ? &tuned : p->kernel,
 		.flush = p->flush,
 		.scan_bytes = cfg->scan_bytes,
@@ -428,6 +445,8 @@ static int boot_kernel(const struct timed_point *p, struct sys *sys)
 	};
 	int rc = timed_install(sys);
 
+	/* As refuse() found. */
+	(void)mthp_of(p, sys->m, &mc.mthp_orders, &(struct err){ 0 });
 	tuned = *p->kernel;
 	tuned.flush_ceiling = cfg->ceiling;
 	if (!rc)

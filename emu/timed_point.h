@@ -50,6 +50,7 @@ struct timed_cfg {
 	u64 seed;
 	u64 scan_bytes, scan_period_ns, tick_ns;
 	bool thp;
+	const char *mthp;       /* mthp_opt.h                                 */
 	u64 thp_churn_ns;
 	u32 ceiling;            /* 0: the kernel's                            */
 	bool zero_page;

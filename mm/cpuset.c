@@ -115,6 +115,7 @@ static u32 collect(struct mm *mm, u64 *vpn, u64 end, u32 from, u64 *pfn)
 
 	while (*vpn < end && n < MOVE_PAGES) {
 		u64 *p = pgtable_entry(mm, *vpn, PMD_LEVEL), pmd, e;
+		struct page *page;
 		bool is_huge;
 
 		pmd = p ? pte_load(p) : 0;
@@ -126,9 +127,11 @@ static u32 collect(struct mm *mm, u64 *vpn, u64 end, u32 from, u64 *pfn)
 		if (!is_huge)
 			p = pgtable_entry(mm, *vpn, 0);
 		e = is_huge ? pmd : p ? pte_load(p) : 0;
-		if (e & (PTE_P | PTE_NUMA) && !(e & (PTE_MIG | PTE_SPECIAL)) &&
-		    page_of(pte_pfn(e))->node == from)
-			pfn[n++] = pte_pfn(e);
+		page = e & (PTE_P | PTE_NUMA) && !(e & (PTE_MIG | PTE_SPECIAL))
+			? compound_head(page_of(pte_pfn(e))) : NULL;
+		if (page && page->node == from &&
+		    (!n || pfn[n - 1] != pfn_of(page)))
+			pfn[n++] = pfn_of(page);
 		*vpn = is_huge ? (*vpn | (hpage_pages() - 1)) + 1 : *vpn + 1;
 	}
 	return n;

@@ -94,7 +94,7 @@ void deferred_split_huge_page(struct page *head)
 	lock(q);
 	if (head[1].queued.next == NOT_QUEUED) {
 		add_tail(q, head);
-		COUNT(THP_DEFERRED_SPLIT_PAGE, 1);
+		COUNT(THP_DEFERRED_SPLIT_PAGE, head->order >= hpage_order());
 		NOTE("frame %llu is to be split one day",
 		     (unsigned long long)pfn_of(head));
 	}

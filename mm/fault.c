@@ -7,8 +7,10 @@
 #include "mm/lru.h"
 #include "mm/mlock.h"
 #include "mm/mm.h"
+#include "mm/mthp.h"
 #include "mm/numa_balancing.h"
 #include "mm/oracle.h"
+#include "mm/pieces.h"
 #include "mm/reclaim.h"
 #include "mm/rmap.h"
 
@@ -22,12 +24,23 @@ static u64 prot_of(const struct vma *vma, bool is_write)
 	return is_write ? f | PTE_D | PTE_SOFT_DIRTY : f;
 }
 
+/* An entry each, and a reference for each; nobody else knows of @page yet. */
+static void map_pieces(struct page *page)
+{
+	pieces_begin(page);
+	page->refcount = 1u << page->order;
+	for (u64 i = 0; i < folio_pages(page); i++)
+		page_mapped(page + i, 0);
+}
+
 static void map_new(struct mm *mm, struct vma *vma, struct page *page, u64 vpn)
 {
 	touch(page, true);
-	page->mapcount = 1;
+	page->mapcount = has_one_entry(page);
 	page->index = vma->pgoff + (vpn - vma->start);
 	page->anon_vma = vma->anon_vma;
+	if (!has_one_entry(page))
+		map_pieces(page);
 	lru_add(page);
 	if ((vma->flags & VM_LOCKED) && !page->order)
 		mlock_new_page(page);
@@ -78,18 +91,37 @@ static int map_zero_page(struct mm *mm, struct vma *vma, u64 vpn)
 	return 0;
 }
 
-/* Map a fresh page at the entry of @level for @vpn, unless somebody was
- * faster. Return: 0, -ENOMEM. */
-static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
-			     u32 level, bool is_write)
+static bool are_none(u64 *p, u64 nr)
 {
-	u32 order = paging_order(&the_sys->mem.paging, level);
-	u64 *p = pgtable_alloc(mm, vpn, level);
+	for (u64 i = 0; i < nr; i++)
+		if (pte_load(&p[i]))
+			return false;
+	return true;
+}
+
+static void map_entry(struct mm *mm, struct vma *vma, struct page *page, u64 vpn,
+		      u32 level, u64 *p, bool is_write)
+{
+	u64 e;
+
+	if (vma->flags & VM_WRITE)
+		flush_writable(mm, vpn);
+	e = pte_make(pfn_of(page), prot_of(vma, is_write) | (level ? PTE_PS : 0));
+	pte_store(mm->root, vpn, level, p, flush_mapping(mm, vpn, level, e));
+	flush_mapped(mm, vpn, level, e);
+}
+
+/* Map a fresh page of @order at the entries of @level for @vpn, unless somebody was
+ * faster. Return: 0, -ENOMEM. */
+static int map_anonymous(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
+			 u32 order, bool is_write)
+{
+	u64 first = vpn & ~tlb_order_mask((u8)order), *p, nr;
 	struct spinlock *ptl;
 	struct page *page;
 	bool is_mine;
-	u64 e;
 
+	p = pgtable_alloc(mm, first, level);
 	if (!p)
 		return -ENOMEM;
 	page = alloc_user_page(order, mm == current()->mm ? vpn : ANY_VPN);
@@ -98,26 +130,39 @@ static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
 	if (!page)
 		return -ENOMEM;
 	zero_page(page);
-	vpn &= ~tlb_order_mask((u8)order);
-	ptl = pgtable_lock(mm, vpn, level);
+	nr = level ? 1 : folio_pages(page);
+	ptl = pgtable_lock(mm, first, level);
 	spin_lock(ptl);
-	is_mine = !pte_load(p);
+	is_mine = are_none(p, nr);
 	if (is_mine) {
-		map_new(mm, vma, page, vpn);
-		if (vma->flags & VM_WRITE)
-			flush_writable(mm, vpn);
-		e = pte_make(pfn_of(page), prot_of(vma, is_write) |
-			     (level ? PTE_PS : 0));
-		pte_store(mm->root, vpn, level, p,
-			  flush_mapping(mm, vpn, level, e));
-		flush_mapped(mm, vpn, level, e);
+		map_new(mm, vma, page, first);
+		for (u64 i = 0; i < nr; i++)
+			map_entry(mm, vma, page + i, first + i, level, p + i,
+				  is_write);
 	}
 	spin_unlock(ptl);
 	if (!is_mine)
 		put_page(page);
-	else if (order)
-		COUNT(THP_FAULT_ALLOC, 1);
+	else
+		COUNT(THP_FAULT_ALLOC, order && level);
 	return 0;
+}
+
+/* The largest page that there is for the place. */
+static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
+			     bool is_write)
+{
+	u32 order = hpage_order();
+
+	while ((order = mthp_order(mm, vma, vpn, order))) {
+		int rc = map_anonymous(mm, vma, vpn, 0, order, is_write);
+
+		COUNT(ANON_FAULT_ALLOC, !rc);
+		COUNT(ANON_FAULT_FALLBACK, !!rc);
+		if (!rc)
+			return 0;
+	}
+	return map_anonymous(mm, vma, vpn, 0, 0, is_write);
 }
 
 /* A migration entry: wait until the page is unlocked, then retry. Met when it is
@@ -203,7 +248,7 @@ static int fault_at(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p,
 		return do_file_fault(mm, vma, vpn, is_write);
 	if (!is_write && !level && mms()->has_zero_page)
 		return map_zero_page(mm, vma, vpn);
-	return do_anonymous_page(mm, vma, vpn, level, is_write);
+	return do_anonymous_page(mm, vma, vpn, is_write);
 }
 
 int handle_fault_locked(struct mm *mm, u64 vpn, bool is_write)
@@ -225,7 +270,7 @@ int handle_fault_locked(struct mm *mm, u64 vpn, bool is_write)
 	if (vma->flags & VM_HUGETLB)
 		return hugetlb_fault(mm, vma, vpn);
 	if (!e && huge_fits(vma, vpn)) {
-		if (!do_anonymous_page(mm, vma, vpn, PMD_LEVEL, is_write))
+		if (!map_anonymous(mm, vma, vpn, PMD_LEVEL, hpage_order(), is_write))
 			return 0;
 		COUNT(THP_FAULT_FALLBACK, 1);
 	}

@@ -314,7 +314,14 @@ static const struct kernel v6_8 = {
 	.name = "v6.8", .commit = "3027c6f8eb9d", .evidence = "S",
 	.summary = "as v6.3, splitting a huge page in pieces flushes once",
 	V6_1, FILES_6_2, .migrate_batches = true, .split_batches = true,
-	.fault_locks_vma = true, .numa = NUMA_V6_7,
+	.fault_locks_vma = true, .has_mthp = true, .numa = NUMA_V6_7,
+};
+
+static const struct kernel v6_10 = {
+	.name = "v6.10", .commit = "d2136d749d76", .evidence = "S",
+	.summary = "as v6.8, NUMA balancing moves pages that many entries map (--mthp)",
+	V6_1, FILES_6_2, .migrate_batches = true, .split_batches = true,
+	.fault_locks_vma = true, .has_mthp = true, .numa = NUMA_V6_10,
 };
 
 static const struct kernel v6_12_range = {
@@ -513,7 +520,7 @@ const struct kernel *const kernels[] = {
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
 	&v3_13_posted, &no_gather, &v4_9_rc, &v4_2, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_15, &v4_19, &v5_5, &v5_7, &v5_8, &v5_11,
 	&v5_14,
-	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3, &v6_8, &v6_6_retract, &v6_12_retract,
+	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3, &v6_8, &v6_10, &v6_6_retract, &v6_12_retract,
 	&v6_12_range, &v6_19_sva, &v6_18_alpha, &v6_19_alpha,
 	&v6_1_delayed_rmap, &v6_1_delayed_rmaps,
 	&v6_1_mixed, &v6_1_loongarch, &v6_5_arm64, &v6_6_arm64, &v6_8_arm64, &v6_14, &v6_14_spares_lru, &v6_16_arm64, &pending_bool_nolock,

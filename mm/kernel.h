@@ -366,6 +366,8 @@ struct kernel {
 	bool split_keeps_page;  /* and always so: a page of which a part is
 				 * unmapped waits to be split when memory is
 				 * wanted (4.5)                               */
+	bool has_mthp;          /* anonymous pages between 4K and huge (mthp.h):
+				 * 19eaf44954df (6.8)                         */
 	bool split_batches;     /* which is then flushed once, not for each 4K
 				 * (3027c6f8eb9d)                             */
 	bool split_locks_page;  /* under the page's lock (c444eb564fb1)       */

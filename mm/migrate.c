@@ -16,7 +16,7 @@ static void count_result(bool ok, u32 order)
 {
 	if (ok) {
 		COUNT(PGMIGRATE_SUCCESS, 1ull << order);
-		COUNT(THP_MIGRATION_SUCCESS, !!order);
+		COUNT(THP_MIGRATION_SUCCESS, order >= hpage_order());
 	} else {
 		COUNT(PGMIGRATE_FAIL, 1ull << order);
 	}
@@ -207,8 +207,8 @@ static bool move_mapping(struct page *page, struct page *new)
 	new->is_lazyfree = page->is_lazyfree;
 	new->is_dirty |= page->is_dirty;
 	new->is_ksm = page->is_ksm;
-	if (page->order && is_in_pieces(page))
-		pieces_begin(new);
+	if (page->order)
+		pieces_move(new, page);
 	return true;
 }
 

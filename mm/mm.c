@@ -9,6 +9,7 @@
 #include "mm/kvm.h"
 #include "mm/lru.h"
 #include "mm/mm.h"
+#include "mm/mthp.h"
 #include "mm/numa_balancing.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
@@ -212,6 +213,8 @@ int mm_boot(struct sys *sys, const struct mm_config *cfg)
 		rc = lru_boot();
 	if (!rc && !sys->is_explored)
 		rc = split_queue_boot();
+	if (!rc)
+		rc = mthp_boot(cfg->mthp_orders);
 	if (!rc)
 		rc = boot_percpu(s, sys, cfg->truth_pages);
 	if (!rc && cfg->aligns_frames) {

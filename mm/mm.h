@@ -32,7 +32,7 @@ struct page {
 	u32 lock;               /* PG_locked: CPU + 1                         */
 	u32 refcount;
 	u32 mapcount;           /* under the page-table lock that maps it     */
-	u8 order : 6;
+	u8 order : 6;           /* of a tail its folio's                      */
 	u8 is_dirty : 1;        /* newer than what its swap slot holds        */
 	u8 is_lazyfree : 1;     /* MADV_FREE: may be dropped while clean      */
 	u8 is_lru;              /* 0: isolated, or never on it                */
@@ -289,6 +289,7 @@ struct mm_state {
 	struct address_space *first_file;       /* all there are (file.h)     */
 	struct lru *lru;        /* NULL: explored (lru.h)                     */
 	struct split_queue *split_queue;        /* [nr_nodes] deferred_split.h */
+	struct mthp *mthp;      /* NULL: pages are 4K or huge (mthp.h)        */
 	struct tlb_batch *batch;        /* [nr_cpus], see reclaim.h           */
 	u64 frames_per_node;
 	struct ghost *ghost;    /* [nr_frames] when checked                   */
@@ -345,7 +346,7 @@ static inline u64 pfn_of(const struct page *p)
 /* Whose reference count and lock are those of all pieces of a huge page. */
 static inline struct page *compound_head(struct page *p)
 {
-	u64 n = 1ull << the_sys->mem.paging.bits;
+	u64 n = 1ull << p->order;
 
 	return likely(!p->is_tail) ? p : page_of(pfn_of(p) & ~(n - 1));
 }
@@ -380,6 +381,7 @@ struct mm_config {
 	u64 tick_ns;                    /* of the scheduler; 0: none          */
 	u32 oracles;                    /* 0: all                             */
 	bool thp_enabled;
+	u32 mthp_orders;        /* mthp.h: bit an order                       */
 	u64 thp_churn_ns;       /* thp_churn.h; timed; 0: none                */
 	bool aligns_frames;             /* runs.c; timed                      */
 	bool zero_page;                 /* what is read before it is written

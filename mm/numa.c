@@ -112,30 +112,64 @@ static void count_hint_fault(const struct page *page)
 
 /* ---- PTE ------------------------------------------------------------------------ */
 
+/* numa_rebuild_large_mapping(): all entries of @head around @vpn, of one table. */
+static void give_folio_back(struct mm *mm, struct vma *vma, u64 vpn, u64 *ptep,
+			    struct page *head, u64 pte)
+{
+	u64 in_folio = pte_pfn(pte) - pfn_of(head);
+	u64 start = vpn & ~(hpage_pages() - 1), end = start + hpage_pages();
+
+	if (vpn - start > in_folio)
+		start = vpn - in_folio;
+	if (end - vpn > folio_pages(head) - in_folio)
+		end = vpn + folio_pages(head) - in_folio;
+	start = start > vma->start ? start : vma->start;
+	end = end < vma->end ? end : vma->end;
+	for (u64 v = start; v < end; v++) {
+		u64 *p = ptep + (s64)(v - vpn), e = pte_load(p);
+
+		if ((e & PTE_NUMA) && compound_head(page_of(pte_pfn(e))) == head)
+			pte_modify(mm->root, v, 0, p, PTE_NUMA, PTE_P | PTE_A);
+	}
+}
+
+/* Under the page-table lock; @pte is what is there. */
+static void give_pte_back(struct mm *mm, struct vma *vma, u64 vpn, u64 *ptep,
+			  u64 pte)
+{
+	struct page *head = compound_head(page_of(pte_pfn(pte)));
+
+	if (kern()->numa.large_folios && head->order)
+		give_folio_back(mm, vma, vpn, ptep, head, pte);
+	else
+		pte_modify(mm->root, vpn, 0, ptep, PTE_NUMA, PTE_P | PTE_A);
+}
+
 int do_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *ptep, u64 pte)
 {
 	struct spinlock *ptl = pgtable_lock(mm, vpn, 0);
-	struct page *page = page_of(pte_pfn(pte));
-	u64 give = PTE_P | PTE_A;
-	int target;
+	struct page *page = compound_head(page_of(pte_pfn(pte)));
+	int target = -1;
 
 	spin_lock(ptl);
 	if (pte_load(ptep) != pte) {
 		spin_unlock(ptl);
 		return 0;
 	}
-	count_hint_fault(page);
+	/* Of pieces one program does not know how many map them; Linux, too,
+	 * leaves them where they are until 6.10, and does not count. */
+	if (!page->order || kern()->numa.large_folios)
+		count_hint_fault(page);
 	if (kern()->numa_pte_present_first) {
-		pte_modify(mm->root, vpn, 0, ptep, PTE_NUMA, give);
+		give_pte_back(mm, vma, vpn, ptep, pte);
 		NOTE("PTE[%llu] := present", (unsigned long long)vpn);
 	}
-	/* Of pieces one program does not know how many map them; Linux, too,
-	 * leaves them where they are. */
-	target = is_piece(page) ? -1 : mpol_misplaced(page, pte);
+	if (!page->order || kern()->numa.large_folios)
+		target = mpol_misplaced(page, pte);
 	if (target >= 0)
 		get_page(page);
 	else if (!kern()->numa_pte_present_first)
-		pte_modify(mm->root, vpn, 0, ptep, PTE_NUMA, give);
+		give_pte_back(mm, vma, vpn, ptep, pte);
 	spin_unlock(ptl);
 	if (target < 0)
 		return 0;
@@ -145,8 +179,8 @@ int do_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *ptep, u64 pte)
 	/* Not moved and still PROT_NONE: give it back. */
 	spin_lock(ptl);
 	pte = pte_load(ptep);
-	if ((pte & PTE_NUMA) && page_of(pte_pfn(pte)) == page)
-		pte_modify(mm->root, vpn, 0, ptep, PTE_NUMA, give);
+	if ((pte & PTE_NUMA) && compound_head(page_of(pte_pfn(pte))) == page)
+		give_pte_back(mm, vma, vpn, ptep, pte);
 	spin_unlock(ptl);
 	return 0;
 }

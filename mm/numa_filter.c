@@ -3,6 +3,7 @@
  * alone. */
 #include "cpu/dram.h"
 #include "mm/numa_balancing.h"
+#include "mm/pieces.h"
 
 #define ACTIVE_FRACTION 3u      /* ACTIVE_NODE_FRACTION                       */
 #define EARLY_PASSES 4u
@@ -191,16 +192,29 @@ static void read_struct_page(struct page *page, bool is_huge)
 					 is_next ? 0 : 1));
 }
 
+/* Somebody else reaches it: a device, a child. Of pages that many entries map by
+ * design (6.10) Linux has a guess: more references than one for each 4K, or the first
+ * is mapped twice. */
+static bool is_pinned(const struct page *head)
+{
+	if (!head->order || !numa_rules()->large_folios)
+		return head->refcount != 1;
+	return head->refcount > folio_pages(head) ||
+	       head[1].first_mapcount + head->mapcount > 1;
+}
+
 bool numa_scan_skips(struct page *page, bool is_huge, const struct mm *mm)
 {
-	bool is_toptier = numab()->node[page->node].is_toptier;
+	bool is_toptier;
 
 	read_struct_page(page, is_huge);
+	page = compound_head(page);
+	is_toptier = numab()->node[page->node].is_toptier;
 	if (page->is_ksm)
 		return true;
-	/* A device that reaches it, a child: it could not move. */
+	/* It could not move. */
 	if (numa_rules()->skips_pinned && !is_huge && !page->is_file &&
-	    page->refcount != 1)
+	    is_pinned(page))
 		return true;
 	/* Of one thread: what is beside it may stay. */
 	if (numa_rules()->skips_local && !is_huge && mm->nr_threads == 1 &&

@@ -307,6 +307,8 @@ static void task_numa_migrate(struct numa_task *t)
 	set_preferred_after(&env);
 	if (env.best_cpu >= 0)
 		go(&env);
+	else
+		COUNT(SCHED_STICK_NUMA, 1);
 }
 
 void numa_migrate_preferred(struct numa_task *t)

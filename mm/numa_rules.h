@@ -67,6 +67,9 @@ struct numa_rules {
 	bool skips_pinned;      /* 4K pages that somebody else refers to, too,
 				 * but huge ones are marked: 80d47f5de5e3 (5.17,
 				 * assumed id)                                */
+	bool large_folios;      /* pages of many 4K entries, huge ones in pieces
+				 * and others (mthp.h), are marked and move
+				 * whole: d2136d749d76 (6.10)                 */
 	bool marks_lose_write;  /* marking takes the right to store as well, and
 				 * a hint does not give it back: 8a0516ed8b90
 				 * (4.0-rc1, assumed id) to b191f9b106ea      */
@@ -179,9 +182,13 @@ struct numa_rules {
 	.commit = "b7a5b537c55c, f169c62ff7cd", .evidence = "S", NUMA_TIERED, \
 	.vma_delay = true, .vma_pids = true, .vma_partial = true, \
 	.vma_retry = true }
+#define NUMA_V6_10 { \
+	.commit = "d2136d749d76", .evidence = "S", NUMA_TIERED, \
+	.vma_delay = true, .vma_pids = true, .vma_partial = true, \
+	.vma_retry = true, .large_folios = true }
 #define NUMA_V6_12 { \
 	.commit = "f22cde4371f3", .evidence = "S", NUMA_TIERED, \
 	.vma_delay = true, .vma_pids = true, .vma_partial = true, \
-	.vma_retry = true, .vma_starving = true }
+	.vma_retry = true, .large_folios = true, .vma_starving = true }
 
 #endif

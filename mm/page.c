@@ -3,6 +3,7 @@
 #include "cpu/dram.h"
 #include "mm/lru.h"
 #include "mm/mm.h"
+#include "mm/mthp.h"
 #include "mm/oracle.h"
 #include "mm/page_wait.h"
 #include "mm/pieces.h"
@@ -30,7 +31,8 @@ static void free_piece(struct node_mem *n, u64 head, u64 pfn)
 
 static struct page *take(struct node_mem *n, u32 order)
 {
-	u32 *list = order ? &n->free_huge : &n->free_4k;
+	u32 *list = mms()->mthp ? mthp_free_list(n, order)
+				: order ? &n->free_huge : &n->free_4k;
 	u64 pfn = *list, pages = 1ull << order;
 
 	if (pfn) {
@@ -48,6 +50,8 @@ static struct page *take(struct node_mem *n, u32 order)
 			pfn = at;
 		}
 		if (pfn + pages > n->end) {
+			if (mms()->mthp)
+				return mthp_break(n, order);
 			if (order || !n->free_huge)
 				return NULL;
 			/* Break a huge block up. */
@@ -170,8 +174,11 @@ void free_page_to(struct page *p)
 	p->is_file = 0;
 	p->anon_vma = NULL;
 	if (p->order) {
-		p->next = n->free_huge;
-		n->free_huge = (u32)pfn_of(p);
+		u32 *list = mms()->mthp ? mthp_free_list(n, p->order)
+					: &n->free_huge;
+
+		p->next = *list;
+		*list = (u32)pfn_of(p);
 	} else {
 		p->next = n->free_4k;
 		n->free_4k = (u32)pfn_of(p);
@@ -285,20 +292,26 @@ void putback_lru_page(struct page *p)
 	put_page(p);
 }
 
+/* Zeroed and copied as a whole; what lies between is as so many of 4K. */
+static bool is_huge_order(u32 order)
+{
+	return order >= hpage_order();
+}
+
 /* What a frame costs where 4K, or 2M of pages of an @order, cost @cycles. */
 static u64 per_frame(u64 cycles, u32 order)
 {
 	u32 scale = page_shift - PAGE_SHIFT;
 
-	return order ? cycles << scale >> 9 : cycles << scale;
+	return is_huge_order(order) ? cycles << scale >> 9 : cycles << scale;
 }
 
 /* Page by page: interrupts come in between. */
 void zero_page(struct page *page)
 {
 	enum cycle_cat cat = cat_enter(CYC_COPY);
-	u64 cycles = per_frame(cost_of(page->order ? COST_ZERO_2M
-						   : COST_ZERO_4K),
+	u64 cycles = per_frame(cost_of(is_huge_order(page->order)
+				       ? COST_ZERO_2M : COST_ZERO_4K),
 			       page->order);
 
 	for (u64 i = 0; i < 1ull << page->order; i++) {
@@ -320,7 +333,7 @@ static u64 copy_cycles(u64 dst, u64 src, u32 order)
 {
 	bool is_local = pfn_node(src) == pfn_node(dst);
 
-	if (order)
+	if (is_huge_order(order))
 		return per_frame(cost_of(is_local ? COST_COPY_2M_LOCAL
 						  : COST_COPY_2M_REMOTE),
 				 order);

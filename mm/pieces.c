@@ -13,13 +13,13 @@ void pieces_begin(struct page *head)
 {
 	if (head[1].is_tail)
 		return;
-	for (u64 i = 1; i < hpage_pages(); i++) {
+	for (u64 i = 1; i < folio_pages(head); i++) {
 		struct page *p = head + i;
 
 		touch(p, true);
 		touch_flags(p, true);
 		p->is_tail = 1;
-		p->order = 0;
+		p->order = head->order;
 		p->lock = p->refcount = p->mapcount = 0;
 		p->is_lru = p->is_free = p->is_file = p->is_ksm = 0;
 		p->is_mlocked = p->is_large = 0;
@@ -36,9 +36,21 @@ void pieces_end(struct page *head)
 	touch_flags(head + 1, false);
 	if (head[1].is_tail)
 		split_queue_del(head);
-	for (u64 i = 1; i < hpage_pages() && head[i].is_tail; i++) {
+	for (u64 i = 1; i < folio_pages(head) && head[i].is_tail; i++) {
 		touch_flags(head + i, true);
 		head[i].is_tail = 0;
+		head[i].order = 0;
+	}
+}
+
+void pieces_move(struct page *new, struct page *head)
+{
+	if (!is_in_pieces(head))
+		return;
+	pieces_begin(new);
+	for (u64 i = 1; i < folio_pages(head); i++) {
+		touch_flags(head + i, false);
+		new[i].is_shared = head[i].is_shared;
 	}
 }
 
@@ -47,8 +59,8 @@ void pieces_end(struct page *head)
 /* Where entries of @level that map @page are counted. */
 static u32 *count_of(struct page *page, u32 level)
 {
-	return !level && page->order ? &page[1].first_mapcount
-				     : &page->mapcount;
+	return !level && page->order && !page->is_tail
+		? &page[1].first_mapcount : &page->mapcount;
 }
 
 void page_mapped(struct page *page, u32 level)
@@ -66,9 +78,9 @@ static bool is_mapped_in_part(struct page *head)
 
 	if (!is_in_pieces(head))
 		return false;
-	for (u64 i = 0; i < hpage_pages(); i++)
+	for (u64 i = 0; i < folio_pages(head); i++)
 		nr += !*count_of(head + i, 0);
-	return nr && nr < hpage_pages();
+	return nr && nr < folio_pages(head);
 }
 
 void page_unmapped(struct page *page, u32 level)
@@ -98,7 +110,7 @@ static u32 of_pieces(struct page *head, u32 (*value)(const u32 *n), bool is_sum)
 {
 	u32 all = 0;
 
-	for (u64 i = 0; i < hpage_pages(); i++) {
+	for (u64 i = 0; i < folio_pages(head); i++) {
 		u32 n = value(count_of(head + i, 0));
 
 		all = is_sum ? all + n : n > all ? n : all;

@@ -19,10 +19,22 @@
 
 #include "mm/mm.h"
 
-/* @page, which a 4K entry maps, is a piece of a huge page. */
+/* @page, which a 4K entry maps, is a piece of a larger page. */
 static inline bool is_piece(const struct page *page)
 {
 	return page->is_tail || page->order;
+}
+
+/* May one entry map all of @page? Those between 4K and huge are in pieces from the
+ * beginning (mthp.h). */
+static inline bool has_one_entry(const struct page *page)
+{
+	return !page->order || page->order >= hpage_order();
+}
+
+static inline u64 folio_pages(const struct page *head)
+{
+	return 1ull << head->order;
 }
 
 /* Has the huge page @head been in pieces since it was allocated? */
@@ -32,6 +44,9 @@ bool is_in_pieces(struct page *head);
 void pieces_begin(struct page *head);
 /* It is freed, or becomes small pages. */
 void pieces_end(struct page *head);
+/* @new, which takes the place of @head, is in pieces, too, if that is; whose pieces
+ * may be shared one and not the other. */
+void pieces_move(struct page *new, struct page *head);
 
 /* An entry of @level maps @page, a piece or all of it; or does no longer. Under
  * the page-table lock. */

@@ -85,10 +85,10 @@ static void visit_entry(const struct walk *w, struct vma *v, struct page *page,
 	spin_unlock(ptl);
 }
 
-/* Where @v maps the huge page 4K by 4K, or parts of it: since 4.5. */
+/* Where @v maps the page 4K by 4K, or parts of it: huge ones since 4.5. */
 static void visit_pieces(const struct walk *w, struct vma *v)
 {
-	u64 vpn, i = 0, end = hpage_pages();
+	u64 vpn, i = 0, end = folio_pages(w->page);
 
 	if (!the_sys->is_explored) {
 		u64 first = v->pgoff - w->page->index, n = v->end - v->start;
@@ -126,6 +126,10 @@ static void visit_vma(const struct walk *w, struct vma *v)
 	if (w->leaves_temp_stacks && (v->flags & VM_STACK) &&
 	    (READ_ONCE(v->flags) & VM_TEMP_STACK))
 		return;
+	if (!has_one_entry(w->page)) {
+		visit_pieces(w, v);
+		return;
+	}
 	if (retries ? vma_address_retry(v, w->page, &vpn)
 		    : vma_address(v, w->page->index, &vpn))
 		visit_entry(w, v, w->page, vpn, w->level);

@@ -53,7 +53,8 @@ static int unmap(struct page *head)
 	bool batches = kern()->split_batches && mms()->batch;
 	int rc = 0;
 
-	rmap_walk_locked(head, PMD_LEVEL, freeze_pmd, &rc);
+	if (has_one_entry(head))
+		rmap_walk_locked(head, PMD_LEVEL, freeze_pmd, &rc);
 	if (rc)
 		return rc;
 	charge(cost_of(COST_RMAP_WALK));
@@ -63,10 +64,10 @@ static int unmap(struct page *head)
 	return 0;
 }
 
-/* A walk for each page, as Linux makes. @step: a page's 4K. */
-static void remap(struct page *head, u64 step)
+/* A walk for each page, as Linux makes. @n: 4K there; @step: a page's. */
+static void remap(struct page *head, u64 n, u64 step)
 {
-	for (u64 i = 0; i < hpage_pages(); i += step) {
+	for (u64 i = 0; i < n; i += step) {
 		charge(cost_of(COST_RMAP_WALK));
 		remove_migration_ptes_locked(head + i);
 	}
@@ -76,11 +77,11 @@ static void remap(struct page *head, u64 step)
  * each, and the lock, so that who waits for the page goes on waiting. */
 static void make_small(struct page *head)
 {
-	u64 n = hpage_pages();
+	u64 n = folio_pages(head);
 	struct anon_vma *av = head->anon_vma;
 
 	split_queue_del(head);
-	COUNT(THP_SPLIT_PAGE, 1);
+	COUNT(THP_SPLIT_PAGE, has_one_entry(head));
 	for (u64 i = n; i-- > 0; ) {
 		struct page *p = head + i;
 
@@ -109,11 +110,11 @@ static void make_small(struct page *head)
 }
 
 /* Return: how many are mapped by nobody, and free now. */
-static int release_tails(struct page *head)
+static int release_tails(struct page *head, u64 n)
 {
 	int freed = 0;
 
-	for (u64 i = 1; i < hpage_pages(); i++) {
+	for (u64 i = 1; i < n; i++) {
 		unlock_page(head + i);
 		if (!atomic_add_return(&head[i].refcount, -1)) {
 			free_page_to(head + i);
@@ -125,6 +126,7 @@ static int release_tails(struct page *head)
 
 static int split(struct page *head)
 {
+	u64 n = folio_pages(head);
 	int rc;
 
 	/* Before anything is touched: would it do? */
@@ -133,19 +135,19 @@ static int split(struct page *head)
 	pieces_begin(head);
 	rc = unmap(head);
 	if (rc || !page_ref_freeze(head, 1)) {
-		remap(head, hpage_pages());
+		remap(head, n, n);
 		return rc ? rc : -EAGAIN;
 	}
 	make_small(head);
 	page_ref_unfreeze(head, 1);
-	remap(head, 1);
-	return release_tails(head);
+	remap(head, n, 1);
+	return release_tails(head, n);
 }
 
 int split_huge_page_locked(struct page *head)
 {
 	struct anon_vma *av = page_get_anon_vma(head);
-	bool was_in_reclaim = current()->in_reclaim;
+	bool was_in_reclaim = current()->in_reclaim, is_huge = has_one_entry(head);
 	int rc;
 
 	if (!av)
@@ -157,7 +159,7 @@ int split_huge_page_locked(struct page *head)
 	current()->in_reclaim = was_in_reclaim;
 	anon_vma_unlock(av);
 	put_anon_vma(av);
-	COUNT(THP_SPLIT_PAGE_FAILED, rc < 0);
+	COUNT(THP_SPLIT_PAGE_FAILED, is_huge && rc < 0);
 	return rc;
 }
 

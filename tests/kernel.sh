@@ -67,7 +67,8 @@ numa() {
 				int(100 * faults / marked), v["pgmigrate_success"],
 				v["thp_migration_success"], v["pgmigrate_fail"], full,
 				int(100 * (v["page-faults"] - touched) / marked),
-				v["numa_task_migrated"], v["numa_task_swapped"], "-" }' "$D/e.csv"
+				v["numa_task_migrated"], v["numa_task_swapped"],
+				v["sched_stick_numa"] }' "$D/e.csv"
 }
 
 # emulated NAME THREADS PAGES: "irqs sent full", or what numa says
@@ -120,7 +121,7 @@ while read -r _ name threads pages counter real low high; do
 	[ "$off" = 0 ] || verdict='within 10 %'
 	allowed=$((real / 10))
 	case $counter in
-	sent | full | thp | failed | moved | swapped) allowed=0 ;;
+	sent | full | thp | failed | moved | swapped | stuck) allowed=0 ;;
 	# The process's stack and data are a few pages.
 	migrated | remote | succeeded) [ $allowed -ge 4 ] || allowed=4 ;;
 	esac

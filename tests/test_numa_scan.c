@@ -109,6 +109,70 @@ static void test_skips_pinned(void **state)
 	assert_false(kernel_find("v5.14")->numa.skips_pinned);
 }
 
+/* A page of four 4K entries on the other node; its second entry's hint. seen[0]:
+ * somebody else refers to it. */
+static void scan_folio(struct wl *w, u32 i)
+{
+	struct vma *v = find_vma(P.mm, P.vpn);
+	struct page *page;
+	u64 *p;
+
+	touch_page(0);
+	p = pgtable_entry(P.mm, P.vpn, 0);
+	page = page_of(pte_pfn(*p));
+	assert_int_equal(page->order, 2);
+	assert_true(compact_page(page, !this_cpu->node));
+	if (P.seen[0])
+		get_page(page_of(pte_pfn(*p)));
+	P.seen[1] = change_prot_numa(v, P.vpn, P.vpn + 4);
+	me()->preferred_nid = (int)this_cpu->node;
+	touch_page(1);
+	page = compound_head(page_of(pte_pfn(*p)));
+	P.seen[2] = page->node == this_cpu->node;
+	for (u32 k = 0; k < 4; k++)
+		P.seen[3] += !!(p[k] & PTE_P);
+	P.seen[4] = this_cpu->count.v[CTR_NUMA_HINT_FAULTS];
+	P.seen[5] = this_cpu->count.v[CTR_NUMA_PAGES_MIGRATED];
+}
+
+/* d2136d749d76: marked, counted once, moved whole and given back whole; before, its
+ * references are taken for pins, and where these are not asked about a hint is none,
+ * and gives back one of the four. */
+static void test_large_folios(void **state)
+{
+	static const struct {
+		const char *era; bool skips, large; u64 want[5];
+	} c[] = {
+		{ "v6.8", true, false, { 0, 0, 4, 0, 0 } },
+		{ "v6.8", false, false, { 4, 0, 1, 0, 0 } },
+		{ "v6.10", true, true, { 4, 1, 4, 1, 4 } },
+		{ "v6.12", true, true, { 4, 1, 4, 1, 4 } },
+		{ "v6.10", true, false, { 0, 0, 4, 0, 0 } },
+	};
+
+	for (u32 i = 0; i < ARRAY_LEN(c); i++) {
+		by(c[i].era)->skips_pinned = c[i].skips;
+		P.k.numa.large_folios = c[i].large;
+		P.k.numa.skips_local = false;
+		free(run(scan_folio, PAIRS(TWO_NODES, "thp", "no", "mthp", "16K",
+					   "kernel", c[i].era)));
+		for (u32 k = 0; k < 5; k++)
+			if (P.seen[k + 1] != c[i].want[k])
+				fail_msg("case %u, %u: want %llu, got %llu", i, k,
+					 (unsigned long long)c[i].want[k],
+					 (unsigned long long)P.seen[k + 1]);
+	}
+	/* Who is pinned still stays where it is. */
+	by("v6.10")->skips_local = false;
+	P.seen[0] = 1;
+	free(run(scan_folio, PAIRS(TWO_NODES, "thp", "no", "mthp", "16K",
+				   "kernel", "v6.10")));
+	assert_int_equal(P.seen[1], 0);
+	assert_false(kernel_find("v6.8")->numa.large_folios);
+	assert_true(kernel_find("v6.10")->numa.large_folios);
+	assert_true(kernel_find("v6.12")->numa.large_folios);
+}
+
 static void scan_and_move(struct wl *w, u32 i)
 {
 	struct vma *v = find_vma(P.mm, P.vpn);
@@ -451,6 +515,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_scan_reads_pages),
 	cmocka_unit_test(test_scan_reads_by_era),
 	cmocka_unit_test(test_skips_pinned),
+	cmocka_unit_test(test_large_folios),
 	cmocka_unit_test(test_pending_scan),
 	cmocka_unit_test(test_huge_counts),
 	cmocka_unit_test(test_skips_local),

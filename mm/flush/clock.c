@@ -56,6 +56,7 @@ static void join(const struct mm *mm)
 
 void flush_clock_owe(struct page *p, struct mm *mm)
 {
+	p = compound_head(p);
 	join(mm);
 	touch_flags(p, true);
 	p->is_unflushed = 1;

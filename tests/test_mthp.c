@@ -1,0 +1,452 @@
+/* test_mthp.c - pages of four 4K entries: what a fault takes, that they are unmapped,
+ * copied, protected and split 4K at a time and moved as a whole, and that no byte is
+ * lost, whatever the order. On the direct driver, whose TLBs keep what is stale for as
+ * long as they may; tables of eight entries, so that a huge page has eight.
+ */
+#include "tests/check.h"
+
+#include <errno.h>
+
+#include "base/rng.h"
+#include "cpu/direct.h"
+#include "emu/mthp_opt.h"
+#include "emu/race_run.h"
+#include "mm/deferred_split.h"
+#include "mm/mthp.h"
+#include "mm/oracle.h"
+#include "mm/pieces.h"
+#include "mm/reclaim.h"
+#include "mm/swap.h"
+#include "workloads/race.h"
+
+#define RW (VM_READ | VM_WRITE)
+#define CHILD 2         /* the CPU on which a child runs                     */
+#define ORDER 2
+#define FOUR 4
+
+static struct machine *machine;
+static struct sys *sys;
+static struct mm *mm;
+
+static void nobody(struct task *t)
+{
+}
+
+static int stage(const struct race_row *row, const struct kernel *k,
+		 struct sys *s)
+{
+	mm = mm_create();
+	if (!mm || split_queue_boot() || swapon(4) || mthp_boot(1u << ORDER))
+		return -ENOMEM;
+	if (race_task(0, "thread", mm, nobody, 0) ||
+	    race_task(1, "thread", mm, nobody, 0))
+		return -ENOMEM;
+	return race_task(CHILD, "child", NULL, nobody, 0);
+}
+
+static void open_mm(const char *kernel, u64 frames)
+{
+	const struct race r = {
+		.name = "mthp", .nr_cpus = 3, .stage = stage,
+		.paging = { .levels = 2, .bits = 3 }, .frames_per_node = frames,
+	};
+	static struct race kept;
+	const struct race_row row = { .id = "x", .kernel = kernel,
+				      .memory = MEM_TSO, .stage = "x" };
+	const struct race_options opt = { .is_reduced = true,
+					  .may_speculate = true,
+					  .may_evict = true };
+
+	kept = r;
+	assert_int_equal(race_open(&sys, &kept, &row, kernel_find(kernel),
+				   machine, &opt), 0);
+	this_cpu = &sys->cpu[0];
+}
+
+static void close_mm(void)
+{
+	this_cpu = &sys->cpu[0];
+	oracle_quiescent();
+	race_close(sys);
+}
+
+static void put(u64 vpn, u64 v)
+{
+	assert_int_equal(cpu_access(vpn, 0, true, &v), 0);
+	the_sys->drv.wait(NULL, NULL, NULL, 0);
+}
+
+static void expect(u64 vpn, u64 want)
+{
+	u64 v = ~0ull;
+
+	assert_int_equal(cpu_access(vpn, 0, false, &v), 0);
+	assert_int_equal(v, want);
+}
+
+static u64 total(u32 id)
+{
+	u64 n = 0;
+
+	for (u32 i = 0; i < sys->nr_cpus; i++)
+		n += sys->cpu[i].count.v[id];
+	return n;
+}
+
+static struct page *page_at(u64 vpn)
+{
+	return page_of(race_pfn(mm, vpn));
+}
+
+/* One of four at @vpn, its i-th 4K holds @value + i. Return: its head. */
+static struct page *four(u64 vpn, u64 value)
+{
+	for (u64 i = 0; i < FOUR; i++)
+		put(vpn + i, value + i);
+	assert_int_equal(page_at(vpn)->order, ORDER);
+	return page_at(vpn);
+}
+
+static void in_child(struct mm *child)
+{
+	this_cpu = &sys->cpu[CHILD];
+	switch_mm(child);
+}
+
+/* ---- what a fault takes ------------------------------------------------------------- */
+
+/* One fault, four entries of the same page, aligned in both; each counts, and each is
+ * a reference. */
+static void test_fault_maps_all(void **state)
+{
+	struct page *head;
+
+	open_mm("v6.8", 400);
+	vma_add(mm, 8, 8, RW);
+	put(10, 7);
+	head = compound_head(page_at(10));
+	assert_int_equal(head->order, ORDER);
+	assert_int_equal(pfn_of(head) % FOUR, 0);
+	assert_int_equal(head->refcount, FOUR);
+	assert_int_equal(head->mapcount, 0);
+	for (u64 i = 0; i < FOUR; i++) {
+		assert_ptr_equal(page_at(8 + i), head + i);
+		assert_int_equal(page_mapcount(head + i, 0), 1);
+		expect(8 + i, i == 2 ? 7 : 0);
+	}
+	assert_int_equal(total(CTR_PGFAULT), 1);
+	assert_int_equal(total(CTR_ANON_FAULT_ALLOC), 1);
+	assert_int_equal(total(CTR_ANON_FAULT_FALLBACK), 0);
+	assert_int_equal(total(CTR_THP_FAULT_ALLOC), 0);
+	assert_int_equal(mm->rss, FOUR);
+	close_mm();
+}
+
+/* Not over the edge of a VMA, not where something is mapped, not of a file's or
+ * of what userfaultfd protects. */
+static void test_fits_and_is_empty(void **state)
+{
+	open_mm("v6.8", 400);
+	vma_add(mm, 8, 8, RW);
+	vma_add(mm, 18, 7, RW);
+	vma_add(mm, 32, 4, RW | VM_UFFD_WP);
+	assert_int_equal(mthp_order(mm, find_vma(mm, 18), 18, 3), 0);
+	assert_int_equal(mthp_order(mm, find_vma(mm, 18), 20, 3), ORDER);
+	assert_int_equal(mthp_order(mm, find_vma(mm, 18), 20, ORDER), 0);
+	assert_int_equal(mthp_order(mm, find_vma(mm, 18), 24, 3), 0);
+	assert_int_equal(mthp_order(mm, find_vma(mm, 32), 33, 3), 0);
+	four(8, 1);
+	assert_int_equal(do_munmap(mm, 9, 1), 0);
+	vma_add(mm, 9, 1, RW);
+	put(9, 5);
+	assert_int_equal(page_at(9)->order, 0);
+	assert_int_equal(total(CTR_ANON_FAULT_ALLOC), 1);
+	expect(8, 1);
+	expect(10, 3);
+	close_mm();
+}
+
+/* Without four frames in a row there is one; and 4K come out of what is larger. */
+static void test_falls_back(void **state)
+{
+	u64 n = 0;
+
+	open_mm("v6.8", 20);
+	vma_add(mm, 8, 40, RW);
+	while (n < 40 && !total(CTR_ANON_FAULT_FALLBACK)) {
+		put(8 + n, n);
+		n += page_at(8 + n)->order ? FOUR : 1;
+	}
+	assert_true(total(CTR_ANON_FAULT_FALLBACK) > 0);
+	assert_int_equal(page_at(8 + n - 1)->order, 0);
+	/* One is given back, and its four frames serve one by one. */
+	assert_int_equal(do_munmap(mm, 8, FOUR), 0);
+	vma_add(mm, 52, 3, RW);
+	for (u64 i = 0; i < 3; i++) {
+		put(52 + i, 90 + i);
+		assert_int_equal(page_at(52 + i)->order, 0);
+	}
+	for (u64 i = 0; i < 3; i++)
+		expect(52 + i, 90 + i);
+	close_mm();
+}
+
+/* ---- a part of it ---------------------------------------------------------------------- */
+
+/* Two of four unmapped: no memory comes back until somebody wants it. */
+static void test_waits_to_be_split(void **state)
+{
+	struct page *head;
+
+	open_mm("v6.8", 400);
+	vma_add(mm, 8, 8, RW);
+	head = four(8, 1);
+	assert_int_equal(do_munmap(mm, 8, 2), 0);
+	assert_int_equal(head->refcount, 2);
+	assert_false(head->is_free);
+	oracle_quiescent();
+	assert_int_equal(shrink_split_queue(0), 1);
+	assert_int_equal(head[1].is_free, 1);
+	for (u64 i = 2; i < FOUR; i++) {
+		assert_int_equal(head[i].order, 0);
+		assert_int_equal(head[i].is_tail, 0);
+		assert_int_equal(head[i].refcount, 1);
+		expect(8 + i, 1 + i);
+	}
+	/* vmstat's are huge pages'. */
+	assert_int_equal(total(CTR_THP_SPLIT_PAGE), 0);
+	assert_int_equal(total(CTR_THP_DEFERRED_SPLIT_PAGE), 0);
+	close_mm();
+}
+
+/* A child shares it; who writes gets 4K of its own, the rest stays shared. */
+static void test_copies_4k(void **state)
+{
+	struct page *head;
+	struct mm *child;
+
+	open_mm("v6.8", 400);
+	vma_add(mm, 8, 8, RW);
+	head = four(8, 1);
+	child = dup_mm(mm);
+	assert_non_null(child);
+	assert_int_equal(head->refcount, 2 * FOUR);
+	put(9, 50);
+	assert_int_equal(page_at(9)->order, 0);
+	assert_ptr_equal(page_at(10), head + 2);
+	in_child(child);
+	expect(9, 2);
+	put(10, 60);
+	expect(10, 60);
+	this_cpu = &sys->cpu[0];
+	expect(10, 3);
+	oracle_quiescent();
+	in_child(child);
+	switch_mm(NULL);
+	exit_mmap(child);
+	this_cpu = &sys->cpu[0];
+	expect(9, 50);
+	expect(8, 1);
+	close_mm();
+}
+
+/* Rights of a part: the rest may still be written, and so may all afterwards,
+ * without a copy. */
+static void test_protects_a_part(void **state)
+{
+	struct page *head;
+	u64 v = 9;
+
+	open_mm("v6.8", 400);
+	vma_add(mm, 8, 8, RW);
+	head = four(8, 1);
+	assert_int_equal(do_mprotect(mm, 9, 2, VM_READ), 0);
+	put(8, 10);
+	put(11, 40);
+	assert_int_equal(cpu_access(9, 0, true, &v), -EFAULT);
+	assert_int_equal(do_mprotect(mm, 9, 2, RW), 0);
+	put(9, 20);
+	assert_ptr_equal(page_at(9), head + 1);
+	assert_int_equal(head->refcount, FOUR);
+	expect(8, 10);
+	expect(10, 3);
+	close_mm();
+}
+
+/* ---- all of it --------------------------------------------------------------------------- */
+
+/* It moves whole, also what is left of one; and who shares a piece goes on sharing
+ * that one alone. */
+static void test_moves_whole(void **state)
+{
+	struct page *head, *new;
+	struct mm *child;
+
+	open_mm("v6.8", 400);
+	vma_add(mm, 8, 8, RW);
+	head = four(8, 1);
+	assert_true(compact_page(head, 0));
+	new = page_at(8);
+	assert_ptr_not_equal(new, head);
+	assert_true(head->is_free);
+	assert_int_equal(new->order, ORDER);
+	assert_int_equal(new->refcount, FOUR);
+	for (u64 i = 0; i < FOUR; i++) {
+		assert_ptr_equal(page_at(8 + i), new + i);
+		expect(8 + i, 1 + i);
+	}
+	assert_int_equal(total(CTR_PGMIGRATE_SUCCESS), FOUR);
+	assert_int_equal(total(CTR_THP_MIGRATION_SUCCESS), 0);
+	/* The child has the upper half only. */
+	assert_int_equal(do_munmap(mm, 8, 1), 0);
+	child = dup_mm(mm);
+	in_child(child);
+	assert_int_equal(do_munmap(child, 9, 1), 0);
+	this_cpu = &sys->cpu[0];
+	assert_true(compact_page(new, 0));
+	put(10, 77);
+	put(9, 66);
+	oracle_quiescent();
+	in_child(child);
+	expect(10, 3);
+	expect(11, 4);
+	switch_mm(NULL);
+	exit_mmap(child);
+	this_cpu = &sys->cpu[0];
+	expect(10, 77);
+	close_mm();
+}
+
+/* A reference from elsewhere: it stays. */
+static void test_pinned_stays(void **state)
+{
+	struct page *head, *pin;
+
+	open_mm("v6.8", 400);
+	vma_add(mm, 8, 8, RW);
+	head = four(8, 1);
+	pin = get_user_page(mm, 10, true);
+	assert_ptr_equal(pin, head + 2);
+	assert_false(compact_page(head, 0));
+	for (u64 i = 0; i < FOUR; i++)
+		expect(8 + i, 1 + i);
+	put_page(pin);
+	assert_true(compact_page(head, 0));
+	close_mm();
+}
+
+/* ---- any order ------------------------------------------------------------------------ */
+
+#define REGION 8
+#define NR 16
+
+/* Unmaps, moves, forks, changes of rights, stores and splits, against a plain array;
+ * UINT64_MAX: nothing is mapped. */
+static void one_program(struct rng *rng, const char *kernel)
+{
+	u64 want[NR];
+
+	open_mm(kernel, 400);
+	vma_add(mm, REGION, NR, RW);
+	for (u64 i = 0; i < NR; i++)
+		put(REGION + i, want[i] = 1 + i);
+	for (u32 n = 0; n < 24; n++) {
+		u64 at = rng_below(rng, NR), len = 1 + rng_below(rng, NR - at);
+		struct mm *child;
+
+		switch (rng_below(rng, 8)) {
+		case 0:
+			len = len > 3 ? 3 : len;
+			assert_int_equal(do_munmap(mm, REGION + at, len), 0);
+			for (u64 i = 0; i < len; i++)
+				want[at + i] = UINT64_MAX;
+			break;
+		case 1:
+			(void)do_madvise(mm, REGION + at, len, MADV_COLD);
+			break;
+		case 2:
+			(void)shrink_split_queue(0);
+			break;
+		case 3:
+			if (want[at] == UINT64_MAX)
+				break;
+			assert_int_equal(do_madvise(mm, REGION + at, 1,
+						    MADV_DONTNEED), 0);
+			want[at] = 0;
+			break;
+		case 4:
+			if (want[at] != UINT64_MAX && want[at])
+				(void)compact_page(compound_head(
+						page_at(REGION + at)), 0);
+			break;
+		case 5:
+			child = dup_mm(mm);
+			assert_non_null(child);
+			if (want[at] != UINT64_MAX)
+				put(REGION + at, want[at] = 200 + n);
+			in_child(child);
+			switch_mm(NULL);
+			exit_mmap(child);
+			this_cpu = &sys->cpu[0];
+			break;
+		default:
+			if (want[at] != UINT64_MAX)
+				put(REGION + at, want[at] = 100 + n);
+		}
+		oracle_quiescent();
+	}
+	for (u64 i = 0; i < NR; i++)
+		if (want[i] != UINT64_MAX)
+			expect(REGION + i, want[i]);
+	assert_int_equal(do_munmap(mm, REGION, NR), 0);
+	assert_int_equal(shrink_split_queue(0), 0);
+	close_mm();
+}
+
+static void test_any_order(void **state)
+{
+	static const char *const kernel[] = { "v6.8", "v6.10", "v6.12" };
+	struct rng rng;
+
+	rng_init(&rng, check_seed("mthp programs"));
+	for (u32 i = 0; i < 300; i++)
+		one_program(&rng, kernel[i % ARRAY_LEN(kernel)]);
+}
+
+/* ---- the option ------------------------------------------------------------------------- */
+
+static void test_option(void **state)
+{
+	const struct kernel *k = kernel_find("v6.8");
+	struct err e;
+	u32 orders = 9;
+
+	assert_int_equal(mthp_parse("none", kernel_find("v6.1"), 12, 9, &orders,
+				    &e), 0);
+	assert_int_equal(orders, 0);
+	assert_int_equal(mthp_parse("16K,1M", k, 12, 9, &orders, &e), 0);
+	assert_int_equal(orders, 1u << 2 | 1u << 8);
+	assert_int_equal(mthp_parse("64K", k, 14, 11, &orders, &e), 0);
+	assert_int_equal(orders, 1u << 2);
+	assert_int_equal(mthp_parse("8K", k, 12, 9, &orders, &e), -EINVAL);
+	assert_int_equal(mthp_parse("2M", k, 12, 9, &orders, &e), -EINVAL);
+	assert_int_equal(mthp_parse("16K,", k, 12, 9, &orders, &e), -EINVAL);
+	assert_int_equal(mthp_parse(",", k, 12, 9, &orders, &e), -EINVAL);
+	assert_int_equal(mthp_parse("16K", kernel_find("v6.7"), 12, 9, &orders,
+				    &e), -EINVAL);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_fault_maps_all),
+	cmocka_unit_test(test_fits_and_is_empty),
+	cmocka_unit_test(test_falls_back),
+	cmocka_unit_test(test_waits_to_be_split),
+	cmocka_unit_test(test_copies_4k),
+	cmocka_unit_test(test_protects_a_part),
+	cmocka_unit_test(test_moves_whole),
+	cmocka_unit_test(test_pinned_stays),
+	cmocka_unit_test(test_any_order),
+	cmocka_unit_test(test_option),
+};
+
+TEST_MAIN_ON(machine, RACE_STAGE_TOPOLOGY, tests)
