@@ -144,6 +144,9 @@ static void print_recorded(const char *out, const struct record_job *job,
 static int nothing(const struct record_job *job, const struct record_result *r,
 		   struct err *e)
 {
+	if (r->ending == RECORD_INTERRUPTED)
+		return err_set(e, -EINTR, "record: interrupted before the first "
+			       "access of '%s': nothing is kept", job->argv[0]);
 	return err_set(e, -EIO, "record: '%s' ended with %s %d before its first "
 		       "access under valgrind%s%s", job->argv[0],
 		       r->ending == RECORD_KILLED ? "signal" : "status",
