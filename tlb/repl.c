@@ -144,20 +144,26 @@ u32 repl_victim_slow(struct tlb_replacer *r, u32 set)
 	return victim_of(r, r->bits[set]);
 }
 
-/* All answers, where there are few enough states. */
+/* All answers, where there are few enough states. They depend on the policy and the
+ * ways alone, so arrays share them: of a machine of many cores, thousands do.
+ * Made once in a process, and kept. */
 static int tabulate(struct tlb_replacer *r)
 {
+	static u8 *known[NR_TLB_REPL][REPL_TABLE_BITS + 2];
+	u8 **t;
 	u32 nr_bits = r->repl == TLB_REPL_TREE_PLRU ? r->nr_ways - 1
 						    : REPL_TABLE_BITS;
 
 	if (r->form != REPL_BITS || nr_bits > REPL_TABLE_BITS)
 		return 0;
-	r->victim = malloc(1ull << nr_bits);
-	if (!r->victim)
-		return -ENOMEM;
-	for (u64 bits = 0; bits < 1ull << nr_bits; bits++)
-		r->victim[bits] = (u8)victim_of(r, bits);
-	return 0;
+	t = &known[r->repl][r->nr_ways];
+	if (!*t) {
+		*t = malloc(1ull << nr_bits);
+		for (u64 bits = 0; *t && bits < 1ull << nr_bits; bits++)
+			(*t)[bits] = (u8)victim_of(r, bits);
+	}
+	r->victim = *t;
+	return *t ? 0 : -ENOMEM;
 }
 
 int repl_init(struct tlb_replacer *r, enum tlb_repl repl, u32 nr_sets,
@@ -186,5 +192,4 @@ void repl_free(struct tlb_replacer *r)
 {
 	free(r->bits);
 	free(r->link);
-	free(r->victim);
 }

@@ -57,7 +57,7 @@ struct tlb_replacer {
 	enum tlb_repl_form form;
 	enum tlb_repl repl;
 	u32 nr_ways;
-	u8 *victim;             /* [bits] the answer; NULL: too many          */
+	const u8 *victim;       /* [bits] the answer, shared; NULL: too many  */
 	u64 *bits;              /* [set]                                      */
 	struct tlb_link *link;  /* [set][nr_ways + 1]                         */
 	struct rng rng;
