@@ -7,6 +7,8 @@
 #include "mm/rmap.h"
 #include "mm/switch.h"
 
+bool kvm_is_used;
+
 struct kvm *kvm_create(struct mm *mm)
 {
 	struct kvm *kvm = arena_alloc(&the_sys->arena, sizeof(*kvm));
@@ -18,6 +20,7 @@ struct kvm *kvm_create(struct mm *mm)
 	if (!kvm->ept)
 		return NULL;
 	mm->kvm = kvm;
+	kvm_is_used = true;
 	return kvm;
 }
 

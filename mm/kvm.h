@@ -35,6 +35,10 @@ struct kvm {
 	u64 seq;                        /* of these, ended                    */
 };
 
+/* Some machine of this process has had a guest: without one nobody need ask whether a
+ * CPU is in it. */
+extern bool kvm_is_used;
+
 /* kvm_create - in set-up; freed with the machine. NULL: out of memory. */
 struct kvm *kvm_create(struct mm *mm);
 

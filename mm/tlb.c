@@ -168,6 +168,29 @@ static bool flush_remote_soon(void *arg)
 	return true;
 }
 
+/* All of is_behind() that is the same for all who are asked. */
+static bool may_be_simple(const struct flush_req *r)
+{
+	return kern()->has_tlb_gen && !kern()->gen_read_first &&
+	       !kern()->ipi_by_active_mm && r->mm && !kvm_is_used &&
+	       !(flusher() && flusher()->global_tag) &&
+	       (r->new_gen != TLB_GENERATION_INVALID ||
+		!kern()->batch_gen_is_invalid);
+}
+
+/* The rest. */
+static bool flush_simple_soon(void *arg)
+{
+	const struct flush_req *r = arg;
+	const struct tlb_state *t = tlb_state_of(this_cpu->id);
+
+	if (t->loaded_mm != (uintptr_t)r->mm || t->is_lazy || kvm_is_used ||
+	    r->new_gen > t->ctx[t->slot].tlb_gen)
+		return false;
+	COUNT(REMOTE_FLUSH_RECEIVED, 1);
+	return true;
+}
+
 static void flush_remote(void *arg)
 {
 	COUNT(REMOTE_FLUSH_RECEIVED, 1);
@@ -202,6 +225,12 @@ static bool read_lazy(u32 cpu)
 	return t->is_lazy;
 }
 
+/* Whatever they have loaded, lazy or not. */
+static bool tells_all(const struct flush_req *r)
+{
+	return r->freed_tables && kern()->lazy_tlb != LAZY_TLB_SKIP;
+}
+
 /* should_flush_tlb: loaded_mm first, is_lazy after, as switch_mm writes the
  * one after the other. */
 static bool must_tell(const struct flush_req *r, u32 cpu)
@@ -209,7 +238,7 @@ static bool must_tell(const struct flush_req *r, u32 cpu)
 	const struct tlb_state *t = tlb_state_of(cpu);
 	u64 loaded = 0;
 
-	if (r->freed_tables && kern()->lazy_tlb != LAZY_TLB_SKIP)
+	if (tells_all(r))
 		return true;
 	if (kern()->flush_filter != FILTER_MASK)
 		loaded = read_shared(&t->loaded_mm);
@@ -246,7 +275,7 @@ static bool targets(const struct flush_req *r, const u64 *mask, u64 *to)
 			to[w] &= ~(1ull << this_cpu->id % 64);
 		others |= to[w] != 0;
 	}
-	for (u32 w = 0; w < WORDS; w++)
+	for (u32 w = 0; w < WORDS && !tells_all(r); w++)
 		for (u64 left = to[w]; left; left &= left - 1) {
 			u32 bit = (u32)__builtin_ctzll(left);
 
@@ -314,7 +343,8 @@ static void tell(struct flush_req *r, const u64 *to, bool is_here)
 	if (flusher() && flusher()->tell)
 		flusher()->tell(r, to, is_here);
 	else
-		smp_call_soon(to, flush_remote, flush_remote_soon, r,
+		smp_call_soon(to, flush_remote, may_be_simple(r) ?
+			      flush_simple_soon : flush_remote_soon, r,
 			      is_here ? flush_func : NULL);
 }
 
