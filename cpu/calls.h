@@ -76,11 +76,11 @@ static inline u64 calls_irq_at(const struct cpu *c)
 struct calling {
 	struct strand strand;
 	struct targets t;       /* to be queued at, then to be rung           */
-	bool is_ringing;
-	u64 first[CALL_WORDS];  /* where none waited                          */
 	u32 nr, nr_rung;
 	u32 prev;               /* rung before; NO_TARGET: none               */
-};
+	bool is_ringing;
+	u64 first[CALL_WORDS];  /* where none waited                          */
+} __attribute__((aligned(64)));
 
 /* calling_begin - to the CPUs of @mask but this one; @is_queued: calling_queue() is
  * called for each before the strand runs, else the strand does it. */

@@ -118,56 +118,59 @@ struct walk_near {
 	u64 part;
 };
 
+/* What a turn looks at comes first, a line of the host for each purpose: with many
+ * CPUs it is not there any more when a CPU has its next turn. */
 struct cpu {
 	u32 id;
-	u32 node;
-	u32 thread;             /* rank among the CPUs of its core            */
+	enum cycle_cat cat;     /* what the kernel is doing                   */
 	struct cpu_state *s;
-	struct task *task;      /* NULL: idle for the whole run               */
-	struct fiber fiber;
-	struct cpu_ctx ctx;
-
-	u8 mmu_fault;           /* enum mmu_fault of the last fault (mmu.h)   */
-
-	/* Timed driver. */
 	u64 now;                /* this CPU's clock, cycles                   */
-	u64 done_at;            /* when its program ended                     */
 	u64 run_until;          /* private work may proceed below this        */
 	u64 irq_at;             /* earliest queued interrupt, UINT64_MAX none */
-	struct ipi *ipi;        /* timed: what is queued here, in order from
-				 * [ipi_first] on; [2 * nr_cpus]              */
-	u32 ipi_first;
+	u64 bcast_at;           /* earliest broadcast under way to this CPU,
+				 * UINT64_MAX none                            */
+	u64 stop_at;            /* it stands still then (vcpu.h), UINT64_MAX:
+				 * never                                      */
+	u32 nr_pending, mlp;
+
+	struct cpu_ctx ctx;
+
+	/* Timed driver. */
 	struct calls calls;
 	u64 acked_at;           /* timed: when the last answer so far to its
 				 * request has arrived                        */
-	u64 bcast_at;           /* earliest broadcast under way to this CPU,
-				 * UINT64_MAX none                            */
+	struct cpu *serving;    /* whose request it carries out, or NULL      */
+	struct task *task;      /* NULL: idle for the whole run               */
+	struct tlb_array *tlb;
+	struct pending *pending;        /* [mlp] in no order                  */
+
+	u64 cycles[NR_CYCLE_CATS];
+	u32 node;
+	u32 thread;             /* rank among the CPUs of its core            */
+	struct fiber fiber;
+	u8 mmu_fault;           /* enum mmu_fault of the last fault (mmu.h)   */
+	u64 done_at;            /* when its program ended                     */
+	struct ipi *ipi;        /* timed: what is queued here, in order from
+				 * [ipi_first] on; [2 * nr_cpus]              */
+	u32 ipi_first;
 	struct bcast *bcast;    /* [nr_bcasts] in order of arrival            */
 	u32 nr_bcasts, room_bcasts;
 	u64 bcast_done_at;      /* when all that this CPU started are done    */
-	u64 stop_at;            /* it stands still then (vcpu.h), UINT64_MAX:
-				 * never                                      */
 	u64 steal_at;           /* when it is taken away next                 */
 	bool is_entering;       /* it was, and is to enter the guest          */
 	u64 stall;              /* cycles that it owes to what others had done
 				 * here (cpu_invalidate_at)                   */
 	struct cpu *flush_from; /* who left it a flush last                   */
-	enum cycle_cat cat;     /* what the kernel is doing                   */
-	u64 cycles[NR_CYCLE_CATS];
 	struct core *core;
-	struct tlb_array *tlb;
 	struct tlb_entry walked;        /* what its last walk found           */
 	u64 soon;               /* a vpn that may be walked for soon: a hint to
 				 * the host, no more                          */
 	struct walk_near near;
 	u64 nr_lanes;           /* opened (run_alone.c), and with a walker of   */
 	u64 nr_lone_walkers;    /* its own: for tests                         */
-	struct pending *pending;        /* [mlp] in no order                  */
-	u32 nr_pending, mlp;
 	void *sched;            /* timed.c's own                              */
-	struct cpu *serving;    /* whose request it carries out, or NULL      */
 	struct counters count;
-};
+} __attribute__((aligned(64)));
 
 /* A thread. mm/ embeds it. */
 struct task {

@@ -58,21 +58,22 @@ static void give_back(struct cpu *initiator)
 
 static void acknowledge(struct cpu *initiator)
 {
-	u64 now = the_sys->is_explored ? 0 : this_cpu->now;
+	u32 *left = &initiator->s->acks_left;
 
 	if (the_sys->contend.has_lines) {
 		give_back(initiator);
 		return;
 	}
-	touch(&initiator->s->acks_left, true);
-	if (now > initiator->acked_at)
-		initiator->acked_at = now;
-	initiator->s->acks_left--;
-	if (the_sys->is_explored)
-		the_sys->drv.wake(&initiator->s->acks_left);
-	else if (!initiator->s->acks_left)
-		the_sys->drv.wake_at(&initiator->s->acks_left,
-				     initiator->acked_at);
+	if (the_sys->is_explored) {
+		touch(left, true);
+		--*left;
+		the_sys->drv.wake(left);
+		return;
+	}
+	if (this_cpu->now > initiator->acked_at)
+		initiator->acked_at = this_cpu->now;
+	if (!--*left)
+		the_sys->drv.wake_at(left, initiator->acked_at);
 }
 
 static const void *ack_line(const struct cpu *initiator)
@@ -118,10 +119,11 @@ static bool take(struct irq *q)
 	else
 		from = unqueue(c->s, the_sys->drv.choose(c->s->nr_ipis),
 			       &q->what);
-	observe(from);
+	if (the_sys->is_explored)
+		observe(from);
 	q->from = &the_sys->cpu[from];
 	c->serving = q->from;
-	c->ctx.serves = (u16)q->from->id;
+	c->ctx.serves = (u16)from;
 	c->ctx.is_acked = !q->what && q->from->ctx.call_unacked;
 	PROBE(.what = PROBE_SERVE, .other = q->from);
 	return the_sys->contend.has_lines && !c->ctx.is_acked;

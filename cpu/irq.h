@@ -17,10 +17,10 @@ struct irq {
 	bool is_message;        /* the first is one: it was polled for        */
 	bool is_rung;           /* it is for what joined (calls.h)            */
 	bool glide;             /* what is to be as it was, afterwards        */
-	enum cycle_cat cat;
-	u64 obs;
 	struct cpu *from;       /* whose request is carried out,              */
 	u16 what;               /* and smp_post's                             */
+	enum cycle_cat cat;
+	u64 obs;
 };
 
 /* ipi_arrival - when an interrupt, or a message, that this_cpu sends now is at @to. */

@@ -27,9 +27,13 @@ struct line {
 };
 
 struct lines {
-	struct sys *sys;
 	const u8 *base;         /* of the arena                               */
 	u64 mask;
+	bool is_contended;
+	u32 nr_cpus;
+	u64 cost[NR_HOPS];      /* a transfer's cycles, and whether there was */
+	bool *is_used;          /* one (sys.cost_used)                        */
+	u8 *hop;                /* [to * nr_cpus + from] enum hop             */
 	struct line line[];
 };
 
@@ -51,13 +55,24 @@ static inline u64 line_tag(const struct lines *t, const void *obj)
 static inline u64 line_cycles(struct lines *t, const struct cpu *c,
 			      const void *obj, bool is_write)
 {
-	u64 tag = line_tag(t, obj);
+	u64 tag = line_tag(t, obj), me = 1ull << c->id % 64;
 	struct line *l = &t->line[tag & t->mask];
+	u32 owner = l->owner;
 
-	if (l->tag == tag && l->owner == c->id &&
-	    l->readers == 1ull << c->id % 64) {
-		l->reader = is_write ? l->reader : (u16)c->id;
-		return 0;
+	if (likely(l->tag == tag && l->readers == 1ull << owner % 64)) {
+		if (owner == c->id) {
+			l->reader = is_write ? l->reader : (u16)owner;
+			return 0;
+		}
+		/* From whoever wrote it, and nobody has read it since. */
+		if (is_write && !t->is_contended) {
+			u32 hop = t->hop[(size_t)c->id * t->nr_cpus + owner];
+
+			t->is_used[hop] = true;
+			l->owner = (u16)c->id;
+			l->readers = me;
+			return t->cost[hop];
+		}
 	}
 	return line_cycles_moved(t, l, tag, c, is_write);
 }

@@ -79,21 +79,35 @@ static inline void runq_put(struct runq *q, u32 cpu, u64 now)
 	}
 }
 
-/* runq_move - the first, which stays in, has another key: all the way up. */
+/* runq_move - the first, which stays in, has another key: all the way up. Each level
+ * is written out: a loop is as much again (a level is seven instructions). */
+#define RUNQ_UP do { \
+		u64 other = n[i ^ 1]; \
+		i >>= 1; \
+		key = other < key ? other : key; \
+		n[i] = key; \
+	} while (0)
 static inline void runq_move(struct runq *q, u32 cpu, u64 key)
 {
-	u64 *n = q->n;
-	u32 i = q->nr + cpu;
+	u64 *n = q->n, i = q->nr + cpu;
 
 	n[i] = key;
-	while (i > 1) {
-		u64 other = n[i ^ 1];
-
-		i >>= 1;
-		key = other < key ? other : key;
-		n[i] = key;
+	switch (q->shift) {
+	case 10: RUNQ_UP;       /* fallthrough */
+	case 9: RUNQ_UP;        /* fallthrough */
+	case 8: RUNQ_UP;        /* fallthrough */
+	case 7: RUNQ_UP;        /* fallthrough */
+	case 6: RUNQ_UP;        /* fallthrough */
+	case 5: RUNQ_UP;        /* fallthrough */
+	case 4: RUNQ_UP;        /* fallthrough */
+	case 3: RUNQ_UP;        /* fallthrough */
+	case 2: RUNQ_UP;        /* fallthrough */
+	case 1: RUNQ_UP;        /* fallthrough */
+	case 0: break;
+	default: __builtin_unreachable();
 	}
 }
+#undef RUNQ_UP
 
 static inline void runq_remove(struct runq *q, u32 cpu)
 {

@@ -194,6 +194,13 @@ static void know_ops(struct sys *sys)
 							 : "INVLPG TCE=0");
 }
 
+static struct cpu *cpus_alloc(u32 n)
+{
+	struct cpu *c = aligned_alloc(_Alignof(struct cpu), n * sizeof(*c));
+
+	return c ? memset(c, 0, n * sizeof(*c)) : NULL;
+}
+
 int sys_create(struct sys **out, const struct sys_config *cfg)
 {
 	struct sys *sys;
@@ -224,7 +231,7 @@ int sys_create(struct sys **out, const struct sys_config *cfg)
 	sys->vcpus = cfg->vcpus;
 	sys->mitigations = cfg->mitigations;
 	know_ops(sys);
-	sys->cpu = calloc(cfg->nr_cpus, sizeof(*sys->cpu));
+	sys->cpu = cpus_alloc(cfg->nr_cpus);
 	sys->hop = hops_create(cfg->m, cfg->nr_cpus);
 	if (!sys->cpu || !sys->hop || arena_create(&sys->arena, cfg->arena_bytes))
 		goto err;

@@ -15,33 +15,41 @@
 #define WAITQ_BITS 10
 #define NOINLINE __attribute__((noinline))
 
+/* A line of the host for each turn, and one for an interrupt's. */
 struct sched_cpu {
-	const void *waits_for;          /* in the waitq; NULL: it is not      */
-	const void *obj;                /* a wait's, with what ends it; else  */
-	bool (*ready)(const void *);    /* NULL                               */
-	const void *ready_arg;
-	bool is_lock;                   /* whose line is fetched at each look */
+	struct cpu *cpu;
 	struct strand *top;             /* goes on in place of its fiber      */
-	struct irq irq;
+	bool (*ready)(const void *);    /* a wait's, what ends it; else NULL  */
+	u64 lines_at;                   /* when what it asked for has arrived */
+	u64 lookahead;                  /* T.lookahead; 0 with siblings       */
+	const void *waits_for;          /* in the waitq; NULL: it is not      */
+	struct sched_cpu *next;         /* same waitq bucket, oldest first    */
+	bool is_lock;                   /* whose line is fetched at each look */
 	bool is_waiting;
 	bool is_idle;                   /* its program has ended              */
-	u64 lookahead;                  /* T.lookahead; 0 with siblings       */
-	u64 from;                       /* the wait's beginning, once booked  */
 	enum cycle_cat cat;             /* what the wait is booked on         */
-	struct sched_cpu *next;         /* same waitq bucket, oldest first    */
-	struct cpu *cpu;
+
+	struct irq irq;
+	const void *ready_arg;
+	const void *obj;                /* what the wait is for               */
+	u64 from;                       /* the wait's beginning, once booked  */
 	struct sched_cpu *sibling;      /* ring of the core's CPUs that are on */
-	u64 lines_at;                   /* when what it asked for has arrived */
+} __attribute__((aligned(64)));
+
+/* Who waits for what is in this bucket, oldest first. */
+struct waiters {
+	struct sched_cpu *first, **end;
 };
 
 static struct timed {
 	struct sys *sys;
 	struct sched_cpu *sc;
+	struct cpu *cpu;                /* sys->cpu                           */
 	struct runq q;
 	u32 nr_done, nr_tasks;
 	u64 lookahead;
 	struct fiber host;
-	struct sched_cpu *waitq[1u << WAITQ_BITS];
+	struct waiters waitq[1u << WAITQ_BITS];
 	struct lines *lines;
 	int result;
 	u64 switches;
@@ -176,7 +184,8 @@ static bool is_due(const struct cpu *c)
 	       (c->irq_at <= c->now && !c->s->irq_off);
 }
 
-static u64 all_lines_cost(struct cpu *c, const void *obj, bool is_write);
+static inline u64 all_lines_cost(struct sched_cpu *sc, const void *obj,
+				 bool is_write);
 
 static bool looks_in_vain(struct sched_cpu *sc);
 static void woke(struct sched_cpu *sc);
@@ -212,31 +221,41 @@ static void irq_comes(struct sched_cpu *sc)
 	push(sc, &sc->irq.strand, false);
 }
 
-/* The top of this_cpu's goes on until its next step, or its end. Return: nothing
- * is to be done before its fiber goes on. */
-static bool goes_on(struct sched_cpu *sc)
+/* The top came to an end, or to a call. Return: as goes_on(). */
+static NOINLINE bool goes_below(struct sched_cpu *sc, enum strand_next what)
 {
-	struct cpu *c = sc->cpu;
-
 	for (;;) {
 		struct strand *s = sc->top;
 
-		switch (s->next(s)) {
-		case STRAND_STEP:
-			step_begins(c, s);
+		if (what == STRAND_STEP) {
+			step_begins(sc->cpu, s);
 			return false;
-		case STRAND_CALL:
+		}
+		if (what == STRAND_CALL) {
 			s->wants_stack = true;
 			return true;
-		case STRAND_END:
-			sc->top = s->below;
-			if (s->is_fibers)
-				return true;
-			if (!irq_is_due(c))
-				return false;
-			irq_comes(sc);
 		}
+		sc->top = s->below;
+		if (s->is_fibers)
+			return true;
+		if (!irq_is_due(sc->cpu))
+			return false;
+		irq_comes(sc);
+		what = sc->top->next(sc->top);
 	}
+}
+
+/* The top of this_cpu's goes on until its next step, or its end. Return: nothing
+ * is to be done before its fiber goes on. */
+static inline bool goes_on(struct sched_cpu *sc)
+{
+	struct strand *s = sc->top;
+	enum strand_next what = s->next(s);
+
+	if (unlikely(what != STRAND_STEP))
+		return goes_below(sc, what);
+	step_begins(sc->cpu, s);
+	return false;
 }
 
 /* The first is at a boundary between two steps, and something is due. Return: its
@@ -264,12 +283,17 @@ static NOINLINE bool takes_what_is_due(struct sched_cpu *sc)
 	return goes_on(sc);
 }
 
+static enum strand_next ends(struct strand *s)
+{
+	return STRAND_END;
+}
+
 /* What the top of the first asked for has its turn; it takes until c->now. */
 static void touches_line(struct sched_cpu *sc, struct strand *s)
 {
 	s->has_line = true;
 	if (s->obj)
-		charge(all_lines_cost(sc->cpu, s->obj, s->is_write));
+		charge(all_lines_cost(sc, s->obj, s->is_write));
 	else
 		set_horizon(sc->cpu);
 }
@@ -289,6 +313,10 @@ static inline bool acts(struct sched_cpu *sc)
 		touches_line(sc, s);
 		if (c->now != now && !s->is_posted)
 			return false;
+	}
+	if (s->next == ends) {          /* a step of the fiber's own */
+		sc->top = s->below;
+		return true;
 	}
 	return goes_on(sc);
 }
@@ -316,7 +344,7 @@ static struct fiber *next_fiber(void)
 			look_around(now);
 		}
 		sc = &T.sc[id];
-		this_cpu = sc->cpu;
+		this_cpu = &T.cpu[id];
 		if (acts(sc))
 			return &sc->cpu->fiber;
 		if (runq_has(&T.q, id))
@@ -437,34 +465,33 @@ static inline void catch_up(struct cpu *c)
 
 /* ---- the driver's operations ------------------------------------------------ */
 
-static u64 line_cost(struct cpu *c, const void *obj, bool is_write)
+static inline u64 line_cost(struct cpu *c, const void *obj, bool is_write)
 {
 	return line_cycles(T.lines, c, obj, is_write);
 }
 
 /* A step's line has come, and what was asked for before it. */
-static u64 all_lines_cost(struct cpu *c, const void *obj, bool is_write)
+static inline u64 all_lines_cost(struct sched_cpu *sc, const void *obj,
+				 bool is_write)
 {
-	u64 cycles = line_cost(c, obj, is_write), at = sc_of(c)->lines_at;
+	u64 cycles = line_cost(sc->cpu, obj, is_write), now = sc->cpu->now, at;
 
-	sc_of(c)->lines_at = 0;
-	return unlikely(at > c->now + cycles) ? at - c->now : cycles;
+	if (likely(!sc->lines_at))
+		return cycles;
+	at = sc->lines_at;
+	sc->lines_at = 0;
+	return at > now + cycles ? at - now : cycles;
 }
 
 /* The access itself comes when the line has. */
 static void touch_line(struct cpu *c, const void *obj, bool is_write)
 {
-	u64 cycles = all_lines_cost(c, obj, is_write);
+	u64 cycles = all_lines_cost(sc_of(c), obj, is_write);
 
 	if (cycles) {
 		charge(cycles);
 		catch_up(c);
 	}
-}
-
-static enum strand_next ends(struct strand *s)
-{
-	return STRAND_END;
 }
 
 static NOINLINE void step_among_others(struct cpu *c, const void *obj,
@@ -527,22 +554,26 @@ static u32 bucket(const void *obj)
 
 static void enqueue(struct sched_cpu *sc, const void *obj)
 {
-	struct sched_cpu **p = &T.waitq[bucket(obj)];
+	struct waiters *w = &T.waitq[bucket(obj)];
 
-	while (*p)
-		p = &(*p)->next;
-	*p = sc;
+	if (!w->first)
+		w->end = &w->first;
+	*w->end = sc;
+	w->end = &sc->next;
 	sc->next = NULL;
 	sc->waits_for = obj;
 }
 
 static void dequeue(struct sched_cpu *sc)
 {
-	struct sched_cpu **p = &T.waitq[bucket(sc->waits_for)];
+	struct waiters *w = &T.waitq[bucket(sc->waits_for)];
+	struct sched_cpu **p = &w->first;
 
 	while (*p != sc)
 		p = &(*p)->next;
 	*p = sc->next;
+	if (!*p)
+		w->end = p;
 	sc->next = NULL;
 	sc->waits_for = NULL;
 }
@@ -670,7 +701,7 @@ static void timed_wait(const void *obj, bool (*ready)(const void *),
 		if (is_lock)
 			look_at_lock(c, obj, false);
 	}
-	from = all_lines_cost(c, obj, true);
+	from = all_lines_cost(sc, obj, true);
 	if (from)
 		charge(from);
 	c->cat = was;
@@ -717,7 +748,7 @@ static void wake(const void *obj, bool is_one, u64 t)
 	if (unlikely(T.sys->os.woken != NULL))
 		T.sys->os.woken(obj);
 
-	for (sc = T.waitq[bucket(obj)]; sc; sc = next) {
+	for (sc = T.waitq[bucket(obj)].first; sc; sc = next) {
 		struct cpu *c = sc->cpu;
 
 		next = sc->next;
@@ -828,8 +859,12 @@ int timed_install(struct sys *sys)
 {
 	memset(&T, 0, sizeof(T));
 	T.sys = sys;
+	T.cpu = sys->cpu;
 	T.sample_at = UINT64_MAX;
-	T.sc = calloc(sys->nr_cpus, sizeof(*T.sc));
+	T.sc = aligned_alloc(_Alignof(struct sched_cpu),
+			     sys->nr_cpus * sizeof(*T.sc));
+	if (T.sc)
+		memset(T.sc, 0, sys->nr_cpus * sizeof(*T.sc));
 	if (runq_create(&T.q, sys->nr_cpus) || !T.sc ||
 	    lines_create(&T.lines, sys)) {
 		timed_remove(sys);
