@@ -229,13 +229,6 @@ static int read_tune(struct session *s, int argc, char **argv, struct err *e)
 
 /* ---- what it says ------------------------------------------------------------------- */
 
-static const char *unit_text(const struct tune *t)
-{
-	return t->time_metric == METRIC_ELAPSED ? "ms"
-		: t->time_metric == METRIC_PER_UNIT ? "ns per unit"
-						    : "ns per access";
-}
-
 /* Sorted by run time: down the list overhead falls. */
 static void say_front(struct tune *t, struct emit *em, bool converged)
 {
@@ -257,7 +250,7 @@ static void say_front(struct tune *t, struct emit *em, bool converged)
 	}
 	for (u32 i = 0; i < n; i++)
 		emit_note(em, "  %9.3f %s  %10.3f %s  %s",
-			  v[i]->median[GOAL_TIME], unit_text(t),
+			  v[i]->median[GOAL_TIME], tune_time_unit(t),
 			  converged ? v[i]->median[g] : v[i]->median[g] / 1e6,
 			  converged ? "ms" : "M cycles",
 			  tune_setting_name(t, v[i], name, sizeof(name)));
@@ -332,7 +325,7 @@ static void say_choice(const struct tune *t, const struct tune_choice *c,
 	say_which(t, c, em);
 	if (b == f)
 		emit_note(em, "  why: the fastest, %.3f %s%s",
-			  b->median[GOAL_TIME], unit_text(t), c->nr_alike > 1
+			  b->median[GOAL_TIME], tune_time_unit(t), c->nr_alike > 1
 			  ? ", and of those as fast the one with least overhead"
 			  : "");
 	else
@@ -341,7 +334,7 @@ static void say_choice(const struct tune *t, const struct tune_choice *c,
 			  "has the least overhead: %.3f M cycles against %.3f",
 			  c->nr_alike, tune_setting_name(t, f, name,
 							 sizeof(name)),
-			  f->median[GOAL_TIME], unit_text(t),
+			  f->median[GOAL_TIME], tune_time_unit(t),
 			  b->median[GOAL_OVERHEAD] / 1e6,
 			  f->median[GOAL_OVERHEAD] / 1e6);
 	say_sure(t, c, em);

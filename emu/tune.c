@@ -78,6 +78,13 @@ static int read_point(struct tune *t, struct tune_setting *s, u32 seed,
 					       "run is not in the database");
 }
 
+const char *tune_time_unit(const struct tune *t)
+{
+	return t->time_metric == METRIC_ELAPSED ? "ms"
+		: t->time_metric == METRIC_PER_UNIT ? "ns per unit"
+						    : "ns per access";
+}
+
 /* Medians leave out what is absent. */
 static double median_of(const double *v, u32 n)
 {

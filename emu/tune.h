@@ -58,6 +58,9 @@ struct tune {
 	struct err first;               /* the first failed point's           */
 };
 
+/* Of run times: "ms", "ns per unit", "ns per access". */
+const char *tune_time_unit(const struct tune *t);
+
 /* tune_run - the search, then medians and fronts. */
 int tune_run(struct tune *t, struct err *e);
 void tune_free(struct tune *t);

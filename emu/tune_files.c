@@ -158,7 +158,7 @@ static void table_row(const struct tune *t, const struct tune_setting *s,
 
 void tune_table(struct tune *t, struct emit *em)
 {
-	const char *unit = metric_info(t->time_metric).unit;
+	const char *unit = tune_time_unit(t);
 	const struct emit_col tail[] = {
 		{ .name = "time", .unit = unit, .type = EMIT_DOUBLE,
 		  .decimals = 3 },
@@ -289,7 +289,7 @@ static const char *role(const struct tune_files *f,
 /* In order of time, so that the front is a line from row to row. */
 static void front_csv(struct tune_files *f, struct emit *em)
 {
-	const char *unit = metric_info(f->t->time_metric).unit;
+	const char *unit = tune_time_unit(f->t);
 	const struct emit_col cols[] = {
 		{ .name = "role", .type = EMIT_STRING },
 		{ .name = "time", .unit = unit, .type = EMIT_DOUBLE },
@@ -320,7 +320,7 @@ static void front_csv(struct tune_files *f, struct emit *em)
 static void knob_csv(struct tune_files *f, u32 a, struct emit *em)
 {
 	const struct sweep_axis *axis = &f->t->sweep.grid->axis[a];
-	const char *unit = metric_info(f->t->time_metric).unit;
+	const char *unit = tune_time_unit(f->t);
 	const struct emit_col cols[] = {
 		{ .name = "position", .type = EMIT_U64 },
 		{ .name = "value", .type = EMIT_STRING },
@@ -432,7 +432,7 @@ static void heat_csv(struct tune_files *f, u32 a, u32 b, struct emit *em)
 		{ .name = "y", .type = EMIT_U64 },
 		{ .name = x->o->name, .type = EMIT_STRING },
 		{ .name = y->o->name, .type = EMIT_STRING },
-		{ .name = "time", .unit = metric_info(f->t->time_metric).unit,
+		{ .name = "time", .unit = tune_time_unit(f->t),
 		  .type = EMIT_DOUBLE },
 	};
 

@@ -16,7 +16,7 @@ set yrange [STATS_records - 0.5:-0.5]
 set grid noytics xtics linecolor rgb "#e4e4e4" linewidth 1 linetype 1
 set ytics noenhanced scale 0
 set style fill solid 1 noborder
-set key below samplen 1.5
+set key below samplen 1.5 height 0.7
 label(role, name) = role eq "recommended" ? name." *" : name
 sum(c) = sum [k = 3:c] column(k)
 

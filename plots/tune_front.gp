@@ -12,8 +12,8 @@ set xlabel "overhead: scanning, faults, copying, flushes [million cycles]" \
 stats data using (label = columnhead(2), column(2)) nooutput
 is_ms = strstrt(label, "[ms]") > 0
 per = is_ms && STATS_max >= 1e4 ? 1e3 : 1
-set ylabel "run time [".(is_ms ? (per > 1 ? "s" : "ms") : "ns an access")."]"
-set key below maxcols 2 samplen 2
+set ylabel "run ".(per > 1 ? "time [s]" : label)
+set key below maxcols 2 samplen 2 height 0.7
 set xrange [0:*]
 set yrange [0:*]
 # Decades apart: a logarithm shows both ends.

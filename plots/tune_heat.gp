@@ -28,7 +28,8 @@ set cblabel "run time, against the fastest"
 
 # Cells too small for two lines of text have one, or none.
 is_ms = strstrt(label, "[ms]") > 0
-human_time(v) = !is_ms ? sprintf("%.3g ns", v) : v >= 1e4 ? \
+human_time(v) = !is_ms ? (v >= 1e4 ? sprintf("%.3g us", v / 1e3) : \
+	sprintf("%.4g ns", v)) : v >= 1e4 ? \
 	sprintf("%.1f s", v / 1e3) : sprintf("%.4g ms", v)
 text(v) = X_max > 11 || Y_max > 15 ? "" : X_max > 6 || Y_max > 6 ? \
 	sprintf("%.2f", v / Z_min) : \

@@ -14,9 +14,9 @@ stats data using 5 nooutput name "B"
 top = B_records && B_max > Y_max ? B_max : Y_max
 is_ms = strstrt(label, "[ms]") > 0
 per = is_ms && top >= 1e4 ? 1e3 : 1
-set ylabel "run time [".(is_ms ? (per > 1 ? "s" : "ms") : "ns an access")."]"
+set ylabel "run ".(per > 1 ? "time [s]" : label)
 set xrange [-0.5:X_max + 0.5]
-set key below samplen 2
+set key below samplen 2 height 0.7
 # Decades apart: a logarithm shows both ends.
 if (top > 4 * Y_min) {
 	set logscale y 2

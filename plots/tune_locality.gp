@@ -13,7 +13,7 @@ set xlabel "modelled time [".(per > 1 ? "s" : "ms")."]" offset 0, 0.5
 set ylabel "on the thread's own node [%]"
 set xrange [0:*]
 set yrange [0:105]
-set key below maxcols 2 samplen 3
+set key below maxcols 2 samplen 3 height 0.7
 roles = "'as it is' recommended fastest 'best other'"
 hue(i) = word(red." ".green." ".blue." ".purple, i)
 is(i, c) = strcol("role") eq word(roles, i) ? column(c) : NaN
