@@ -131,8 +131,8 @@ static const struct repro_set repro_c6 = {
 	.name = "C6", .title = "reclaim of mapped files, one by one and in batches",
 	.source = "M. Gorman, batch series v6-v7, 2015, 48 CPUs, 4 nodes",
 	.x = "", .unit = "ratio",
-	.machine = "pack:4 [numa(memory=8MiB)] core:4 pu:1, haswell-ep, kernels v4.2 and v4.12",
-	.note = "batched to one by one, memory and files of a thousandth: seconds need its 64 GB and files of ten times that",
+	.machine = "pack:4 [numa(memory=8MiB)] core:12 pu:1, haswell-ep, kernels v4.2 and v4.12",
+	.note = "batched to one by one, memory and files of a two-thousandth: seconds need its 64 GB and files of ten times that",
 	POINTS(c6), .run = repro_h7_value,
 };
 

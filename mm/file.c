@@ -10,7 +10,7 @@
 #include "mm/truth.h"
 #include "mm/vma.h"
 
-/* page_cache_ra_unbounded()'s default window, VM_READAHEAD_PAGES. */
+/* VM_READAHEAD_PAGES. */
 #define READAHEAD_PAGES 32u
 
 /* ---- making one ------------------------------------------------------------------------ */
@@ -199,8 +199,7 @@ static u64 *disk_of(struct address_space *f, u64 index)
 	return &f->disk[index * the_sys->mem.lines_per_frame];
 }
 
-/* Locked and referenced. NULL: somebody else was faster, or *@rc, -ENOMEM. */
-static struct page *read_page(struct address_space *f, u64 index, int *rc)
+struct page *read_page(struct address_space *f, u64 index, int *rc)
 {
 	struct page *page = alloc_page_or_reclaim();
 
@@ -223,36 +222,6 @@ static struct page *read_page(struct address_space *f, u64 index, int *rc)
 	return page;
 }
 
-/* What a page fault reads: the page, and what the window has around it. One
- * request of the device. Return: the page, locked and referenced, NULL: somebody
- * else was faster, or *@rc. */
-static struct page *read_around(struct address_space *f, u64 index, int *rc)
-{
-	u64 half = f->readahead / 2, first = index > half ? index - half : 0;
-	u64 end = first + (f->readahead ? f->readahead : 1);
-	struct page *want = read_page(f, index, rc), *page;
-	int nothing;            /* without the others it goes on as well      */
-
-	if (!want)
-		return NULL;
-	if (f->flags & FILE_DISK && !(f->flags & FILE_SPARSE)) {
-		COUNT(FILE_READS, 1);
-		charge(cost_of(COST_SWAP_READ));
-	}
-	if (!f->readahead)
-		return want;
-	if (end > f->nr_pages)
-		end = f->nr_pages;
-	for (u64 i = first; i < end; i++) {
-		page = READ_ONCE(f->cache[i]) ? NULL : read_page(f, i, &nothing);
-		if (!page)
-			continue;
-		unlock_page(page);
-		put_page(page);
-	}
-	return want;
-}
-
 static bool is_still(struct page *page, const struct address_space *f, u64 index)
 {
 	touch(&page->mapping, false);
@@ -267,10 +236,12 @@ struct page *find_lock_page(struct address_space *f, u64 index, int *rc)
 	while (index < READ_ONCE(f->nr_pages)) {
 		struct page *page = find_get_page(f, index);
 
-		if (page)
+		if (page) {
+			readahead_hit(f, index);
 			lock_page(page);
-		else
-			page = read_around(f, index, rc);
+		} else {
+			page = read_missing(f, index, rc);
+		}
 		if (*rc)
 			return NULL;
 		if (!page)

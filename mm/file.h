@@ -40,8 +40,10 @@ struct address_space {
 	u32 *cache;             /* [] pfn, 0: not in memory                   */
 	u64 *dirty;             /* bit a page: write-back looks at it         */
 	u64 *disk;              /* explored: [] what it has, a word a page    */
-	u32 readahead;          /* pages read at a time, around the one asked
-				 * for                                        */
+	u32 readahead;          /* pages read at a time, 0: the one asked for */
+	u64 ra_end;             /* of the newest window (readahead.c)         */
+	u64 ra_mark;            /* PG_readahead: its page + 1 that asks for
+				 * the next one; 0: none                      */
 	u32 truth;              /* explored: its first page's, file_truth     */
 	u64 max_pages;          /* room in ->cache                            */
 	struct address_space *next;
@@ -65,6 +67,9 @@ struct page *find_get_page(struct address_space *f, u64 index);
 /* Locked and referenced, read in if need be. NULL: *@rc says why, -ENOMEM or
  * -EFAULT: behind the end of the file. */
 struct page *find_lock_page(struct address_space *f, u64 index, int *rc);
+/* The page @index is read in, locked and referenced. NULL: somebody else was faster,
+ * or *@rc, -ENOMEM. */
+struct page *read_page(struct address_space *f, u64 index, int *rc);
 void set_page_dirty(struct page *page);
 /* The locked @page leaves the cache, whoever else refers to it. */
 void delete_from_page_cache(struct page *page);
@@ -74,6 +79,18 @@ bool remove_mapping(struct page *page);
 /* @new takes its place, both locked, under the same conditions but that it be
  * clean; walks still find @page's entries, until the caller clears ->mapping. */
 bool replace_in_page_cache(struct page *page, struct page *new);
+
+/* ---- reading more than was asked for (readahead.c) ---- */
+/* The page @index is not in the cache. As read_page(), but NULL also: it is now, to
+ * be looked up again. */
+struct page *read_missing(struct address_space *f, u64 index, int *rc);
+/* It is, and somebody is about to use it. */
+void readahead_hit(struct address_space *f, u64 index);
+/* Fault-around leaves it to a fault of its own, which sees the mark. */
+static inline bool is_readahead_mark(const struct address_space *f, u64 index)
+{
+	return f->ra_mark == index + 1;
+}
 
 /* ---- mappings (file.c) ---- */
 void vma_link_file(struct vma *v, struct address_space *f);

@@ -76,7 +76,8 @@ static u64 index_of(const struct vma *v, u64 vpn)
 static void map_cached(struct mm *mm, struct vma *vma, u64 vpn)
 {
 	struct address_space *f = vma->file;
-	struct page *page = find_get_page(f, index_of(vma, vpn));
+	struct page *page = is_readahead_mark(f, index_of(vma, vpn))
+		? NULL : find_get_page(f, index_of(vma, vpn));
 	u64 *p = pgtable_entry(mm, vpn, 0);
 	bool is_mine;
 

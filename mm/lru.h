@@ -18,8 +18,9 @@
  * is in a batch leaves it at once; its place there still pays for being added and
  * taken off, as the batch's own reference makes Linux do. All pages of a node are on one list
  * (Linux: four, whose heads share the line). A page's neighbours are those of the
- * moment at which the lock is asked for. Demotion takes from their tails (demote.h);
- * reclaim does not follow them (reclaim.h).
+ * moment at which the lock is asked for. Demotion (demote.h) and reclaim take from
+ * the lists' tails; what was used since goes to the head, as it does on Linux's
+ * inactive list.
  *
  * Of a node's pages the first TiB can be on a list.
  *

@@ -1,6 +1,7 @@
 #include "mm/deferred_split.h"
 #include "mm/file.h"
 #include "mm/flush.h"
+#include "mm/lru.h"
 #include "mm/mlock.h"
 #include "mm/oracle.h"
 #include "mm/pieces.h"
@@ -242,7 +243,34 @@ static u32 split_cold(struct page *head)
 	return rc > 0 ? (u32)rc : 0;
 }
 
-u32 try_to_free_pages(u32 node, u32 nr)
+/* From the tail of the list, where who came together, or was found in use together,
+ * still is: a batch is mostly of one address space or a few. */
+static u32 free_listed(u32 node, u32 nr)
+{
+	u64 nr_frames = mms()->node[node].next - node * mms()->frames_per_node;
+	u64 most = 2 * nr_frames / RECLAIM_BATCH + 1, pfn[RECLAIM_BATCH];
+	u32 freed = 0;
+
+	lru_drain();
+	for (u64 i = 0; i < most && freed < nr; i++) {
+		u32 n = lru_rotate_tail(node, pfn, RECLAIM_BATCH), cold = 0;
+
+		for (u32 k = 0; k < n; k++) {
+			struct page *page = page_of(pfn[k]);
+
+			if (page->order)
+				freed += split_cold(page);
+			else if (page_is_cold(page))
+				pfn[cold++] = pfn[k];
+		}
+		if (cold)
+			freed += reclaim_frames(pfn, cold);
+	}
+	return freed;
+}
+
+/* Explored: there is no list; frames one after the other. */
+static u32 free_in_turn(u32 node, u32 nr)
 {
 	struct node_mem *m = &mms()->node[node];
 	u64 first = node * mms()->frames_per_node, nr_frames = m->next - first;
@@ -263,6 +291,11 @@ u32 try_to_free_pages(u32 node, u32 nr)
 		}
 	}
 	return freed + reclaim_frames(batch, n);
+}
+
+u32 try_to_free_pages(u32 node, u32 nr)
+{
+	return mms()->lru ? free_listed(node, nr) : free_in_turn(node, nr);
 }
 
 /* shrink_node(): lists first, then what keeps memory for no use. */

@@ -35,8 +35,9 @@ u32 reclaim_frames(const u64 *pfn, u32 n);
  * bits are cleared. */
 bool page_is_cold(struct page *page);
 
-/* try_to_free_pages - a second chance for each of @node's pages in turn, until
- * @nr are free or all have been looked at twice. Return: pages freed. */
+/* try_to_free_pages - a second chance for each of @node's pages, 32 at a time from the
+ * tail of its LRU list (lru.h), or explored frame by frame, until @nr are free or
+ * all have been looked at twice. Return: pages freed. */
 u32 try_to_free_pages(u32 node, u32 nr);
 
 /* A 4K page wherever there is one. If need be huge pages are split for it that are

@@ -214,6 +214,14 @@ static void test_fault_around(void **state)
 	}
 }
 
+static void cached(u64 first, u64 end)
+{
+	for (u64 p = 0; p < FILE_PAGES; p++)
+		assert_int_equal(!!f->cache[p], p >= first && p < end);
+}
+
+/* A missing page has the window around it read, the one page marked three quarters
+ * on the next window; the marked one is left out of fault-around. */
 static void test_reads_around(void **state)
 {
 	open_as("v6.1", FILE_DISK);
@@ -221,12 +229,44 @@ static void test_reads_around(void **state)
 	vma_add_file(mm, AT, FILE_PAGES, SHARED, f, 0);
 	forget_counts();
 	expect(0, AT + 3, 103);
-	for (u64 p = 0; p < FILE_PAGES; p++)
-		assert_int_equal(!!f->cache[p], p >= 1 && p < 5);
+	cached(1, 5);
 	assert_int_equal(counted(CTR_FILE_READS), 1);
-	for (u64 p = 1; p < 5; p++)
+	for (u64 p = 1; p < 4; p++)
 		expect(0, AT + p, 100 + p);
+	assert_int_equal(entry(mm, AT + 4), 0);
+	cached(1, 5);
 	assert_int_equal(counted(CTR_FILE_READS), 0);
+	expect(0, AT + 4, 104);
+	cached(1, FILE_PAGES);
+	assert_int_equal(counted(CTR_FILE_READS), 1);
+	close_stage();
+}
+
+/* From the beginning: the first page is missing, no other, and a window is asked for
+ * once. Not of files in memory. */
+static void test_reads_ahead(void **state)
+{
+	open_as("v6.1", FILE_DISK);
+	f->readahead = 4;
+	vma_add_file(mm, AT, FILE_PAGES, SHARED, f, 0);
+	expect(0, AT, 100);
+	cached(0, 4);
+	forget_counts();
+	for (u64 p = 1; p < FILE_PAGES; p++) {
+		assert_true(f->cache[p]);
+		expect(0, AT + p, 100 + p);
+		cached(0, p < 3 ? 4 : FILE_PAGES);
+	}
+	assert_int_equal(counted(CTR_FILE_READS), 1);
+	close_stage();
+
+	open_as("v6.1", 0);
+	f->readahead = 4;
+	vma_add_file(mm, AT, FILE_PAGES, SHARED, f, 0);
+	expect(0, AT, 0);
+	for (u64 p = 0; p < 4; p++)
+		expect(0, AT + p, 0);
+	cached(0, 4);
 	close_stage();
 }
 
@@ -690,6 +730,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_writenotify),
 	cmocka_unit_test(test_fault_around),
 	cmocka_unit_test(test_reads_around),
+	cmocka_unit_test(test_reads_ahead),
 	cmocka_unit_test(test_fdatasync),
 	cmocka_unit_test(test_munmap_of_dirty),
 	cmocka_unit_test(test_zap_counts),

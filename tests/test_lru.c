@@ -1,6 +1,11 @@
 /* test_lru.c - the LRU lists' lock and batches: how often it is taken, what that
  * costs alone and with many, and lists that stay sound whatever programs do. */
+#include <errno.h>
+
+#include "mm/file.h"
 #include "mm/lru.h"
+#include "mm/reclaim.h"
+#include "mm/swap.h"
 #include "tests/point.h"
 
 static struct timed_result *run_with(const struct workload *w,
@@ -120,11 +125,126 @@ static void test_lists_are_sound(void **state)
 		"machine", "pack:1 [numa(memory=8MiB)] core:4 pu:1")) > 100);
 }
 
+/* ---- reclaim follows them ------------------------------------------------------------ */
+
+#define NR_READERS 3
+#define NR_PAGES (4 * LRU_BATCH)        /* nothing stays in a batch */
+#define NR_RECLAIMS 5u
+
+static struct {
+	struct address_space *f[NR_READERS];
+	u64 vpn[NR_READERS], own[NR_READERS + 1];
+	u32 ready;
+	bool is_over;
+	u64 ipis[NR_RECLAIMS];
+} rec;
+
+/* The files are in memory, one after the other, before anyone maps them. */
+static int readers_setup(struct wl *w, struct err *e)
+{
+	int n = wl_thread_count(w, NR_READERS + 1, e), rc = 0;
+
+	memset(&rec, 0, sizeof(rec));
+	if (n < 0)
+		return n;
+	if (swapon(0))
+		return -ENOMEM;
+	for (u32 i = 0; i <= NR_READERS && !rc; i++) {
+		struct mm *mm = mm_create();
+
+		rc = mm ? wl_start(w, i, mm, e) : -ENOMEM;
+		if (rc)
+			break;
+		rec.own[i] = wl_map(mm, 1, VM_READ | VM_WRITE);
+		if (i == NR_READERS)
+			break;
+		rec.f[i] = file_create(NR_PAGES, FILE_DISK | FILE_SPARSE);
+		if (!rec.f[i])
+			return -ENOMEM;
+		rec.vpn[i] = wl_map_file(mm, NR_PAGES, VM_READ | VM_SHARED,
+					 rec.f[i]);
+		rc = wl_read_file(w, i, rec.f[i], e);
+	}
+	return rc;
+}
+
+static u64 in_cache(const struct address_space *f)
+{
+	u64 n = 0;
+
+	for (u64 p = 0; p < f->nr_pages; p++)
+		n += f->cache[p] != 0;
+	return n;
+}
+
+/* Looked at once, all pages are cold; who was read first goes first. */
+static void reclaim_some(void)
+{
+	for (u32 k = 0; k < NR_READERS; k++)
+		for (u64 p = 0; p < NR_PAGES; p++)
+			assert_false(page_is_cold(page_of(rec.f[k]->cache[p])));
+	for (u32 i = 0; i < NR_RECLAIMS; i++) {
+		u64 was = this_cpu->count.v[CTR_IPIS_SENT];
+		u32 gone = (i + 1) * RECLAIM_BATCH;
+
+		assert_int_equal(try_to_free_pages(0, RECLAIM_BATCH),
+				 RECLAIM_BATCH);
+		rec.ipis[i] = this_cpu->count.v[CTR_IPIS_SENT] - was;
+		for (u32 k = 0; k < NR_READERS; k++) {
+			u32 n = gone < NR_PAGES ? gone : NR_PAGES;
+
+			assert_int_equal(in_cache(rec.f[k]), NR_PAGES - n);
+			gone -= n;
+		}
+	}
+}
+
+static void readers_body(struct wl *w, u32 i)
+{
+	if (i == NR_READERS) {
+		while (rec.ready < NR_READERS)
+			wl_work(rec.own[i], 1, 1000);
+		reclaim_some();
+		rec.is_over = true;
+		return;
+	}
+	for (u64 p = 0; p < NR_PAGES; p++)
+		wl_runs(&(struct run){ .va = (rec.vpn[i] + p) << PAGE_SHIFT,
+				       .bytes = 8, .count = 1,
+				       .op = RUN_READ }, 1);
+	rec.ready++;
+	while (!rec.is_over)
+		wl_work(rec.own[i], 1, 1000);
+	w->done += NR_PAGES;
+}
+
+/* Three processes' pages lie on the list one process's after the other's: who takes 32
+ * interrupts the one or two whose they are, once; one by one, for each page. */
+static void test_reclaim_follows_them(void **state)
+{
+	static const struct { const char *kernel; u64 ipis[NR_RECLAIMS]; } era[] = {
+		{ "v4.2", { 32, 32, 32, 32, 32 } },
+		{ "v4.12", { 1, 2, 1, 2, 1 } },
+		{ "v6.1", { 1, 2, 1, 2, 1 } },
+	};
+	struct workload w = *workload_find("mapped-read");
+
+	w.setup = readers_setup;
+	w.body = readers_body;
+	for (u32 i = 0; i < ARRAY_LEN(era); i++) {
+		free(run_with(&w, PAIRS("kernel", era[i].kernel, "machine",
+			"pack:1 [numa(memory=8MiB)] core:4 pu:1")));
+		for (u32 k = 0; k < NR_RECLAIMS; k++)
+			assert_int_equal(rec.ipis[k], era[i].ipis[k]);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_batches_take_the_lock_once),
 	cmocka_unit_test(test_lock_limits_many),
 	cmocka_unit_test(test_vma_lock_limits_neighbours),
 	cmocka_unit_test(test_lists_are_sound),
+	cmocka_unit_test(test_reclaim_follows_them),
 };
 
 TEST_MAIN(tests)

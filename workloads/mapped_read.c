@@ -10,13 +10,14 @@
 
 #include "mm/file.h"
 #include "mm/swap.h"
-#include "workloads/workload.h"
+#include "workloads/numa/numa.h"
 
 #define BATCH 64u
 
 struct cfg {
 	u64 bytes;
 	int as;
+	u64 compute_ns;
 };
 
 #define FIELD(f) .offset = offsetof(struct cfg, f), .group = "workload"
@@ -28,6 +29,9 @@ static const struct opt params[] = {
 	{ .name = "bytes", .kind = OPT_SIZE, .def = "32M", .min = PAGE_BYTES,
 	  .max = 1ull << 40, .unit = "bytes", .help = "of each one's file",
 	  FIELD(bytes) },
+	{ .name = "compute", .kind = OPT_TIME_NS, .def = "0", .max = 1000000000,
+	  .unit = "ns", .help = "that the program takes to read a page, beside its "
+	  "64 cache lines", FIELD(compute_ns) },
 	{ .name = "as", .kind = OPT_ENUM, .def = "processes", .names = as_names,
 	  .help = "processes, or threads of one process", FIELD(as) },
 };
@@ -74,18 +78,21 @@ static void body(struct wl *w, u32 i)
 {
 	const struct cfg *cfg = w->cfg;
 	u64 pages = cfg->bytes >> PAGE_SHIFT;
+	u64 cycles = wl_cycles(cfg->compute_ns);
 	int rc = 0;
 
 	for (u64 p = 0; p < pages && !rc && !w->error; ) {
 		struct run run[BATCH];
 		u32 n = 0;
 
-		for (; n < BATCH && p < pages; n++, p++)
+		for (; n < (cycles ? 1 : BATCH) && p < pages; n++, p++)
 			run[n] = (struct run){ .va = (st.vpn[i] + p) << PAGE_SHIFT,
 					       .bytes = 8, .stride = 64,
 					       .count = PAGE_BYTES / 64,
 					       .op = RUN_READ };
 		rc = wl_runs(run, n);
+		if (!rc && cycles)
+			rc = wl_work(st.vpn[i] + p - 1, 1, cycles);
 		w->done += n;
 	}
 	if (rc)
