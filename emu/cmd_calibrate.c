@@ -14,6 +14,7 @@
 #include "calib/counted.h"
 #include "cpu/topology.h"
 #include "emu/cmd.h"
+#include "emu/common_opts.h"
 #include "emu/host_join.h"
 #include "emu/host_fit.h"
 #include "emu/host_profile.h"
@@ -51,15 +52,10 @@ static const struct opt opts[] = {
 	{ .name = "memory", .kind = OPT_SIZE, .def = "0", .unit = "bytes",
 	  .help = "that it may use; 0: a quarter of what is free",
 	  FIELD(max_bytes, "measuring") },
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
-	  .metavar = "FILE.ini", .help = "write there, whole or not at all; "
-		  "without it to standard output", FIELD(out, "output"),
-	  .no_echo = true },
-	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
-	  .names = progress_modes, .help = "progress on stderr",
-	  FIELD(progress, "output"), .no_echo = true },
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = "this text",
-	  FIELD(help, "output"), .no_echo = true },
+	OPTS_OUT(cfg, "FILE.ini", "write there, whole or not at all; without "
+		 "it to standard output"),
+	OPTS_PROGRESS(cfg),
+	OPTS_HELP(cfg),
 };
 
 static void print_help(const struct opt_set *set)

@@ -10,6 +10,7 @@
 
 #include "emu/cmd_run.h"
 #include "emu/cmd.h"
+#include "emu/common_opts.h"
 #include "emu/experiment.h"
 #include "emu/pool.h"
 
@@ -20,11 +21,12 @@ static const struct opt compare_opts[] = {
 	  .help = "several kernels; without it --kernel alone",
 	  .see = "tlbemu list kernels",
 	  .offset = offsetof(struct output_cfg, kernels), .group = "kernel" },
-	OUTPUT_JOBS,
-	OUTPUT_OUT("FILE", "write .txt, .csv or .json instead"),
-	OUTPUT_PROGRESS,
-	OUTPUT_DRY_RUN("print the whole configuration as an INI file, run nothing"),
-	OUTPUT_HELP("this text; with a WORKLOAD its options, too"),
+	OPTS_JOBS(output_cfg, "worker processes"),
+	OPTS_OUT_TABLE(output_cfg),
+	OPTS_PROGRESS(output_cfg),
+	OPTS_DRY_RUN(output_cfg, "print the whole configuration as an INI "
+		 "file, run nothing"),
+	OPTS_HELP_OF(output_cfg, "this text; with a WORKLOAD its options, too"),
 };
 
 /* What a worker leaves. */

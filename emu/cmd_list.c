@@ -6,6 +6,7 @@
 #include "base/suggest.h"
 #include "emu/cmd_run.h"
 #include "emu/cmd.h"
+#include "emu/common_opts.h"
 #include "emu/experiment.h"
 #include "emu/list_counters.h"
 #include "emu/race_run.h"
@@ -16,13 +17,8 @@ struct list_cfg {
 };
 
 static const struct opt list_opts[] = {
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
-	  .metavar = "FILE", .help = "write .txt, .csv or .json instead",
-	  .offset = offsetof(struct list_cfg, out), .group = "output",
-	  .no_echo = true },
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h',
-	  .help = "this text", .offset = offsetof(struct list_cfg, help),
-	  .group = "output", .no_echo = true },
+	OPTS_OUT_TABLE(list_cfg),
+	OPTS_HELP(list_cfg),
 };
 
 /* @name NULL: all. Return: 0 or negative errno. */

@@ -9,6 +9,7 @@
 #include "base/outfile.h"
 #include "emu/cmd_litmus.h"
 #include "emu/cmd_search.h"
+#include "emu/common_opts.h"
 #include "emu/litmus_run.h"
 #include "emu/version.h"
 
@@ -39,10 +40,10 @@ static const struct opt litmus_opts[] = {
 	  .help = "TLBs may lose entries", AT(eviction), .group = "hardware" },
 	OPTS_BUDGET(litmus_cfg, budget, "test", "200000000"),
 	OPTS_PLAIN(litmus_cfg, plain),
-	OPTS_OUTPUT(litmus_cfg, out, "write there instead: .txt as printed, .csv "
+	OPTS_OUT(litmus_cfg, "FILE", "write there instead: .txt as printed, .csv "
 		    "or .json a row a test"),
-	OPTS_DRY_RUN(litmus_cfg, dry_run, "read the tests, explore nothing"),
-	OPTS_HELP(litmus_cfg, help),
+	OPTS_DRY_RUN(litmus_cfg, "read the tests, explore nothing"),
+	OPTS_HELP(litmus_cfg),
 };
 
 struct session {

@@ -10,6 +10,7 @@
 #include "base/suggest.h"
 #include "emu/cmd_matrix.h"
 #include "emu/cmd_search.h"
+#include "emu/common_opts.h"
 #include "emu/experiment.h"
 #include "emu/pool.h"
 #include "emu/race_run.h"
@@ -36,10 +37,10 @@ static const struct opt matrix_opts[] = {
 	  .help = "operations, as in cow-break,fork", AT(op),
 	  .see = "tlbemu list flush NAME", .group = "what" },
 	OPTS_BUDGET(matrix_cfg, budget, "stage", "3000000"),
-	OPTS_JOBS(matrix_cfg, jobs, "cells at a time"),
-	OPTS_OUTPUT(matrix_cfg, out, "write .txt, .csv or .json instead"),
-	OPTS_PROGRESS(matrix_cfg, progress),
-	OPTS_HELP(matrix_cfg, help),
+	OPTS_JOBS(matrix_cfg, "cells at a time"),
+	OPTS_OUT_TABLE(matrix_cfg),
+	OPTS_PROGRESS(matrix_cfg),
+	OPTS_HELP(matrix_cfg),
 };
 
 enum found { FOUND_LEGAL, FOUND_ILLEGAL, FOUND_OPEN, FOUND_ERROR };

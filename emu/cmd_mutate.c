@@ -11,6 +11,7 @@
 #include "base/progress.h"
 #include "emu/cmd_race.h"
 #include "emu/cmd_search.h"
+#include "emu/common_opts.h"
 #include "emu/pool.h"
 #include "emu/race_run.h"
 
@@ -30,10 +31,10 @@ static const struct opt mutate_opts[] = {
 	  .help = "only this kernel's parts", AT(kernel),
 	  .see = "tlbemu list kernels", .group = "what" },
 	OPTS_BUDGET(mutate_cfg, budget, "row", "20000000"),
-	OPTS_JOBS(mutate_cfg, jobs, "mutations at a time"),
-	OPTS_OUTPUT(mutate_cfg, out, "write .txt, .csv or .json instead"),
-	OPTS_PROGRESS(mutate_cfg, progress),
-	OPTS_HELP(mutate_cfg, help),
+	OPTS_JOBS(mutate_cfg, "mutations at a time"),
+	OPTS_OUT_TABLE(mutate_cfg),
+	OPTS_PROGRESS(mutate_cfg),
+	OPTS_HELP(mutate_cfg),
 };
 
 struct mutant {

@@ -12,6 +12,7 @@
 #include "base/suggest.h"
 #include "emu/cmd_race.h"
 #include "emu/cmd_search.h"
+#include "emu/common_opts.h"
 #include "emu/pool.h"
 #include "emu/race_show.h"
 #include "emu/race_table.h"
@@ -103,8 +104,6 @@ static const struct opt race_opts[] = {
 	  .help = "go on from there: the same race, row and options, the same "
 		  "build of the program", AT(resume), .group = "search",
 	  .no_echo = true },
-	OPTS_JOBS(race_cfg, jobs, "rows explored at a time, or processes that "
-		  "explore one row"),
 	{ .name = "replay", .kind = OPT_STRING, .metavar = "SCHEDULE",
 	  .help = "run this schedule of --row and print its table",
 	  AT(replay), .group = "output" },
@@ -121,11 +120,13 @@ static const struct opt race_opts[] = {
 	{ .name = "timeline", .kind = OPT_STRING, .metavar = "FILE",
 	  .help = "the same as Chrome trace JSON, for Perfetto", AT(timeline),
 	  .group = "output", .no_echo = true },
-	OPTS_OUTPUT(race_cfg, out, "write .txt, .csv or .json instead"),
-	OPTS_PROGRESS(race_cfg, progress),
-	OPTS_DRY_RUN(race_cfg, dry_run, "print the configuration and the rows, "
+	OPTS_JOBS(race_cfg, "rows explored at a time, or processes that "
+		  "explore one row"),
+	OPTS_OUT_TABLE(race_cfg),
+	OPTS_PROGRESS(race_cfg),
+	OPTS_DRY_RUN(race_cfg, "print the configuration and the rows, "
 		     "explore nothing"),
-	OPTS_HELP(race_cfg, help),
+	OPTS_HELP(race_cfg),
 };
 
 /* One line of the table to come. */

@@ -11,6 +11,7 @@
 #include "base/progress.h"
 #include "base/units.h"
 #include "emu/cmd.h"
+#include "emu/common_opts.h"
 #include "emu/record.h"
 
 struct cfg {
@@ -31,15 +32,10 @@ static const struct opt opts[] = {
 	{ .name = "name", .kind = OPT_STRING, .metavar = "PROG",
 	  .help = "the program's name, to keep in the trace; without it CMD "
 		  "ARGS", FIELD(name, "input") },
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
-	  .metavar = "FILE.tlbt", .help = "the trace to write, appears when "
-		  "complete; without it CMD's name with .tlbt, here",
-	  FIELD(out, "output"), .no_echo = true },
-	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
-	  .names = progress_modes, .help = "progress on stderr",
-	  FIELD(progress, "output"), .no_echo = true },
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = "this text",
-	  FIELD(help, "output"), .no_echo = true },
+	OPTS_OUT(cfg, "FILE.tlbt", "the trace to write, appears when "
+		 "complete; without it CMD's name with .tlbt, here"),
+	OPTS_PROGRESS(cfg),
+	OPTS_HELP(cfg),
 };
 
 /* "10M" accesses or "10MB" of trace. */

@@ -15,6 +15,7 @@
 #include "base/outfile.h"
 #include "base/units.h"
 #include "emu/cmd.h"
+#include "emu/common_opts.h"
 
 #define MAX_FILE (16u << 20)
 #define MAX_COLUMNS 64
@@ -25,13 +26,8 @@ struct report_cfg {
 };
 
 static const struct opt opts[] = {
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
-	  .metavar = "FILE", .help = "the page; without it DIR/report.html",
-	  .offset = offsetof(struct report_cfg, out), .group = "output",
-	  .no_echo = true },
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = "this text",
-	  .offset = offsetof(struct report_cfg, help), .group = "output",
-	  .no_echo = true },
+	OPTS_OUT(report_cfg, "FILE", "the page; without it DIR/report.html"),
+	OPTS_HELP(report_cfg),
 };
 
 static const char usage[] =

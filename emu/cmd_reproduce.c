@@ -15,6 +15,7 @@
 #include "base/emit.h"
 #include "base/suggest.h"
 #include "emu/cmd.h"
+#include "emu/common_opts.h"
 #include "emu/pool.h"
 #include "emu/reproduce.h"
 #include "emu/version.h"
@@ -36,20 +37,13 @@ static const char *const table_names[] = { "points", "sets", "constants", NULL }
 #define FIELD(f) .offset = offsetof(struct reproduce_cfg, f), .group = "output"
 
 static const struct opt opts[] = {
-	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "0",
-	  .max = 256, .help = "worker processes; 0: one per host CPU",
-	  FIELD(jobs) },
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
-	  .metavar = "FILE", .help = "write .txt, .csv or .json instead",
-	  FIELD(out) },
+	OPTS_JOBS(reproduce_cfg, "worker processes"),
+	OPTS_OUT_TABLE(reproduce_cfg),
 	{ .name = "table", .kind = OPT_ENUM, .def = "points",
 	  .names = table_names, .help = "the table that a .csv shows",
 	  FIELD(table) },
-	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
-	  .names = progress_modes, .help = "progress on stderr",
-	  FIELD(progress) },
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = "this text",
-	  FIELD(help) },
+	OPTS_PROGRESS(reproduce_cfg),
+	OPTS_HELP(reproduce_cfg),
 };
 
 /* ---- what was asked for ----------------------------------------------------------- */

@@ -9,6 +9,7 @@
 
 #include "base/emit.h"
 #include "emu/cmd.h"
+#include "emu/common_opts.h"
 #include "emu/pool.h"
 #include "emu/reproduce_numa.h"
 #include "emu/timed_point.h"
@@ -27,17 +28,10 @@ static const struct opt opts[] = {
 	{ .name = "only", .kind = OPT_STRING, .metavar = "T1|T2|...",
 	  .help = "rows of one published result, and the runs these need",
 	  FIELD(only) },
-	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "0",
-	  .max = 256, .help = "worker processes; 0: one per host CPU",
-	  FIELD(jobs) },
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
-	  .metavar = "FILE", .help = "write .txt, .csv or .json instead",
-	  FIELD(out) },
-	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
-	  .names = progress_modes, .help = "progress on stderr",
-	  FIELD(progress) },
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = "this text",
-	  FIELD(help) },
+	OPTS_JOBS(cfg, "worker processes"),
+	OPTS_OUT_TABLE(cfg),
+	OPTS_PROGRESS(cfg),
+	OPTS_HELP(cfg),
 };
 
 /* ---- one run --------------------------------------------------------------------- */

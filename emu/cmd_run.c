@@ -11,6 +11,7 @@
 
 #include "base/units.h"
 #include "emu/cmd.h"
+#include "emu/common_opts.h"
 #include "emu/experiment.h"
 #include "emu/explain.h"
 #include "emu/timeline.h"
@@ -27,7 +28,7 @@ static const char *const table_names[] = {
 };
 
 static const struct opt run_opts[] = {
-	OUTPUT_OUT("FILE", "write .txt, .csv or .json instead"),
+	OPTS_OUT_TABLE(output_cfg),
 	{ .name = "table", .kind = OPT_ENUM, .def = "counters",
 	  .names = table_names, .help = "the table that a .csv shows",
 	  .offset = offsetof(struct output_cfg, table), .group = "output",
@@ -48,9 +49,10 @@ static const struct opt run_opts[] = {
 		  "each); the file says what was dropped",
 	  .offset = offsetof(struct output_cfg, timeline_events),
 	  .group = "output", .no_echo = true },
-	OUTPUT_PROGRESS,
-	OUTPUT_DRY_RUN("print the whole configuration as an INI file, run nothing"),
-	OUTPUT_HELP("this text; with a WORKLOAD its options, too"),
+	OPTS_PROGRESS(output_cfg),
+	OPTS_DRY_RUN(output_cfg, "print the whole configuration as an INI "
+		 "file, run nothing"),
+	OPTS_HELP_OF(output_cfg, "this text; with a WORKLOAD its options, too"),
 };
 
 static const char usage[] =

@@ -30,34 +30,6 @@ struct search_budget {
 	  .help = "no reduction: every step alone, every order", \
 	  .offset = offsetof(struct cfg, m), .group = "search" }
 
-#define OPTS_JOBS(cfg, m, help_) \
-	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "0", \
-	  .max = 256, .help = help_ "; 0: one per host CPU", \
-	  .offset = offsetof(struct cfg, m), .group = "search", \
-	  .no_echo = true }
-
-#define OPTS_OUTPUT(cfg, m, help_) \
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o', \
-	  .metavar = "FILE", .help = help_, \
-	  .offset = offsetof(struct cfg, m), .group = "output", \
-	  .no_echo = true }
-
-#define OPTS_PROGRESS(cfg, m) \
-	{ .name = "progress", .kind = OPT_ENUM, .def = "auto", \
-	  .names = progress_modes, .help = "progress on stderr", \
-	  .offset = offsetof(struct cfg, m), .group = "output", \
-	  .no_echo = true }
-
-#define OPTS_DRY_RUN(cfg, m, help_) \
-	{ .name = "dry-run", .kind = OPT_BOOL, .help = help_, \
-	  .offset = offsetof(struct cfg, m), .group = "output", \
-	  .no_echo = true }
-
-#define OPTS_HELP(cfg, m) \
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = "this text", \
-	  .offset = offsetof(struct cfg, m), .group = "output", \
-	  .no_echo = true }
-
 /* One line on stderr, with near names. Return: EXIT_USAGE. */
 int search_no_race(const char *cmd, const char *name);
 int search_no_kernel(const char *cmd, const char *name);

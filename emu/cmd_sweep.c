@@ -8,6 +8,7 @@
 #include "base/suggest.h"
 #include "emu/cmd.h"
 #include "emu/cmd_sweep.h"
+#include "emu/common_opts.h"
 #include "emu/sweep_export.h"
 #include "emu/sweep_slurm.h"
 
@@ -24,11 +25,13 @@ struct sweep_cfg {
 };
 
 static const struct opt common_opts[] = {
-	OUTPUT_JOBS,
-	OUTPUT_OUT("FILE", "where --export writes; without it stdout"),
-	OUTPUT_PROGRESS,
-	OUTPUT_DRY_RUN("print the grid and how many points it has, run nothing"),
-	OUTPUT_HELP("this text; with a FILE.ini its workload's options, too"),
+	OPTS_JOBS(output_cfg, "worker processes"),
+	OPTS_OUT(output_cfg, "FILE", "where --export writes; without it stdout"),
+	OPTS_PROGRESS(output_cfg),
+	OPTS_DRY_RUN(output_cfg, "print the grid and how many points it has, "
+		 "run nothing"),
+	OPTS_HELP_OF(output_cfg, "this text; with a FILE.ini its workload's "
+		 "options, too"),
 };
 
 #define OWN(f) .offset = offsetof(struct sweep_cfg, f), .group = "sweep", \

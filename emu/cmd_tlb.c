@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "cpu/granule.h"
 #include "emu/cmd.h"
+#include "emu/common_opts.h"
 #include "emu/experiment.h"
 #include "emu/tlb_designs.h"
 #include "emu/tlb_tables.h"
@@ -83,24 +84,16 @@ static const struct opt tlb_opts[] = {
 	  FIELD(histogram, "sweep") },
 	{ .name = "seed", .kind = OPT_U64, .def = "1",
 	  .help = "of random replacement", FIELD(seed, "sweep") },
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
-	  .metavar = "FILE", .help = "write .txt, .csv or .json instead",
-	  FIELD(out, "output"), .no_echo = true },
+	OPTS_OUT_TABLE(tlb_cfg),
 	{ .name = "table", .kind = OPT_ENUM, .def = "auto",
 	  .names = table_names,
 	  .help = "the table that a .csv shows; auto: the first there is",
 	  FIELD(table, "output"), .no_echo = true },
-	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "0",
-	  .max = 1024, .help = "designs at a time; 0: one per host CPU",
-	  FIELD(jobs, "output"), .no_echo = true },
-	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
-	  .names = progress_modes, .help = "progress on stderr",
-	  FIELD(progress, "output"), .no_echo = true },
-	{ .name = "dry-run", .kind = OPT_BOOL,
-	  .help = "check everything, say what would run as an INI file, and "
-		  "run nothing", FIELD(dry_run, "output"), .no_echo = true },
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h',
-	  .help = "this text", FIELD(help, "output"), .no_echo = true },
+	OPTS_JOBS(tlb_cfg, "designs at a time"),
+	OPTS_PROGRESS(tlb_cfg),
+	OPTS_DRY_RUN(tlb_cfg, "check everything, say what would run as an INI "
+		 "file, and run nothing"),
+	OPTS_HELP(tlb_cfg),
 };
 
 static const char usage[] =

@@ -11,28 +11,16 @@
 #include "base/suggest.h"
 #include "base/types.h"
 #include "emu/cmd.h"
+#include "emu/common_opts.h"
 #include "emu/import.h"
 #include "emu/trace_cmds.h"
 #include "workloads/trace_file.h"
 
 #define FIELD(f, g) .offset = offsetof(struct trace_cfg, f), .group = g
 
-#define OPT_HELP { \
-	.name = "help", .kind = OPT_BOOL, .letter = 'h', \
-	.help = "this text", FIELD(help, "output"), .no_echo = true }
-
-#define OPT_PROGRESS { \
-	.name = "progress", .kind = OPT_ENUM, .def = "auto", \
-	.names = progress_modes, .help = "progress on stderr", \
-	FIELD(progress, "output"), .no_echo = true }
-
 #define OPT_NAME(text) { \
 	.name = "name", .kind = OPT_STRING, .metavar = "PROG", .help = text, \
 	FIELD(name, "input") }
-
-#define OPT_OUT(meta, text) { \
-	.name = "output", .kind = OPT_STRING, .letter = 'o', .metavar = meta, \
-	.help = text, FIELD(out, "output"), .no_echo = true }
 
 static const struct opt import_opts[] = {
 	{ .name = "format", .kind = OPT_STRING, .metavar = "NAME",
@@ -54,9 +42,9 @@ static const struct opt import_opts[] = {
 	  .help = "ignore a last line or record that is cut off, instead of "
 		  "failing",
 	  FIELD(is_partial_ok, "input") },
-	OPT_OUT("FILE.tlbt", "the trace to write, appears when complete; "
+	OPTS_OUT(trace_cfg, "FILE.tlbt", "the trace to write, appears when complete; "
 		"without it FILE's name with .tlbt, here"),
-	OPT_PROGRESS, OPT_HELP,
+	OPTS_PROGRESS(trace_cfg), OPTS_HELP(trace_cfg),
 };
 
 static const struct opt info_opts[] = {
@@ -64,8 +52,8 @@ static const struct opt info_opts[] = {
 	  .help = "what the header says only; without it the whole trace is "
 		  "read, and every checksum and count is checked",
 	  FIELD(is_quick, "input") },
-	OPT_OUT("FILE", "write .txt, .csv or .json instead"),
-	OPT_PROGRESS, OPT_HELP,
+	OPTS_OUT_TABLE(trace_cfg),
+	OPTS_PROGRESS(trace_cfg), OPTS_HELP(trace_cfg),
 };
 
 static const struct opt head_opts[] = {
@@ -75,7 +63,7 @@ static const struct opt head_opts[] = {
 	{ .name = "runs", .kind = OPT_BOOL,
 	  .help = "print runs as they are kept, not single accesses",
 	  FIELD(runs, "output") },
-	OPT_HELP,
+	OPTS_HELP(trace_cfg),
 };
 
 static const struct opt cut_opts[] = {
@@ -92,14 +80,16 @@ static const struct opt cut_opts[] = {
 		  "numbers); what others do to the address space stays; 0: all",
 	  FIELD(thread, "input") },
 	OPT_NAME("the program's name; without it FILE's"),
-	OPT_OUT("FILE.tlbt", "the trace to write, appears when complete"),
-	OPT_PROGRESS, OPT_HELP,
+	OPTS_OUT(trace_cfg, "FILE.tlbt", "the trace to write, appears when "
+		 "complete"),
+	OPTS_PROGRESS(trace_cfg), OPTS_HELP(trace_cfg),
 };
 
 static const struct opt cat_opts[] = {
 	OPT_NAME("the program's name; without it the first FILE's"),
-	OPT_OUT("FILE.tlbt", "the trace to write, appears when complete"),
-	OPT_PROGRESS, OPT_HELP,
+	OPTS_OUT(trace_cfg, "FILE.tlbt", "the trace to write, appears when "
+		 "complete"),
+	OPTS_PROGRESS(trace_cfg), OPTS_HELP(trace_cfg),
 };
 
 struct subcommand {

@@ -9,6 +9,7 @@
 #include "base/suggest.h"
 #include "emu/cmd.h"
 #include "emu/cmd_tune.h"
+#include "emu/common_opts.h"
 #include "emu/tune_files.h"
 
 #define MAX_SETTINGS 20000u
@@ -30,12 +31,13 @@ struct tune_cfg {
 };
 
 static const struct opt common_opts[] = {
-	OUTPUT_JOBS,
-	OUTPUT_OUT("DIR", "figures, with the CSV of each, and the "
+	OPTS_JOBS(output_cfg, "worker processes"),
+	OPTS_OUT(output_cfg, "DIR", "figures, with the CSV of each, and the "
 		   "database"),
-	OUTPUT_PROGRESS,
-	OUTPUT_DRY_RUN("print how many settings and points there are, run nothing"),
-	OUTPUT_HELP("this text; with a WORKLOAD its options, too"),
+	OPTS_PROGRESS(output_cfg),
+	OPTS_DRY_RUN(output_cfg, "print how many settings and points there "
+		 "are, run nothing"),
+	OPTS_HELP_OF(output_cfg, "this text; with a WORKLOAD its options, too"),
 };
 
 #define OWN(f) .offset = offsetof(struct tune_cfg, f), .group = "tuning", \

@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "cpu/topology.h"
 #include "emu/cmd.h"
+#include "emu/common_opts.h"
 #include "emu/experiment.h"
 #include "emu/mut_emulated.h"
 #include "emu/validate_counts.h"
@@ -47,14 +48,9 @@ static const struct opt opts[] = {
 	{ .name = "memory", .kind = OPT_SIZE, .def = "0", .unit = "bytes",
 	  .help = "that it may use; 0: a quarter of what is free",
 	  FIELD(max_bytes, "measuring") },
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o',
-	  .metavar = "FILE", .help = "write .txt, .csv or .json instead",
-	  FIELD(out, "output"), .no_echo = true },
-	{ .name = "progress", .kind = OPT_ENUM, .def = "auto",
-	  .names = progress_modes, .help = "progress on stderr",
-	  FIELD(progress, "output"), .no_echo = true },
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = "this text",
-	  FIELD(help, "output"), .no_echo = true },
+	OPTS_OUT_TABLE(cfg),
+	OPTS_PROGRESS(cfg),
+	OPTS_HELP(cfg),
 };
 
 static void print_help(const struct opt_set *set)

@@ -26,27 +26,6 @@ struct output_cfg {
 	bool help;
 };
 
-/* Options for it that these commands share; their help differs. */
-#define OUTPUT_FIELD(f) .offset = offsetof(struct output_cfg, f), \
-	.group = "output", .no_echo = true
-#define OUTPUT_JOBS \
-	{ .name = "jobs", .kind = OPT_U32, .letter = 'j', .def = "0", \
-	  .max = 256, .help = "worker processes; 0: one per host CPU", \
-	  OUTPUT_FIELD(jobs) }
-#define OUTPUT_OUT(metavar_, help_) \
-	{ .name = "output", .kind = OPT_STRING, .letter = 'o', \
-	  .metavar = metavar_, .help = help_, OUTPUT_FIELD(out) }
-#define OUTPUT_PROGRESS \
-	{ .name = "progress", .kind = OPT_ENUM, .def = "auto", \
-	  .names = progress_modes, .help = "progress on stderr", \
-	  OUTPUT_FIELD(progress) }
-#define OUTPUT_DRY_RUN(help_) \
-	{ .name = "dry-run", .kind = OPT_BOOL, .help = help_, \
-	  OUTPUT_FIELD(dry_run) }
-#define OUTPUT_HELP(help_) \
-	{ .name = "help", .kind = OPT_BOOL, .letter = 'h', .help = help_, \
-	  OUTPUT_FIELD(help) }
-
 struct experiment {
 	const char *command;            /* "run", "compare"                   */
 	struct timed_cfg cfg;
