@@ -58,6 +58,7 @@
 #include "emu/reproduce_numa_t4.inc"
 #include "emu/reproduce_numa_t5.inc"
 #include "emu/reproduce_numa_t14.inc"
+#include "emu/reproduce_numa_mthp.inc"
 
 const struct numa_run_of numa_runs[NR_NUMA_RUNS] = {
 	T5_RUNS
@@ -117,6 +118,7 @@ const struct numa_run_of numa_runs[NR_NUMA_RUNS] = {
 		PAIRS("kernel", "v5.14", ON) },
 	T11(RUN_256_01, "numa01"), T11(RUN_256_LOCAL, "numa01_THREADLOCAL"),
 	T11(RUN_256_02, "numa02"), T11(RUN_256_SMT, "numa02_SMT"),
+	T11_MTHP_RUNS
 	T13(RUN_32_01_OFF, "off", "numa01", OFF),
 	T13(RUN_32_01_ON, "v3.13", "numa01", ON),
 	T13(RUN_32_LOCAL_OFF, "off", "numa01_THREADLOCAL", OFF),
@@ -151,6 +153,11 @@ RATIO(ratio_32_01, RUN_32_01_ON, RUN_32_01_OFF)
 RATIO(ratio_32_local, RUN_32_LOCAL_ON, RUN_32_LOCAL_OFF)
 RATIO(ratio_32_02, RUN_32_02_ON, RUN_32_02_OFF)
 RATIO(ratio_stream, RUN_STREAM_LIMIT, RUN_STREAM)
+RATIO(mthp_01, RUN_MTHP_01 + 1, RUN_MTHP_01)
+RATIO(mthp_local, RUN_MTHP_LOCAL + 1, RUN_MTHP_LOCAL)
+RATIO(mthp_02, RUN_MTHP_02 + 1, RUN_MTHP_02)
+RATIO(mthp_smt, RUN_MTHP_SMT + 1, RUN_MTHP_SMT)
+RATIO(mthp_64_02, RUN_MTHP_64_02 + 1, RUN_MTHP_64_02)
 
 static double speed(const struct numa_outcome *r)
 {
@@ -448,8 +455,7 @@ const struct numa_row numa_rows[] = {
 	     RUN_256_SMT, RUN_256_02, ratio_256_smt),
 	MISSING("T11", "the same: seconds, elapsed and system; Sapphire Rapids, "
 		"4 nodes", NO_MACHINE),
-	MISSING("T11", "mTHP, 16 KiB", "a page is mapped by one entry of its size, "
-		"4K or huge: one of four 4K entries is not modelled"),
+	T11_MTHP_ROWS
 	BAND("T12", "one node: local faults", "%", 100, 100, 100, RUN_ONE_NODE,
 	     RUN_ONE_NODE, one_node_local),
 	{ "T12", "one node: pages migrated", "pages", 0, -0.5, 0.5,

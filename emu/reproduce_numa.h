@@ -40,8 +40,13 @@ enum numa_run {
 	RUN_I7_8 = RUN_I7_5 + 8, RUN_I3_1 = RUN_I7_8 + 8,
 	RUN_I3_2 = RUN_I3_1 + 8, RUN_I3_3 = RUN_I3_2 + 8,
 	RUN_I3_4 = RUN_I3_3 + 8,
-	RUN_END_OF_T14 = RUN_I3_4 + 7,
+	RUN_LOWER = RUN_I3_4 + 8,               /* the limit of ranges lowered */
+	RUN_END_OF_T14 = RUN_LOWER + 9,
 	RUN_256_01, RUN_256_LOCAL, RUN_256_02, RUN_256_SMT,     /* T11        */
+	/* mTHP, before and after */
+	RUN_MTHP_01, RUN_MTHP_LOCAL = RUN_MTHP_01 + 2,
+	RUN_MTHP_02 = RUN_MTHP_LOCAL + 2, RUN_MTHP_SMT = RUN_MTHP_02 + 2,
+	RUN_MTHP_64_02 = RUN_MTHP_SMT + 2, RUN_END_OF_MTHP = RUN_MTHP_64_02 + 1,
 	RUN_32_01_OFF, RUN_32_01_ON, RUN_32_LOCAL_OFF, RUN_32_LOCAL_ON,
 	RUN_32_02_OFF, RUN_32_02_ON,            /* T13: 32 CPUs               */
 	NR_NUMA_RUNS

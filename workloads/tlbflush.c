@@ -5,13 +5,15 @@
  *
  * As the published program: the buffer is written to once; for each mapping only
  * its first page is; a thread goes over the same 512 places, drawn once, again and
- * again until all are unmapped. Here these are one load a page.
+ * again until all are unmapped and the main thread has slept for another 10 ms, which
+ * is most of the time that counts where mappings are large, hence few. Here the places
+ * are one load a page.
  * assumed: as many mappings as --maps says, where the program has 128 MiB of them, and
  * private ones. Kernels of then (v3.13, flushes_as_asked) flush all of a mapping,
  * --entries pages; later ones the page that is present.
  *
- * Source: A. Shi, munmap.c (May 2012), as tlbflush in mmtests: 128 MiB, 512 places,
- * mappings of 1 to 512 pages.
+ * Source: A. Shi, munmap.c (May 2012), read; as tlbflush in mmtests: 128 MiB, 512
+ * places, mappings of 1 to 512 pages.
  */
 #include <errno.h>
 
@@ -22,7 +24,7 @@
 #define BATCH 64u
 
 struct cfg {
-	u64 bytes, entries, maps;
+	u64 bytes, entries, maps, rest_ns;
 	bool is_written;
 };
 
@@ -37,6 +39,10 @@ static const struct opt params[] = {
 	  FIELD(entries) },
 	{ .name = "maps", .kind = OPT_U64, .def = "200", .min = 1,
 	  .max = 1u << 20, .help = "mappings that are unmapped", FIELD(maps) },
+	{ .name = "rest", .kind = OPT_TIME_NS, .def = "10ms",
+	  .max = 1000000000ull, .unit = "ns",
+	  .help = "the main thread sleeps once all are unmapped, and the others go "
+		  "on loading", FIELD(rest_ns) },
 	{ .name = "write", .kind = OPT_BOOL,
 	  .help = "threads store in place of loading (-w 1)",
 	  FIELD(is_written) },
@@ -46,6 +52,7 @@ static struct state {
 	struct mm *mm;
 	u64 buffer, pages, maps, stride;        /* vpn                        */
 	u32 *done;              /* in the arena                               */
+	u64 end;                /* cycles, once all are unmapped: of the rest */
 } st;
 
 static int fill(struct wl *w, const struct cfg *cfg, struct err *e)
@@ -67,6 +74,7 @@ static int setup(struct wl *w, struct err *e)
 	if (n < 2)
 		return err_set(e, -EINVAL, "tlbflush: the main thread unmaps, so "
 			       "two are needed (--threads)");
+	st.end = 0;
 	st.mm = mm_create();
 	st.done = arena_alloc(&the_sys->arena, 64);
 	if (!st.mm || !st.done)
@@ -116,7 +124,12 @@ static int load_all(struct wl *w, u32 i)
 	while (!READ_ONCE(*st.done) && !rc && !w->error) {
 		rc = visit(place, cfg->is_written ? RUN_WRITE : RUN_READ);
 		w->done += PLACES;
+		/* The main thread's timer, seen by who is awake. */
+		if (st.end && this_cpu->now >= st.end)
+			WRITE_ONCE(*st.done, 1);
 	}
+	if (rc)
+		WRITE_ONCE(*st.done, 1);
 	return rc;
 }
 
@@ -131,6 +144,11 @@ static void body(struct wl *w, u32 i)
 		for (u64 k = 0; k < cfg->maps && !rc; k++)
 			rc = do_munmap(st.mm, st.maps + k * st.stride,
 				       cfg->entries);
+		if (cfg->rest_ns && !rc) {
+			st.end = this_cpu->now +
+				machine_ns_to_cycles(the_sys->m, cfg->rest_ns);
+			thread_sleep(st.done, 0);
+		}
 		WRITE_ONCE(*st.done, 1);
 	}
 	if (rc)

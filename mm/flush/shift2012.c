@@ -5,7 +5,11 @@
  * assumed: machines that the tables do not name, being younger, get the default
  * of 6; the program's pages are those of its VMAs; explored, 512 entries.
  * Source: e7b52ffd45a6 (A. Shi, 2012), intel_tlb_flushall_shift_set() and
- * cpu_set_tlb_flushall_shift() of 3.5; taken out by e9f4e0a9fe27. */
+ * cpu_set_tlb_flushall_shift() of 3.5; taken out by e9f4e0a9fe27.
+ *
+ * 3.14 halves Ivy Bridge's share, to a quarter, and gives Sandy Bridge the default
+ * (shift-2014): <1389278098-27154-5-git-send-email-mgorman@suse.de>, and the table as
+ * e9f4e0a9fe27 takes it out. */
 #include <string.h>
 
 #include "mm/flush.h"
@@ -22,8 +26,19 @@ static const struct {
 	{ "zen", 4 },           /* assumed: AMD's table had one number        */
 };
 
+extern const struct flush_ops flush_shift2014;
+
+static bool is_2014(void)
+{
+	return flusher() == &flush_shift2014;
+}
+
 static u32 shift_of(const struct machine *m)
 {
+	if (is_2014() && !strncmp(m->name, "ivy-bridge", 10))
+		return 2;
+	if (is_2014() && !strncmp(m->name, "sandy-bridge", 12))
+		return DEFAULT_SHIFT;
 	for (size_t i = 0; i < ARRAY_LEN(shifts); i++)
 		if (!strncmp(m->name, shifts[i].machine,
 			     strlen(shifts[i].machine)))
@@ -63,6 +78,16 @@ const struct flush_ops flush_shift2012 = {
 	.name = "shift-2012",
 	.summary = "one flush at the end; all above a share of the TLB, by machine",
 	.source = "Linux 3.5 flush_tlb_range, tlb_flushall_shift (e7b52ffd45a6)",
+	.defers = "old rights stay usable until the end of the range",
+	.legal = FLUSH_ALL_OPS,
+	FLUSH_AT_THE_END,
+	.ceiling_for = ceiling_for,
+};
+
+const struct flush_ops flush_shift2014 = {
+	.name = "shift-2014",
+	.summary = "as shift-2012, by the shares of 3.14",
+	.source = "Linux 3.14 flush_tlb_mm_range, tlb_flushall_shift",
 	.defers = "old rights stay usable until the end of the range",
 	.legal = FLUSH_ALL_OPS,
 	FLUSH_AT_THE_END,
