@@ -3,7 +3,7 @@
 #include "cpu/irq.h"
 #include "cpu/step.h"
 
-void calling_queue(struct calling *q, u32 to)
+static inline void queue_at(struct calling *q, u32 to)
 {
 	struct cpu *target = &the_sys->cpu[to];
 	bool is_first = calls_put(target, this_cpu->id);
@@ -12,6 +12,11 @@ void calling_queue(struct calling *q, u32 to)
 	q->nr++;
 	q->first[to / 64] |= (u64)is_first << to % 64;
 	PROBE(.what = PROBE_IPI, .other = target, .flag = is_first);
+}
+
+void calling_queue(struct calling *q, u32 to)
+{
+	queue_at(q, to);
 }
 
 static void ring(struct calling *q, u32 to)
@@ -27,7 +32,7 @@ static void ring(struct calling *q, u32 to)
 }
 
 /* Private work, since nothing arrives at once: as far as the driver lets it go. */
-static enum strand_next ring_next(struct calling *q)
+static __attribute__((noinline)) enum strand_next ring_next(struct calling *q)
 {
 	if (q->t.cpu != NO_TARGET)
 		ring(q, q->t.cpu);
@@ -44,10 +49,10 @@ static enum strand_next calling_next(struct strand *s)
 {
 	struct calling *q = (struct calling *)s;
 
-	if (q->is_ringing)
+	if (unlikely(q->is_ringing))
 		return ring_next(q);
-	if (q->t.cpu != NO_TARGET)
-		calling_queue(q, q->t.cpu);
+	if (likely(q->t.cpu != NO_TARGET))
+		queue_at(q, q->t.cpu);
 	if (targets_next(&q->t))
 		return strand_post(s, &the_sys->cpu[q->t.cpu].s->nr_ipis, 0);
 	q->is_ringing = true;

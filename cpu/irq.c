@@ -56,24 +56,30 @@ static void give_back(struct cpu *initiator)
 	the_sys->drv.wake(l);
 }
 
+/* Timed, on the line that all answers to it are counted on. */
+static inline void answer(struct cpu *initiator)
+{
+	u32 *left = &initiator->s->acks_left;
+
+	if (this_cpu->now > initiator->acked_at)
+		initiator->acked_at = this_cpu->now;
+	if (!--*left)
+		the_sys->drv.wake_at(left, initiator->acked_at);
+}
+
 static void acknowledge(struct cpu *initiator)
 {
 	u32 *left = &initiator->s->acks_left;
 
 	if (the_sys->contend.has_lines) {
 		give_back(initiator);
-		return;
-	}
-	if (the_sys->is_explored) {
+	} else if (!the_sys->is_explored) {
+		answer(initiator);
+	} else {
 		touch(left, true);
 		--*left;
 		the_sys->drv.wake(left);
-		return;
 	}
-	if (this_cpu->now > initiator->acked_at)
-		initiator->acked_at = this_cpu->now;
-	if (!--*left)
-		the_sys->drv.wake_at(left, initiator->acked_at);
 }
 
 static const void *ack_line(const struct cpu *initiator)
@@ -107,8 +113,9 @@ u32 smp_initiator(void)
 
 /* ---- one request ------------------------------------------------------------ */
 
-/* Return: its line is to be read. */
-static bool take(struct irq *q)
+/* Return: its line is to be read. Inline: a call saves more registers than it is
+ * worth. */
+static inline __attribute__((always_inline)) bool take(struct irq *q)
 {
 	struct cpu *c = this_cpu;
 	u32 from;
@@ -238,6 +245,28 @@ static enum strand_next leave(const struct irq *q)
 	return STRAND_END;
 }
 
+/* next() from IRQ_ACKED on until its next step, where what is asked there is the same
+ * each time (is_plain): most of what a storm does. */
+static enum strand_next from_answer_to_answer(struct irq *q)
+{
+	struct cpu *c = this_cpu;
+
+	do {
+		if (!c->ctx.is_acked)
+			answer(q->from);
+		served(q);
+		if (!has_more(c))
+			return leave(q);
+		take(q);
+		q->at = IRQ_ACK;
+		if (!is_soon(q))
+			return STRAND_CALL;
+	} while (c->ctx.is_acked);
+	q->at = IRQ_ACKED;
+	return strand_post(&q->strand, &q->from->s->acks_left,
+			   cost_of(COST_ACK));
+}
+
 /* Each case is what follows a step, or a call, and goes on into the next one. */
 static enum strand_next next(struct strand *st)
 {
@@ -289,6 +318,8 @@ take:
 					   ack_cycles());
 		/* fallthrough */
 	case IRQ_ACKED:
+		if (likely(q->is_plain && !q->is_poll))
+			return from_answer_to_answer(q);
 		acknowledge(q->from);
 served:
 		served(q);
@@ -305,6 +336,8 @@ void irq_begin(struct irq *q)
 	q->strand.call = call;
 	q->at = IRQ_ENTER;
 	q->is_poll = q->is_rung = false;
+	q->is_plain = !the_sys->is_explored && !the_sys->contend.has_lines &&
+		      !this_cpu->s->ipi_what;
 }
 
 void cpu_take_irqs(void)

@@ -16,6 +16,8 @@ struct irq {
 	bool is_poll;           /* cpu_poll_irq: one request, no interrupt    */
 	bool is_message;        /* the first is one: it was polled for        */
 	bool is_rung;           /* it is for what joined (calls.h)            */
+	bool is_plain;          /* timed, and requests have no lines of their
+				 * own: an answer is all that is a step       */
 	bool glide;             /* what is to be as it was, afterwards        */
 	struct cpu *from;       /* whose request is carried out,              */
 	u16 what;               /* and smp_post's                             */

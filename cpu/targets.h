@@ -38,10 +38,8 @@ static inline struct targets targets_none(void)
 /* Return: there is one more; @t->cpu is it. */
 static inline bool targets_next(struct targets *t)
 {
-	u32 words = (the_sys->nr_cpus + 63) / 64;
-
-	while (!t->left) {
-		if (++t->word >= words)
+	while (unlikely(!t->left)) {
+		if (++t->word >= (the_sys->nr_cpus + 63) / 64)
 			return false;
 		t->left = targets_word(t->mask, t->word);
 	}
