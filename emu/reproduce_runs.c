@@ -358,18 +358,6 @@ REPRO_VALUE(h9)
 	return rc;
 }
 
-REPRO_VALUE(h11)
-{
-	struct repro_run before = {
-		.machine = "pack:2 [numa] core:8 pu:1", .profile = "skylake-sp",
-		.workload = "pmbench-migrate", .flush = "deferred",
-		.pairs = PAIRS("read-only", "yes"),
-	}, after = before;
-
-	after.flush = "luf";
-	return fewer(&before, &after, c, value, e);
-}
-
 /* ---- files ---------------------------------------------------------------------------------- */
 
 /* Of all threads: each block is written two or three times. */
@@ -465,6 +453,21 @@ REPRO_VALUE(h8)
 	return batching(&(struct mapped){
 		"pack:1 [numa(memory=16MiB)] core:8 pu:1", "20M", "2820" },
 		p, c, value, e);
+}
+
+REPRO_VALUE(h11)
+{
+	/* The workload's own: 64 CPUs, two tiers. */
+	struct repro_run before = {
+		.machine = "[numa(memory=42MiB)] [numa(memory=98MiB)] pack:1 "
+			   "core:32 pu:2", .profile = "sapphire-rapids",
+		.workload = "llama-cpp", .kernel = "v6.12", .flush = "deferred",
+		.pairs = PAIRS("tokens", "4"),
+	}, after = before;
+
+	after.flush = "luf";
+	return repro_ratio(&before, &after, c,
+			   strcmp(p->series, "IPIs") ? elapsed : ipis, value, e);
 }
 
 /* The test robot's second report, 2022-12-07, names its machines: two sockets of Xeon

@@ -42,7 +42,7 @@ REPRO_VALUE(h18);       /* system time: the ratio                            */
 REPRO_VALUE(h19);       /* requests a second: the ratio                      */
 REPRO_VALUE(h21);       /* throughput: the ratio                              */
 REPRO_VALUE(h9);        /* % of IPIs that go, or pages a second: the ratio    */
-REPRO_VALUE(h11);       /* % of IPIs that go                                  */
+REPRO_VALUE(h11);       /* IPIs or time, with LUF to without                  */
 REPRO_VALUE(h10);       /* share of flushing, and throughput's ratio          */
 REPRO_VALUE(h12);       /* munmap under LATR against Linux                    */
 REPRO_VALUE(h13);       /* requests a second: the ratio                     */

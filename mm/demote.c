@@ -7,9 +7,11 @@
 #include "mm/numa_balancing.h"
 #include "mm/reclaim.h"
 
+#define NO_TARGET UINT32_MAX
+
 struct kswapd {
 	struct thread t;        /* first: what current() finds                */
-	u32 node, target;
+	u32 node, target;       /* NO_TARGET: it reclaims                     */
 	u32 wanted;
 	u32 pad[13];            /* who sleeps on a word has its line          */
 };
@@ -55,19 +57,46 @@ static bool is_balanced(u32 node)
 		wmark_pages(node, numa_tiers() ? WMARK_PROMO : WMARK_HIGH);
 }
 
-/* Return: 4K pages demoted. */
-static u64 demote_some(const struct kswapd *k)
+/* How many pages may go to the slow node: down to its min watermark, which is for
+ * those who free memory; its kswapd makes room. */
+static u64 room_at_target(const struct kswapd *k)
 {
-	u64 pfn[RECLAIM_BATCH], was = this_cpu->count.v[CTR_PGMIGRATE_SUCCESS];
-	u32 n = lru_rotate_tail(k->node, pfn, RECLAIM_BATCH), cold = 0;
+	u64 free, min;
+
+	if (k->target == NO_TARGET)
+		return 0;
+	free = node_free_pages(k->target);
+	min = wmark_pages(k->target, WMARK_MIN);
+	if (free < wmark_pages(k->target, WMARK_LOW))
+		wakeup_kswapd(k->target);
+	return free > min ? free - min : 0;
+}
+
+static u64 demote(const struct kswapd *k, const u64 *pfn, u32 n)
+{
+	u64 was = this_cpu->count.v[CTR_PGMIGRATE_SUCCESS];
+
+	migrate_pages(pfn, n, k->target);
+	was = this_cpu->count.v[CTR_PGMIGRATE_SUCCESS] - was;
+	COUNT(PGSTEAL, was);
+	return was;
+}
+
+/* Return: 4K pages that left the node, *@nr_demoted of them to the slow one. */
+static u64 shrink_tail(const struct kswapd *k, u64 *nr_demoted)
+{
+	u64 pfn[RECLAIM_BATCH], room, freed = 0;
+	u32 n = lru_rotate_tail(k->node, pfn, RECLAIM_BATCH), cold = 0, go;
 
 	for (u32 i = 0; i < n; i++)
 		if (page_is_cold(page_of(pfn[i])))
 			pfn[cold++] = pfn[i];
-	migrate_pages(pfn, cold, k->target);
-	was = this_cpu->count.v[CTR_PGMIGRATE_SUCCESS] - was;
-	COUNT(PGSTEAL, was);
-	return was;
+	room = room_at_target(k);
+	go = cold < room ? cold : (u32)room;
+	*nr_demoted = go ? demote(k, pfn, go) : 0;
+	if (go < cold && mms()->swap)
+		freed = reclaim_frames(pfn + go, cold - go);
+	return *nr_demoted + freed;
 }
 
 /* All pages were looked at twice, and none was cold. */
@@ -79,12 +108,11 @@ static u64 most_tries(const struct kswapd *k)
 /* Until there is enough. */
 static void balance(const struct kswapd *k)
 {
-	u64 most = most_tries(k), failed = 0, n;
+	u64 most = most_tries(k), failed = 0, demoted;
 
 	while (!is_balanced(k->node) && failed <= most && sched_has_threads()) {
-		n = demote_some(k);
-		failed = n ? 0 : failed + 1;
-		COUNT(PGDEMOTE_KSWAPD, n);
+		failed = shrink_tail(k, &demoted) ? 0 : failed + 1;
+		COUNT(PGDEMOTE_KSWAPD, demoted);
 		sched_tick();
 	}
 }
@@ -94,14 +122,16 @@ bool demote_directly(u64 nodes)
 {
 	for (u32 node = 0; node < numab()->nr_nodes; node++) {
 		const struct kswapd *k = numab()->node[node].kswapd;
-		u64 n = 0;
+		u64 n = 0, demoted;
 
 		if (!(nodes >> node & 1) || !k)
 			continue;
 		wakeup_kswapd(node);
-		for (u64 i = 0; i <= most_tries(k) && !n; i++)
-			n = demote_some(k);
-		COUNT(PGDEMOTE_DIRECT, n);
+		for (u64 i = 0; i <= most_tries(k) && !n && room_at_target(k);
+		     i++) {
+			n = shrink_tail(k, &demoted);
+			COUNT(PGDEMOTE_DIRECT, demoted);
+		}
 		if (n)
 			return true;
 	}
@@ -153,7 +183,7 @@ static int start(u32 node, u32 target)
 	k->t.task.fn = kswapd;
 	numab()->node[node].kswapd = k;
 	for (u32 i = 0; i < the_sys->nr_cpus; i++)
-		if (the_sys->cpu[i].node == node)
+		if (the_sys->cpu[i].node == node || !numab()->node[node].has_cpus)
 			cpuset_add(&cpus, i);
 	return sched_add_daemon(&k->t, &cpus, &k->wanted);
 }
@@ -167,4 +197,25 @@ int kswapd_boot(void)
 		    target_of(n) >= 0)
 			rc = start(n, (u32)target_of(n));
 	return rc;
+}
+
+int kswapd_boot_slow(void)
+{
+	bool is_tiered = false;
+	int rc = 0;
+
+	for (u32 n = 0; numab() && n < numab()->nr_nodes; n++)
+		is_tiered |= numab()->node[n].kswapd != NULL;
+	for (u32 n = 0; is_tiered && n < numab()->nr_nodes && !rc; n++)
+		if (!numab()->node[n].has_cpus && node_present_pages(n) &&
+		    !numab()->node[n].kswapd)
+			rc = start(n, NO_TARGET);
+	if (numab())
+		numab()->has_kswapds = is_tiered;
+	return rc;
+}
+
+bool has_kswapds(void)
+{
+	return numab() && numab()->has_kswapds;
 }

@@ -8,12 +8,18 @@
  * watermark. It takes pages from the tail of the node's LRU list; those whose A bits
  * are set lose them and go to its head (Linux: four lists, and two looks at a page).
  *
- * An allocation takes from the next node first, and wakes nobody; one whose nodes
- * (membind, a cpuset) have nothing left wakes their kswapds and demotes a batch
- * itself: direct demotion. To it a page goes wherever the policy would have it.
+ * Pages of files are demoted as anonymous ones are. What finds no room on the slow
+ * node is reclaimed, if that is possible at all (swapon()); then the slow nodes have
+ * kswapds, too, which reclaim: the tail of their lists is what was demoted first.
  *
- * Not modelled: an allocation begins to reclaim when nothing is free, not at the min
- * watermark. min_free_kbytes is the default, as without THP.
+ * An allocation takes from the next node first, and wakes nobody. With kswapds for
+ * the slow nodes it leaves each node's low watermark alone; then it wakes all, and
+ * leaves the min watermark. One whose nodes (membind, a cpuset) have nothing left
+ * demotes a batch itself, if there is where to: direct demotion. To it a page goes
+ * wherever the policy would have it.
+ *
+ * Not modelled: where nothing can be reclaimed an allocation goes on until nothing is
+ * free, not to the min watermark. min_free_kbytes is the default, as without THP.
  *
  * Timed runs under the scheduler, with NUMA balancing. Units: 4K pages.
  * Source: Linux 6.1 mm/vmscan.c, mm/page_alloc.c, mm/migrate.c.
@@ -32,6 +38,12 @@ u64 node_free_pages(u32 node);
 /* kswapd_boot - a kswapd for each node that has CPUs and a node without to demote
  * to; after sched_boot(). Return: 0, -ENOMEM. */
 int kswapd_boot(void);
+
+/* kswapd_boot_slow - the same for nodes without CPUs, if others have theirs: pages
+ * can be reclaimed from now on. Return: 0, -ENOMEM. */
+int kswapd_boot_slow(void);
+/* It did. */
+bool has_kswapds(void);
 
 /* wakeup_kswapd - of @node, if it has one. */
 void wakeup_kswapd(u32 node);

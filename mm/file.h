@@ -46,6 +46,9 @@ struct address_space {
 				 * the next one; 0: none                      */
 	u32 truth;              /* explored: its first page's, file_truth     */
 	u64 max_pages;          /* room in ->cache                            */
+	u32 is_kept;            /* a flush strategy put flushes of its pages
+				 * off                                        */
+	u32 pad;
 	struct address_space *next;
 };
 

@@ -38,11 +38,16 @@ static void count_rss(struct mm *mm)
 static void set_pte(struct mm *mm, struct vma *vma, u64 vpn, u64 *p,
 		    struct page *page, bool is_write)
 {
+	u64 prot = prot_of(vma, is_write);
+
 	touch_flags(page, true);
 	page->mapcount++;
 	count_rss(mm);
-	pte_store(mm->root, vpn, 0, p,
-		  pte_make(pfn_of(page), prot_of(vma, is_write)));
+	if (prot & PTE_RW) {
+		flush_writable(mm, vpn);
+		flush_file_changes(vma->file);
+	}
+	pte_store(mm->root, vpn, 0, p, pte_make(pfn_of(page), prot));
 	NOTE("PTE[%llu] := %s, frame %llu of the file", (unsigned long long)vpn,
 	     is_write ? "RW" : "clean", (unsigned long long)pfn_of(page));
 }
@@ -176,6 +181,7 @@ static void map_copy(struct mm *mm, struct vma *vma, u64 vpn, u64 *p,
 	new->anon_vma = vma->anon_vma;
 	lru_add(new);
 	count_rss(mm);
+	flush_writable(mm, vpn);
 	pte_store(mm->root, vpn, 0, p,
 		  pte_make(pfn_of(new), prot_of(vma, true)));
 	NOTE("PTE[%llu] := frame %llu, a copy of the file's",
@@ -211,13 +217,16 @@ static int do_cow_fault(struct mm *mm, struct vma *vma, u64 vpn)
 }
 
 /* Under the page-table lock. Return: it may be made writable. */
-static bool make_writable(struct mm *mm, u64 vpn, u64 *p, u64 want)
+static bool make_writable(struct mm *mm, struct vma *vma, u64 vpn, u64 *p,
+			  u64 want)
 {
 	u64 e = pte_load(p);
 
 	if (!(e & PTE_P) || pte_pfn(e) != want)
 		return false;
 	if (!(e & PTE_RW)) {
+		flush_writable(mm, vpn);
+		flush_file_changes(vma->file);
 		pte_modify(mm->root, vpn, 0, p, 0,
 			   PTE_RW | PTE_D | PTE_A | PTE_SOFT_DIRTY);
 		flush_tlb_upgraded(mm, vpn);
@@ -240,7 +249,7 @@ int wp_page_shared(struct mm *mm, struct vma *vma, u64 vpn, u64 *p)
 		return 0;
 	}
 	if (e & PTE_SPECIAL) {
-		make_writable(mm, vpn, p, pte_pfn(e));
+		make_writable(mm, vma, vpn, p, pte_pfn(e));
 		spin_unlock(ptl);
 		return 0;
 	}
@@ -250,7 +259,7 @@ int wp_page_shared(struct mm *mm, struct vma *vma, u64 vpn, u64 *p)
 
 	lock_page(page);
 	spin_lock(ptl);
-	ok = make_writable(mm, vpn, p, pfn_of(page));
+	ok = make_writable(mm, vma, vpn, p, pfn_of(page));
 	spin_unlock(ptl);
 	if (ok)
 		set_page_dirty(page);

@@ -13,6 +13,7 @@
 #include "mm/flush_op.h"
 #include "mm/mm.h"
 
+struct address_space;
 struct vmap_area;
 
 /* What one flush asks of a CPU. In the arena: responders read it. */
@@ -124,6 +125,9 @@ struct flush_ops {
 	 * is held but mmap's, a page's or an anon_vma's. */
 	bool (*freed)(struct page *p);
 	void (*given_out)(struct page *p, u64 vpn);
+	/* Timed: such frames are given out when there are no other 4K ones, those
+	 * first that were freed first. Explored, the last one freed is the next. */
+	bool reuses_late;
 	/* Instead of a flush, under the page-table lock: the entry @old for @vpn
 	 * of @mm, present until now, no longer maps a page that migrates or is
 	 * reclaimed (@op). true: the flush is put off. */
@@ -131,6 +135,11 @@ struct flush_ops {
 	/* Under the page-table lock: the entry for @vpn of @mm may be written
 	 * through from now on. */
 	void (*writable)(struct mm *mm, u64 vpn);
+	/* The same of pages of @f, by a shared mapping; or @f was cut off. */
+	void (*file_changes)(struct address_space *f);
+	/* Under the page-table lock: a call is about to look at entries of @mm, of
+	 * which some may be gone already, unmapped() having put their flush off. */
+	void (*owed)(struct mm *mm);
 	/* This CPU is about to read how far it must catch up (has_tlb_gen), and
 	 * later has. */
 	u64 (*catching_up)(void);
@@ -225,6 +234,12 @@ static inline void flush_writable(struct mm *mm, u64 vpn)
 {
 	if (flusher() && flusher()->writable)
 		flusher()->writable(mm, vpn);
+}
+
+static inline void flush_file_changes(struct address_space *f)
+{
+	if (flusher() && flusher()->file_changes)
+		flusher()->file_changes(f);
 }
 
 /* Where the pages of [start, end) are the strategy's in the meantime. */

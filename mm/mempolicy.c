@@ -29,19 +29,29 @@ int nearest_node(u32 near, u64 nodes)
 	return best;
 }
 
+/* get_page_from_freelist(): down to a watermark, where kswapds and direct reclaim do
+ * something about it (demote.h). */
+static bool may_take(u32 node, enum wmark w)
+{
+	return !has_kswapds() || current()->in_reclaim ||
+	       node_free_pages(node) > wmark_pages(node, w);
+}
+
 /* @first, then the others of @nodes, the nearest to it first. */
-static struct page *alloc_from(u32 first, u64 nodes, u32 order, u64 vpn)
+static struct page *alloc_from(u32 first, u64 nodes, u32 order, u64 vpn,
+			       enum wmark w)
 {
 	struct page *page = NULL;
 	int n = (int)first;
 
-	if (nodes >> first & 1)
+	if ((nodes >> first & 1) && may_take(first, w))
 		page = alloc_page_for(first, order, vpn);
 	for (nodes &= ~(1ull << first); !page; nodes &= ~(1ull << n)) {
 		n = nearest_node(first, nodes);
 		if (n < 0)
 			break;
-		page = alloc_page((u32)n, order);
+		if (may_take((u32)n, w))
+			page = alloc_page((u32)n, order);
 	}
 	return page;
 }
@@ -49,12 +59,17 @@ static struct page *alloc_from(u32 first, u64 nodes, u32 order, u64 vpn)
 /* Huge pages are not worth it: their fault falls back. */
 static struct page *alloc_or_demote(u32 first, u64 nodes, u32 order, u64 vpn)
 {
-	struct page *page;
+	struct page *page = alloc_from(first, nodes, order, vpn, WMARK_LOW);
 
-	do
-		page = alloc_from(first, nodes, order, vpn);
+	if (!page && !order && has_kswapds()) {
+		for (u32 n = 0; n < the_sys->m->nr_nodes; n++)
+			if (nodes >> n & 1)
+				wakeup_kswapd(n);
+		page = alloc_from(first, nodes, order, vpn, WMARK_MIN);
+	}
 	while (!page && !order && numab() && !current()->in_reclaim &&
-	       demote_directly(nodes));
+	       demote_directly(nodes))
+		page = alloc_from(first, nodes, order, vpn, WMARK_MIN);
 	return page;
 }
 

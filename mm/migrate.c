@@ -324,7 +324,9 @@ bool migrate_misplaced_page(struct page *page, u32 node)
 	u32 order = page->order;
 	bool ok;
 
-	if (!isolate_lru_page(page)) {
+	/* Not every file system moves a dirty page at once (09a913a7a947, 4.17,
+	 * assumed id). */
+	if ((page->is_file && page->is_dirty) || !isolate_lru_page(page)) {
 		put_page(page);
 		return false;
 	}

@@ -210,6 +210,7 @@ static inline struct thread *current(void)
 struct node_mem {
 	u32 free_4k;            /* pfn lists, 0 ends                          */
 	u32 free_huge;
+	u32 late_first, late_last;      /* flush_ops.reuses_late              */
 	u64 next;               /* never used from here on                    */
 	u64 end;
 	u64 hand;               /* where reclaim looks next                   */

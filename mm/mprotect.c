@@ -80,6 +80,15 @@ static const char *name_of(u64 e, enum cp_how how)
 	return e & PTE_P ? e & PTE_RW ? "RW" : "RO" : "NONE";
 }
 
+/* Stores go to what all who map it see. */
+static void changes_file(struct mm *mm, u64 vpn)
+{
+	struct vma *v = flusher()->file_changes ? find_vma(mm, vpn) : NULL;
+
+	if (v && v->file)
+		flush_file_changes(v->file);
+}
+
 static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 			u32 vm_flags, enum cp_how how)
 {
@@ -101,8 +110,10 @@ static u64 change_entry(struct flush_batch *b, u64 vpn, u32 level, u64 *p,
 		set &= ~PTE_RW;
 	if (((old & ~clear) | set) == old)
 		return 0;
-	if (set & PTE_RW)
+	if (set & PTE_RW) {
 		flush_writable(b->mm, vpn);
+		changes_file(b->mm, vpn);
+	}
 	/* Whoever looks without the lock sees none in between (R18a). */
 	if (level && kern()->pmd_shows_none) {
 		old = pte_xchg(b->mm->root, vpn, level, p, 0);

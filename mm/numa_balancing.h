@@ -108,6 +108,7 @@ struct numa_state {
 	u32 nr_nodes;
 	u32 max_distance;
 	enum numa_topology topology;
+	bool has_kswapds;               /* slow nodes' too: demote.h          */
 	struct numa_node node[NUMA_MAX_NODES];
 	struct numa_task *tasks;
 	struct numa_group *groups;

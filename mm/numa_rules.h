@@ -52,6 +52,8 @@ struct numa_rules {
 	const char *evidence;   /* S: source read; A: assumed                 */
 
 	bool scan_by_rss;       /* periods and RSS: 598f0ec0bc99 (assumed id) */
+	bool scans_ro_files;    /* until 4591ce4f2d22 (3.13, assumed id): mappings
+				 * of files that may only be read, too        */
 	bool scan_waits_remote; /* none until the mm ran on a second node
 				 * (mm->first_nid; until 3.12, assumed)       */
 	bool scan_charges_changed;      /* pieces without change are charged to
@@ -110,6 +112,7 @@ struct numa_rules {
 
 #define NUMA_V3_12 { \
 	.commit = "v3.12", .evidence = "A", .scan_waits_remote = true, \
+	.scans_ro_files = true, \
 	.pmd_counts_one = true, .ratelimit_pages = 32768, \
 	.scan_reads = NUMA_READS_ALL, .period_min_ms = 100, .period_max_ms = 5000 }
 

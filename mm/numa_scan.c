@@ -133,6 +133,12 @@ static void age_pids(struct numa_vma *v)
 	v->pids[1] = 0;
 }
 
+/* Libraries, and data that is read: to be moved by nobody's faults. */
+static bool is_ro_file(const struct vma *vma)
+{
+	return vma->file && !(vma->flags & VM_WRITE);
+}
+
 /* May this pass of the scanner go into it? *@inactive: only not because nobody
  * accessed it. */
 static bool may_scan(struct mm *mm, struct vma *vma, bool forced, bool *inactive)
@@ -143,7 +149,8 @@ static bool may_scan(struct mm *mm, struct vma *vma, bool forced, bool *inactive
 	/* A pass that skips everything is a pass: numa_scan_seq goes on. */
 	if (!mpol_moves_on_fault(current()) ||
 	    !(vma->flags & VM_MIGRATABLE) ||
-	    !(vma->flags & (VM_READ | VM_WRITE)))
+	    !(vma->flags & (VM_READ | VM_WRITE)) ||
+	    (is_ro_file(vma) && !r->scans_ro_files))
 		return false;
 	if (!r->vma_delay)
 		return true;

@@ -29,12 +29,33 @@ static void free_piece(struct node_mem *n, u64 head, u64 pfn)
 	n->free_4k = (u32)pfn;
 }
 
+/* The pending list of those whose flush was put off. */
+static u64 take_late(struct node_mem *n)
+{
+	u64 pfn = n->late_first;
+
+	n->late_first = page_of(pfn)->next;
+	return pfn;
+}
+
+static void free_late(struct node_mem *n, struct page *p)
+{
+	p->next = 0;
+	if (n->late_first)
+		page_of(n->late_last)->next = (u32)pfn_of(p);
+	else
+		n->late_first = (u32)pfn_of(p);
+	n->late_last = (u32)pfn_of(p);
+}
+
 static struct page *take(struct node_mem *n, u32 order)
 {
 	u32 *list = mms()->mthp ? mthp_free_list(n, order)
 				: order ? &n->free_huge : &n->free_4k;
 	u64 pfn = *list, pages = 1ull << order;
 
+	if (!pfn && !order && n->late_first && n->next >= n->end)
+		return page_of(take_late(n));
 	if (pfn) {
 		*list = page_of(pfn)->next;
 	} else {
@@ -152,6 +173,7 @@ struct page *alloc_page_for(u32 node, u32 order, u64 vpn)
 void free_page_to(struct page *p)
 {
 	struct node_mem *n = &mms()->node[p->node];
+	bool is_put_off;
 
 	lru_del(p);
 	step(list_line(p->node, p->order, 1), true, cost_of(COST_PAGE_FREE));
@@ -166,7 +188,8 @@ void free_page_to(struct page *p)
 	if (p->is_ksm)
 		ksm_forget_page(p);
 	oracle_mlocked_free(p);
-	if (!flusher() || !flusher()->freed || !flusher()->freed(p))
+	is_put_off = flusher() && flusher()->freed && flusher()->freed(p);
+	if (!is_put_off)
 		oracle_free(p);
 	if (!the_sys->is_explored)
 		n->nr_used -= 1ull << p->order;
@@ -179,6 +202,8 @@ void free_page_to(struct page *p)
 
 		p->next = *list;
 		*list = (u32)pfn_of(p);
+	} else if (is_put_off && flusher()->reuses_late && !the_sys->is_explored) {
+		free_late(n, p);
 	} else {
 		p->next = n->free_4k;
 		n->free_4k = (u32)pfn_of(p);

@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "mm/demote.h"
 #include "mm/oracle.h"
 #include "mm/reclaim.h"
 #include "mm/swap.h"
@@ -18,7 +19,7 @@ int swapon(u32 nr_slots)
 	if (!s->slot || !s->line)
 		return -ENOMEM;
 	mms()->swap = s;
-	return batch_boot();
+	return batch_boot() ? -ENOMEM : kswapd_boot_slow();
 }
 
 int swapon_zram(u32 nr_slots)

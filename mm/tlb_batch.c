@@ -86,6 +86,8 @@ static void pay_bool(struct mm *mm)
 
 void flush_tlb_batched_pending(struct mm *mm)
 {
+	if (flusher() && flusher()->owed)
+		flusher()->owed(mm);
 	if (!mms()->batch)
 		return;
 	switch (kern()->batch_debt) {

@@ -100,6 +100,7 @@ int do_truncate(struct address_space *f, u64 nr_pages)
 	if (nr_pages < old) {
 		oracle_truncate(f, nr_pages, false);
 		unmap_mapping_range(f, nr_pages, old - nr_pages, true);
+		flush_file_changes(f);
 		for (u64 i = nr_pages; i < old; i++) {
 			truncate_page(f, i);
 			punch(f, i);

@@ -56,7 +56,23 @@ static void test_writing_needs_flush(void **state)
 	struct flush_ops f = *flush_find("luf");
 
 	f.writable = NULL;
+	f.owed = NULL;
 	assert_true(lost("R19", "luf-write", &f) & O1_LOST_STORE);
+}
+
+/* A file is written to by another's mapping as well; and what reclaim took of an
+ * address space has no entry left that munmap could flush. */
+static void test_files_need_flush(void **state)
+{
+	struct flush_ops f = *flush_find("luf");
+
+	assert_int_equal(lost("R19", "luf-file-write", &f), 0);
+	f.file_changes = NULL;
+	assert_true(lost("R19", "luf-file-write", &f) & OTHERS);
+	f = *flush_find("luf");
+	assert_int_equal(lost("R19", "luf-drop-munmap", &f), 0);
+	f.owed = NULL;
+	assert_true(lost("R19", "luf-drop-munmap", &f));
 }
 
 /* A CPU that never sweeps is waited for: nothing is lost, only kept. */
@@ -158,6 +174,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_reuse_needs_flush),
 	cmocka_unit_test(test_recycling_needs_flush),
 	cmocka_unit_test(test_writing_needs_flush),
+	cmocka_unit_test(test_files_need_flush),
 	cmocka_unit_test(test_kept_until_swept),
 	cmocka_unit_test(test_abandoned_tags_are_found),
 	cmocka_unit_test(test_kernel_addresses_wait),

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "mm/demote.h"
+#include "mm/file.h"
 #include "mm/flush.h"
 #include "mm/lru.h"
 #include "mm/numa_balancing.h"
+#include "mm/swap.h"
 #include "tests/point.h"
 
 static struct {
@@ -64,6 +66,23 @@ static void touch_page(u64 page)
 	};
 
 	OK(cpu_run_many(&r, 1));
+}
+
+static void load_page(u64 page)
+{
+	struct run r = {
+		.va = (P.vpn + page) << PAGE_SHIFT, .count = 1, .bytes = 8,
+		.op = RUN_READ,
+	};
+
+	OK(cpu_run_many(&r, 1));
+}
+
+static bool is_mapped(u64 page)
+{
+	u64 *p = pgtable_entry(P.mm, P.vpn + page, 0);
+
+	return p && (*p & (PTE_P | PTE_NUMA));
 }
 
 static u32 node_at(u64 page)
@@ -213,6 +232,108 @@ static void test_direct_demotion(void **state)
 	}
 }
 
+/* ---- files ------------------------------------------------------------------------ */
+
+/* All pages of a mapped file are loaded; the last one, on the slow node, is then
+ * marked by the scanner and used, @to_promote. */
+static void use_file(u32 flags, bool to_promote)
+{
+	struct address_space *f = file_create(P.pages, FILE_DISK);
+
+	P.vpn = wl_map_file(P.mm, P.pages, flags | VM_SHARED | VM_MIGRATABLE, f);
+	for (u64 p = 0; p < P.pages; p++)
+		load_page(p);
+	P.seen[0] = node_at(P.pages - 1);
+	P.seen[1] = node_free_pages(0);
+	for (u32 k = 0; k < 20 && to_promote; k++) {
+		mark(P.pages - 1, 1);
+		load_page(P.pages - 1);
+		the_sys->drv.delay(this_cpu->now + numab()->ms);
+	}
+	P.seen[2] = node_at(P.pages - 1);
+}
+
+static void hot_file(struct wl *w, u32 i)
+{
+	use_file(VM_READ | VM_WRITE, true);
+	P.seen[3] = 0;
+	for (u64 p = 0; p < P.pages; p++)
+		P.seen[3] += is_mapped(p);
+}
+
+/* Pages of files are demoted for one that is hot, which is promoted; all stay mapped. */
+static void test_files_move(void **state)
+{
+	struct timed_result *r;
+
+	P.pages = 4096;
+	r = run("v6.1", hot_file, PAIRS(TWO_TIERS, "demotion_enabled", "1"));
+	assert_int_equal(P.seen[0], 1);
+	assert_int_equal(P.seen[2], 0);
+	assert_int_equal(P.seen[3], P.pages);
+	assert_int_equal(r->count.v[CTR_PGPROMOTE_SUCCESS], 1);
+	assert_true(r->count.v[CTR_PGDEMOTE_KSWAPD] > 0);
+	free(r);
+}
+
+/* For 200 ms one page is used. */
+static void be_scanned(struct wl *w, u32 i)
+{
+	use_file(P.seen[7] ? VM_READ | VM_WRITE : VM_READ, false);
+	for (u32 k = 0; k < 200; k++) {
+		load_page(P.pages - 1);
+		the_sys->drv.delay(this_cpu->now + numab()->ms);
+		the_sys->os.user_tick();
+	}
+}
+
+/* What may only be read of a file is not scanned. */
+static void test_read_only_files_are_left_alone(void **state)
+{
+	for (u32 i = 0; i < 2; i++) {
+		struct timed_result *r;
+
+		P.pages = 4096;
+		P.seen[7] = i;
+		r = run("v6.1", be_scanned,
+			PAIRS("machine", "[numa(memory=8MiB)] [numa(memory=64MiB)] "
+			      "pack:1 core:2 pu:1", "numa_balancing", "2",
+			      "thp", "no", "demotion_enabled", "1",
+			      "numa_balancing_scan_delay_ms", "5",
+			      "numa_balancing_scan_period_min_ms", "10"));
+		assert_int_equal(r->count.v[CTR_NUMA_PTE_UPDATES] > 0, i);
+		free(r);
+	}
+}
+
+/* More than both nodes hold: what is demoted first is dropped, and at the end each
+ * node has its watermark free. */
+static void stream(struct wl *w, u32 i)
+{
+	OK(swapon(0));
+	use_file(VM_READ, false);
+	P.seen[3] = 0;
+	for (u64 p = 0; p < P.pages; p++)
+		P.seen[3] += is_mapped(p);
+	P.seen[4] = node_free_pages(0) >= wmark_pages(0, WMARK_MIN) &&
+		    node_free_pages(1) >= wmark_pages(1, WMARK_MIN);
+	P.seen[5] = lru_check();
+}
+
+static void test_slow_node_is_reclaimed(void **state)
+{
+	struct timed_result *r;
+
+	P.pages = 3 * (2048 + 16384);
+	r = run("v6.1", stream, PAIRS(TWO_TIERS, "demotion_enabled", "1"));
+	assert_in_range(P.seen[3], 10000, 2048 + 16384);
+	assert_int_equal(P.seen[4], 1);
+	assert_true(r->count.v[CTR_PGDEMOTE_KSWAPD] > 1000);
+	assert_true(r->count.v[CTR_PGSTEAL] - r->count.v[CTR_PGDEMOTE_KSWAPD] >
+		    30000);
+	free(r);
+}
+
 /* ---- limit and threshold --------------------------------------------------------- */
 
 /* 400 pages of the slow node are marked and used at once, again and again. */
@@ -267,6 +388,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_watermarks),
 	cmocka_unit_test(test_demotion),
 	cmocka_unit_test(test_direct_demotion),
+	cmocka_unit_test(test_files_move),
+	cmocka_unit_test(test_read_only_files_are_left_alone),
+	cmocka_unit_test(test_slow_node_is_reclaimed),
 	cmocka_unit_test(test_limit_and_threshold),
 };
 

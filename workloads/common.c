@@ -143,6 +143,16 @@ int wl_work(u64 vpn, u32 nr_pages, u64 cycles)
 	return rc;
 }
 
+/* A delay ends when it ends; what came in between is of another category. */
+void wl_compute(u64 cycles)
+{
+	u64 *own = &this_cpu->cycles[this_cpu->cat], end = *own + cycles;
+
+	while (*own < end)
+		the_sys->drv.delay(this_cpu->now + (end - *own));
+	the_sys->os.user_tick();
+}
+
 int wl_runs(const struct run *runs, size_t n)
 {
 	int rc = cpu_run_many(runs, n);

@@ -22,7 +22,8 @@ extern const struct workload workload_numa_migrate, workload_mprotect_storm,
 	workload_memcached,
 	workload_tlbflush,
 	workload_vmalloc_test,
-	workload_canneal, workload_metis, workload_psearchy;
+	workload_canneal, workload_metis, workload_psearchy,
+	workload_llama_cpp;
 
 const struct workload *const workloads[] = {
 	&workload_numa01, &workload_numa01_threadlocal, &workload_numa02,
@@ -45,6 +46,7 @@ const struct workload *const workloads[] = {
 	&workload_tlbflush,
 	&workload_vmalloc_test,
 	&workload_canneal, &workload_metis, &workload_psearchy,
+	&workload_llama_cpp,
 	NULL
 };
 

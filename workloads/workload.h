@@ -100,6 +100,10 @@ int wl_read_file(struct wl *w, u32 i, struct address_space *f, struct err *e);
  * flush drops of these pages is refilled. Return: as wl_runs(). */
 int wl_work(u64 vpn, u32 nr_pages, u64 cycles);
 
+/* wl_compute - the same at one go, for long computing: what a flush drops is the
+ * caller's to touch. Then what the kernel does at a tick. */
+void wl_compute(u64 cycles);
+
 /* wl_runs - @n runs on this CPU, then what the kernel does at a tick.
  * Return: 0, or the error that the program gets. */
 int wl_runs(const struct run *runs, size_t n);

@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cpu/direct.h"
+#include "mm/file.h"
 #include "mm/oracle.h"
+#include "mm/swap.h"
 #include "workloads/kernel_page.h"
 #include "workloads/race.h"
 
@@ -88,6 +91,11 @@ static void move(struct task *t)
 	migrate_pages(&pfn, 1, 1);
 }
 
+static void munmap_once(struct task *t)
+{
+	do_munmap(current()->mm, PAGE, 1);
+}
+
 /* A page of the kernel's; the frame that comes free is the next page's. */
 static struct kernel_page *given_page(void)
 {
@@ -155,45 +163,60 @@ static void use_lazily(struct task *t)
 	use_kernels(t);
 }
 
+enum {
+	READ_ONLY = 1, MOVED = 2,
+	A_FILE = 4,             /* mapped to be read                          */
+	DROPPED = 8,            /* reclaimed, instead of moved                */
+	ANOTHERS = 16,          /* the changer has mapped the file himself    */
+};
+
 static const struct {
 	const char *stage;
 	void (*change)(struct task *t);
 	void (*use)(struct task *t);
 	const char *changer, *user;
-	bool is_read_only, is_moved;
+	u32 flags;
 } how[] = {
+	{ "file-move", touch_next, load_tick_load, "A store to the next page",
+	  "B load, tick, load", MOVED | A_FILE },
+	{ "file-move-write", unprotect_and_store, load_once,
+	  "A mprotect, store", "B load", MOVED | A_FILE | ANOTHERS },
+	{ "file-drop", touch_next, load_once, "A store to the next page",
+	  "B load", A_FILE | DROPPED },
+	{ "file-drop-munmap", munmap_once, load_once, "A munmap",
+	  "B load", A_FILE | DROPPED },
 	{ "move", touch_next, load_tick_load, "A store to the next page",
-	  "B load, tick, load", true, true },
+	  "B load, tick, load", READ_ONLY | MOVED },
 	{ "move-write", unprotect_and_store, load_once,
-	  "A mprotect, store", "B load", true, true },
+	  "A mprotect, store", "B load", READ_ONLY | MOVED },
 	{ "move-stored", NULL, store_tick_store, NULL, "B store, tick, store",
-	  false, true },
+	  MOVED },
 	{ "munmap-ro", munmap_and_touch, load_tick_load,
-	  "A munmap, tick, store", "B load, tick, load", true, false },
+	  "A munmap, tick, store", "B load, tick, load", READ_ONLY },
 	{ "mmap-ro", munmap_and_map, load_tick_load, "A mmap over it",
-	  "B load, tick, load", true, false },
+	  "B load, tick, load", READ_ONLY },
 	{ "unprotect", unprotect_and_store, store_tick_store,
-	  "A mprotect, store", "B store, tick, store", true, false },
+	  "A mprotect, store", "B store, tick, store", READ_ONLY },
 	{ "munmap", munmap_and_touch, store_tick_store,
-	  "A munmap, tick, store", "B store, tick, store", false, false },
+	  "A munmap, tick, store", "B store, tick, store", 0 },
 	{ "munmap-next", munmap_and_touch, store_next,
-	  "A munmap, tick, store", "B store to the next page", false, false },
+	  "A munmap, tick, store", "B store to the next page", 0 },
 	{ "munmap-far", munmap_and_touch_far, store_tick_store,
-	  "A munmap, store far away", "B store, tick, store", false, false },
+	  "A munmap, store far away", "B store, tick, store", 0 },
 	{ "munmap-others", only_munmap, store_tick_store, "A munmap",
-	  "B store, tick, store", false, false },
+	  "B store, tick, store", 0 },
 	{ "munmap-leave", munmap_and_touch, store_leave_store,
-	  "A munmap, tick, store", "B store, idle, store", false, false },
+	  "A munmap, tick, store", "B store, idle, store", 0 },
 	{ "mmap", munmap_and_map, load_tick_load, "A mmap over it",
-	  "B load, tick, load", false, false },
+	  "B load, tick, load", 0 },
 	{ "mprotect", protect, store_tick_store, "A mprotect",
-	  "B store, tick, store", false, false },
+	  "B store, tick, store", 0 },
 	{ "vfree", renew, use_kernels, "A vfree, vmalloc", "B uses it",
-	  false, false },
+	  0 },
 	{ "vfree-lazy", renew_and_purge, use_lazily,
-	  "A vfree, vmalloc, purge", "B idles, uses it", false, false },
+	  "A vfree, vmalloc, purge", "B idles, uses it", 0 },
 	{ "dontneed", discard, load_tick_load, "A MADV_DONTNEED",
-	  "B load, tick, load", false, false },
+	  "B load, tick, load", 0 },
 };
 
 /* Its table is there, so that it wants one frame, for a page, of the node of the
@@ -211,12 +234,43 @@ static int add_other_program(void)
 	return rc ? rc : set_mempolicy(MPOL_PREFERRED, 1);
 }
 
+/* PAGE is a file's, which @cpu has loaded; the next one is anonymous. */
+static struct mm *file_space(void)
+{
+	struct mm *mm = race_space(PAGE + 1, 1, VM_READ | VM_WRITE);
+	struct address_space *f = file_create(1, FILE_DISK);
+
+	if (!mm || !f || swapon(0) ||
+	    !vma_add_file(mm, PAGE, 1, VM_READ | VM_SHARED, f, 0))
+		return NULL;
+	f->readahead = 0;
+	return mm;
+}
+
+static struct mm *another_space(void)
+{
+	struct mm *mm = mm_create();
+
+	return mm && vma_add_file(mm, PAGE, 1, VM_READ | VM_SHARED,
+				  mms()->first_file, 0) ? mm : NULL;
+}
+
+static int touch_file(void)
+{
+	int rc;
+
+	this_cpu = &the_sys->cpu[USER];
+	rc = handle_mm_fault(PAGE, false);
+	direct_settle(the_sys);
+	return rc;
+}
+
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *sys)
 {
 	struct kernel_page *page = NULL;
 	u64 first = PAGE;
-	struct mm *mm;
+	struct mm *mm, *changers;
 	size_t i = 0;
 	int rc;
 
@@ -226,20 +280,28 @@ static int stage(const struct race_row *row, const struct kernel *k,
 		return -ENOMEM;
 	if (how[i].change == munmap_and_touch_far)
 		first = 0;
-	mm = race_space(first, PAGE + 2 - first, VM_READ | VM_WRITE);
+	mm = how[i].flags & A_FILE
+		? file_space()
+		: race_space(first, PAGE + 2 - first, VM_READ | VM_WRITE);
 	if (!mm)
 		return -ENOMEM;
 	rc = race_task(USER, how[i].user, mm, how[i].use, (uintptr_t)page);
 	if (!rc)
-		rc = race_touch(USER, PAGE, 1);
-	if (!rc && how[i].is_read_only)
+		rc = how[i].flags & A_FILE ? touch_file() : race_touch(USER, PAGE, 1);
+	if (!rc && (how[i].flags & READ_ONLY))
 		rc = do_mprotect(mm, PAGE, 1, VM_READ);
+	changers = how[i].flags & ANOTHERS ? another_space() : mm;
+	if (!changers)
+		return -ENOMEM;
 	if (!rc && how[i].change)
-		rc = race_task(CHANGER, how[i].changer, mm, how[i].change,
+		rc = race_task(CHANGER, how[i].changer, changers, how[i].change,
 			       (uintptr_t)page);
 	if (!rc && how[i].change == only_munmap)
 		rc = add_other_program();
-	if (!rc && how[i].is_moved)
+	if (!rc && (how[i].flags & DROPPED))
+		rc = race_task(MOVER, "C reclaim", NULL, race_reclaim,
+			       race_pfn(mm, PAGE));
+	if (!rc && (how[i].flags & MOVED))
 		rc = race_task(MOVER, "C migrate_pages", NULL, move,
 			       race_pfn(mm, PAGE));
 	return rc;
@@ -279,6 +341,13 @@ static const struct race_row rows[] = {
 	PASS("luf", "luf", "move"),
 	PASS("luf-write", "luf", "move-write"),
 	PASS("luf-stored", "luf", "move-stored"),
+	PASS("luf-file", "luf", "file-move"),
+	PASS("luf-file-write", "luf", "file-move-write"),
+	/* Under SC: TSO makes four million states of it. */
+	{ .id = "luf-drop", .kernel = "v6.1", .flush = "luf", .memory = MEM_SC,
+	  .changers = 1, .expected = VERDICT_PASS, .tag = "D",
+	  .stage = "file-drop" },
+	PASS("luf-drop-munmap", "luf", "file-drop-munmap"),
 	PASS("xen", "xen-filter", "munmap-ro"),
 	PASS("xen-mmap", "xen-filter", "mmap-ro"),
 	PASS("xen-munmap", "xen-filter", "munmap"),
@@ -346,8 +415,9 @@ const struct race race_put_off = {
 "an old entry then goes to whoever has the frame next. Calls whose effect programs\n"
 "see when they return (mprotect, MADV_DONTNEED) cannot be put off.\n"
 "ecoTLB does not wait for who has left meanwhile.\n"
-"LUF moves a page that nobody may write to without a flush: others read the old\n"
-"frame until it is given out again, or until somebody may write. Xen's filter does\n"
+"LUF moves or drops a page that nobody may write to without a flush: others read the\n"
+"old frame until it is given out again, or until somebody may write, to a file by\n"
+"whatever mapping. Xen's filter does\n"
 "so with what munmap frees. vfree() gives frames back at once, and keeps addresses\n"
 "until a purge has flushed all CPUs. Added rights (relaxed) are made good by a fault; what\n"
 "migrate_pages unmaps in one go (6.3) by one flush before the first copy.",
