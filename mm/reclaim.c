@@ -255,6 +255,8 @@ static u32 free_listed(u32 node, u32 nr)
 	for (u64 i = 0; i < most && freed < nr; i++) {
 		u32 n = lru_rotate_tail(node, pfn, RECLAIM_BATCH), cold = 0;
 
+		if (!n)
+			break;
 		for (u32 k = 0; k < n; k++) {
 			struct page *page = page_of(pfn[k]);
 
