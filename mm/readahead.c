@@ -26,7 +26,11 @@ static void request(const struct address_space *f)
 	if (!(f->flags & FILE_DISK) || (f->flags & FILE_SPARSE))
 		return;
 	COUNT(FILE_READS, 1);
-	charge(cost_of(COST_SWAP_READ));
+	/* The CPU takes interrupts meanwhile. */
+	if (the_sys->is_explored)
+		charge(cost_of(COST_SWAP_READ));
+	else
+		the_sys->drv.delay(this_cpu->now + cost_of(COST_SWAP_READ));
 }
 
 /* @nr pages from @first on, those that are there already left out, the one at @mark

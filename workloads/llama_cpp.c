@@ -14,7 +14,7 @@
  * assumed: what a page takes to be computed with (--work): 30 us are what 882 s leave
  * for each of 70 GB, three times, read by 15 threads for 20 tokens and the prompt (the
  * number of tokens from memory); all tensors are of one size; threads sleep at the
- * barrier (ggml's spin); no MAP_POPULATE; a disk's read takes CPU time.
+ * barrier (ggml's spin); no MAP_POPULATE; a disk's read keeps its thread on the CPU.
  *
  * Source: the run published with LUF (RFC v10 to v12, 2024-25): three processes of 15
  * threads, models of 70 GB, 42 GB of DRAM and 98 GB of CXL memory, Xeon 6430 with 64
