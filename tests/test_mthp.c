@@ -6,6 +6,7 @@
 #include "tests/check.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/rng.h"
 #include "cpu/direct.h"
@@ -354,7 +355,7 @@ static void one_program(struct rng *rng, const char *kernel)
 		u64 at = rng_below(rng, NR), len = 1 + rng_below(rng, NR - at);
 		struct mm *child;
 
-		switch (rng_below(rng, 8)) {
+		switch (rng_below(rng, 11)) {
 		case 0:
 			len = len > 3 ? 3 : len;
 			assert_int_equal(do_munmap(mm, REGION + at, len), 0);
@@ -378,6 +379,9 @@ static void one_program(struct rng *rng, const char *kernel)
 			if (want[at] != UINT64_MAX && want[at])
 				(void)compact_page(compound_head(
 						page_at(REGION + at)), 0);
+			break;
+		case 8:
+			(void)do_madvise(mm, REGION + at, len, MADV_PAGEOUT);
 			break;
 		case 5:
 			child = dup_mm(mm);
@@ -413,6 +417,94 @@ static void test_any_order(void **state)
 		one_program(&rng, kernel[i % ARRAY_LEN(kernel)]);
 }
 
+/* ---- any interleaving ------------------------------------------------------------------ */
+
+static void store_second(struct task *t)
+{
+	u64 v = 11;
+
+	cpu_access(9, 0, true, &v);
+}
+
+static void load_third(struct task *t)
+{
+	u64 v;
+
+	cpu_access(10, 0, false, &v);
+}
+
+static void dma_to_second(struct task *t)
+{
+	(void)gup_fast_dma(current()->mm, 9, 0, 12);
+}
+
+static void unmap_half(struct task *t)
+{
+	do_munmap(current()->mm, 8, 2);
+}
+
+static void compact(struct task *t)
+{
+	compact_page(page_of(((struct thread *)(void *)t)->arg), 1);
+}
+
+/* One task of two names, beside compaction of the page or another fault at it. */
+static int two_tasks(const struct race_row *row, const struct kernel *k,
+		     struct sys *s)
+{
+	static const struct { const char *name; void (*fn)(struct task *t); }
+	tasks[] = {
+		{ "store", store_second }, { "dma", dma_to_second },
+		{ "unmap", unmap_half }, { "fault", store_second },
+	};
+	struct mm *m = mm_create();
+	u32 i = 0;
+	int rc;
+
+	if (!m || mthp_boot(1u << ORDER) || !vma_add(m, 8, 8, RW))
+		return -ENOMEM;
+	while (strcmp(tasks[i].name, row->stage))
+		i++;
+	rc = race_task(0, "program", m, tasks[i].fn, 0);
+	if (rc || !strcmp(row->stage, "fault"))
+		return rc ? rc : race_task(2, "other", m, load_third, 0);
+	rc = race_touch(0, 8, 1);
+	return rc ? rc : race_task(2, "compaction", NULL, compact,
+				   race_pfn(m, 8));
+}
+
+static void explored(const char *how, bool checks_count, enum explore_outcome want)
+{
+	static const struct race race = {
+		.name = "mthp", .nr_cpus = 3, .stage = two_tasks,
+		.paging = { .levels = 2, .bits = 3 }, .frames_per_node = 32,
+	};
+	const struct race_row row = {
+		.id = how, .kernel = "v6.8", .memory = MEM_TSO, .stage = how,
+	};
+	const struct race_limits lim = { .max_states = 3000000 };
+	struct kernel k = *kernel_find("v6.8");
+	struct race_outcome o;
+
+	k.migrate_checks_count = checks_count;
+	race_run(&race, &row, &k, &lim, &o);
+	assert_int_equal(o.error, 0);
+	if (o.outcome != want)
+		fail_msg("%s: outcome %d, %s %s", how, (int)o.outcome, o.oracle,
+			 o.text);
+}
+
+/* Whatever the order, and whatever TLBs keep: no byte is lost, no count is wrong. A
+ * reference that compaction does not ask for would lose a device's store. */
+static void test_any_interleaving(void **state)
+{
+	explored("fault", true, EXPLORE_PROVED);
+	explored("store", true, EXPLORE_PROVED);
+	explored("unmap", true, EXPLORE_PROVED);
+	explored("dma", true, EXPLORE_PROVED);
+	explored("dma", false, EXPLORE_VIOLATION);
+}
+
 /* ---- the option ------------------------------------------------------------------------- */
 
 static void test_option(void **state)
@@ -446,6 +538,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_moves_whole),
 	cmocka_unit_test(test_pinned_stays),
 	cmocka_unit_test(test_any_order),
+	cmocka_unit_test(test_any_interleaving),
 	cmocka_unit_test(test_option),
 };
 
