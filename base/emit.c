@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/emit.h"
+#include "base/grow.h"
 #include "base/outfile.h"
 #include "base/units.h"
 
@@ -282,19 +283,8 @@ static void keep_cell(struct emit *em, const char *text)
 {
 	char *copy = strdup(text);
 
-	if (em->nr_cells == em->max_cells) {
-		size_t max = em->max_cells ? 2 * em->max_cells : 64;
-		char **cells = realloc(em->cells, max * sizeof(*cells));
-
-		if (!cells) {
-			free(copy);
-			fail(em, ENOMEM);
-			return;
-		}
-		em->cells = cells;
-		em->max_cells = max;
-	}
-	if (!copy) {
+	if (!copy || GROW(em->cells, em->nr_cells, em->max_cells, 64)) {
+		free(copy);
 		fail(em, ENOMEM);
 		return;
 	}

@@ -18,8 +18,10 @@ struct build {
 	struct graph g;
 	struct visited seen;
 	struct trail trail;
-	struct frame *f;
-	u32 *state;             /* of each frame                              */
+	struct place {
+		struct frame f;
+		u32 state;
+	} *at;                  /* [depth] from the start to here             */
 	u32 depth, capacity;
 };
 
@@ -48,31 +50,22 @@ static int push(struct build *b, u32 state)
 {
 	struct frame *f;
 
-	if (b->depth == b->capacity) {
-		u32 cap = b->capacity ? 2 * b->capacity : 256;
-		struct frame *p = realloc(b->f, cap * sizeof(*p));
-		u32 *s = realloc(b->state, cap * sizeof(*s));
-
-		b->f = p ? p : b->f;
-		b->state = s ? s : b->state;
-		if (!p || !s)
-			return -ENOMEM;
-		b->capacity = cap;
-	}
-	f = &b->f[b->depth];
+	if (GROW(b->at, b->depth, b->capacity, 256))
+		return -ENOMEM;
+	f = &b->at[b->depth].f;
 	memset(f, 0, offsetof(struct frame, rd));
 	if (b->depth ? trail_push(&b->trail) : trail_start(&b->trail))
 		return -ENOMEM;
 	f->todo = moves_enabled();
 	f->at = NR_IDS;
-	b->state[b->depth++] = state;
+	b->at[b->depth++].state = state;
 	return 0;
 }
 
 /* The machine is in the state that the top frame's move led to. */
 static int arrive(struct build *b)
 {
-	u32 id = b->f[b->depth - 1].at, to;
+	u32 id = b->at[b->depth - 1].f.at, to;
 	enum visited_answer a;
 	int rc = trail_look(&b->trail, id / NR_X_KINDS);
 
@@ -81,7 +74,7 @@ static int arrive(struct build *b)
 	a = visited_number(&b->seen, b->trail.now, &to);
 	if (a == VISITED_NO_MEMORY)
 		return -ENOMEM;
-	rc = add_edge(&b->g, b->state[b->depth - 1], to, id);
+	rc = add_edge(&b->g, b->at[b->depth - 1].state, to, id);
 	if (a == VISITED_KNOWN)
 		trail_back(&b->trail);
 	if (rc || a == VISITED_KNOWN)
@@ -114,7 +107,7 @@ static int build(struct build *b, const struct explore_config *cfg,
 	if (!rc)
 		rc = push(b, 0);
 	while (!rc && b->depth) {
-		struct frame *f = &b->f[b->depth - 1];
+		struct frame *f = &b->at[b->depth - 1].f;
 
 		if (!frame_next(f)) {
 			b->depth--;
@@ -209,8 +202,7 @@ int livelock(const struct explore_config *cfg, const struct snap *start,
 	memset(&b, 0, sizeof(b));
 	rc = build(&b, cfg, start);
 	trail_free(&b.trail);
-	free(b.f);
-	free(b.state);
+	free(b.at);
 	visited_destroy(&b.seen);
 	if (rc == 1) {
 		r->outcome = EXPLORE_NOT_FINISHED;

@@ -156,39 +156,32 @@ static int bfs_expand(struct bfs *b, u32 i, u32 now, u32 switches,
  * no frontier, so it tells the breadth-first search where to stop looking. */
 struct bounded {
 	struct trail trail;
-	struct frame *f;
-	u32 *used;              /* switches up to the frame                   */
-	u32 *last;              /* CPU that moved last                        */
+	struct place {
+		struct frame f;
+		u32 used;       /* switches up to here                        */
+		u32 last;       /* CPU that moved last                        */
+	} *at;                  /* [depth] from the start to here             */
 	u32 depth, capacity;
 	struct visited seen;
 };
 
 static int bounded_push(struct bounded *b, u32 last, u32 used)
 {
+	struct place *at;
 	struct frame *f;
 
-	if (b->depth == b->capacity) {
-		u32 cap = b->capacity ? 2 * b->capacity : 256;
-		struct frame *p = realloc(b->f, cap * sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		b->f = p;
-		b->used = realloc(b->used, cap * sizeof(u32));
-		b->last = realloc(b->last, cap * sizeof(u32));
-		if (!b->used || !b->last)
-			return -ENOMEM;
-		b->capacity = cap;
-	}
-	f = &b->f[b->depth];
+	if (GROW(b->at, b->depth, b->capacity, 256))
+		return -ENOMEM;
+	at = &b->at[b->depth];
+	f = &at->f;
 	memset(f, 0, offsetof(struct frame, rd));
 	if (b->depth ? trail_push(&b->trail) : trail_start(&b->trail))
 		return -ENOMEM;
 	f->todo = moves_enabled();
 	f->sleep = f->todo;     /* here: all that was enabled */
 	f->at = NR_IDS;
-	b->used[b->depth] = used;
-	b->last[b->depth] = last;
+	at->used = used;
+	at->last = last;
 	b->depth++;
 	return 0;
 }
@@ -200,7 +193,7 @@ static int bounded_keep(const struct bounded *b, struct explore_result *r)
 	if (!m)
 		return -ENOMEM;
 	for (u32 i = 0; i < b->depth; i++) {
-		const struct frame *f = &b->f[i];
+		const struct frame *f = &b->at[i].f;
 
 		m[i].cpu = (u8)(f->at / NR_X_KINDS);
 		m[i].kind = (u8)(f->at % NR_X_KINDS);
@@ -258,8 +251,9 @@ int bounded_search(const struct budget *budget, const struct snap *start,
 	if (!rc)
 		rc = bounded_push(&b, UINT32_MAX, 0);
 	while (!rc && b.depth && !explorer.is_violated) {
-		struct frame *f = &b.f[b.depth - 1];
-		u32 used = b.used[b.depth - 1], last = b.last[b.depth - 1], cpu;
+		struct place *top = &b.at[b.depth - 1];
+		struct frame *f = &top->f;
+		u32 used = top->used, last = top->last, cpu;
 
 		if (!frame_next(f)) {
 			b.depth--;
@@ -296,9 +290,7 @@ int bounded_search(const struct budget *budget, const struct snap *start,
 	if (!rc && explorer.is_violated)
 		rc = bounded_keep(&b, r);
 	trail_free(&b.trail);
-	free(b.f);
-	free(b.used);
-	free(b.last);
+	free(b.at);
 	visited_destroy(&b.seen);
 	return rc;
 }
