@@ -26,7 +26,7 @@ static u32 unqueue(struct cpu_state *s, u32 at, u16 *what)
 	return from;
 }
 
-static u32 unqueue_first(struct cpu *c)
+static inline u32 unqueue_first(struct cpu *c)
 {
 	u32 from;
 
@@ -245,9 +245,9 @@ static enum strand_next leave(const struct irq *q)
 	return STRAND_END;
 }
 
-/* next() from IRQ_ACKED on until its next step, where what is asked there is the same
- * each time (is_plain): most of what a storm does. */
-static enum strand_next from_answer_to_answer(struct irq *q)
+/* From IRQ_ACKED on until the next step, where what is asked there is the same each
+ * time (is_plain): most of what a storm does. */
+static inline enum strand_next from_answer_to_answer(struct irq *q)
 {
 	struct cpu *c = this_cpu;
 
@@ -268,9 +268,9 @@ static enum strand_next from_answer_to_answer(struct irq *q)
 }
 
 /* Each case is what follows a step, or a call, and goes on into the next one. */
-static enum strand_next next(struct strand *st)
+static __attribute__((noinline)) enum strand_next next_of_any(struct irq *q)
 {
-	struct irq *q = (struct irq *)st;
+	struct strand *st = &q->strand;
 	struct cpu *c = this_cpu;
 
 	switch (q->at) {
@@ -318,8 +318,6 @@ take:
 					   ack_cycles());
 		/* fallthrough */
 	case IRQ_ACKED:
-		if (likely(q->is_plain && !q->is_poll))
-			return from_answer_to_answer(q);
 		acknowledge(q->from);
 served:
 		served(q);
@@ -328,6 +326,15 @@ served:
 		goto take;
 	}
 	return STRAND_END;
+}
+
+static enum strand_next next(struct strand *st)
+{
+	struct irq *q = (struct irq *)st;
+
+	if (likely(q->at == IRQ_ACKED && q->is_plain && !q->is_poll))
+		return from_answer_to_answer(q);
+	return next_of_any(q);
 }
 
 void irq_begin(struct irq *q)

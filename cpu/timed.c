@@ -311,6 +311,7 @@ void timed_rest(struct cpu *c)
 }
 
 static void touch_line(struct cpu *c, const void *obj, bool is_write);
+
 static void timed_strand(struct strand *s)
 {
 	struct cpu *c = this_cpu;
