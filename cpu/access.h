@@ -76,6 +76,8 @@ static inline void install_walked(struct cpu *c, u64 vpn, enum tlb_use use,
 	count[CTR_WALK_LOAD_CYCLES] += cycles;
 	if (likely(!(c->walked.flags & TLB_ONCE)))
 		tlb_array_fill(c->tlb, use, vpn, &c->walked);
+	if (unlikely(the_sys->os.filled != NULL))
+		the_sys->os.filled(&c->walked);
 }
 
 static inline void install_fault(struct cpu *c, u64 vpn, enum tlb_use use)

@@ -53,9 +53,39 @@ static void perform(struct cpu *c, const struct bcast *b)
 			.n = b->stall });
 }
 
+static void set_bcast_at(struct cpu *c)
+{
+	c->bcast_at = c->nr_bcasts ? c->bcast[0].at : UINT64_MAX;
+	if (c->expire_at < c->bcast_at)
+		c->bcast_at = c->expire_at;
+}
+
+/* Of a core's threads each drops its own part, or what they share. */
+static void expire(struct cpu *c, u64 now)
+{
+	u64 every = the_sys->expire_every;
+
+	c->count.v[CTR_TLB_EXPIRED] +=
+		cpu_invalidate_on(c, the_sys->local_op[ARCH_DROP_ALL], 0, 0);
+	c->expire_at = (now / every + 1) * every;
+	set_bcast_at(c);
+}
+
+void cpu_expiry_begin(struct sys *sys, u64 every)
+{
+	sys->expire_every = every;
+	for (u32 i = 0; i < sys->nr_cpus; i++) {
+		sys->cpu[i].expire_at = every;
+		set_bcast_at(&sys->cpu[i]);
+	}
+}
+
 static void take_until(struct cpu *c, u64 now)
 {
 	u32 n = 0;
+
+	if (c->expire_at <= now)
+		expire(c, now);
 
 	while (n < c->nr_bcasts && c->bcast[n].at <= now)
 		perform(c, &c->bcast[n++]);
@@ -63,7 +93,20 @@ static void take_until(struct cpu *c, u64 now)
 		return;
 	c->nr_bcasts -= n;
 	memmove(c->bcast, c->bcast + n, c->nr_bcasts * sizeof(*c->bcast));
-	c->bcast_at = c->nr_bcasts ? c->bcast[0].at : UINT64_MAX;
+	set_bcast_at(c);
+}
+
+void cpu_expiry_wait(u64 until)
+{
+	struct cpu *me = this_cpu;
+	enum cycle_cat cat = cat_enter(CYC_WAIT_ACK);
+
+	if (me->now < until)
+		step(me->s, true, until - me->now);
+	/* CPUs that sleep or stand at their horizon have dropped them, too. */
+	for (u32 i = 0; i < the_sys->nr_cpus; i++)
+		take_until(&the_sys->cpu[i], me->now);
+	cat_leave(cat);
 }
 
 void cpu_take_broadcasts(struct cpu *c)
@@ -85,7 +128,7 @@ static void post(struct cpu *to, const struct bcast *b)
 		to->bcast[at] = to->bcast[at - 1];
 	to->bcast[at] = *b;
 	to->nr_bcasts++;
-	to->bcast_at = to->bcast[0].at;
+	set_bcast_at(to);
 	the_sys->drv.broadcast_posted(to);
 }
 

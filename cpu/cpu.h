@@ -128,7 +128,7 @@ struct cpu {
 	u64 run_until;          /* private work may proceed below this        */
 	u64 irq_at;             /* earliest queued interrupt, UINT64_MAX none */
 	u64 bcast_at;           /* earliest broadcast under way to this CPU,
-				 * UINT64_MAX none                            */
+				 * or expire_at; UINT64_MAX none              */
 	u64 stop_at;            /* it stands still then (vcpu.h), UINT64_MAX:
 				 * never                                      */
 	u32 nr_pending, mlp;
@@ -153,6 +153,8 @@ struct cpu {
 	struct ipi *ipi;        /* timed: what is queued here, in order from
 				 * [ipi_first] on; [2 * nr_cpus]              */
 	u32 ipi_first;
+	u64 expire_at;          /* what its TLB holds is gone then, see
+				 * cpu_expiry_begin(); UINT64_MAX: not so     */
 	struct bcast *bcast;    /* [nr_bcasts] in order of arrival            */
 	u32 nr_bcasts, room_bcasts;
 	u64 bcast_done_at;      /* when all that this CPU started are done    */
@@ -201,6 +203,8 @@ struct os_ops {
 	 * @cpu have cached @pte, which was in memory? No steps; NULL: yes. */
 	bool (*may_walk)(u64 pte);
 	bool (*may_hold)(u32 cpu, u64 pte);
+	/* Timed: a walk of this CPU has put @e in its TLB. NULL: nobody is told. */
+	void (*filled)(const struct tlb_entry *e);
 	/* Timed: this CPU stored to the entry of @level for @vpn, of the tables
 	 * under @root. NULL: TLBs do not see it. */
 	void (*pte_stored)(u32 root, u64 vpn, u32 level);
@@ -300,6 +304,7 @@ struct sys {
 	bool has_local_tables;  /* timed: each node has copies of all page
 				 * tables, and its CPUs walk those            */
 	bool has_broadcasts;    /* timed: somebody may use them               */
+	u64 expire_every;       /* cycles, cpu_expiry_begin(); 0: never       */
 	bool calls_join;        /* timed: a request that finds others waiting
 				 * for an interrupt sends none (calls.h)      */
 	u64 end_cycles;         /* timed: programs stop here, 0 = never       */
@@ -480,6 +485,13 @@ void cpu_actions_sync(void);
 u32 cpu_invalidate_sharers(const struct inval_op *op, u16 asid, u64 vpn,
 			   u64 nr_pages, u32 order);
 void cpu_sharers_sync(void);
+
+/* Timed: proposed TLBs whose entries expire. cpu_expiry_begin - before CPUs run: all
+ * that their TLBs hold is gone at each multiple of @every cycles.
+ * cpu_expiry_wait - what any of them held before @until, such a multiple or past, is
+ * gone when it returns. */
+void cpu_expiry_begin(struct sys *sys, u64 every);
+void cpu_expiry_wait(u64 until);
 
 /* Timed driver: perform on @c what has arrived by @c->now. */
 void cpu_take_broadcasts(struct cpu *c);

@@ -131,6 +131,7 @@ struct machine {
 	bool has_tlb_directory;         /* knows which TLBs have a page       */
 	bool has_coherent_tlbs;         /* see stores to page-table entries   */
 	bool has_cotags;                /* the same by a few bits of address  */
+	bool has_tlb_expiry;            /* entries vanish after a while       */
 	bool is_guest;                  /* a hypervisor is there to be asked  */
 	struct arch_rules rules;        /* with these features                */
 	u32 invlpgb_max_pages;          /* per instruction                    */

@@ -139,7 +139,7 @@ static int cpu_create(struct sys *sys, struct cpu *c, u32 id,
 	c->id = id;
 	c->node = m->cpu[id].node;
 	c->irq_at = c->calls.rung_at = UINT64_MAX;
-	c->bcast_at = UINT64_MAX;
+	c->bcast_at = c->expire_at = UINT64_MAX;
 	c->stop_at = c->steal_at = UINT64_MAX;
 	c->cat = CYC_USER;
 	c->s = arena_alloc(a, sizeof(*c->s));

@@ -22,7 +22,7 @@ static const char *const placement_names[] = { "spread", "pack", NULL };
 static const char *const sched_names[] = { "pinned", "fair", NULL };
 
 static const char *const proposal_names[] = {
-	"none", "tlb-directory", "coherent-tlbs", "co-tags", NULL
+	"none", "tlb-directory", "coherent-tlbs", "co-tags", "tlb-expiry", NULL
 };
 
 static const char *const frames_names[] = { "in-order", "aligned", NULL };
@@ -71,7 +71,7 @@ const struct opt timed_opts[] = {
 	  .help = "hardware that papers proposed and no machine has: a "
 		  "directory of what TLBs hold (DiDi), TLBs that see stores to "
 		  "page-table entries (UNITD), or know them by a few bits of "
-		  "their address (HATRIC)", FIELD(proposal, "machine") },
+		  "their address (HATRIC), entries that expire (SITE)", FIELD(proposal, "machine") },
 	{ .name = "levels", .kind = OPT_U32, .def = "4", .min = 3, .max = 5,
 	  .help = "levels of page tables, 9 bits of address each: 5 with x86's "
 		  "LA57 or RISC-V's Sv57, 3 RISC-V's Sv39",
@@ -809,6 +809,7 @@ void timed_propose(const struct timed_cfg *cfg, struct machine *m)
 	m->has_tlb_directory = cfg->proposal == PROPOSE_DIRECTORY;
 	m->has_coherent_tlbs = cfg->proposal == PROPOSE_COHERENT;
 	m->has_cotags = cfg->proposal == PROPOSE_COTAGS;
+	m->has_tlb_expiry = cfg->proposal == PROPOSE_EXPIRY;
 	m->is_guest = cfg->guest != GUEST_NONE;
 }
 

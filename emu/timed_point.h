@@ -31,7 +31,7 @@ enum frame_order { FRAMES_IN_ORDER, FRAMES_ALIGNED };
 
 /* ORDER proposal_names */
 enum proposal { PROPOSE_NOTHING, PROPOSE_DIRECTORY, PROPOSE_COHERENT,
-		PROPOSE_COTAGS };
+		PROPOSE_COTAGS, PROPOSE_EXPIRY };
 
 /* What every timed command can set. */
 struct timed_cfg {

@@ -108,45 +108,78 @@ const struct cpuset *cpuset_attach(struct thread *t, u32 i)
 
 /* ---- memory that moves ------------------------------------------------------------ */
 
-/* Pages of @mm on node @from that begin in [*@vpn, @end): at most MOVE_PAGES. */
-static u32 collect(struct mm *mm, u64 *vpn, u64 end, u32 from, u64 *pfn)
+/* Under the page-table lock, which keeps the page: is @e one that goes? Then with a
+ * reference. */
+static bool take(u64 e, u32 from, struct page **page)
 {
+	if (!(e & (PTE_P | PTE_NUMA)) || (e & (PTE_MIG | PTE_SPECIAL)))
+		return false;
+	*page = compound_head(page_of(pte_pfn(e)));
+	if ((*page)->node != from)
+		return false;
+	get_page(*page);
+	return true;
+}
+
+/* What the table at *@vpn, or the huge entry, maps below @end of node @from, room for
+ * @most. */
+static u32 take_table(struct mm *mm, u64 *vpn, u64 end, u32 from,
+		      struct page **page, u32 most)
+{
+	u64 next = (*vpn | (hpage_pages() - 1)) + 1;
+	u64 *pmd = pgtable_entry(mm, *vpn, PMD_LEVEL), e = pmd ? pte_load(pmd) : 0;
+	bool is_huge = pmd_is_huge(e);
+	struct spinlock *ptl;
 	u32 n = 0;
 
-	while (*vpn < end && n < MOVE_PAGES) {
-		u64 *p = pgtable_entry(mm, *vpn, PMD_LEVEL), pmd, e;
-		struct page *page;
-		bool is_huge;
-
-		pmd = p ? pte_load(p) : 0;
-		is_huge = pmd_is_huge(pmd);
-		if (!pmd) {
-			*vpn = (*vpn | (hpage_pages() - 1)) + 1;
-			continue;
-		}
-		if (!is_huge)
-			p = pgtable_entry(mm, *vpn, 0);
-		e = is_huge ? pmd : p ? pte_load(p) : 0;
-		page = e & (PTE_P | PTE_NUMA) && !(e & (PTE_MIG | PTE_SPECIAL))
-			? compound_head(page_of(pte_pfn(e))) : NULL;
-		if (page && page->node == from &&
-		    (!n || pfn[n - 1] != pfn_of(page)))
-			pfn[n++] = pfn_of(page);
-		*vpn = is_huge ? (*vpn | (hpage_pages() - 1)) + 1 : *vpn + 1;
+	if (next > end)
+		next = end;
+	if (!e) {
+		*vpn = next;
+		return 0;
 	}
+	ptl = pgtable_lock(mm, *vpn, is_huge ? PMD_LEVEL : 0);
+	spin_lock(ptl);
+	if (is_huge) {
+		n = take(pte_load(pmd), from, &page[0]);
+		*vpn = next;
+	}
+	for (; *vpn < next && n < most; ++*vpn)
+		n += take(pte_load(pgtable_entry(mm, *vpn, 0)), from, &page[n]);
+	spin_unlock(ptl);
 	return n;
 }
 
+/* Of the @n pages of @page, with references: those that are on the LRU lists are
+ * isolated, and keep one. Return: how many. */
+static u32 isolate_all(struct page **page, u32 n)
+{
+	u32 nr = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		struct page *p = page[i];
+
+		if (isolate_lru_page(p))
+			page[nr++] = p;
+		put_page(p);
+	}
+	return nr;
+}
+
+/* mmap_lock keeps the tables, references the pages: what is moved is what was found,
+ * whoever unmaps it meanwhile. */
 static void move_node(struct mm *mm, u32 from, u32 to)
 {
-	u64 pfn[MOVE_PAGES];
+	struct page *page[MOVE_PAGES];
 
 	for (struct vma *v = mm->first; v; v = v->next)
 		for (u64 vpn = v->start; vpn < v->end; ) {
-			u32 n = collect(mm, &vpn, v->end, from, pfn);
+			u32 n = 0;
 
-			if (n)
-				migrate_pages(pfn, n, to);
+			while (vpn < v->end && n < MOVE_PAGES)
+				n += take_table(mm, &vpn, v->end, from,
+						page + n, MOVE_PAGES - n);
+			migrate_isolated(page, isolate_all(page, n), to);
 		}
 }
 

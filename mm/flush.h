@@ -161,6 +161,10 @@ struct flush_ops {
 	 * for that is flushed and released when vunmap_now() returns. */
 	void (*vunmapped)(struct vmap_area *a);
 	void (*vunmap_now)(void);
+	/* A flush of the kernel's own translations of @r, entries were changed
+	 * before: on return no CPU, this one included, has any. NULL: all others
+	 * are interrupted (tlb_kernel.c). */
+	void (*shoot_kernel)(const struct flush_req *r);
 	/* Of @to, the other CPUs that @r is to interrupt, take away those that
 	 * cannot hold what it names. */
 	void (*narrow)(const struct flush_req *r, u64 *to);

@@ -105,7 +105,7 @@ void mmu_notifier_start(struct mm *mm, u64 start, u64 end)
 {
 	if (likely(!mm->kvm))
 		return;
-	current()->in_notifier = true;
+	current()->in_notifier++;
 	COUNT(MMU_NOTIFIER_INVALIDATE, 1);
 	invalidate(mm->kvm, start, end, true);
 }
@@ -119,7 +119,7 @@ void mmu_notifier_end(struct mm *mm)
 	mm->kvm->seq++;
 	mm->kvm->in_progress--;
 	spin_unlock(&mm->kvm->mmu_lock);
-	current()->in_notifier = false;
+	current()->in_notifier--;
 }
 
 /* Between start and end it has been said before. */

@@ -54,7 +54,7 @@ int kvm_mmu_page_fault(u64 vpn, bool is_write);
 void kvm_load(void);
 
 /* mmu_notifier_start - entries of [@start, @end) are about to change;
- * mmu_notifier_end - they have, and TLBs are flushed. mmu_notifier_range - they are
+ * mmu_notifier_end - they have, and TLBs are flushed. They nest. mmu_notifier_range - they are
  * about to be flushed, whoever changed them. Nothing without a guest. */
 void mmu_notifier_start(struct mm *mm, u64 start, u64 end);
 void mmu_notifier_end(struct mm *mm);

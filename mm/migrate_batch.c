@@ -27,17 +27,20 @@ int migrate_boot(void)
 	return mms()->move ? rc : -ENOMEM;
 }
 
-static u32 migrate_batch(const u64 *pfn, u32 n, u32 node)
+static struct move *my_moves(void)
 {
 	struct move *m = (struct move *)mms()->move +
 			 (u64)this_cpu->id * batch_size();
-	u32 nr = 0, moved = 0;
 
 	touch(m, true);
-	for (u32 i = 0; i < n; i++)
-		if (isolate_frame(pfn[i]) &&
-		    move_begin(&m[nr], page_of(pfn[i]), node))
-			nr++;
+	return m;
+}
+
+/* The @nr of @m, which have begun. */
+static u32 move_all(struct move *m, u32 nr)
+{
+	u32 moved = 0;
+
 	for (u32 i = 0; i < nr; i++)
 		move_unmap(&m[i], true);
 	if (!kern()->migrate_flushes_late)
@@ -46,6 +49,42 @@ static u32 migrate_batch(const u64 *pfn, u32 n, u32 node)
 		moved += move_end(&m[i]);
 	if (kern()->migrate_flushes_late)
 		try_to_unmap_flush();
+	return moved;
+}
+
+static u32 migrate_batch(const u64 *pfn, u32 n, u32 node)
+{
+	struct move *m = my_moves();
+	u32 nr = 0;
+
+	for (u32 i = 0; i < n; i++)
+		if (isolate_frame(pfn[i]) &&
+		    move_begin(&m[nr], page_of(pfn[i]), node))
+			nr++;
+	return move_all(m, nr);
+}
+
+static u32 migrate_batch_of(struct page *const *page, u32 n, u32 node)
+{
+	struct move *m = my_moves();
+	u32 nr = 0;
+
+	for (u32 i = 0; i < n; i++)
+		nr += move_begin(&m[nr], page[i], node);
+	return move_all(m, nr);
+}
+
+u32 migrate_isolated(struct page *const *page, u32 n, u32 node)
+{
+	enum cycle_cat cat = cat_enter(CYC_KERNEL);
+	u32 moved = 0, most = mms()->move ? batch_size() : 1;
+
+	for (u32 k; n; page += k, n -= k) {
+		k = n < most ? n : most;
+		moved += mms()->move ? migrate_batch_of(page, k, node)
+				     : migrate_page(page[0], node);
+	}
+	cat_leave(cat);
 	return moved;
 }
 

@@ -9,7 +9,7 @@
 #include "mm/pieces.h"
 #include "mm/rmap.h"
 
-/* Of one table. */
+/* At a time. assumed: of a larger table (Arm, 16K and 64K pages) no more. */
 #define MOST 512u
 
 struct collect {
@@ -45,7 +45,7 @@ static void collect_one(struct mm *mm, u64 vpn, u64 *p, struct collect *c)
 	atomic_dec(&page->refcount);
 }
 
-/* Who finds the entries of [@vpn, @end) changed has nothing to flush: it must be
+/* [@vpn, @end), MOST pages at most. Who finds the entries of it changed has nothing to flush: it must be
  * done by the time he can (60bae7370896). */
 static void collect_table(struct mm *mm, u64 vpn, u64 end, struct collect *c)
 {
@@ -53,7 +53,7 @@ static void collect_table(struct mm *mm, u64 vpn, u64 end, struct collect *c)
 	bool is_late = !kern()->device_flushes_locked;
 
 	spin_lock(ptl);
-	for (u64 v = vpn; v < end && c->n < MOST; v++)
+	for (u64 v = vpn; v < end; v++)
 		collect_one(mm, v, pgtable_entry(mm, v, 0), c);
 	if (c->has_unmapped && !is_late)
 		flush_tlb_range(mm, vpn, end, 0, FLUSH_MIGRATE);
@@ -94,6 +94,8 @@ u32 migrate_vma(struct mm *mm, u64 start, u64 nr, u32 node)
 		u64 *pmd = pgtable_entry(mm, vpn, PMD_LEVEL), e;
 
 		next = (vpn | (hpage_pages() - 1)) + 1;
+		if (next > vpn + MOST)
+			next = vpn + MOST;
 		if (next > end)
 			next = end;
 		e = pmd ? pte_load(pmd) : 0;

@@ -198,7 +198,7 @@ struct thread {
 	u32 cpuset;             /* its group, from 1; 0: none                 */
 	struct thread *next_confined;   /* in a group, too                    */
 	struct kvm *kvm;        /* it is a vCPU, in the guest (kvm.h)         */
-	bool in_notifier;       /* between mmu_notifier_start and _end        */
+	u32 in_notifier;        /* between so many mmu_notifier_start and _end */
 	bool in_reclaim;        /* PF_MEMALLOC: its allocations reclaim nothing */
 };
 
@@ -610,6 +610,9 @@ bool compact_page(struct page *page, u32 node);
 /* The @n pages of @pfn, which may be free or somebody else's by now, to @node.
  * Return: how many went. (migrate_batch.c) */
 u32 migrate_pages(const u64 *pfn, u32 n, u32 node);
+/* The same of pages that are isolated, with the isolator's references, which are
+ * used up. */
+u32 migrate_isolated(struct page *const *page, u32 n, u32 node);
 int migrate_boot(void);
 /* migrate_vma_setup() to _finalize() of a driver: the pages of [@start, @start +
  * @nr) that can be had go to @node. Return: how many. (migrate_device.c) */

@@ -277,15 +277,39 @@ static void migrate_huge_entry(struct page *page, struct mm *mm, u64 vpn,
 }
 
 /* As ptep_clear_flush(), the flush with others' (try_to_unmap_flush). */
-static void clear_defer(struct mm *mm, u64 vpn, u64 *p, u64 mig)
+static u64 clear_defer(struct mm *mm, u64 vpn, u64 *p, u64 mig)
 {
 	u64 old = pte_xchg(mm->root, vpn, 0, p, mig);
 
 	oracle_stale_from_now(mm, vpn, 1);
-	if (!pte_accessible(mm, old))
-		return;
-	if (!flush_is_put_off(mm, vpn, old, FLUSH_MIGRATE))
+	if (pte_accessible(mm, old) &&
+	    !flush_is_put_off(mm, vpn, old, FLUSH_MIGRATE))
 		set_tlb_ubc_flush_pending(mm, vpn, old & PTE_D);
+	return old;
+}
+
+/* 4K: the entry was @old, and will not say so any more. */
+static void keep_dirty(struct page *page, u64 old)
+{
+	if (!(old & PTE_D))
+		return;
+	if (page->is_file) {
+		set_page_dirty(page);
+		return;
+	}
+	page = compound_head(page);
+	touch_flags(page, true);
+	if (page->is_lazyfree)
+		page->is_dirty = 1;
+}
+
+/* What MADV_FREE offers may go as long as it is clean; of other anonymous pages
+ * entries may say that they are dirty. */
+static bool is_clean_offer(struct page *page)
+{
+	page = compound_head(page);
+	touch_flags(page, false);
+	return page->is_lazyfree && !page->is_dirty;
 }
 
 struct unmapping {
@@ -311,15 +335,15 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 		migrate_huge_entry(page, mm, vpn, p, e, mig);
 	} else {
 		if (u->may_defer && should_defer_flush(mm))
-			clear_defer(mm, vpn, p, mig);
+			e = clear_defer(mm, vpn, p, mig);
 		else
-			ptep_clear_flush(mm, vpn, 0, p, mig, FLUSH_MIGRATE);
+			e = ptep_clear_flush(mm, vpn, 0, p, mig, FLUSH_MIGRATE);
 		NOTE("PTE[%llu] := migration entry", (unsigned long long)vpn);
 	}
 	mmu_notifier_end(mm);
 	/* From here on only the page says so. */
-	if (page->is_file && (e & PTE_D))
-		set_page_dirty(page);
+	if (!level)
+		keep_dirty(page, e);
 	page_unmapped(page, level);
 	atomic_dec(&compound_head(page)->refcount);
 }
@@ -361,8 +385,9 @@ bool remove_migration_pte(struct page *old, struct vma *vma, u64 vpn,
 		return false;
 	/* Of a huge page, and of a file's, the page knows whether it is dirty. */
 	flags = PTE_US | PTE_A | (e & (PTE_NX | PTE_SOFTWARE)) |
-		(level ? PTE_PS : 0) | (level || old->is_file ? 0 : PTE_D) |
-		(e & PTE_MIG_W ? PTE_RW : 0);
+		(level ? PTE_PS : 0) | (e & PTE_MIG_W ? PTE_RW : 0);
+	if (!level && !old->is_file && !is_clean_offer(new))
+		flags |= PTE_D;
 	flags |= vma->flags & (VM_READ | VM_WRITE) ? PTE_P : PTE_NUMA;
 	get_page(new);
 	page_mapped(new, level);

@@ -30,6 +30,10 @@ static void freeze_pmd(struct page *head, struct vma *vma, u64 vpn, u32 level,
 	}
 	mmu_notifier_start(vma->mm, vpn, vpn + hpage_pages());
 	old = pmdp_invalidate(vma->mm, vpn, pmdp, FLUSH_SPLIT);
+	if (old & PTE_D) {
+		touch_flags(head, true);
+		head->is_dirty = 1;
+	}
 	flags = PTE_MIG | (old & PTE_RW ? PTE_MIG_W : 0) |
 		(old & (PTE_NX | PTE_SOFTWARE));
 	pte = the_sys->mem.table[table];

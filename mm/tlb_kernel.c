@@ -1,10 +1,8 @@
 /* Flushing the kernel's own translations: flush_tlb_kernel_range() of
- * arch/x86/mm/tlb.c. No mm_cpumask, no lazy CPUs, no generations: every CPU that
- * is online is interrupted, whatever it runs. More pages than the ceiling, and
- * all of the TLB goes, global entries included.
- *
- * Assumed: by interrupts with every strategy. Arm broadcasts (TLBI VAALE1IS), and
- * so does Linux 6.15 with INVLPGB. */
+ * arch/x86/mm/tlb.c and of arm64's tlbflush.h. No mm_cpumask, no lazy CPUs, no
+ * generations: every CPU that is online is interrupted, whatever it runs, or a
+ * broadcast reaches it (flush_ops.shoot_kernel). More pages than the ceiling, and
+ * all of the TLB goes, global entries included. */
 #include <string.h>
 
 #include "mm/flush.h"
@@ -48,11 +46,24 @@ static void flush_kernel_here(void *arg)
 	flush_kernel(arg);
 }
 
+/* The entries are seen before anybody is interrupted. */
+static void interrupt_all(struct flush_req *r)
+{
+	u64 *to = flush_targets();
+
+	smp_mb();
+	for (u32 i = 0; i < the_sys->nr_cpus; i++)
+		if (i != this_cpu->id && the_sys->cpu[i].task)
+			to[i / 64] |= 1ull << i % 64;
+	flush_count_sent(r);
+	smp_call(to, flush_kernel_remote, r, flush_kernel_here);
+	flush_targets_done();
+}
+
 void flush_tlb_kernel_range(u64 start, u64 end)
 {
 	struct flush_req *r = &mms()->req[this_cpu->id];
 	enum cycle_cat cat = cat_enter(CYC_FLUSH);
-	u64 *to = flush_targets();
 
 	COUNT(TLB_FLUSH, 1);
 	memset(r, 0, sizeof(*r));
@@ -62,14 +73,10 @@ void flush_tlb_kernel_range(u64 start, u64 end)
 	r->op = FLUSH_VUNMAP;
 	PROBE(.what = PROBE_FLUSH, .vpn = start, .n = end - start,
 	      .flag = r->is_full);
-	/* The entries are seen before anybody is interrupted. */
-	smp_mb();
-	for (u32 i = 0; i < the_sys->nr_cpus; i++)
-		if (i != this_cpu->id && the_sys->cpu[i].task)
-			to[i / 64] |= 1ull << i % 64;
-	flush_count_sent(r);
-	smp_call(to, flush_kernel_remote, r, flush_kernel_here);
-	flush_targets_done();
+	if (flusher()->shoot_kernel)
+		flusher()->shoot_kernel(r);
+	else
+		interrupt_all(r);
 	PROBE(.what = PROBE_FLUSH_END);
 	cat_leave(cat);
 }

@@ -295,6 +295,42 @@ static void test_two_guests(void **state)
 	}
 }
 
+/* Between the start and the end of a call, of calls within it as well, a flush tells
+ * the guest nothing more. */
+static void nested_body(struct wl *w, u32 t)
+{
+	u64 *told = &this_cpu->count.v[CTR_MMU_NOTIFIER_INVALIDATE], was = *told;
+
+	mmu_notifier_start(T.mm, T.vpn, T.vpn + FEW);
+	mmu_notifier_start(T.mm, T.vpn, T.vpn + 1);
+	mmu_notifier_end(T.mm);
+	mmu_notifier_range(T.mm, T.vpn, T.vpn + FEW);
+	T.walks[0] = *told - was;
+	T.walks[1] = T.guest[1]->in_progress;
+	mmu_notifier_end(T.mm);
+	mmu_notifier_range(T.mm, T.vpn, T.vpn + FEW);
+	T.walks[2] = *told - was;
+	T.walks[3] = T.guest[1]->in_progress;
+}
+
+static void test_calls_nest(void **state)
+{
+	static const struct workload nested = {
+		.name = "nested", .setup = two_setup, .body = nested_body,
+	};
+	struct setup s;
+
+	memset(&T, 0, sizeof(T));
+	point_make(&s, &nested, PAIRS("machine", "pack:1 core:1 pu:1",
+				      "profile", "skylake-sp", "sched", "fair"));
+	free(point_run(&s));
+	point_free(&s);
+	assert_int_equal(2, T.walks[0]);
+	assert_int_equal(1, T.walks[1]);
+	assert_int_equal(3, T.walks[2]);
+	assert_int_equal(0, T.walks[3]);
+}
+
 /* ---- refusals ----------------------------------------------------------------------- */
 
 static void test_refusals(void **state)
@@ -323,6 +359,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_vfio),
 	cmocka_unit_test(test_never_stale),
 	cmocka_unit_test(test_two_guests),
+	cmocka_unit_test(test_calls_nest),
 	cmocka_unit_test(test_refusals),
 };
 

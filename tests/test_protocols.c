@@ -181,6 +181,37 @@ static void test_short_cotags_drop_more(void **state)
 	assert_true(2 * walks[0] < walks[1] && walks[1] < walks[2]);
 }
 
+/* The shorter entries live, the fewer flushes must tell somebody, and the more walks
+ * there are; who waits interrupts nobody. */
+static void test_short_lives_spare_flushes(void **state)
+{
+	static const char *const name[] = { "site:1", "site:10", "site:1000",
+					    "site:wait=10" };
+	u64 spared[4], told[4], walks[4];
+
+	for (size_t i = 0; i < 4; i++) {
+		struct timed_result *r = run_of("pmbench-migrate",
+			PAIRS("pages", "128", "thp", "no", "machine",
+			      "pack:2 core:2 pu:1", "proposal", "tlb-expiry",
+			      "flush", name[i]));
+
+		spared[i] = r->count.v[CTR_FLUSHES_SPARED];
+		told[i] = r->count.v[CTR_IPIS_SENT];
+		walks[i] = r->count.v[CTR_WALK_LOAD] +
+			   r->count.v[CTR_WALK_STORE];
+		assert_int_equal(!!r->count.v[CTR_FLUSHES_WAITED], i == 3);
+		printf("# %s: %llu spared, %llu interrupts, %llu walks\n",
+		       name[i], (unsigned long long)spared[i],
+		       (unsigned long long)told[i],
+		       (unsigned long long)walks[i]);
+		free(r);
+	}
+	assert_true(spared[0] > spared[1] && spared[1] > spared[2]);
+	assert_true(told[0] < told[1] && told[1] < told[2]);
+	assert_true(walks[0] > walks[1] && walks[1] > walks[2]);
+	assert_int_equal(0, told[3]);
+}
+
 /* Walks find page tables on their own node, and each store to an entry is made as
  * often as there are nodes. */
 static void test_copies_of_tables(void **state)
@@ -217,6 +248,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_mach_stalls),
 	cmocka_unit_test(test_xnu_drops_all),
 	cmocka_unit_test(test_short_cotags_drop_more),
+	cmocka_unit_test(test_short_lives_spare_flushes),
 	cmocka_unit_test(test_copies_of_tables),
 };
 

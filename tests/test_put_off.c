@@ -130,6 +130,46 @@ static void test_kernel_flush_is_for_all(void **state)
 	assert_true(lost("R19", "vfree", &f) & OTHERS);
 }
 
+/* The kernel's addresses by broadcast: it is waited for, and what it says of a whole
+ * address space says nothing of the kernel's. */
+static void start_only(const struct flush_req *r)
+{
+	for (u64 vpn = r->start; vpn < r->end; vpn++)
+		cpu_broadcast(inval_op_find("INVLPGB VA+PCID+G"), 0, vpn, 1, 0);
+}
+
+static void all_but_global(const struct flush_req *r)
+{
+	cpu_broadcast(inval_op_find("INVLPGB ALL"), 0, 0, 1, 0);
+	cpu_broadcast_sync();
+}
+
+static void test_kernel_broadcast_is_waited_for(void **state)
+{
+	struct flush_ops f = *flush_find("invlpgb");
+
+	assert_int_equal(lost("R19", "vfree-invlpgb", &f), 0);
+	f.shoot_kernel = start_only;
+	assert_true(lost("R19", "vfree-invlpgb", &f) & OTHERS);
+	f.shoot_kernel = all_but_global;
+	assert_true(lost("R19", "vfree-invlpgb", &f) & OTHERS);
+}
+
+/* Of what has not expired somebody must be told, or it waited for. */
+static void believe(struct flush_req *r)
+{
+	smp_mb();
+}
+
+static void test_entries_must_have_expired(void **state)
+{
+	struct flush_ops f = *flush_find("site");
+
+	f.shoot = believe;
+	assert_true(lost("R19", "site-mprotect", &f));
+	assert_true(lost("R19", "site", &f));
+}
+
 static void take_relaxed(struct flush_batch *b)
 {
 	enum flush_op op = b->op;
@@ -179,6 +219,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_abandoned_tags_are_found),
 	cmocka_unit_test(test_kernel_addresses_wait),
 	cmocka_unit_test(test_kernel_flush_is_for_all),
+	cmocka_unit_test(test_kernel_broadcast_is_waited_for),
+	cmocka_unit_test(test_entries_must_have_expired),
 	cmocka_unit_test(test_taken_rights_need_flush),
 	cmocka_unit_test(test_holders_are_told),
 };

@@ -297,6 +297,80 @@ static void test_madv_free_of_a_piece(void **state)
 	close_mm();
 }
 
+/* Of 8 pages that MADV_FREE offered as a huge page, split @whole: at once by who has
+ * it, or a half is unmapped first. @at: stored to in between; 0: none is. Return: how
+ * many of the last four reclaim takes. */
+static u32 taken_of_offered(bool is_whole, u64 at)
+{
+	struct page *head;
+	u32 taken = 0;
+
+	open_mm("v6.1");
+	vma_add(mm, 8, 8, RW | VM_HUGE);
+	head = huge(8, 1);
+	assert_int_equal(do_madvise(mm, 8, 8, MADV_FREE), 0);
+	assert_int_equal(head->is_lazyfree, 1);
+	if (!is_whole)
+		assert_int_equal(do_munmap(mm, 8, 4), 0);
+	if (at)
+		put(at, 70);
+	if (is_whole) {
+		get_page(head);
+		lock_page(head);
+		assert_int_equal(split_huge_page_locked(head), 0);
+		unlock_page(head);
+		put_page(head);
+	} else {
+		assert_int_equal(shrink_split_queue(0), 3);
+	}
+	assert_int_equal(total(CTR_THP_SPLIT_PAGE), 1);
+	for (u64 i = 4; i < HUGE; i++) {
+		u64 pfn = pfn_of(head + i);
+
+		assert_int_equal(head[i].order, 0);
+		assert_int_equal(head[i].is_lazyfree, 1);
+		assert_int_equal(head[i].is_dirty, at != 0);
+		taken += reclaim_frames(&pfn, 1);
+	}
+	if (at)
+		expect(at, 70);
+	close_mm();
+	return taken;
+}
+
+/* What was offered is on offer after the split, and clean as it was: it goes without
+ * being written out. Who stored to a part of it meanwhile has made all of it dirty,
+ * as flags are the whole page's until it is split. */
+static void test_what_was_offered_stays_clean(void **state)
+{
+	assert_int_equal(taken_of_offered(true, 0), 4);
+	assert_int_equal(taken_of_offered(false, 0), 4);
+	assert_int_equal(taken_of_offered(true, 14), 0);
+	assert_int_equal(taken_of_offered(false, 14), 0);
+}
+
+/* The same of a page that moves. */
+static void test_what_was_offered_moves_clean(void **state)
+{
+	for (u64 is_stored = 0; is_stored < 2; is_stored++) {
+		u64 pfn;
+
+		open_mm("v6.1");
+		vma_add(mm, 8, 8, RW);
+		put(8, 1);
+		assert_int_equal(do_madvise(mm, 8, 1, MADV_FREE), 0);
+		if (is_stored)
+			put(8, 2);
+		pfn = race_pfn(mm, 8);
+		assert_int_equal(migrate_pages(&pfn, 1, 1), 1);
+		pfn = race_pfn(mm, 8);
+		assert_int_equal(pfn_node(pfn), 1);
+		assert_int_equal(reclaim_frames(&pfn, 1), !is_stored);
+		expect(8, is_stored ? 2 : 0);
+		close_mm();
+	}
+}
+
 /* ---- any order ------------------------------------------------------------------------ */
 
 #define REGION 8
@@ -367,6 +441,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_held_by_a_reference),
 	cmocka_unit_test(test_flushes),
 	cmocka_unit_test(test_madv_free_of_a_piece),
+	cmocka_unit_test(test_what_was_offered_stays_clean),
+	cmocka_unit_test(test_what_was_offered_moves_clean),
 	cmocka_unit_test(test_any_order),
 };
 

@@ -3,19 +3,38 @@
  * address space has a global ASID from the start; Linux gives one to a busy
  * process after a while and uses interrupts until then (not modelled). The
  * kernel's ceiling and generations stay. */
-#include "mm/flush.h"
+#include "mm/flush/invlpgb.h"
 
 /* Where the machine does not say: CPUID 8000_0008 EDX is 7, one less, on EPYC
  * 7713 to 9965 (InstLatx64). */
 #define PAGES_AT_ONCE 8u
 
+u64 invlpgb_at_once(void)
+{
+	u64 most = the_sys->m->invlpgb_max_pages;
+
+	return most ? most : PAGES_AT_ONCE;
+}
+
+void invlpgb_kernel(const struct flush_req *r)
+{
+	const u64 most = invlpgb_at_once();
+
+	smp_mb();
+	if (r->is_full)
+		cpu_broadcast(inval_op_find("INVLPGB ALL+G"), 0, 0, 1, 0);
+	for (u64 vpn = r->start, n; !r->is_full && vpn < r->end; vpn += n) {
+		n = r->end - vpn < most ? r->end - vpn : most;
+		cpu_broadcast(inval_op_find("INVLPGB VA+PCID+G"), 0, vpn, n, 0);
+	}
+	cpu_broadcast_sync();
+}
+
 static void shoot(struct flush_req *r)
 {
 	u16 pcid = (u16)r->mm->asid;
-	u64 most = the_sys->m->invlpgb_max_pages;
+	const u64 most = invlpgb_at_once();
 
-	if (!most)
-		most = PAGES_AT_ONCE;
 	smp_mb();
 	if (r->is_full)
 		cpu_broadcast(inval_op_find("INVLPGB PCID"), pcid, 0, 1, 0);
@@ -65,6 +84,7 @@ const struct flush_ops flush_invlpgb = {
 	.unlock = nothing,
 	.finish = finish,
 	.shoot = shoot,
+	.shoot_kernel = invlpgb_kernel,
 	.has_broadcasts = true,
 	.batch_start = batch_start,
 	.has_global_asids = true,

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mm/flush.h"
+#include "mm/flush/invlpgb.h"
 #include "mm/switch.h"
 
 #define FIRST (NR_ASID_SLOTS + 1)
@@ -26,10 +26,6 @@
 #define TICKS_PER_S 1000
 /* Of mm->global_asid: some CPUs do not use it yet. */
 #define TRANSITION (1ull << 32)
-/* Where INVLPGB's limit is not known: CPUID 8000_0008 EDX of EPYC 7713 to 9965,
- * plus one (InstLatx64). */
-#define PAGES_AT_ONCE 8u
-
 struct pool {
 	struct spinlock lock;
 	u32 next;               /* to be given out, from 0                    */
@@ -127,10 +123,8 @@ static void claim(struct mm *mm, u64 start, u64 end)
 
 static void broadcast(const struct flush_req *r, u16 tag)
 {
-	u64 most = the_sys->m->invlpgb_max_pages;
+	const u64 most = invlpgb_at_once();
 
-	if (!most)
-		most = PAGES_AT_ONCE;
 	if (r->is_full)
 		cpu_broadcast(inval_op_find("INVLPGB PCID"), tag, 0, 1, 0);
 	for (u64 vpn = r->start, n; !r->is_full && vpn < r->end;
@@ -225,6 +219,7 @@ extern const struct flush_ops flush_invlpgb_asid;
 	.legal = FLUSH_ALL_OPS, \
 	FLUSH_AT_THE_END, \
 	.shoot = shoot, \
+	.shoot_kernel = invlpgb_kernel, \
 	.has_broadcasts = true, \
 	.batch_start = batch_start, \
 	.global_tag = tag_of, \

@@ -5,7 +5,9 @@
  * them, on every CPU, lets them all go. User memory is flushed as by deferred.
  *
  * Assumed: whoever passes the threshold purges, if nobody does; 6.1 leaves it to
- * a kworker. lazy-vmap:N has a threshold of N pages.
+ * a kworker. lazy-vmap:N has a threshold of N pages; lazy-vmap:NAME, of a strategy
+ * that broadcasts (tlbi, invlpgb), has its flushes of user memory, too, and of the
+ * kernel's.
  *
  * lazy-vmap-early gives addresses back at once and still flushes late: the next
  * owner's pages are reached through the last one's translations, or not reached.
@@ -13,6 +15,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "mm/flush.h"
 #include "mm/vmalloc.h"
@@ -125,12 +128,14 @@ static struct given {
 	struct flush_ops ops;   /* the first, so that it tells which          */
 	char name[32];
 	u64 max;
+	const struct flush_ops *base;   /* of user memory; NULL: by number    */
 } given[MAX_VARIANTS];
 
 static int boot_given(struct sys *sys)
 {
-	return boot_with(sys, ((const struct given *)(const void *)
-			       flusher())->max);
+	const struct given *g = (const void *)flusher();
+
+	return g->base ? boot(sys) : boot_with(sys, g->max);
 }
 
 static bool is_number(const char *text, u64 *n)
@@ -142,25 +147,43 @@ static bool is_number(const char *text, u64 *n)
 	return *text >= '0' && *text <= '9' && !*end && !errno;
 }
 
+/* That broadcasts, and has no state of its own. */
+static const struct flush_ops *base_of(const char *name)
+{
+	const struct flush_ops *f = strchr(name, ':') ? NULL : flush_find(name);
+
+	return f && f->shoot_kernel && !f->boot ? f : NULL;
+}
+
 static const struct flush_ops *variant(const char *text)
 {
+	const struct flush_ops *lazily = flush_find("lazy-vmap");
+	const struct flush_ops *base = base_of(text);
+	u64 n = 0;
 	u32 i = 0;
-	u64 n;
 
-	if (!is_number(text, &n))
+	if (!base && !is_number(text, &n))
 		return NULL;
-	while (i < MAX_VARIANTS && given[i].ops.name && given[i].max != n)
+	while (i < MAX_VARIANTS && given[i].ops.name &&
+	       (given[i].max != n || given[i].base != base))
 		i++;
 	if (i == MAX_VARIANTS)
 		return NULL;
 	if (given[i].ops.name)
 		return &given[i].ops;
-	given[i].ops = *flush_find("lazy-vmap");
-	snprintf(given[i].name, sizeof(given[i].name), "lazy-vmap:%llu",
-		 (unsigned long long)n);
+	given[i].ops = base ? *base : *lazily;
+	if (base)
+		snprintf(given[i].name, sizeof(given[i].name), "lazy-vmap:%s",
+			 base->name);
+	else
+		snprintf(given[i].name, sizeof(given[i].name),
+			 "lazy-vmap:%llu", (unsigned long long)n);
 	given[i].max = n;
+	given[i].base = base;
 	given[i].ops.name = given[i].name;
 	given[i].ops.boot = boot_given;
+	given[i].ops.vunmapped = lazily->vunmapped;
+	given[i].ops.vunmap_now = lazily->vunmap_now;
 	return &given[i].ops;
 }
 

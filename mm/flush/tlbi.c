@@ -36,6 +36,17 @@ static bool batch_start(struct mm *mm, u64 vpn)
 	return true;
 }
 
+/* Of every ASID, last level: tables of the kernel's stay. */
+static void shoot_kernel(const struct flush_req *r)
+{
+	smp_mb();
+	if (r->is_full)
+		cpu_broadcast(inval_op_find("TLBI VMALLE1IS"), 0, 0, 1, 0);
+	for (u64 vpn = r->start; !r->is_full && vpn < r->end; vpn++)
+		cpu_broadcast(inval_op_find("TLBI VAALE1IS"), 0, vpn, 1, 0);
+	cpu_broadcast_sync();
+}
+
 static bool can_run(const struct machine *m, struct err *e)
 {
 	if (m->arch == ARCH_ARM)
@@ -67,6 +78,7 @@ const struct flush_ops flush_tlbi = {
 	.unlock = nothing,
 	.finish = finish,
 	.shoot = shoot,
+	.shoot_kernel = shoot_kernel,
 	.has_broadcasts = true,
 	.batch_start = batch_start,
 	.ceiling = 511,
