@@ -68,6 +68,7 @@ static const struct {
 	{ "canneal", HUGE_BRIEF, { "moves", "500" } },
 	{ "metis", HUGE_BRIEF, { "block", "2M", "blocks", "2" } },
 	{ "psearchy", NONE, { "blocks", "8" } },
+	{ "dedup", NONE, { "chunk", "64K", "chunks", "20", "in-flight", "8" } },
 	{ "llama-cpp", NONE, { "model", "1M", "tensor", "256K", "processes", "2",
 			       "tokens", "2" } },
 	{ "vmalloc-test", NONE, { "loops", "20" } },

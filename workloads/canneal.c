@@ -44,12 +44,14 @@ static struct state {
 	u64 element, place;     /* va                                         */
 } st;
 
-static u64 map(struct wl *w, u64 bytes, struct err *e)
+static int map(struct wl *w, u64 *va, u64 bytes, struct err *e)
 {
 	u64 pages = (bytes + PAGE_BYTES - 1) >> PAGE_SHIFT;
 	u64 vpn = wl_map(st.mm, pages, RW | VM_HUGE);
 
-	return vpn && !wl_populate(w, 0, vpn, pages, e) ? vpn << PAGE_SHIFT : 0;
+	*va = vpn << PAGE_SHIFT;
+	return vpn ? wl_populate(w, 0, vpn, pages, e)
+		   : err_set(e, -ENOMEM, "out of memory");
 }
 
 static int setup(struct wl *w, struct err *e)
@@ -60,16 +62,12 @@ static int setup(struct wl *w, struct err *e)
 	if (n < 0)
 		return n;
 	st.mm = mm_create();
-	if (!st.mm)
-		return err_set(e, -ENOMEM, "out of memory");
-	for (u32 i = 0; i < w->nr_threads && !rc; i++)
-		rc = wl_start(w, i, st.mm, e);
+	rc = wl_start_all(w, st.mm, e);
 	if (rc)
 		return rc;
-	st.element = map(w, cfg->elements * ELEMENT, e);
-	st.place = st.element ? map(w, cfg->elements * PLACE, e) : 0;
 	w->total = cfg->moves * w->nr_threads;
-	return st.place ? 0 : err_set(e, -ENOMEM, "out of memory");
+	rc = map(w, &st.element, cfg->elements * ELEMENT, e);
+	return rc ? rc : map(w, &st.place, cfg->elements * PLACE, e);
 }
 
 static struct run touch_one(u64 va, u8 op)

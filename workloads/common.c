@@ -44,6 +44,15 @@ int wl_start(struct wl *w, u32 i, struct mm *mm, struct err *e)
 	return 0;
 }
 
+int wl_start_all(struct wl *w, struct mm *mm, struct err *e)
+{
+	int rc = mm ? 0 : err_set(e, -ENOMEM, "out of memory");
+
+	for (u32 i = 0; i < w->nr_threads && !rc; i++)
+		rc = wl_start(w, i, mm, e);
+	return rc;
+}
+
 int wl_thread_count(struct wl *w, u32 otherwise, struct err *e)
 {
 	if (!w->nr_threads)

@@ -50,10 +50,7 @@ static int setup(struct wl *w, struct err *e)
 	st.pages = (cfg->block_bytes + PAGE_BYTES - 1) >> PAGE_SHIFT;
 	st.file = NULL;
 	st.mm = mm_create();
-	if (!st.mm)
-		return err_set(e, -ENOMEM, "out of memory");
-	for (u32 i = 0; i < w->nr_threads && !rc; i++)
-		rc = wl_start(w, i, st.mm, e);
+	rc = wl_start_all(w, st.mm, e);
 	w->total = cfg->blocks * w->nr_threads;
 	return rc;
 }
@@ -66,11 +63,14 @@ static int setup_files(struct wl *w, struct err *e)
 		return rc;
 	/* assumed: they are in memory, and one stands for all of a thread. */
 	st.file = w->priv = calloc(w->nr_threads, sizeof(*st.file));
-	for (u32 i = 0; st.file && i < w->nr_threads && !rc; i++) {
+	if (!st.file)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (u32 i = 0; i < w->nr_threads && !rc; i++) {
 		st.file[i] = file_create(st.pages, FILE_DISK | FILE_SPARSE);
-		rc = st.file[i] ? wl_read_file(w, i, st.file[i], e) : -ENOMEM;
+		rc = st.file[i] ? wl_read_file(w, i, st.file[i], e)
+				: err_set(e, -ENOMEM, "out of memory");
 	}
-	return rc || !st.file ? err_set(e, -ENOMEM, "out of memory") : 0;
+	return rc;
 }
 
 static void teardown(struct wl *w)

@@ -58,8 +58,7 @@ static int setup(struct wl *w, struct err *e)
 	st.s = arena_alloc(&the_sys->arena, sizeof(*st.s));
 	if (!st.mm || !st.s)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (u32 i = 0; i < w->nr_threads && !rc; i++)
-		rc = wl_start(w, i, st.mm, e);
+	rc = wl_start_all(w, st.mm, e);
 	w->total = cfg->rounds;
 	return rc;
 }

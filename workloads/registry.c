@@ -23,7 +23,7 @@ extern const struct workload workload_numa_migrate, workload_mprotect_storm,
 	workload_tlbflush,
 	workload_vmalloc_test,
 	workload_canneal, workload_metis, workload_psearchy,
-	workload_llama_cpp;
+	workload_llama_cpp, workload_dedup;
 
 const struct workload *const workloads[] = {
 	&workload_numa01, &workload_numa01_threadlocal, &workload_numa02,
@@ -46,7 +46,7 @@ const struct workload *const workloads[] = {
 	&workload_tlbflush,
 	&workload_vmalloc_test,
 	&workload_canneal, &workload_metis, &workload_psearchy,
-	&workload_llama_cpp,
+	&workload_llama_cpp, &workload_dedup,
 	NULL
 };
 

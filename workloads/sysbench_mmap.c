@@ -117,8 +117,7 @@ static int setup(struct wl *w, struct err *e)
 	st.shared = arena_alloc(&the_sys->arena, 64);
 	if (!st.mm || !st.shared)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (u32 i = 0; i < w->nr_threads && !rc; i++)
-		rc = wl_start(w, i, st.mm, e);
+	rc = wl_start_all(w, st.mm, e);
 	for (u64 i = 0; i < cfg->files && !rc; i++)
 		rc = add_file(w, i, e);
 	w->total = cfg->requests * w->nr_threads;

@@ -28,7 +28,9 @@ struct cfg {
 static const struct opt params[] = {
 	{ .name = "bytes", .kind = OPT_SIZE, .def = "0", .max = 1ull << 46,
 	  .unit = "bytes", .help = "of the first mappings together; 0: 8/10 of "
-		  "memory, as mmtests has it", FIELD(bytes) },
+		  "memory, as mmtests has it. All of it is faulted in, some "
+		  "seconds for each GiB: a --machine of one's own needs "
+		  "memory=, as in [numa(memory=128MiB)]", FIELD(bytes) },
 };
 
 static struct state {
@@ -68,8 +70,7 @@ static int setup(struct wl *w, struct err *e)
 	st.file = file_create(st.pages / 4 * (u32)n, FILE_DISK);
 	if (!st.mm || !st.ready || !st.file || swapon(0))
 		return err_set(e, -ENOMEM, "out of memory");
-	for (u32 i = 0; i < w->nr_threads && !rc; i++)
-		rc = wl_start(w, i, st.mm, e);
+	rc = wl_start_all(w, st.mm, e);
 	w->total = st.nr_huge * w->nr_threads;
 	return rc;
 }

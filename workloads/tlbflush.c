@@ -79,8 +79,7 @@ static int setup(struct wl *w, struct err *e)
 	st.done = arena_alloc(&the_sys->arena, 64);
 	if (!st.mm || !st.done)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (u32 i = 0; i < w->nr_threads && !rc; i++)
-		rc = wl_start(w, i, st.mm, e);
+	rc = wl_start_all(w, st.mm, e);
 	if (rc)
 		return rc;
 	st.pages = cfg->bytes >> PAGE_SHIFT;

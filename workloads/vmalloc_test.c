@@ -41,10 +41,7 @@ static int setup(struct wl *w, struct err *e)
 	if (n < 0)
 		return n;
 	mm = vmalloc_boot_timed() ? NULL : mm_create();
-	if (!mm)
-		return err_set(e, -ENOMEM, "out of memory");
-	for (u32 i = 0; i < w->nr_threads && !rc; i++)
-		rc = wl_start(w, i, mm, e);
+	rc = wl_start_all(w, mm, e);
 	w->total = cfg->loops * w->nr_threads;
 	return rc;
 }

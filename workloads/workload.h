@@ -79,6 +79,9 @@ const struct workload *workload_find(const char *name);
 /* wl_start - thread @i of the run lives in @mm, on w->cpu_of[i]. */
 int wl_start(struct wl *w, u32 i, struct mm *mm, struct err *e);
 
+/* wl_start_all - all threads of the run live in @mm; NULL: -ENOMEM, with text. */
+int wl_start_all(struct wl *w, struct mm *mm, struct err *e);
+
 /* wl_thread_count - w->nr_threads, or @otherwise if the user named none; all
  * must find a CPU. Return: the number, or -EINVAL with text. */
 int wl_thread_count(struct wl *w, u32 otherwise, struct err *e);

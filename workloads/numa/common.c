@@ -22,9 +22,7 @@ int wl_process(struct wl *w, u32 otherwise, u64 *va, u32 nr, u64 bytes,
 
 	if (rc >= 0)
 		rc = wl_areas(mm, va, nr, bytes, e);
-	for (u32 i = 0; i < w->nr_threads && !rc; i++)
-		rc = wl_start(w, i, mm, e);
-	return rc;
+	return rc ? rc : wl_start_all(w, mm, e);
 }
 
 void wl_barrier_wait(struct wl_barrier *b, u32 nr_threads)

@@ -88,9 +88,7 @@ static int setup(struct wl *w, struct err *e)
 	if (!S.kvm)
 		return err_set(e, -ENOMEM, "out of memory");
 	rc = wl_areas(S.mm, &S.va, 1, cfg->bytes, e);
-	for (u32 i = 0; i < w->nr_threads && !rc; i++)
-		rc = wl_start(w, i, S.mm, e);
-	return rc;
+	return rc ? rc : wl_start_all(w, S.mm, e);
 }
 
 /* ---- before the guest runs --------------------------------------------------------- */
