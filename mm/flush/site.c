@@ -45,9 +45,13 @@ static u64 *slot_of(u32 root, u64 vpn, u32 order)
 /* All of an address space, as an order that no page has. */
 #define ANYTHING 63u
 
+/* Clocks of CPUs differ: the latest counts. */
 static void note(u32 root, u64 vpn, u32 order)
 {
-	*slot_of(root, vpn, order) = this_cpu->expire_at;
+	u64 *at = slot_of(root, vpn, order);
+
+	if (*at < this_cpu->expire_at)
+		*at = this_cpu->expire_at;
 }
 
 /* Pages of one size that an array may keep as one entry all count as walked for. */
