@@ -3,7 +3,8 @@
  *
  * Nothing is fitted on these numbers but westmere-ex's node_bandwidth, whose source
  * is T1 itself: the run times without balancing follow from it, those with it do
- * not. Bands are those of the acceptance list; a row without one is printed for
+ * not; and how many CPUs stand for those of T11's mTHP, which one of the run times
+ * before that series says. Bands are those of the acceptance list; a row without one is printed for
  * comparison and not judged.
  */
 #ifndef EMU_REPRODUCE_NUMA_H

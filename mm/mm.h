@@ -290,7 +290,6 @@ struct mm_state {
 	struct address_space *first_file;       /* all there are (file.h)     */
 	struct lru *lru;        /* NULL: explored (lru.h)                     */
 	struct split_queue *split_queue;        /* [nr_nodes] deferred_split.h */
-	struct mthp *mthp;      /* NULL: pages are 4K or huge (mthp.h)        */
 	struct tlb_batch *batch;        /* [nr_cpus], see reclaim.h           */
 	u64 frames_per_node;
 	struct ghost *ghost;    /* [nr_frames] when checked                   */
@@ -317,6 +316,7 @@ struct mm_state {
 	bool has_hugetlb;       /* there are such files                       */
 	struct rmap_item *rmap_items;   /* KSM's                              */
 	u32 zero_pfn;           /* from the first read fault that needs it    */
+	struct mthp *mthp;      /* NULL: pages are 4K or huge (mthp.h)        */
 };
 
 static inline struct mm_state *mms(void)
