@@ -411,7 +411,7 @@ static void task_main(void *arg)
 	t->t->task.fn(&t->t->task);
 	cpu_drain(this_cpu);
 	t->state = TASK_DEAD;
-	S.nr_live -= t->t->mm != NULL;
+	S.nr_live -= !t->is_daemon;
 	if (!S.nr_live)
 		for (u32 i = 0; i < S.nr_cpus; i++)
 			sched_kick(i);
@@ -507,6 +507,7 @@ static int add(struct thread *t, const struct cpuset *allowed, const u32 *word)
 		enqueue((u32)cpu, s);
 		return 0;
 	}
+	s->is_daemon = true;
 	s->cpu = (u32)cpu;
 	s->cat = CYC_KERNEL;
 	s->state = TASK_SLEEPING;

@@ -50,6 +50,7 @@ struct sched_task {
 	int move_to;                    /* CPU to go to at its next tick, -1  */
 	const u32 *sleeps_on;
 	u32 sleeps_while;
+	bool is_daemon;                 /* the program is over without it     */
 	u64 vruntime;
 	u64 sum_exec;                   /* CPU time consumed                  */
 	u64 exec_from;                  /* accounted up to here               */

@@ -574,12 +574,28 @@ static bool is_my_turn(const void *arg)
 	return wish->turn->is_over || wish->turn->slot == wish->slot;
 }
 
+/* A thread of the scheduler's sleeps, and others have its CPU. */
+static void sleep_until_turn(struct turn *turn, const struct wish *wish)
+{
+	for (;;) {
+		u32 whose = READ_ONCE(turn->slot);
+
+		if (is_my_turn(wish))
+			return;
+		thread_sleep(&turn->slot, whose);
+	}
+}
+
 /* Return: false when all has been played. */
 static bool wait_turn(struct turn *turn, u32 slot)
 {
 	const struct wish wish = { turn, slot };
 	u64 *cycles = this_cpu->cycles, before = cycles[CYC_LOCK_WAIT], waited;
 
+	if (sched_is_on()) {
+		sleep_until_turn(turn, &wish);
+		return !turn->is_over;
+	}
 	the_sys->drv.wait(turn, is_my_turn, &wish, 0);
 	/* No lock: it has nothing to do. */
 	waited = cycles[CYC_LOCK_WAIT] - before;
@@ -669,7 +685,7 @@ void replay_events_body(struct replay_events *r, struct wl *w, u32 thread)
 		p++;
 	slot = thread - p->first + 1;
 	/* Nothing is there to flush before the thread has begun. */
-	if (slot > 1)
+	if (slot > 1 && !sched_is_on())
 		switch_mm(NULL);
 	while (wait_turn(p->turn, slot)) {
 		u32 next;
