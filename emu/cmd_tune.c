@@ -87,6 +87,7 @@ struct session {
 	struct sweep_grid knobs, base;
 	struct tune tune;
 	struct sweep_db *db;
+	char title[512];        /* of the program as it is                    */
 	char db_path[4096];
 	bool is_tmp;
 	struct err e;
@@ -213,6 +214,8 @@ static int read_tune(struct session *s, int argc, char **argv, struct err *e)
 
 	if (rc || s->x.output.help)
 		return rc;
+	snprintf(s->title, sizeof(s->title), "%s, %s, kernel %s",
+		 s->x.workload->name, s->x.cfg.machine, s->x.cfg.kernel);
 	rc = read_knobs(s, e);
 	if (!rc && !s->knobs.nr_axes)
 		return err_set(e, -EINVAL, "tune: --knobs FILE with a section "
@@ -352,9 +355,7 @@ static void report(struct session *s, const struct tune_choice *c,
 		dropped += t->setting[i].is_dropped;
 		failed += t->setting[i].is_failed;
 	}
-	emit_note(em, "'%s' on '%s', kernel %s: %u settings, %u seeds\n",
-		  s->x.workload->name, s->x.cfg.machine, s->x.cfg.kernel, t->nr,
-		  t->nr_seeds);
+	emit_note(em, "%s: %u settings, %u seeds\n", s->title, t->nr, t->nr_seeds);
 	tune_table(t, em);
 	emit_note(em, "\ntime: median over seeds, with the lowest and highest; "
 		  "ratio: against the first row; overhead: scanning,\nfaults, "
@@ -370,6 +371,8 @@ static void report(struct session *s, const struct tune_choice *c,
 	say_choice(t, c, em);
 	emit_note(em, "%u settings given up early, %u failed; %u points run "
 		  "now, the others were there", dropped, failed, t->nr_ran);
+	if (failed)
+		emit_note(em, "the first that failed: %s", t->first.text);
 }
 
 /* ---- doing -------------------------------------------------------------------------- */
@@ -466,13 +469,10 @@ static void close_db(struct session *s)
 
 static int tune(struct session *s)
 {
-	char title[512];
 	struct tune_files f = { .t = &s->tune, .dir = s->x.output.out,
-				.title = title };
+				.title = s->title };
 	int rc, status;
 
-	snprintf(title, sizeof(title), "%s, %s, kernel %s", s->x.workload->name,
-		 s->x.cfg.machine, s->x.cfg.kernel);
 	rc = f.dir ? tune_files_open(&f, &s->e) : 0;
 	if (!rc)
 		rc = open_db(s);
@@ -506,7 +506,8 @@ static void dry_run(const struct session *s)
 
 		printf("%s =", a->o->name);
 		for (u32 k = 0; k < a->nr; k++)
-			printf("%s %s", k ? "," : "", a->value[k]);
+			printf(!*a->value[k] || strchr(a->value[k], ',')
+			       ? "%s \"%s\"" : "%s %s", k ? "," : "", a->value[k]);
 		putchar('\n');
 	}
 }

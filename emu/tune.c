@@ -48,6 +48,10 @@ static int take_row(void *arg, const struct sweep_row *row, struct err *e)
 		if (!r->s->is_failed && !r->t->first.text[0])
 			err_set(&r->t->first, -1, "%s", row->error);
 		r->s->is_failed = true;
+		for (u32 g = 0; g < NR_GOALS; g++)
+			r->s->goal[g][r->seed] = NAN;
+		for (u32 i = 0; i < NR_TUNE_SHOWN; i++)
+			r->s->shown[i][r->seed] = NAN;
 		return 0;
 	}
 	for (u32 g = 0; g < NR_GOALS; g++)
@@ -97,12 +101,15 @@ static double median_of(const double *v, u32 n)
 	return k * 2 > n ? stat_median(copy, k) : NAN;
 }
 
+/* Of what failed with some seed there are none. */
 static void sum_up(struct tune_setting *s)
 {
 	for (u32 g = 0; g < NR_GOALS; g++)
-		s->median[g] = median_of(s->goal[g], s->nr_seeds);
+		s->median[g] = s->is_failed ? NAN
+			: median_of(s->goal[g], s->nr_seeds);
 	for (u32 i = 0; i < NR_TUNE_SHOWN; i++)
-		s->shown_median[i] = median_of(s->shown[i], s->nr_seeds);
+		s->shown_median[i] = s->is_failed ? NAN
+			: median_of(s->shown[i], s->nr_seeds);
 }
 
 /* ---- fronts ---------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 #include "emu/tune_files.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,8 +107,11 @@ static const struct tune_setting **sorted(const struct tune *t)
 
 /* ---- the table -------------------------------------------------------------------- */
 
-static double lowest(const double *v, u32 n)
+/* Of a failed setting there is none. */
+static double lowest(const struct tune_setting *s)
 {
+	const double *v = s->goal[GOAL_TIME];
+	u32 n = s->is_failed ? 0 : s->nr_seeds;
 	double x = n ? v[0] : NAN;
 
 	for (u32 i = 1; i < n; i++)
@@ -115,8 +119,10 @@ static double lowest(const double *v, u32 n)
 	return x;
 }
 
-static double highest(const double *v, u32 n)
+static double highest(const struct tune_setting *s)
 {
+	const double *v = s->goal[GOAL_TIME];
+	u32 n = s->is_failed ? 0 : s->nr_seeds;
 	double x = n ? v[0] : NAN;
 
 	for (u32 i = 1; i < n; i++)
@@ -143,8 +149,8 @@ static void table_row(const struct tune *t, const struct tune_setting *s,
 	for (u32 a = 0; a < tune_nr_knobs(t); a++)
 		emit_str(em, value_text(t, s, a));
 	emit_double(em, s->median[GOAL_TIME]);
-	emit_double(em, lowest(s->goal[GOAL_TIME], s->nr_seeds));
-	emit_double(em, highest(s->goal[GOAL_TIME], s->nr_seeds));
+	emit_double(em, lowest(s));
+	emit_double(em, highest(s));
 	emit_double(em, s->median[GOAL_TIME] / t->base.median[GOAL_TIME]);
 	emit_double(em, 100 * s->median[GOAL_OVERHEAD] /
 		    s->shown_median[TUNE_BUSY]);
@@ -286,7 +292,20 @@ static const char *role(const struct tune_files *f,
 		: s == f->choice->best ? "recommended" : "other";
 }
 
-/* In order of time, so that the front is a line from row to row. */
+static void front_row(const struct tune_files *f, const struct tune_setting *s,
+		      struct emit *em)
+{
+	char name[512];
+
+	emit_str(em, role(f, s));
+	emit_double(em, s->median[GOAL_TIME]);
+	emit_double(em, s->median[GOAL_OVERHEAD] / 1e6);
+	emit_u64(em, s->is_on_front);
+	emit_str(em, tune_setting_name(f->t, s, name, sizeof(name)));
+	emit_row(em);
+}
+
+/* Those on the front first, in order of time: a line from row to row. */
 static void front_csv(struct tune_files *f, struct emit *em)
 {
 	const char *unit = tune_time_unit(f->t);
@@ -298,22 +317,14 @@ static void front_csv(struct tune_files *f, struct emit *em)
 		{ .name = "setting", .type = EMIT_STRING },
 	};
 	const struct tune_setting **v = sorted(f->t);
-	char name[512];
 
 	emit_table(em, &(struct emit_table){ .name = "front", .cols = cols,
 		   .nr_cols = ARRAY_LEN(cols) });
-	for (u32 i = 0; v && i <= f->t->nr; i++) {
-		const struct tune_setting *s = v[i];
-
-		if (isnan(s->median[GOAL_TIME]))
-			continue;
-		emit_str(em, role(f, s));
-		emit_double(em, s->median[GOAL_TIME]);
-		emit_double(em, s->median[GOAL_OVERHEAD] / 1e6);
-		emit_u64(em, s->is_on_front);
-		emit_str(em, tune_setting_name(f->t, s, name, sizeof(name)));
-		emit_row(em);
-	}
+	for (u32 k = 0; v && k < 2; k++)
+		for (u32 i = 0; i <= f->t->nr; i++)
+			if (v[i]->is_on_front == !k &&
+			    !isnan(v[i]->median[GOAL_TIME]))
+				front_row(f, v[i], em);
 	free(v);
 }
 
@@ -596,9 +607,33 @@ static int table_as(struct tune_files *f, const char *suffix, struct err *e)
 	return emit_close(em, e);
 }
 
+/* Figures of an earlier search with other knobs. */
+static void remove_old(const struct tune_files *f)
+{
+	static const char *const pattern[] = {
+		"knob_*.csv", "knob_*.svg", "heat.csv", "heat.svg",
+		"locality.csv", "locality.svg", "bandwidth.csv", "bandwidth.svg",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(pattern); i++) {
+		char path[4096];
+		glob_t g;
+
+		snprintf(path, sizeof(path), "%s/%s", f->dir, pattern[i]);
+		if (glob(path, 0, NULL, &g))
+			continue;
+		for (size_t k = 0; k < g.gl_pathc; k++)
+			unlink(g.gl_pathv[k]);
+		globfree(&g);
+	}
+}
+
 int tune_files_write(struct tune_files *f, struct err *e)
 {
-	int rc = table_as(f, "csv", e);
+	int rc;
+
+	remove_old(f);
+	rc = table_as(f, "csv", e);
 
 	if (!rc)
 		rc = table_as(f, "json", e);
