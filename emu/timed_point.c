@@ -14,6 +14,7 @@
 #include "emu/cpuset_opt.h"
 #include "emu/mthp_opt.h"
 #include "emu/sde.h"
+#include "mm/flush/shift.h"
 
 #define FIELD(f, g) .offset = offsetof(struct timed_cfg, f), .group = g
 
@@ -35,6 +36,11 @@ static const char *const ept_names[] = { "none", "4k", "2m", "1g", NULL };
 static const char *const lines_names[] = { "moved", "contended", NULL };
 static const char *const send_names[] = { "each", "cluster", NULL };
 static const char *const guest_names[] = { "none", "exits", "hypercall", NULL };
+
+/* From FLUSHALL_SHIFT_OF_MACHINE on. */
+static const char *const shift_names[] = {
+	"machine", "-1", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", NULL
+};
 
 const struct opt timed_opts[] = {
 	{ .name = "machine", .kind = OPT_STRING, .letter = 'm',
@@ -146,6 +152,15 @@ const struct opt timed_opts[] = {
 	  .help = "x86: flushes of more pages drop everything "
 		  "(tlb_single_page_flush_ceiling); 0: the kernel's; strategies "
 		  "with one of their own keep it", FIELD(ceiling, "kernel") },
+	{ .name = "tlb_single_page_flush_ceiling", .kind = OPT_U32, .def = "0",
+	  .max = 1u << 30, .unit = "pages", .no_echo = true,
+	  .help = "debugfs's name of --ceiling", FIELD(ceiling, "kernel") },
+	{ .name = "tlb_flushall_shift", .kind = OPT_ENUM, .def = "machine",
+	  .names = shift_names,
+	  .help = "of --flush shift-2012 and shift-2014: a flush of more than the "
+		  "TLB's entries shifted right by so much drops everything; "
+		  "machine: as its kind has it, -1: always",
+	  FIELD(flushall_shift, "kernel") },
 	{ .name = "thp", .kind = OPT_BOOL, .def = "yes",
 	  .help = "transparent huge pages on a first touch",
 	  FIELD(thp, "kernel") },
@@ -447,6 +462,7 @@ static int boot_kernel(const struct timed_point *p, struct sys *sys)
 
 	/* As refuse() found. */
 	(void)mthp_of(p, sys->m, &mc.mthp_orders, &(struct err){ 0 });
+	flushall_shift_set(cfg->flushall_shift + FLUSHALL_SHIFT_OF_MACHINE);
 	tuned = *p->kernel;
 	tuned.flush_ceiling = cfg->ceiling;
 	if (!rc)

@@ -61,6 +61,8 @@ struct timed_cfg {
 	struct numactl_cfg numactl;
 	const char *cpuset;     /* cpuset_opt.h; NULL: none                   */
 	struct numa_knobs numa;
+	u32 settle_count;       /* read by nothing                            */
+	int flushall_shift;     /* ORDER shift_names in timed_point.c         */
 	u64 sample_ns;
 };
 

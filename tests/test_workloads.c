@@ -79,7 +79,7 @@ static void test_apache(void **state)
 /* Pages that ten flushes name, of mappings of which one page was touched; or how many
  * of them were of everything. */
 static void flushes_of(const struct kernel *k, const char *flush, const char *entries,
-		       u64 *pages, u64 *full)
+		       const char *shift, u64 *pages, u64 *full)
 {
 	struct timed_result *r;
 	struct setup s;
@@ -87,7 +87,7 @@ static void flushes_of(const struct kernel *k, const char *flush, const char *en
 	point_make(&s, workload_find("tlbflush"), PAIRS("machine",
 		   "pack:1 core:2 pu:1", "profile", "ivy-bridge", "bytes", "2M",
 		   "maps", "10", "entries", entries, "flush", flush,
-		   "rest", "0"));
+		   "rest", "0", "tlb_flushall_shift", shift));
 	s.p.kernel = k;
 	r = point_run(&s);
 	*pages = r->count.v[CTR_TLB_FLUSH_SEND_PAGES];
@@ -102,12 +102,21 @@ static void flushes_of(const struct kernel *k, const char *flush, const char *en
  * a quarter, and before 3.5 as a whole. */
 static void test_tlbflush_ranges(void **state)
 {
-	static const struct { const char *flush, *entries; u64 pages, full; }
+	static const struct { const char *flush, *entries; u64 pages, full;
+			      const char *shift; }
 	c[] = {
-		{ "shift-2012", "200", 2000, 0 }, { "shift-2012", "256", 2560, 0 },
-		{ "shift-2012", "257", 0, 10 }, { "no-range", "200", 0, 10 },
-		{ "no-range", "1", 0, 10 }, { "shift-2012", "1", 10, 0 },
-		{ "shift-2014", "128", 1280, 0 }, { "shift-2014", "129", 0, 10 },
+		{ "shift-2012", "200", 2000, 0, "machine" },
+		{ "shift-2012", "256", 2560, 0, "machine" },
+		{ "shift-2012", "257", 0, 10, "machine" },
+		{ "no-range", "200", 0, 10, "machine" },
+		{ "no-range", "1", 0, 10, "machine" },
+		{ "shift-2012", "1", 10, 0, "machine" },
+		{ "shift-2014", "128", 1280, 0, "machine" },
+		{ "shift-2014", "129", 0, 10, "machine" },
+		{ "shift-2012", "64", 640, 0, "3" },
+		{ "shift-2012", "65", 0, 10, "3" },
+		{ "shift-2014", "400", 4000, 0, "0" },
+		{ "shift-2014", "1", 0, 10, "-1" },
 	};
 	struct kernel k = *kernel_find("v3.13");
 	u64 pages, full;
@@ -115,12 +124,13 @@ static void test_tlbflush_ranges(void **state)
 	assert_true(k.flushes_as_asked);
 	assert_false(kernel_find("v3.19")->flushes_as_asked);
 	for (u32 i = 0; i < ARRAY_LEN(c); i++) {
-		flushes_of(&k, c[i].flush, c[i].entries, &pages, &full);
+		flushes_of(&k, c[i].flush, c[i].entries, c[i].shift, &pages,
+			   &full);
 		assert_int_equal(pages, c[i].pages);
 		assert_int_equal(full, c[i].full);
 	}
 	k.flushes_as_asked = false;
-	flushes_of(&k, "shift-2012", "200", &pages, &full);
+	flushes_of(&k, "shift-2012", "200", "machine", &pages, &full);
 	assert_int_equal(pages, 10);
 	assert_int_equal(full, 0);
 }

@@ -10,6 +10,8 @@
  * 3.14 halves Ivy Bridge's share, to a quarter, and gives Sandy Bridge the default
  * (shift-2014): <1389278098-27154-5-git-send-email-mgorman@suse.de>, and the table as
  * e9f4e0a9fe27 takes it out. */
+#include "mm/flush/shift.h"
+
 #include <string.h>
 
 #include "mm/flush.h"
@@ -28,6 +30,13 @@ static const struct {
 
 extern const struct flush_ops flush_shift2014;
 
+static int given = FLUSHALL_SHIFT_OF_MACHINE;
+
+void flushall_shift_set(int shift)
+{
+	given = shift;
+}
+
 static bool is_2014(void)
 {
 	return flusher() == &flush_shift2014;
@@ -35,6 +44,8 @@ static bool is_2014(void)
 
 static u32 shift_of(const struct machine *m)
 {
+	if (given != FLUSHALL_SHIFT_OF_MACHINE)
+		return given < 0 ? 64 : (u32)given;
 	if (is_2014() && !strncmp(m->name, "ivy-bridge", 10))
 		return 2;
 	if (is_2014() && !strncmp(m->name, "sandy-bridge", 12))
