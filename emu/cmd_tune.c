@@ -234,6 +234,14 @@ static int read_tune(struct session *s, int argc, char **argv, struct err *e)
 
 /* ---- what it says ------------------------------------------------------------------- */
 
+/* Knobs that do nothing, as a scanner's when nobody scans, leave settings alike. */
+static bool is_same(const struct tune_setting *a, const struct tune_setting *b,
+		    u32 goal)
+{
+	return a->median[GOAL_TIME] == b->median[GOAL_TIME] &&
+	       a->median[goal] == b->median[goal];
+}
+
 /* Sorted by run time: down the list overhead falls. */
 static void say_front(struct tune *t, struct emit *em, bool converged)
 {
@@ -253,12 +261,21 @@ static void say_front(struct tune *t, struct emit *em, bool converged)
 			  "is better in both", converged ? "time to converge"
 							 : "overhead");
 	}
-	for (u32 i = 0; i < n; i++)
-		emit_note(em, "  %9.3f %s  %10.3f %s  %s",
+	for (u32 i = 0, same; i < n; i += same) {
+		char more[48] = "";
+
+		same = 1;
+		while (i + same < n && is_same(v[i], v[i + same], g))
+			same++;
+		if (same > 1)
+			snprintf(more, sizeof(more), " (and %u that came out the "
+				 "same)", same - 1);
+		emit_note(em, "  %9.3f %s  %10.3f %s  %s%s",
 			  v[i]->median[GOAL_TIME], tune_time_unit(t),
 			  converged ? v[i]->median[g] : v[i]->median[g] / 1e6,
 			  converged ? "ms" : "M cycles",
-			  tune_setting_name(t, v[i], name, sizeof(name)));
+			  tune_setting_name(t, v[i], name, sizeof(name)), more);
+	}
 	free(v);
 }
 

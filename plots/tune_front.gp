@@ -14,7 +14,8 @@ is_ms = strstrt(label, "[ms]") > 0
 per = is_ms && STATS_max >= 1e4 ? 1e3 : 1
 set ylabel "run ".(per > 1 ? "time [s]" : label)
 set key below maxcols 2 samplen 2 height 0.7
-set xrange [0:*]
+stats data using 3 nooutput name "O"
+set xrange [0:(O_max > 0 ? O_max * 1.08 : 1)]
 set yrange [0:*]
 # Decades apart: a logarithm shows both ends.
 if (STATS_max > 4 * STATS_min) {
