@@ -391,12 +391,6 @@ static int refuse(const struct timed_point *p, const struct machine *m,
 		return err_set(e, -EINVAL, "--numa_balancing: not modelled for "
 			       "kernel '%s'; of v3.12, v3.13, v3.19, v4.0, v4.14, "
 			       "v5.14, v6.1, v6.3, v6.4, v6.7, v6.10, v6.12 it is", p->kernel->name);
-	if (cfg->numa.mode && !p->kernel->numa.has_tiering &&
-	    (cfg->numa.mode & 2 || cfg->numa.demotion_enabled))
-		return err_set(e, -EINVAL, "--%s: memory tiers came with 5.18; kernel "
-			       "'%s' has none, v6.1 and later have",
-			       cfg->numa.mode & 2 ? "numa_balancing=2"
-			       : "demotion_enabled", p->kernel->name);
 	if (mthp_of(p, m, &orders, e))
 		return -EINVAL;
 	if (cfg->numa.mode && m->nr_nodes > NUMA_MAX_NODES)
