@@ -57,4 +57,27 @@ static inline int try_store(u64 vpn, u64 v)
 	return rc;
 }
 
+static inline void must_store(u64 vpn, u64 v)
+{
+	assert_int_equal(try_store(vpn, v), 0);
+}
+
+static inline void must_load(u64 vpn, u64 want)
+{
+	u64 v = ~0ull;
+
+	assert_int_equal(cpu_access(vpn, 0, false, &v), 0);
+	assert_int_equal(v, want);
+}
+
+/* Counted by all CPUs. */
+static inline u64 total(u32 id)
+{
+	u64 n = 0;
+
+	for (u32 i = 0; i < sys->nr_cpus; i++)
+		n += sys->cpu[i].count.v[id];
+	return n;
+}
+
 #endif

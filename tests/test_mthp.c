@@ -3,7 +3,7 @@
  * lost, whatever the order. On the direct driver, whose TLBs keep what is stale for as
  * long as they may; tables of eight entries, so that a huge page has eight.
  */
-#include "tests/check.h"
+#include "tests/stage.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,27 +11,18 @@
 #include "base/rng.h"
 #include "cpu/direct.h"
 #include "emu/mthp_opt.h"
-#include "emu/race_run.h"
 #include "mm/deferred_split.h"
 #include "mm/mthp.h"
-#include "mm/oracle.h"
 #include "mm/pieces.h"
 #include "mm/reclaim.h"
 #include "mm/swap.h"
-#include "workloads/race.h"
 
 #define RW (VM_READ | VM_WRITE)
 #define CHILD 2         /* the CPU on which a child runs                     */
 #define ORDER 2
 #define FOUR 4
 
-static struct machine *machine;
-static struct sys *sys;
 static struct mm *mm;
-
-static void nobody(struct task *t)
-{
-}
 
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *s)
@@ -52,46 +43,9 @@ static void open_mm(const char *kernel, u64 frames)
 		.paging = { .levels = 2, .bits = 3 }, .frames_per_node = frames,
 	};
 	static struct race kept;
-	const struct race_row row = { .id = "x", .kernel = kernel,
-				      .memory = MEM_TSO, .stage = "x" };
-	const struct race_options opt = { .is_reduced = true,
-					  .may_speculate = true,
-					  .may_evict = true };
 
 	kept = r;
-	assert_int_equal(race_open(&sys, &kept, &row, kernel_find(kernel),
-				   machine, &opt), 0);
-	this_cpu = &sys->cpu[0];
-}
-
-static void close_mm(void)
-{
-	this_cpu = &sys->cpu[0];
-	oracle_quiescent();
-	race_close(sys);
-}
-
-static void put(u64 vpn, u64 v)
-{
-	assert_int_equal(cpu_access(vpn, 0, true, &v), 0);
-	the_sys->drv.wait(NULL, NULL, NULL, 0);
-}
-
-static void expect(u64 vpn, u64 want)
-{
-	u64 v = ~0ull;
-
-	assert_int_equal(cpu_access(vpn, 0, false, &v), 0);
-	assert_int_equal(v, want);
-}
-
-static u64 total(u32 id)
-{
-	u64 n = 0;
-
-	for (u32 i = 0; i < sys->nr_cpus; i++)
-		n += sys->cpu[i].count.v[id];
-	return n;
+	open_stage(&kept, kernel);
 }
 
 static struct page *page_at(u64 vpn)
@@ -103,7 +57,7 @@ static struct page *page_at(u64 vpn)
 static struct page *four(u64 vpn, u64 value)
 {
 	for (u64 i = 0; i < FOUR; i++)
-		put(vpn + i, value + i);
+		must_store(vpn + i, value + i);
 	assert_int_equal(page_at(vpn)->order, ORDER);
 	return page_at(vpn);
 }
@@ -124,7 +78,7 @@ static void test_fault_maps_all(void **state)
 
 	open_mm("v6.8", 400);
 	vma_add(mm, 8, 8, RW);
-	put(10, 7);
+	must_store(10, 7);
 	head = compound_head(page_at(10));
 	assert_int_equal(head->order, ORDER);
 	assert_int_equal(pfn_of(head) % FOUR, 0);
@@ -133,14 +87,14 @@ static void test_fault_maps_all(void **state)
 	for (u64 i = 0; i < FOUR; i++) {
 		assert_ptr_equal(page_at(8 + i), head + i);
 		assert_int_equal(page_mapcount(head + i, 0), 1);
-		expect(8 + i, i == 2 ? 7 : 0);
+		must_load(8 + i, i == 2 ? 7 : 0);
 	}
 	assert_int_equal(total(CTR_PGFAULT), 1);
 	assert_int_equal(total(CTR_ANON_FAULT_ALLOC), 1);
 	assert_int_equal(total(CTR_ANON_FAULT_FALLBACK), 0);
 	assert_int_equal(total(CTR_THP_FAULT_ALLOC), 0);
 	assert_int_equal(mm->rss, FOUR);
-	close_mm();
+	close_stage();
 }
 
 /* Not over the edge of a VMA, not where something is mapped, not of a file's or
@@ -159,12 +113,12 @@ static void test_fits_and_is_empty(void **state)
 	four(8, 1);
 	assert_int_equal(do_munmap(mm, 9, 1), 0);
 	vma_add(mm, 9, 1, RW);
-	put(9, 5);
+	must_store(9, 5);
 	assert_int_equal(page_at(9)->order, 0);
 	assert_int_equal(total(CTR_ANON_FAULT_ALLOC), 1);
-	expect(8, 1);
-	expect(10, 3);
-	close_mm();
+	must_load(8, 1);
+	must_load(10, 3);
+	close_stage();
 }
 
 /* Without four frames in a row there is one; and 4K come out of what is larger. */
@@ -175,7 +129,7 @@ static void test_falls_back(void **state)
 	open_mm("v6.8", 20);
 	vma_add(mm, 8, 40, RW);
 	while (n < 40 && !total(CTR_ANON_FAULT_FALLBACK)) {
-		put(8 + n, n);
+		must_store(8 + n, n);
 		n += page_at(8 + n)->order ? FOUR : 1;
 	}
 	assert_true(total(CTR_ANON_FAULT_FALLBACK) > 0);
@@ -184,12 +138,12 @@ static void test_falls_back(void **state)
 	assert_int_equal(do_munmap(mm, 8, FOUR), 0);
 	vma_add(mm, 52, 3, RW);
 	for (u64 i = 0; i < 3; i++) {
-		put(52 + i, 90 + i);
+		must_store(52 + i, 90 + i);
 		assert_int_equal(page_at(52 + i)->order, 0);
 	}
 	for (u64 i = 0; i < 3; i++)
-		expect(52 + i, 90 + i);
-	close_mm();
+		must_load(52 + i, 90 + i);
+	close_stage();
 }
 
 /* ---- a part of it ---------------------------------------------------------------------- */
@@ -212,12 +166,12 @@ static void test_waits_to_be_split(void **state)
 		assert_int_equal(head[i].order, 0);
 		assert_int_equal(head[i].is_tail, 0);
 		assert_int_equal(head[i].refcount, 1);
-		expect(8 + i, 1 + i);
+		must_load(8 + i, 1 + i);
 	}
 	/* vmstat's are huge pages'. */
 	assert_int_equal(total(CTR_THP_SPLIT_PAGE), 0);
 	assert_int_equal(total(CTR_THP_DEFERRED_SPLIT_PAGE), 0);
-	close_mm();
+	close_stage();
 }
 
 /* A child shares it; who writes gets 4K of its own, the rest stays shared. */
@@ -232,23 +186,23 @@ static void test_copies_4k(void **state)
 	child = dup_mm(mm);
 	assert_non_null(child);
 	assert_int_equal(head->refcount, 2 * FOUR);
-	put(9, 50);
+	must_store(9, 50);
 	assert_int_equal(page_at(9)->order, 0);
 	assert_ptr_equal(page_at(10), head + 2);
 	in_child(child);
-	expect(9, 2);
-	put(10, 60);
-	expect(10, 60);
+	must_load(9, 2);
+	must_store(10, 60);
+	must_load(10, 60);
 	this_cpu = &sys->cpu[0];
-	expect(10, 3);
+	must_load(10, 3);
 	oracle_quiescent();
 	in_child(child);
 	switch_mm(NULL);
 	exit_mmap(child);
 	this_cpu = &sys->cpu[0];
-	expect(9, 50);
-	expect(8, 1);
-	close_mm();
+	must_load(9, 50);
+	must_load(8, 1);
+	close_stage();
 }
 
 /* Rights of a part: the rest may still be written, and so may all afterwards,
@@ -262,16 +216,16 @@ static void test_protects_a_part(void **state)
 	vma_add(mm, 8, 8, RW);
 	head = four(8, 1);
 	assert_int_equal(do_mprotect(mm, 9, 2, VM_READ), 0);
-	put(8, 10);
-	put(11, 40);
+	must_store(8, 10);
+	must_store(11, 40);
 	assert_int_equal(cpu_access(9, 0, true, &v), -EFAULT);
 	assert_int_equal(do_mprotect(mm, 9, 2, RW), 0);
-	put(9, 20);
+	must_store(9, 20);
 	assert_ptr_equal(page_at(9), head + 1);
 	assert_int_equal(head->refcount, FOUR);
-	expect(8, 10);
-	expect(10, 3);
-	close_mm();
+	must_load(8, 10);
+	must_load(10, 3);
+	close_stage();
 }
 
 /* ---- all of it --------------------------------------------------------------------------- */
@@ -294,7 +248,7 @@ static void test_moves_whole(void **state)
 	assert_int_equal(new->refcount, FOUR);
 	for (u64 i = 0; i < FOUR; i++) {
 		assert_ptr_equal(page_at(8 + i), new + i);
-		expect(8 + i, 1 + i);
+		must_load(8 + i, 1 + i);
 	}
 	assert_int_equal(total(CTR_PGMIGRATE_SUCCESS), FOUR);
 	assert_int_equal(total(CTR_THP_MIGRATION_SUCCESS), 0);
@@ -305,17 +259,17 @@ static void test_moves_whole(void **state)
 	assert_int_equal(do_munmap(child, 9, 1), 0);
 	this_cpu = &sys->cpu[0];
 	assert_true(compact_page(new, 0));
-	put(10, 77);
-	put(9, 66);
+	must_store(10, 77);
+	must_store(9, 66);
 	oracle_quiescent();
 	in_child(child);
-	expect(10, 3);
-	expect(11, 4);
+	must_load(10, 3);
+	must_load(11, 4);
 	switch_mm(NULL);
 	exit_mmap(child);
 	this_cpu = &sys->cpu[0];
-	expect(10, 77);
-	close_mm();
+	must_load(10, 77);
+	close_stage();
 }
 
 /* A reference from elsewhere: it stays. */
@@ -330,10 +284,10 @@ static void test_pinned_stays(void **state)
 	assert_ptr_equal(pin, head + 2);
 	assert_false(compact_page(head, 0));
 	for (u64 i = 0; i < FOUR; i++)
-		expect(8 + i, 1 + i);
+		must_load(8 + i, 1 + i);
 	put_page(pin);
 	assert_true(compact_page(head, 0));
-	close_mm();
+	close_stage();
 }
 
 /* ---- any order ------------------------------------------------------------------------ */
@@ -350,7 +304,7 @@ static void one_program(struct rng *rng, const char *kernel)
 	open_mm(kernel, 400);
 	vma_add(mm, REGION, NR, RW);
 	for (u64 i = 0; i < NR; i++)
-		put(REGION + i, want[i] = 1 + i);
+		must_store(REGION + i, want[i] = 1 + i);
 	for (u32 n = 0; n < 24; n++) {
 		u64 at = rng_below(rng, NR), len = 1 + rng_below(rng, NR - at);
 		struct mm *child;
@@ -387,7 +341,7 @@ static void one_program(struct rng *rng, const char *kernel)
 			child = dup_mm(mm);
 			assert_non_null(child);
 			if (want[at] != UINT64_MAX)
-				put(REGION + at, want[at] = 200 + n);
+				must_store(REGION + at, want[at] = 200 + n);
 			in_child(child);
 			switch_mm(NULL);
 			exit_mmap(child);
@@ -395,16 +349,16 @@ static void one_program(struct rng *rng, const char *kernel)
 			break;
 		default:
 			if (want[at] != UINT64_MAX)
-				put(REGION + at, want[at] = 100 + n);
+				must_store(REGION + at, want[at] = 100 + n);
 		}
 		oracle_quiescent();
 	}
 	for (u64 i = 0; i < NR; i++)
 		if (want[i] != UINT64_MAX)
-			expect(REGION + i, want[i]);
+			must_load(REGION + i, want[i]);
 	assert_int_equal(do_munmap(mm, REGION, NR), 0);
 	assert_int_equal(shrink_split_queue(0), 0);
-	close_mm();
+	close_stage();
 }
 
 static void test_any_order(void **state)

@@ -3,31 +3,22 @@
  * who keeps it from happening; and that no byte is lost, whatever the order. On the
  * direct driver, whose TLBs keep what is stale for as long as they may.
  */
-#include "tests/check.h"
+#include "tests/stage.h"
 
 #include <errno.h>
 
 #include "base/rng.h"
 #include "cpu/direct.h"
-#include "emu/race_run.h"
 #include "mm/deferred_split.h"
-#include "mm/oracle.h"
 #include "mm/pieces.h"
 #include "mm/reclaim.h"
 #include "mm/swap.h"
-#include "workloads/race.h"
 
 #define RW (VM_READ | VM_WRITE)
 #define CHILD 2         /* the CPU on which a child runs                     */
 #define HUGE 8          /* pages: two levels of eight entries                */
 
-static struct machine *machine;
-static struct sys *sys;
 static struct mm *mm;
-
-static void nobody(struct task *t)
-{
-}
 
 static int stage(const struct race_row *row, const struct kernel *k,
 		 struct sys *s)
@@ -48,52 +39,14 @@ static const struct race small = {
 
 static void open_mm(const char *kernel)
 {
-	const struct race_row row = { .id = "x", .kernel = kernel,
-				      .memory = MEM_TSO, .stage = "x" };
-	const struct race_options opt = { .is_reduced = true,
-					  .may_speculate = true,
-					  .may_evict = true };
-
-	assert_int_equal(race_open(&sys, &small, &row, kernel_find(kernel),
-				   machine, &opt), 0);
-	this_cpu = &sys->cpu[0];
-}
-
-static void close_mm(void)
-{
-	this_cpu = &sys->cpu[0];
-	oracle_quiescent();
-	race_close(sys);
-}
-
-static void put(u64 vpn, u64 v)
-{
-	assert_int_equal(cpu_access(vpn, 0, true, &v), 0);
-	the_sys->drv.wait(NULL, NULL, NULL, 0);
-}
-
-static void expect(u64 vpn, u64 want)
-{
-	u64 v = ~0ull;
-
-	assert_int_equal(cpu_access(vpn, 0, false, &v), 0);
-	assert_int_equal(v, want);
-}
-
-static u64 total(u32 id)
-{
-	u64 n = 0;
-
-	for (u32 i = 0; i < sys->nr_cpus; i++)
-		n += sys->cpu[i].count.v[id];
-	return n;
+	open_stage(&small, kernel);
 }
 
 /* A huge page at @vpn, its i-th 4K holds @value + i. Return: its head. */
 static struct page *huge(u64 vpn, u64 value)
 {
 	for (u64 i = 0; i < HUGE; i++)
-		put(vpn + i, value + i);
+		must_store(vpn + i, value + i);
 	assert_true(pmd_is_huge(*pgtable_entry(mm, vpn, PMD_LEVEL)));
 	return page_of(race_pfn(mm, vpn));
 }
@@ -140,11 +93,11 @@ static void test_waits_for_the_shrinker(void **state)
 		assert_int_equal(head[i].refcount, 1);
 		assert_int_equal(head[i].mapcount, 1);
 		assert_int_equal(head[i].lock, 0);
-		expect(8 + i, 1 + i);
+		must_load(8 + i, 1 + i);
 	}
 	assert_int_equal(shrink_split_queue(0), 0);
-	expect(16, 50);
-	close_mm();
+	must_load(16, 50);
+	close_stage();
 }
 
 /* Before 4.5 page and mapping go together, and nothing waits. */
@@ -160,7 +113,7 @@ static void test_split_at_once_before_4_5(void **state)
 	assert_int_equal(nr_free(head), 4);
 	assert_int_equal(total(CTR_THP_SPLIT_PAGE), 1);
 	assert_int_equal(total(CTR_THP_DEFERRED_SPLIT_PAGE), 0);
-	close_mm();
+	close_stage();
 }
 
 /* A page that the last mapping frees is on no queue any more; one that is freed as
@@ -186,8 +139,8 @@ static void test_freed_while_it_waits(void **state)
 	assert_int_equal(shrink_split_queue(0), 0);
 	assert_int_equal(total(CTR_THP_SPLIT_PAGE), 1);
 	for (u64 i = 2; i < HUGE; i++)
-		expect(16 + i, 20 + i);
-	close_mm();
+		must_load(16 + i, 20 + i);
+	close_stage();
 }
 
 /* The child has half of it in pieces, the parent all of it, by one entry: each reads
@@ -208,20 +161,20 @@ static void test_shared_with_a_child(void **state)
 	/* All of it is mapped still, so nothing can be had. */
 	assert_int_equal(shrink_split_queue(0), 0);
 	for (u64 i = 0; i < HUGE; i++) {
-		expect(8 + i, 1 + i);
+		must_load(8 + i, 1 + i);
 		assert_int_equal(head[i].mapcount, 1 + (i >= 4));
 		assert_int_equal(head[i].refcount, 1 + (i >= 4));
 	}
 	assert_int_equal(total(CTR_THP_SPLIT_PAGE), 1);
 	assert_int_equal(total(CTR_THP_SPLIT_PMD), 2);
 	oracle_quiescent();
-	put(13, 77);
+	must_store(13, 77);
 	in_child(child);
-	expect(13, 6);
-	expect(14, 7);
+	must_load(13, 6);
+	must_load(14, 7);
 	switch_mm(NULL);
 	exit_mmap(child);
-	close_mm();
+	close_stage();
 }
 
 /* Somebody holds a piece: all is as it was, and it goes on waiting. */
@@ -241,11 +194,11 @@ static void test_held_by_a_reference(void **state)
 	assert_int_equal(total(CTR_THP_SPLIT_PAGE), 0);
 	assert_int_equal(total(CTR_THP_SPLIT_PAGE_FAILED), 1);
 	for (u64 i = 4; i < HUGE; i++)
-		expect(8 + i, 1 + i);
+		must_load(8 + i, 1 + i);
 	put_page(pin);
 	assert_int_equal(shrink_split_queue(0), 3);
 	assert_int_equal(total(CTR_THP_SPLIT_PAGE), 1);
-	close_mm();
+	close_stage();
 }
 
 static u64 flushes_of_a_split(const char *kernel)
@@ -260,8 +213,8 @@ static u64 flushes_of_a_split(const char *kernel)
 	assert_int_equal(shrink_split_queue(0), 2);
 	n = total(CTR_TLB_FLUSH) - n;
 	for (u64 i = 3; i < HUGE; i++)
-		expect(8 + i, 1 + i);
-	close_mm();
+		must_load(8 + i, 1 + i);
+	close_stage();
 	return n;
 }
 
@@ -291,10 +244,10 @@ static void test_madv_free_of_a_piece(void **state)
 	assert_int_equal(head[6].is_lazyfree, 0);
 	pfn = pfn_of(head + 5);
 	assert_int_equal(reclaim_frames(&pfn, 1), 1);
-	expect(13, 0);
-	expect(14, 7);
-	expect(8, 1);
-	close_mm();
+	must_load(13, 0);
+	must_load(14, 7);
+	must_load(8, 1);
+	close_stage();
 }
 
 /* Of 8 pages that MADV_FREE offered as a huge page, split @whole: at once by who has
@@ -313,7 +266,7 @@ static u32 taken_of_offered(bool is_whole, u64 at)
 	if (!is_whole)
 		assert_int_equal(do_munmap(mm, 8, 4), 0);
 	if (at)
-		put(at, 70);
+		must_store(at, 70);
 	if (is_whole) {
 		get_page(head);
 		lock_page(head);
@@ -333,8 +286,8 @@ static u32 taken_of_offered(bool is_whole, u64 at)
 		taken += reclaim_frames(&pfn, 1);
 	}
 	if (at)
-		expect(at, 70);
-	close_mm();
+		must_load(at, 70);
+	close_stage();
 	return taken;
 }
 
@@ -357,17 +310,17 @@ static void test_what_was_offered_moves_clean(void **state)
 
 		open_mm("v6.1");
 		vma_add(mm, 8, 8, RW);
-		put(8, 1);
+		must_store(8, 1);
 		assert_int_equal(do_madvise(mm, 8, 1, MADV_FREE), 0);
 		if (is_stored)
-			put(8, 2);
+			must_store(8, 2);
 		pfn = race_pfn(mm, 8);
 		assert_int_equal(migrate_pages(&pfn, 1, 1), 1);
 		pfn = race_pfn(mm, 8);
 		assert_int_equal(pfn_node(pfn), 1);
 		assert_int_equal(reclaim_frames(&pfn, 1), !is_stored);
-		expect(8, is_stored ? 2 : 0);
-		close_mm();
+		must_load(8, is_stored ? 2 : 0);
+		close_stage();
 	}
 }
 
@@ -385,7 +338,7 @@ static void one_program(struct rng *rng, const char *kernel)
 	open_mm(kernel);
 	vma_add(mm, REGION, NR, RW | VM_HUGE);
 	for (u64 i = 0; i < NR; i++)
-		put(REGION + i, want[i] = 1 + i);
+		must_store(REGION + i, want[i] = 1 + i);
 	for (u32 n = 0; n < 24; n++) {
 		u64 at = rng_below(rng, NR), len = 1 + rng_below(rng, NR - at);
 
@@ -411,16 +364,16 @@ static void one_program(struct rng *rng, const char *kernel)
 			break;
 		default:
 			if (want[at] != UINT64_MAX)
-				put(REGION + at, want[at] = 100 + n);
+				must_store(REGION + at, want[at] = 100 + n);
 		}
 		oracle_quiescent();
 	}
 	for (u64 i = 0; i < NR; i++)
 		if (want[i] != UINT64_MAX)
-			expect(REGION + i, want[i]);
+			must_load(REGION + i, want[i]);
 	assert_int_equal(do_munmap(mm, REGION, NR), 0);
 	assert_int_equal(shrink_split_queue(0), 0);
-	close_mm();
+	close_stage();
 }
 
 static void test_any_order(void **state)

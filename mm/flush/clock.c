@@ -153,3 +153,11 @@ void flush_clock_pay(void)
 {
 	flush_clock_older(READ_ONCE(clock()->now.v));
 }
+
+void flush_clock_claim(struct mm *mm, u64 start, u64 end)
+{
+	if (!READ_ONCE(mm->nr_kept))
+		return;
+	WRITE_ONCE(mm->nr_kept, 0);
+	flush_clock_pay();
+}

@@ -24,8 +24,9 @@ bool flush_clock_freed(struct page *p);
 void flush_clock_given_out(struct page *p, u64 vpn);
 u64 flush_clock_catching_up(void);
 void flush_clock_caught_up(u64 was);
-/* All that is owed, now. */
+/* All that is owed, now; and as flush_ops.claim: if @mm owes any. */
 void flush_clock_pay(void);
+void flush_clock_claim(struct mm *mm, u64 start, u64 end);
 /* For stamps of their own: the time; who has not flushed since @stamp does. And
  * what a strategy keeps besides, in the arena. */
 u64 flush_clock_now(void);

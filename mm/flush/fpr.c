@@ -88,15 +88,6 @@ static bool keep(struct flush_batch *b, const u32 *pfn, u32 n)
 	return true;
 }
 
-/* Addresses are wanted again. */
-static void claim(struct mm *mm, u64 start, u64 end)
-{
-	if (!READ_ONCE(mm->nr_kept))
-		return;
-	WRITE_ONCE(mm->nr_kept, 0);
-	flush_clock_pay();
-}
-
 static bool freed(struct page *p)
 {
 	return p->is_unflushed;
@@ -131,7 +122,7 @@ const struct flush_ops flush_fpr = {
 	FLUSH_AT_THE_END,
 	.boot = boot,
 	.keep = keep,
-	.claim = claim,
+	.claim = flush_clock_claim,
 	.freed = freed,
 	.given_out = given_out,
 	.catching_up = flush_clock_catching_up,

@@ -21,14 +21,6 @@ static bool keep(struct flush_batch *b, const u32 *pfn, u32 n)
 	return true;
 }
 
-static void claim(struct mm *mm, u64 start, u64 end)
-{
-	if (!READ_ONCE(mm->nr_kept))
-		return;
-	WRITE_ONCE(mm->nr_kept, 0);
-	flush_clock_pay();
-}
-
 extern const struct flush_ops flush_xen_filter;
 const struct flush_ops flush_xen_filter = {
 	.name = "xen-filter",
@@ -39,7 +31,7 @@ const struct flush_ops flush_xen_filter = {
 	FLUSH_AT_THE_END,
 	.boot = flush_clock_boot,
 	.keep = keep,
-	.claim = claim,
+	.claim = flush_clock_claim,
 	.freed = flush_clock_freed,
 	.given_out = flush_clock_given_out,
 	.catching_up = flush_clock_catching_up,
