@@ -195,7 +195,7 @@ run_alone_any(struct cpu *c, struct lone *l, const struct run *r, u64 next,
 	const u64 vpn = r->va >> page_shift;
 	const enum tlb_use use = use_of(r);
 	const struct lone_use *u = &l->use[use];
-	struct progress at = { LOOKED_UP };
+	struct progress at = { .stage = LOOKED_UP };
 
 	at.level = tlb_array_access_scan(c->tlb, use, c->s->pcid, vpn, &at.e);
 	if (at.level != TLB_HIT_L1)
@@ -223,7 +223,7 @@ run_alone(struct cpu *c, struct lone *l, const struct run *r, u64 vpn,
 	  enum tlb_use use, u64 next, u64 cycles, u64 until, struct tally *t)
 {
 	const struct lone_use *u = &l->use[use];
-	struct progress at = { LOOKED_UP };
+	struct progress at = { .stage = LOOKED_UP };
 	struct tlb_missed m;
 
 	if (unlikely(!u->lane.l1) && !open_lane(l, t->now, use)) {

@@ -44,7 +44,7 @@ const struct stage2_op stage2_ops[] = {
 	  .source = RVH },
 	{ "HFENCE.VVMA", ARCH_RISCV, NESTED(NONE), COMBINED(ALL),
 	  .source = RVH },
-	{ NULL }
+	{ .name = NULL }
 };
 
 const struct stage2_op *stage2_op_find(const char *name)

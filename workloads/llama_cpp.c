@@ -176,7 +176,7 @@ static void teardown(struct wl *w)
 	free(w->priv);
 	free(st.own);
 	w->priv = NULL;
-	st = (struct state){ NULL };
+	st = (struct state){ 0 };
 }
 
 static const char *const defaults[] = {
