@@ -113,8 +113,8 @@ struct flush_ops {
 	void (*tick)(void);
 	void (*leave)(void);
 	/* Instead of finish(), where no page tables go, of FLUSH_MUNMAP: the @n
-	 * pages of @pfn were unmapped. true: they, and the addresses, are the
-	 * strategy's until flush_let_go(). */
+	 * pages of @pfn were unmapped, which are a file's or nobody else's. true:
+	 * they, and the addresses, are the strategy's until flush_let_go(). */
 	bool (*keep)(struct flush_batch *b, const u32 *pfn, u32 n);
 	/* [start, end) of @mm, once unmapped, is about to be mapped again, or
 	 * @mm to end. mmap_lock is held for writing. */

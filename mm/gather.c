@@ -127,6 +127,26 @@ void flush_let_go(struct mm *mm, u64 start, u64 end, const u32 *pfn, u32 n)
 	flush_free_pages(pfn, n);
 }
 
+/* Of anonymous pages each reference is one of the queue's: nobody else maps them, or
+ * will again from the swap cache or a migration. Who is left alone with a page
+ * writes to it in place, and is not to be read by who had it cached. */
+static bool are_ours(const u32 *pfn, u32 n)
+{
+	for (u32 i = 0, next; i < n; i = next) {
+		struct page *page = compound_head(page_of(pfn[i]));
+
+		for (next = i + 1; next < n; next++)
+			if (compound_head(page_of(pfn[next])) != page)
+				break;
+		touch(&page->refcount, false);
+		touch_flags(page, false);
+		observe(page->is_file || page->refcount == next - i);
+		if (!page->is_file && page->refcount != next - i)
+			return false;
+	}
+	return true;
+}
+
 /* One time at most for a gather. */
 static bool is_kept(struct mmu_gather *g)
 {
@@ -134,7 +154,8 @@ static bool is_kept(struct mmu_gather *g)
 	struct gather *q = queue();
 
 	if (!f->keep || g->b.op != FLUSH_MUNMAP || g->has_tables || !g->b.nr_changed ||
-	    g->kept_end || !f->keep(&g->b, q->pfn, q->n))
+	    g->kept_end || !are_ours(q->pfn, q->n) ||
+	    !f->keep(&g->b, q->pfn, q->n))
 		return false;
 	g->kept_start = g->b.start;
 	g->kept_end = g->b.end;

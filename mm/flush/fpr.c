@@ -50,16 +50,17 @@ static int boot(struct sys *sys)
 	return *flush_clock_own() ? 0 : -ENOMEM;
 }
 
-/* @pages were unmapped here: may they be found by what others have cached? Not
- * what somebody else has, too, or may write to the file by; nor huge ones. */
+/* May what others have cached go on leading to them? Not what may be written to the
+ * file by; nor huge ones. */
 static bool may_stay(const struct flush_batch *b, const u32 *pfn, u32 n)
 {
 	for (u32 i = 0; i < n; i++) {
 		struct page *p = page_of(pfn[i]);
 
 		touch_flags(p, false);
+		observe(p->is_ksm);
 		if (p->order || p->is_tail || p->is_ksm ||
-		    (p->is_file ? b->was_writable : p->mapcount))
+		    (p->is_file && b->was_writable))
 			return false;
 	}
 	return true;
@@ -69,10 +70,12 @@ static void enter(struct page *p, struct mm *mm)
 {
 	struct cycle *c = cycle_of(p);
 
+	/* In one go: of two that let go of a page of a file one finds the other. */
 	touch(c, true);
-	touch_flags(p, false);
+	touch_flags(p, true);
 	c->ctx_id = p->is_unflushed && c->ctx_id != mm->ctx_id ? NOBODYS
 							       : mm->ctx_id;
+	p->is_unflushed = 1;
 	c->stamp = flush_clock_now();
 	flush_clock_owe(p, mm);
 }

@@ -49,6 +49,14 @@ static void only_munmap(struct task *t)
 	do_munmap(current()->mm, PAGE, 1);
 }
 
+/* A file's, whose frame is the page cache's until it is reclaimed. */
+static void munmap_drop_and_touch(struct task *t)
+{
+	do_munmap(current()->mm, PAGE, 1);
+	race_reclaim(t);
+	store(PAGE + 1, RACE_STORED);
+}
+
 static void munmap_and_map(struct task *t)
 {
 	do_mmap_fixed(current()->mm, PAGE, 1, VM_READ | VM_WRITE);
@@ -168,6 +176,9 @@ enum {
 	A_FILE = 4,             /* mapped to be read                          */
 	DROPPED = 8,            /* reclaimed, instead of moved                */
 	ANOTHERS = 16,          /* the changer has mapped the file himself    */
+	SHARED = 32,            /* another program has the page, too          */
+	GIVES_UP = 64,          /* and unmaps it, and has its frame for the next
+				 * one if it may                              */
 };
 
 static const struct {
@@ -185,6 +196,8 @@ static const struct {
 	  "B load", A_FILE | DROPPED },
 	{ "file-drop-munmap", munmap_once, load_once, "A munmap",
 	  "B load", A_FILE | DROPPED },
+	{ "file-both", only_munmap, load_once, "A munmap", "B load",
+	  A_FILE | SHARED | GIVES_UP },
 	{ "move", touch_next, load_tick_load, "A store to the next page",
 	  "B load, tick, load", READ_ONLY | MOVED },
 	{ "move-write", unprotect_and_store, load_once,
@@ -205,6 +218,10 @@ static const struct {
 	  "A munmap, store far away", "B store, tick, store", 0 },
 	{ "munmap-others", only_munmap, store_tick_store, "A munmap",
 	  "B store, tick, store", 0 },
+	{ "munmap-shared", only_munmap, load_once, "A munmap", "B load",
+	  SHARED },
+	{ "munmap-both", only_munmap, load_once, "A munmap", "B load",
+	  SHARED | GIVES_UP },
 	{ "munmap-leave", munmap_and_touch, store_leave_store,
 	  "A munmap, tick, store", "B store, idle, store", 0 },
 	{ "mmap", munmap_and_map, load_tick_load, "A mmap over it",
@@ -255,14 +272,50 @@ static struct mm *another_space(void)
 				  mms()->first_file, 0) ? mm : NULL;
 }
 
-static int touch_file(void)
+static int touch_file(u32 cpu)
 {
 	int rc;
 
-	this_cpu = &the_sys->cpu[USER];
+	this_cpu = &the_sys->cpu[cpu];
 	rc = handle_mm_fault(PAGE, false);
 	direct_settle(the_sys);
 	return rc;
+}
+
+/* A child of @mm's program. It writes to the page, or lets go of it. */
+static int add_child(struct mm *mm, bool gives_up)
+{
+	struct mm *child = dup_mm(mm);
+
+	if (!child)
+		return -ENOMEM;
+	return gives_up
+		? race_task(MOVER, "C munmap, store to the next page", child,
+			    munmap_and_touch, 0)
+		: race_task(MOVER, "C another program stores", child,
+			    store_there, 0);
+}
+
+static int add_reader(u64 pfn)
+{
+	struct mm *mm = another_space();
+	int rc;
+
+	if (!mm || !vma_add(mm, PAGE + 1, 1, VM_READ | VM_WRITE))
+		return -ENOMEM;
+	rc = race_task(MOVER, "C munmap, reclaim, store to the next page", mm,
+		       munmap_drop_and_touch, pfn);
+	return rc ? rc : touch_file(MOVER);
+}
+
+/* Its frames are of the node of the others. */
+static int add_sharer(struct mm *mm, u32 flags)
+{
+	int rc = flags & A_FILE ? add_reader(race_pfn(mm, PAGE))
+				: add_child(mm, flags & GIVES_UP);
+
+	this_cpu = &the_sys->cpu[MOVER];
+	return rc ? rc : set_mempolicy(MPOL_PREFERRED, 1);
 }
 
 static int stage(const struct race_row *row, const struct kernel *k,
@@ -287,7 +340,8 @@ static int stage(const struct race_row *row, const struct kernel *k,
 		return -ENOMEM;
 	rc = race_task(USER, how[i].user, mm, how[i].use, (uintptr_t)page);
 	if (!rc)
-		rc = how[i].flags & A_FILE ? touch_file() : race_touch(USER, PAGE, 1);
+		rc = how[i].flags & A_FILE ? touch_file(USER)
+					   : race_touch(USER, PAGE, 1);
 	if (!rc && (how[i].flags & READ_ONLY))
 		rc = do_mprotect(mm, PAGE, 1, VM_READ);
 	changers = how[i].flags & ANOTHERS ? another_space() : mm;
@@ -296,7 +350,9 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	if (!rc && how[i].change)
 		rc = race_task(CHANGER, how[i].changer, changers, how[i].change,
 			       (uintptr_t)page);
-	if (!rc && how[i].change == only_munmap)
+	if (!rc && (how[i].flags & SHARED))
+		rc = add_sharer(mm, how[i].flags);
+	else if (!rc && how[i].change == only_munmap)
 		rc = add_other_program();
 	if (!rc && (how[i].flags & DROPPED))
 		rc = race_task(MOVER, "C reclaim", NULL, race_reclaim,
@@ -319,8 +375,13 @@ static int stage(const struct race_row *row, const struct kernel *k,
 
 static const struct race_row rows[] = {
 	PASS("now", "deferred", "munmap"),
+	PASS("now-shared", "deferred", "munmap-shared"),
+	/* Until 5.8 the one mapping that is left is enough to write in place. */
+	ROW("now-shared-old", "v4.19", "deferred", VERDICT_FAIL, O15_COW_LEAK,
+	    "D", "munmap-shared"),
 	PASS("latr", "latr", "munmap"),
 	PASS("latr-leave", "latr", "munmap-leave"),
+	PASS("latr-shared", "latr", "munmap-shared"),
 	PASS("latr-mmap", "latr", "mmap"),
 	PASS("latr-mprotect", "latr", "mprotect"),
 	PASS("latr-dontneed", "latr", "dontneed"),
@@ -354,8 +415,14 @@ static const struct race_row rows[] = {
 	PASS("xen", "xen-filter", "munmap-ro"),
 	PASS("xen-mmap", "xen-filter", "mmap-ro"),
 	PASS("xen-munmap", "xen-filter", "munmap"),
+	PASS("xen-shared", "xen-filter", "munmap-shared"),
 	PASS("fpr", "fpr", "munmap-next"),
 	PASS("fpr-others", "fpr", "munmap-others"),
+	PASS("fpr-shared", "fpr", "munmap-shared"),
+	PASS("fpr-both", "fpr", "munmap-both"),
+	{ .id = "fpr-file", .kernel = "v6.1", .flush = "fpr", .memory = MEM_SC,
+	  .changers = 1, .expected = VERDICT_PASS, .tag = "D",
+	  .stage = "file-both" },
 	PASS("fpr-table", "fpr", "munmap-far"),
 	PASS("fpr-mmap", "fpr", "mmap"),
 	PASS("fpr-mprotect", "fpr", "mprotect"),
@@ -421,7 +488,8 @@ const struct race race_put_off = {
 "published code the frame is freed at once unless told otherwise: a store through\n"
 "an old entry then goes to whoever has the frame next. Calls whose effect programs\n"
 "see when they return (mprotect, MADV_DONTNEED) cannot be put off.\n"
-"ecoTLB does not wait for who has left meanwhile.\n"
+"ecoTLB does not wait for who has left meanwhile. A page that another program has,\n"
+"too, is not kept: left alone with it, that program writes to it in place.\n"
 "LUF moves or drops a page that nobody may write to without a flush: others read the\n"
 "old frame until it is given out again, or until somebody may write, to a file by\n"
 "whatever mapping. Xen's filter does\n"
