@@ -36,7 +36,7 @@ static inline void walk_lone_open(struct walk_lone *w, u64 now)
 		caches_path(&w->caches, the_sys->caches, c->id);
 	if (!psc || !psc_has_rows(psc, 1) || !psc_has_rows(psc, 2) ||
 	    core->ept || core->contig[0] || core->contig[1] ||
-	    the_sys->os.may_walk ||
+	    the_sys->os.may_walk || the_sys->os.filled ||
 	    (the_sys->caches &&
 	     (!w->caches.cs || the_sys->has_local_tables)) ||
 	    the_sys->mem.paging.bits != WALK_LONE_BITS ||

@@ -13,8 +13,9 @@
  * notes the time where the kernel finds it without a cost of its own, here by a hash
  * of the address, where two that fall together have the later one's; stores that
  * used an entry are visible by then. Page tables that go are told by interrupts, as
- * are the kernel's own ranges and what reclaim batches. Explored, whether the time
- * is over is open each time.
+ * are the kernel's own ranges and what reclaim batches. tlb_gen goes up with every
+ * flush, so that the next one by interrupts after one without drops everything.
+ * Explored, whether the time is over is open each time.
  * Source: Awad, Basu, Blagodurov, Solihin, Loh, "Avoiding TLB Shootdowns Through
  * Self-Invalidating TLB Entries", PACT 2017 (abstract).
  */
