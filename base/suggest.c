@@ -85,7 +85,8 @@ const char *suggest(const char *word, const char *const *names)
 			ending = *names;
 		}
 	}
-	if (nr_ending == 1)
+	/* A slip of one letter is nearer than a word left out. */
+	if (nr_ending == 1 && best > 1)
 		return ending;
 	if (found)
 		return found;

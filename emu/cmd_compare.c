@@ -69,12 +69,16 @@ struct names {
 	const struct machine *m;        /* "all" strategies: that it can run  */
 };
 
-/* Of "all", the strategies that this machine cannot run are left out, aloud. */
+/* Of "all", the strategies that this machine cannot run, and those that are known
+ * to be wrong, are left out, aloud. */
 static bool may_run(const struct machine *m, const struct flush_ops *f)
 {
 	struct err why;
 
-	if (!f->can_run || f->can_run(m, &why))
+	if (f->flaw)
+		err_set(&why, -EINVAL, "flush %s: unsound, %s; --flush %s "
+			"compares it all the same", f->name, f->flaw, f->name);
+	else if (!f->can_run || f->can_run(m, &why))
 		return true;
 	fprintf(stderr, "tlbemu: compare: left out: %s\n", why.text);
 	return false;
@@ -93,8 +97,7 @@ static int add_flush(void *arg, const char *name, struct err *e)
 
 	if (!strcmp(name, "all")) {
 		for (u32 i = 0; flush_strategies[i]; i++) {
-			if (flush_strategies[i]->flaw ||
-			    !may_run(s->m, flush_strategies[i]))
+			if (!may_run(s->m, flush_strategies[i]))
 				continue;
 			if (s->n == MAX_POINTS)
 				return full(e);

@@ -233,6 +233,20 @@ static int take_options(struct experiment *x, int argc, char **argv,
 	return n < 0 ? err_prefix(e, n, "%s: ", x->command) : 0;
 }
 
+/* Nobody named a machine: one that has --cpus, if those are more. */
+static int size_machine(struct experiment *x, struct err *e)
+{
+	char spec[64];
+
+	if (opt_origin_of(x->set, "machine") != OPT_FROM_DEFAULT ||
+	    strcmp(x->cfg.machine, TIMED_DEFAULT_MACHINE) ||
+	    x->cfg.cpus <= TIMED_DEFAULT_CPUS)
+		return 0;
+	snprintf(spec, sizeof(spec), "pack:2 core:%u pu:1",
+		 (x->cfg.cpus + 1) / 2);
+	return opt_assign(x->set, "machine", spec, OPT_FROM_DEFAULT, e);
+}
+
 int experiment_parse_how(struct experiment *x, int argc, char **argv,
 			 const struct experiment_how *how, struct err *e)
 {
@@ -264,6 +278,8 @@ int experiment_parse_how(struct experiment *x, int argc, char **argv,
 		rc = take_args(x, argc, argv, how, e);
 	else if (!rc && !is_help)
 		rc = take_options(x, argc, argv, e);
+	if (!rc && !is_help)
+		rc = size_machine(x, e);
 	x->output.help = is_help;
 	return rc;
 }

@@ -44,7 +44,7 @@ static const char *const shift_names[] = {
 
 const struct opt timed_opts[] = {
 	{ .name = "machine", .kind = OPT_STRING, .letter = 'm',
-	  .def = "pack:2 core:4 pu:1", .metavar = "SPEC|FILE|NAME|host",
+	  .def = TIMED_DEFAULT_MACHINE, .metavar = "SPEC|FILE|NAME|host",
 	  .help = "topology: hwloc synthetic string, XML file of lstopo, a "
 		  "profile's name, or this host", .see = "tlbemu list machines",
 	  FIELD(machine, "machine") },
@@ -53,7 +53,8 @@ const struct opt timed_opts[] = {
 		  MACHINE_DEFAULT_PROFILE, .see = "tlbemu list machines",
 	  FIELD(profile, "machine") },
 	{ .name = "cpus", .kind = OPT_U32, .def = "0", .max = MACHINE_MAX_CPUS,
-	  .help = "CPUs switched on, the first N; 0: all",
+	  .help = "CPUs switched on, the first N; 0: all. Without --machine "
+		  "two packages that have as many",
 	  FIELD(cpus, "machine") },
 	{ .name = "psc", .kind = OPT_BOOL, .def = "yes",
 	  .help = "walks begin at the lowest level that the machine's "
@@ -357,8 +358,9 @@ static int refuse(const struct timed_point *p, const struct machine *m,
 	u32 orders;
 
 	if (cfg->cpus > m->nr_cpus)
-		return err_set(e, -EINVAL, "--cpus: %u, but '%s' has %u",
-			       cfg->cpus, m->topology, m->nr_cpus);
+		return err_set(e, -EINVAL, "--cpus: %u, but '%s' has %u; try "
+			       "--machine 'pack:2 core:%u pu:1'", cfg->cpus,
+			       m->topology, m->nr_cpus, (cfg->cpus + 1) / 2);
 	if (cfg->irqs_off_ns && machine_ns_to_cycles(m, cfg->irqs_off_ns) >=
 				machine_ns_to_cycles(m, cfg->irqs_every_ns))
 		return err_set(e, -EINVAL, "--irqs-off: not shorter than "

@@ -33,6 +33,9 @@ enum frame_order { FRAMES_IN_ORDER, FRAMES_ALIGNED };
 enum proposal { PROPOSE_NOTHING, PROPOSE_DIRECTORY, PROPOSE_COHERENT,
 		PROPOSE_COTAGS, PROPOSE_EXPIRY };
 
+#define TIMED_DEFAULT_MACHINE "pack:2 core:4 pu:1"
+#define TIMED_DEFAULT_CPUS 8u
+
 /* What every timed command can set. */
 struct timed_cfg {
 	const char *machine, *profile, *kernel, *flush, *workload;

@@ -1,34 +1,37 @@
-# Time of workloads under strategies, against deferred: a cell each.
+# Time of workloads under strategies, against deferred: a cell each, a row for each
+# strategy, as there are many.
 if (ARGC != 2) {
 	printerr "usage: gnuplot -c plots/heat.gp heat.csv FIGURE.svg|.png"
 	exit status 2
 }
-data = ARG1; figure = ARG2
+data = ARG1; figure = ARG2; height = 760
 load system("dirname '".ARG0."'")."/style.gp"
 
 # Rows and columns in the order in which they come.
-works = ""; ways = ""; nw = 0; ns = 0
+nw = 0; ns = 0
 array work[32]
 array way[64]
-row(w) = (r = 0, sum [i = 1:nw] (work[i] eq w ? (r = i, 0) : 0), r)
-col(s) = (r = 0, sum [i = 1:ns] (way[i] eq s ? (r = i, 0) : 0), r)
+col(w) = (r = 0, sum [i = 1:nw] (work[i] eq w ? (r = i, 0) : 0), r)
+row(s) = (r = 0, sum [i = 1:ns] (way[i] eq s ? (r = i, 0) : 0), r)
+two_lines(s) = (k = strstrt(s, " ")) ? s[1:k - 1]."\n".s[k + 1:*] : \
+	(k = strstrt(s, "-")) ? s[1:k]."\n".s[k + 1:*] : s
 stats data using (machine = strcol("machine"), profile = strcol("profile"), \
 	kernel = strcol("kernel"), \
-	row(strcol("workload")) ? 0 : (nw = nw + 1, work[nw] = strcol("workload"), 0), \
-	col(strcol("flush")) ? 0 : (ns = ns + 1, way[ns] = strcol("flush"), 0), \
+	col(strcol("workload")) ? 0 : (nw = nw + 1, work[nw] = strcol("workload"), 0), \
+	row(strcol("flush")) ? 0 : (ns = ns + 1, way[ns] = strcol("flush"), 0), \
 	column("ratio")) nooutput name "R"
 set title sprintf("Time under each flush strategy, against 'deferred' (Linux)\n{/*0.85 %s, kernel %s}", modelled(profile, machine), kernel)
-set lmargin 19
-set bmargin 7
-set xrange [0.5:ns + 0.5]
-set yrange [nw + 0.5:0.5]
+set lmargin 16
+set bmargin 4
+set xrange [0.5:nw + 0.5]
+set yrange [ns + 0.5:0.5]
 unset grid
 unset xtics
 unset ytics
-do for [i = 1:ns] { set xtics add (way[i] i) }
-do for [i = 1:nw] { set ytics add (work[i] i) }
-set xtics rotate by 35 right scale 0 noenhanced
-set ytics scale 0 noenhanced
+do for [i = 1:nw] { set xtics add (two_lines(work[i]) i) }
+do for [i = 1:ns] { set ytics add (way[i] i) }
+set xtics scale 0 noenhanced font small
+set ytics scale 0 noenhanced font small
 set border 0
 # Blue is faster, orange is slower, white is no change; lightness says it too.
 set palette defined (-1 "#0072b2", 0 "#ffffff", 1 "#e69f00")
@@ -38,9 +41,9 @@ set cblabel "time, ratio" offset 1
 unset key
 clip(x) = x < -2 ? -2 : x > 2 ? 2 : x
 set style fill solid 1 noborder
-plot data using (col(strcol("flush"))):(row(strcol("workload"))):(0.5):(0.5): \
+plot data using (col(strcol("workload"))):(row(strcol("flush"))):(0.5):(0.5): \
 		(clip(log(column("ratio")) / log(2))) with boxxyerror \
 		fillcolor palette, \
-	data using (col(strcol("flush"))):(row(strcol("workload"))): \
-		(sprintf(ns > 10 ? "%.2g" : "%.2f", column("ratio"))) with labels \
-		textcolor rgb ink font (ns > 14 ? tiny : small)
+	data using (col(strcol("workload"))):(row(strcol("flush"))): \
+		(sprintf("%.2f", column("ratio"))) with labels \
+		textcolor rgb ink font small

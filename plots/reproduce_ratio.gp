@@ -22,10 +22,11 @@ set ytics ("1/8" 0.125, "1/4" 0.25, "1/2" 0.5, "1" 1, "2" 2, "4" 4, "8" 8, "16" 
 set xrange [0.4:n + 0.6]
 unset xtics
 do for [i = 1:n] { set xtics add (name[i] i) }
-set xtics scale 0
+set xtics scale 0 rotate by 90 right font small
+set rmargin 8
 set object 1 rectangle from graph 0, first 0.65 to graph 1, first 1.35 \
 	behind fillcolor rgb "#e5f2ec" fillstyle solid noborder
-set label "within 35 %" at n + 0.5, 0.7 right textcolor rgb green
+set label "within\n35 %" at n + 0.8, 1.1 left textcolor rgb green
 unset key
 plot 1 with lines linecolor rgb grey, \
 	data using (has(0) ? at(strcol("set")) + \

@@ -31,11 +31,11 @@ unset xtics
 do for [i = 0:last] { set xtics add (label(i) i) }
 set xtics add ("first\nuse" last + 1) nomirror
 set key top right
-set style fill solid 0.9 noborder
-set boxwidth 0.27
 array size[3] = ["4k", "2m", "1g"]
 array colour[3] = [blue, orange, green]
+array shape[3] = [7, 5, 9]
 is(p) = strcol("uses") eq "data" && strcol("page") eq p
 plot for [k = 1:3] data using (is(size[k]) ? \
 	at(column("from [pages]")) + (k - 2) * 0.29 : NaN):"share [%]" \
-	with boxes linecolor rgb colour[k] title size[k]." pages"
+	with points pointtype shape[k] pointsize 1.2 linecolor rgb colour[k] \
+	title size[k]." pages"

@@ -13,9 +13,10 @@ set title sprintf("Storm: each thread makes all others flush a page (tlb\\_flush
 set xlabel "threads"
 set ylabel "iterations per second of modelled time [million]"
 set yrange [0:*]
+set offsets 0, 0, graph 0.25, 0         # for the key
 set xrange [0:X_max + 2]
 set xtics 0, 8
-set key top right Left reverse samplen 3
+set key top left Left reverse samplen 3
 array name[4] = ["deferred", "page", "freebsd", "invlpgb"]
 array label[4] = ["deferred (Linux)", "page by page", "freebsd", "invlpgb (broadcast)"]
 array colour[4] = [blue, red, orange, green]

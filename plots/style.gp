@@ -1,12 +1,13 @@
 # style.gp - what all figures share; loaded by the others with `figure` set, the
-# file to write. Defines the terminal from the figure's suffix, the palette
+# file to write, and `height` if it is not 480. Defines the terminal from the figure's suffix, the palette
 # and human().
 
+if (!exists("height")) { height = 480 }
 suffix = figure[strlen(figure)-3:*]
 if (suffix eq ".svg") {
 	# Ids must differ where several figures share an HTML page.
 	name = system(sprintf("basename '%s' .svg | tr -c 'A-Za-z0-9\\n' _", figure))
-	set terminal svg size 800,480 dynamic background "white" \
+	set terminal svg size 800,height dynamic background "white" \
 		font "sans-serif,15" name name
 	big = ",18"; small = ",12"; tiny = ",10"     # pixels here, points below
 } else {
@@ -15,10 +16,10 @@ if (suffix eq ".svg") {
 		exit status 2
 	}
 	if (strstrt(GPVAL_TERMINALS, " pngcairo ")) {
-		set terminal pngcairo size 800,480 background "white" \
+		set terminal pngcairo size 800,height background "white" \
 			font "sans-serif,11"
 	} else {
-		set terminal png size 800,480 font "sans,11"
+		set terminal png size 800,height font "sans,11"
 	}
 	big = ",13"; small = ",9"; tiny = ",7.5"
 }

@@ -407,6 +407,7 @@ static void test_suggest(void **state)
 					     "numa_scan_size_mb",
 					     "numa_delay_ms", "scan_delay_ms",
 					     "scan-size-m",
+					     "zero-page", "pages",
 					     NULL };
 	static const struct {
 		const char *word;
@@ -420,6 +421,7 @@ static void test_suggest(void **state)
 		{ "f", "full" },
 		{ "scan_size_mb", "numa_scan_size_mb" },        /* not -size  */
 		{ "delay_ms", NULL },   /* the end of two */
+		{ "page", "pages" },    /* not zero-page  */
 		{ "n_size_mb", NULL }, { "mb", NULL },
 	};
 	char buf[64];

@@ -415,6 +415,7 @@ const struct flush_ops flush_latr_early = {
 	.summary = "LATR as published: nothing is kept, mprotect tells nobody. Unsound",
 	.source = "LATR's published patch, lazy freeing off by default",
 	.defers = "what munmap took stays usable, even by its frames' next owners, until all CPUs have ticked; what mprotect took, for good",
+	.flaw = "frames have new owners while others still use them, and mprotect tells nobody",
 	.legal = FLUSH_ALL_OPS & ~(FLUSH_BIT(FLUSH_MUNMAP) |
 				   FLUSH_BIT(FLUSH_PROTECT_DOWN) |
 				   FLUSH_BIT(FLUSH_DEBT)),
