@@ -233,7 +233,8 @@ static const char *class_of(const char *s)
 static bool is_text_column(const char *name)
 {
 	return !strcmp(name, "commit") || !strcmp(name, "row") ||
-		!strcmp(name, "kernel") || !strcmp(name, "seed");
+		!strcmp(name, "kernel") || !strcmp(name, "seed") ||
+		!strcmp(name, "series");
 }
 
 static void put_cell(FILE *f, const char *name, const char *s)
@@ -505,8 +506,12 @@ static int report(const struct report_cfg *cfg, const char *dir)
 	struct html p = { .dir = dir };
 	struct outfile o;
 	struct err e;
-	char path[4096];
+	char path[4096], *text = slurp(dir, "report.txt", &e);
 
+	/* What it is made from, before what is made. */
+	if (!text)
+		return complain(EXIT_USAGE, &e);
+	free(text);
 	snprintf(path, sizeof(path), "%s/report.html", dir);
 	if (outfile_open(&o, cfg->out ? cfg->out : path, &e))
 		return complain(EXIT_FAILED, &e);

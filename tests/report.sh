@@ -95,8 +95,20 @@ ok "chosen columns come in the order chosen" $?
 ! grep -q 'gnuplot_canvas' "$page"
 ok "no id is there twice" $?
 
+printf 'title x\ntable s.csv\n' > "$tmp/d/report.txt"
+printf 'set,series,x\nC2,5.17,1\n' > "$tmp/d/s.csv"
+"$b/tlbemu" report "$tmp/d" 2> /dev/null && grep -q '<td class="">5.17</td>' "$page"
+ok "a series' name may look like a number" $?
+
 # ---- what is refused ------------------------------------------------------------------
 
+said=$("$b/tlbemu" report "$tmp/nowhere" 2>&1)
+status=$?
+case $said in
+*nowhere/report.txt*) [ $status = 2 ] ;;
+*) false ;;
+esac
+ok "a directory that is not there, by what is missing of it" $? "$said"
 echo 'text x' > "$tmp/d/report.txt"
 refuses "a page without a title" "report.txt:1: expected 'title'"
 printf 'title x\nparagraph y\n' > "$tmp/d/report.txt"
