@@ -3,7 +3,7 @@ if (ARGC != 2) {
 	printerr "usage: gnuplot -c plots/categories.gp categories_NAME.csv FIGURE.svg|.png"
 	exit status 2
 }
-data = ARG1; figure = ARG2; height = 560
+data = ARG1; figure = ARG2; height = 600
 load system("dirname '".ARG0."'")."/style.gp"
 
 stats data using (workload = strcol("workload"), profile = strcol("profile"), \
@@ -20,8 +20,9 @@ set ylabel "cycles of all CPUs [million]"
 set yrange [0:*]
 set xrange [-0.6:N_records - 0.4]
 set xtics rotate by 90 right noenhanced font small
-set bmargin 9
-set key outside right center Left reverse invert samplen 1.2 spacing 1.15
+set bmargin 7
+set key outside right center Left reverse invert samplen 1.2 spacing 1.15 \
+	maxcols 1 font small
 
 # The price from the bottom up, what the program wanted on top.
 array id[12] = ["flush", "wait_ack", "respond", "lock_wait", "copy", "scan", \
