@@ -636,27 +636,38 @@ static u64 lost_stores(const char *kernel, const char *flush, const char *seed)
 
 /* The scanner's deferred flush lets a store go to a page that is being copied
  * away; a check before copying does not. */
-/* A broadcast interrupts nobody, takes one operation a page (or eight pages, or
- * one in all), and the next access of everybody walks: as many walks as with
+/* A broadcast interrupts nobody, takes one operation a page (or eight pages, as
+ * many ranges as the number needs, or one in all), and the next access of everybody walks: as many walks as with
  * interrupts. */
 static void test_broadcast_counts(void **state)
 {
 	static const struct {
-		const char *flush, *pages;
+		const char *profile, *flush, *pages;
 		u64 operations;
 	} row[] = {
-		{ "tlbi", "1", 1 }, { "tlbi", "33", 33 }, { "tlbi", "511", 511 },
-		{ "tlbi", "512", 1 }, { "invlpgb", "1", 1 },
-		{ "invlpgb", "8", 1 }, { "invlpgb", "9", 2 },
-		{ "invlpgb", "33", 5 }, { "invlpgb", "34", 1 },
+		{ "neoverse-n1", "tlbi", "1", 1 },
+		{ "neoverse-n1", "tlbi", "33", 33 },
+		{ "neoverse-n1", "tlbi", "511", 511 },
+		{ "neoverse-n1", "tlbi", "512", 1 },
+		{ "neoverse-v1", "tlbi", "1", 1 },
+		{ "neoverse-v1", "tlbi", "62", 1 },
+		{ "neoverse-v1", "tlbi", "63", 2 },
+		{ "neoverse-v1", "tlbi", "64", 1 },
+		{ "neoverse-v1", "tlbi", "66", 2 },
+		{ "neoverse-v1", "tlbi", "2115", 4 },
+		{ "zen3-milan", "invlpgb", "1", 1 },
+		{ "zen3-milan", "invlpgb", "8", 1 },
+		{ "zen3-milan", "invlpgb", "9", 2 },
+		{ "zen3-milan", "invlpgb", "33", 5 },
+		{ "zen3-milan", "invlpgb", "34", 1 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
 		const char *const pairs[] = {
 			"threads", "4", "pages", row[i].pages, "iterations",
 			"3", "kernel", "v6.1", "pause", "50000", "flush",
-			row[i].flush, "profile", row[i].flush[0] == 't' ?
-			"neoverse-n1" : "zen3-milan", NULL
+			row[i].flush, "profile", row[i].profile, "thp", "no",
+			NULL
 		};
 		struct timed_result *r = run_named("mprotect-storm", pairs);
 		const u64 *v = r->count.v;
