@@ -1,49 +1,9 @@
 /* test_driver.c - the timed driver by itself, without a kernel: whose turn it is,
- * interrupts, locks, and strands, which are what code on a stack is. */
+ * interrupts, locks. */
 #include <errno.h>
 
-#include "base/rng.h"
 #include "cpu/step.h"
-#include "cpu/strand.h"
-#include "cpu/timed.h"
-#include "tests/point.h"
-
-struct bare {
-	struct machine *m;
-	struct sys *sys;
-	struct task task[8];
-};
-
-static void bare_make_with(struct bare *b, const char *topology, bool has_lines)
-{
-	memset(b, 0, sizeof(*b));
-	OK(machine_create(&b->m, topology, NULL, &err));
-	OK(sys_create(&b->sys, &(struct sys_config){
-		.m = b->m, .arena_bytes = 1 << 26, .nr_cpus = b->m->nr_cpus,
-		.paging = { .levels = 4, .bits = 9 }, .frames_per_node = 1024,
-		.contend = { .has_lines = has_lines },
-	}));
-	OK(timed_install(b->sys));
-}
-
-static void bare_make(struct bare *b, const char *topology)
-{
-	bare_make_with(b, topology, false);
-}
-
-static void bare_start(struct bare *b, u32 cpu, void (*fn)(struct task *),
-		       void *arg)
-{
-	b->task[cpu] = (struct task){ .fn = fn, .arg = arg, .cpu = cpu };
-	OK(sys_start(&b->task[cpu]));
-}
-
-static void bare_free(struct bare *b)
-{
-	timed_remove(b->sys);
-	sys_destroy(b->sys);
-	machine_destroy(b->m);
-}
+#include "tests/bare.h"
 
 static struct {
 	u64 handled_at[8];
@@ -266,209 +226,89 @@ static void test_locks_exclude(void **state)
 	bare_free(&b);
 }
 
-/* ---- strands ----------------------------------------------------------------- */
+/* CPU 0 has a lock; who waits for it is not the next to have it, since another comes
+ * by when it is released. */
+enum { HELD = 20000, HANDLER = 6000, NEVER = 0 };
 
-enum { NR_WORDS = 3, NR_ACTS = 60, NR_STRAND_CPUS = 4 };
+static struct {
+	struct spinlock *lock;
+	u64 comes_at[3];        /* from 1 on; CPU 0 always does               */
+	bool is_interrupted;    /* CPU 1, around the release                  */
+	u64 taken_at[3], unlock_cycles[3];
+} turn;
 
-/* What a program does next: a step of a word that all share, work, or a call that
- * needs a stack. */
-struct act {
-	enum { STEP, WORK, CALL } kind;
-	u32 word;
-	bool is_write;
-	u64 cycles;
-};
-
-struct play {
-	struct strand strand;           /* first                              */
-	const struct act *act;          /* [NR_ACTS]                          */
-	u64 *words;                     /* a line each                        */
-	u32 at;
-	bool is_strand, is_soon;
-};
-
-/* Who came when, in the order of the emulation. */
-static struct seen_at {
-	u64 now;
-	u32 cpu, what;
-} seen_log[1 << 14];
-static u32 nr_seen;
-
-static void see(u32 what)
+static void long_handler(void *arg)
 {
-	assert_true(nr_seen < ARRAY_LEN(seen_log));
-	seen_log[nr_seen++] = (struct seen_at){ this_cpu->now, this_cpu->id, what };
+	charge(HANDLER);
 }
 
-static void see_request(void *arg)
+static void hold(struct task *t)
 {
-	see(1000000);
+	u64 from;
+
+	if (t->cpu && turn.comes_at[t->cpu] == NEVER)
+		return;
+	charge(turn.comes_at[t->cpu]);
+	spin_lock(turn.lock);
+	turn.taken_at[t->cpu] = this_cpu->now;
+	charge(HELD);
+	from = this_cpu->now;
+	spin_unlock(turn.lock);
+	turn.unlock_cycles[t->cpu] = this_cpu->now - from;
 }
 
-/* The same without a stack. */
-static bool see_soon(void *arg)
+static void interrupt_waiter(struct task *t)
 {
-	see_request(arg);
-	return true;
+	u64 waiter[MM_CPUMASK_WORDS] = { 1 << 1 };
+
+	if (!turn.is_interrupted)
+		return;
+	charge(HELD - HANDLER / 2);
+	smp_call(waiter, long_handler, t->arg, NULL);
 }
 
-/* Requests to all, and steps on both sides of them. */
-static void call(struct strand *s)
+/* Return: a transfer of the lock's line between CPUs 1 and 2. */
+static u64 hold_in_turn(u64 first, u64 second, bool is_interrupted)
 {
-	struct play *p = (struct play *)s;
-	const struct act *a = &p->act[p->at];
-	u64 all[MM_CPUMASK_WORDS] = { ~0ull };
-
-	step(p->words, true, a->cycles);
-	see(1000 + p->at);
-	if (a->is_write)
-		smp_call_soon(all, see_request, p->is_soon ? see_soon : NULL,
-			      p->words, NULL);
-	step(p->words + 8, false, 10);
-	see(2000 + p->at);
-}
-
-static enum strand_next next_act(struct strand *s)
-{
-	struct play *p = (struct play *)s;
-
-	for (; ++p->at < NR_ACTS; ) {
-		const struct act *a = &p->act[p->at];
-
-		if (p->at && a[-1].kind == STEP)
-			see(p->at - 1);
-		if (a->kind == STEP)
-			return strand_step(s, p->words + 8 * a->word,
-					   a->is_write, a->cycles);
-		if (a->kind == CALL)
-			return STRAND_CALL;
-		charge(a->cycles);
-	}
-	return STRAND_END;
-}
-
-static void by_steps(struct play *p)
-{
-	for (p->at = 0; p->at < NR_ACTS; p->at++) {
-		const struct act *a = &p->act[p->at];
-
-		if (p->at && a[-1].kind == STEP)
-			see(p->at - 1);
-		if (a->kind == STEP)
-			step(p->words + 8 * a->word, a->is_write, a->cycles);
-		else if (a->kind == CALL)
-			call(&p->strand);
-		else
-			charge(a->cycles);
-	}
-}
-
-static void play_program(struct task *t)
-{
-	struct play *p = t->arg;
-
-	p->strand.next = next_act;
-	p->strand.call = call;
-	p->at = UINT32_MAX;
-	if (p->is_strand)
-		strand_run(&p->strand);
-	else
-		by_steps(p);
-}
-
-static void random_acts(struct rng *r, struct act *a)
-{
-	for (u32 i = 0; i < NR_ACTS; i++)
-		a[i] = (struct act){
-			.kind = rng_chance(r, 1, 8) ? CALL
-				: rng_chance(r, 1, 4) ? WORK : STEP,
-			.word = (u32)rng_below(r, NR_WORDS),
-			.is_write = rng_chance(r, 1, 2),
-			.cycles = rng_below(r, rng_chance(r, 1, 2) ? 20 : 2000),
-		};
-	/* The last is seen, too. */
-	a[NR_ACTS - 1].kind = WORK;
-}
-
-struct history {
-	struct seen_at log[ARRAY_LEN(seen_log)];
-	u32 nr;
-	u64 now[NR_STRAND_CPUS], cycles[NR_STRAND_CPUS][NR_CYCLE_CATS];
-};
-
-static void play_all(struct history *h, const char *topology, bool has_lines,
-		     struct act (*act)[NR_ACTS], u32 strands, bool is_soon)
-{
-	struct play play[NR_STRAND_CPUS] = { 0 };
 	struct bare b;
-	u64 *words;
+	u64 transfer;
 
-	memset(h, 0, sizeof(*h));
-	nr_seen = 0;
-	bare_make_with(&b, topology, has_lines);
-	words = arena_alloc(&b.sys->arena, NR_WORDS * 64);
-	for (u32 i = 0; i < NR_STRAND_CPUS; i++) {
-		play[i].act = act[i];
-		play[i].words = words;
-		play[i].is_strand = strands >> i & 1;
-		play[i].is_soon = is_soon;
-		bare_start(&b, i, play_program, &play[i]);
-	}
+	memset(&turn, 0, sizeof(turn));
+	turn.comes_at[1] = first;
+	turn.comes_at[2] = second;
+	turn.is_interrupted = is_interrupted;
+	bare_make_with(&b, "pack:1 core:4 pu:1", true);
+	turn.lock = arena_alloc(&b.sys->arena, 64);
+	for (u32 i = 0; i < 3; i++)
+		bare_start(&b, i, hold, NULL);
+	bare_start(&b, 3, interrupt_waiter, arena_alloc(&b.sys->arena, 64));
 	OK(timed_run(b.sys, NULL, NULL, NULL));
-	memcpy(h->log, seen_log, nr_seen * sizeof(h->log[0]));
-	h->nr = nr_seen;
-	for (u32 i = 0; i < NR_STRAND_CPUS; i++) {
-		h->now[i] = b.sys->cpu[i].now;
-		memcpy(h->cycles[i], b.sys->cpu[i].cycles,
-		       sizeof(h->cycles[i]));
-	}
+	transfer = machine_line_transfer(b.m, 1, 2);
 	bare_free(&b);
+	return transfer;
 }
 
-static void assert_same_history(const struct history *a,
-				const struct history *b, u64 seed)
+/* Who finds a lock taken has fetched its line for that, and the release must fetch it
+ * back (contend.h): when he comes, when he is back from an interrupt, and when he is
+ * told of a release at the very time at which somebody else comes. */
+static void test_vain_looks_take_the_line(void **state)
 {
-	for (u32 i = 0; i < a->nr && i < b->nr; i++)
-		if (memcmp(&a->log[i], &b->log[i], sizeof(a->log[i])))
-			fail_msg("TEST_SEED=%llu: %u: CPU %u, %u at %llu; CPU %u, "
-				 "%u at %llu", (unsigned long long)seed, i,
-				 a->log[i].cpu, a->log[i].what,
-				 (unsigned long long)a->log[i].now,
-				 b->log[i].cpu, b->log[i].what,
-				 (unsigned long long)b->log[i].now);
-	assert_int_equal(a->nr, b->nr);
-	assert_memory_equal(a->now, b->now, sizeof(a->now));
-	assert_memory_equal(a->cycles, b->cycles, sizeof(a->cycles));
-}
+	u64 transfer = hold_in_turn(1000, HELD + 1000, true);
+	u32 nr_vain = 0;
 
-/* A program is what it is as a strand and on a stack, some CPUs' or all: each step
- * at the same time, in the same order, with interrupts in between; and so is a
- * request, carried out where the driver stands or on the CPU's stack. */
-static void test_strands_are_steps(void **state)
-{
-	static const char *const topology[] = {
-		"pack:2 core:2 pu:1", "pack:1 core:2 pu:2",
-	};
-	static struct history stack, strand;
-	static struct act act[NR_STRAND_CPUS][NR_ACTS];
-	u64 seed = check_seed("strands");
+	assert_true(turn.unlock_cycles[0] >= transfer);
+	assert_true(turn.taken_at[2] < turn.taken_at[1]);
+	assert_true(turn.unlock_cycles[2] >= transfer);
+	hold_in_turn(NEVER, HELD + 1000, true);
+	assert_true(turn.unlock_cycles[0] < transfer);
+	assert_true(turn.unlock_cycles[2] < transfer);
 
-	for (u32 i = 0; i < 40; i++) {
-		const char *on = topology[i & 1];
-		bool has_lines = i >> 1 & 1;
-		struct rng r;
-
-		rng_init(&r, seed + i);
-		for (u32 k = 0; k < NR_STRAND_CPUS; k++)
-			random_acts(&r, act[k]);
-		play_all(&stack, on, has_lines, act, 0, false);
-		assert_true(stack.nr > NR_ACTS);
-		play_all(&strand, on, has_lines, act, ~0u, false);
-		assert_same_history(&stack, &strand, seed + i);
-		play_all(&strand, on, has_lines, act, (u32)rng_below(&r, 16),
-			 true);
-		assert_same_history(&stack, &strand, seed + i);
+	for (u64 at = HELD; at < HELD + 2 * transfer; at++) {
+		hold_in_turn(at, 1000, false);
+		if (turn.taken_at[1] < turn.taken_at[2])
+			nr_vain += turn.unlock_cycles[1] >= transfer;
 	}
+	assert_int_equal(1, nr_vain);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -478,7 +318,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_steps_in_order),
 	cmocka_unit_test(test_deadlock_is_found),
 	cmocka_unit_test(test_locks_exclude),
-	cmocka_unit_test(test_strands_are_steps),
+	cmocka_unit_test(test_vain_looks_take_the_line),
 };
 
 TEST_MAIN(tests)
