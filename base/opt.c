@@ -152,11 +152,12 @@ static int parse_enum(const struct opt *o, const char *text, int *v,
 			return 0;
 		}
 	}
-	return err_set(e, -EINVAL, "'%s' is not %s%s%s%s%s", text,
+	return err_set(e, -EINVAL, "'%s' is not %s%s%s%s%s%s%s", text,
 		       join_names(o->names, all, sizeof(all)),
 		       suggest_text(text, o->names, near, sizeof(near)),
 		       o->see ? " ('" : "", o->see ? o->see : "",
-		       o->see ? "' shows all)" : "");
+		       o->see ? "' shows all)" : "",
+		       o->instead ? "; " : "", o->instead ? o->instead : "");
 }
 
 /* Check @text, and unless @dry store it. */

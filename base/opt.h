@@ -56,6 +56,8 @@ struct opt {
 	const char *metavar;    /* --name=METAVAR in help; NULL: from kind    */
 	const char *help;       /* one line, no default in it                 */
 	const char *see;        /* "tlbemu list flush"; NULL: none            */
+	const char *instead;    /* OPT_ENUM: what else there is, said when the
+				 * name is none of these; NULL: nothing       */
 	size_t offset;
 	const char *group;      /* heading in --help                          */
 	bool no_echo;           /* not part of the configuration (--help, -o) */

@@ -57,6 +57,7 @@ static const struct opt tlb_opts[] = {
 	  .names = mapping_names,
 	  .help = "how designs see the trace mapped: 4K pages, 2M pages, or 2M "
 		  "where --huge-from says so",
+	  .instead = "1G pages: --what-if entries=16,page=1g",
 	  FIELD(page, "designs") },
 	{ .name = "huge-from", .kind = OPT_U32, .def = "256", .min = 1,
 	  .max = 512, .unit = "pages",
@@ -200,6 +201,29 @@ static int check_traces(struct plan *p, struct err *e)
 	return rc;
 }
 
+/* A variable of a script that is empty would have the default's designs run. */
+static int check_given(const struct plan *p, struct err *e)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+		const char *such;
+	} text[] = {
+		{ "tlb", offsetof(struct tlb_cfg, tlb),
+		  "A,B ('tlbemu list machines' shows all)" },
+		{ "what-if", offsetof(struct tlb_cfg, what_if),
+		  "as entries=16..4096,ways=4 ('tlbemu tlb --help' shows keys)" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(text); i++)
+		if (opt_origin_of(p->set, text[i].name) != OPT_FROM_DEFAULT &&
+		    !*(const char *const *)((const char *)&p->cfg +
+					    text[i].offset))
+			return err_set(e, -EINVAL, "--%s: nothing is given, "
+				       "expected %s", text[i].name, text[i].such);
+	return 0;
+}
+
 static int parse(struct plan *p, int argc, char **argv, struct err *e)
 {
 	static const char *const sections[] = { "tlb", NULL };
@@ -219,6 +243,8 @@ static int parse(struct plan *p, int argc, char **argv, struct err *e)
 	}
 	p->trace = argv;
 	p->nr_traces = (u32)n;
+	if (!rc)
+		rc = check_given(p, e);
 	if (!rc && p->cfg.what_if)
 		rc = what_if_parse(&p->w, p->cfg.what_if, e);
 	if (rc && p->cfg.what_if && !p->w.nr)
