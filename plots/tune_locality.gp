@@ -20,13 +20,15 @@ is(i, c) = strcol("role") eq word(roles, i) ? column(c) : NaN
 # A curve without a point is left out, of the key as well.
 has(i, c) = int(system(sprintf("awk -F, '$1 == \"%s\" && $%d != \"\" { n++ } ".\
 	"END { print n + 0 }' '%s'", word(roles, i), c, data)))
-array has_faults[4]; array has_lines[4]
-do for [i = 1:4] { has_faults[i] = has(i, 3); has_lines[i] = has(i, 4) }
-
-plot for [i = 1:4] data using (has_lines[i] ? column(2) / per : NaN):(is(i, 4)) \
-	with lines linewidth 2.5 linecolor rgb hue(i) \
-	title has_lines[i] ? word(roles, i).": lines of memory" : "", \
-     for [i = 1:4] data using (has_faults[i] ? column(2) / per : NaN):(is(i, 3)) \
-	with linespoints pt 7 ps 0.6 linewidth 1 dashtype 2 \
-	linecolor rgb hue(i) \
-	title has_faults[i] ? word(roles, i).": hint faults" : ""
+curves = ""
+do for [i = 1:4] {
+	if (has(i, 4)) { curves = curves.sprintf(", data using (column(2) / per):(is(%d, 4)) ".\
+		"with lines linewidth 2.5 linecolor rgb hue(%d) title word(roles, %d).': lines of memory'", i, i, i) }
+}
+do for [i = 1:4] {
+	if (has(i, 3)) { curves = curves.sprintf(", data using (column(2) / per):(is(%d, 3)) ".\
+		"with linespoints pt 7 ps 0.6 linewidth 1 dashtype 2 ".\
+		"linecolor rgb hue(%d) title word(roles, %d).': hint faults'", i, i, i) }
+}
+# None at all: an empty frame.
+eval "plot NaN notitle".curves
