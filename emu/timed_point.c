@@ -626,6 +626,8 @@ static void say_modelled(struct timed_result *r, const struct sys *sys)
 	}
 	if (!flusher() || !flusher()->has_global_asids)
 		hide(r, CTR_ASID_ROLLOVERS);
+	if (!kern()->numa.counts_stuck)
+		hide(r, CTR_SCHED_STICK_NUMA);
 	if (sys->m->rules.hw_sets_a)
 		hide(r, CTR_ACCESSED_FAULTS);
 	if (sys->m->rules.hw_sets_d)

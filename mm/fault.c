@@ -141,10 +141,12 @@ static int map_anonymous(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 				  is_write);
 	}
 	spin_unlock(ptl);
-	if (!is_mine)
+	if (!is_mine) {
 		put_page(page);
-	else
-		COUNT(THP_FAULT_ALLOC, order && level);
+		return 0;
+	}
+	COUNT(THP_FAULT_ALLOC, order && level);
+	COUNT(ANON_FAULT_ALLOC, order && !level);
 	return 0;
 }
 
@@ -157,7 +159,6 @@ static int do_anonymous_page(struct mm *mm, struct vma *vma, u64 vpn,
 	while ((order = mthp_order(mm, vma, vpn, order))) {
 		int rc = map_anonymous(mm, vma, vpn, 0, order, is_write);
 
-		COUNT(ANON_FAULT_ALLOC, !rc);
 		COUNT(ANON_FAULT_FALLBACK, !!rc);
 		if (!rc)
 			return 0;

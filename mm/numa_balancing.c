@@ -26,7 +26,7 @@ struct numa_task *numa_current(void)
 	n->scan_period_ms = numab()->knobs.scan_delay_ms;
 	/* Since 6.1: threads of a process do not begin in step. */
 	if (numa_rules()->lb_resets && t->sched->pid > 1)
-		n->node_stamp = 2 * numab()->ms;
+		n->node_stamp = 2 * sched_tick_cycles();
 	if (!t->mm->numa_next_scan)
 		t->mm->numa_next_scan = this_cpu->now +
 			numab()->knobs.scan_delay_ms * numab()->ms;

@@ -308,7 +308,7 @@ static void task_numa_migrate(struct numa_task *t)
 	if (env.best_cpu >= 0)
 		go(&env);
 	else
-		COUNT(SCHED_STICK_NUMA, 1);
+		COUNT(SCHED_STICK_NUMA, numa_rules()->counts_stuck);
 }
 
 void numa_migrate_preferred(struct numa_task *t)

@@ -98,6 +98,8 @@ struct numa_rules {
 				 * is no hint                                 */
 	bool has_groups;        /* 8c8a743c5087 (3.13)                        */
 	enum numa_move move;
+	bool counts_stuck;      /* sched_stick_numa: the series of Dec 2013
+				 * (3.14)                                     */
 	bool lb_resists;        /* the load balancer asks (3.13 on)           */
 	bool lb_resets;         /* and a task it moves scans anew:
 				 * 05cbdf4f5c19 (assumed id)                  */
@@ -131,7 +133,7 @@ struct numa_rules {
 	.period = NUMA_PERIOD_3_OF_10, .faults_cpu = true, \
 	.active_is_local = true, .filter = NUMA_FILTER_ACTIVE, \
 	.waits_migrating = true, .has_groups = true, \
-	.move = NUMA_MOVE_3_13, .lb_resists = true, \
+	.move = NUMA_MOVE_3_13, .counts_stuck = true, .lb_resists = true, \
 	.ratelimit_pages = 32768, \
 	.period_min_ms = 1000, .period_max_ms = 60000
 #define NUMA_V3_19 { .commit = "v3.19", .evidence = "A", NUMA_SINCE_3_19 }
@@ -150,7 +152,7 @@ struct numa_rules {
 	.placement_waits = true, .faults_cpu = true, .active_is_local = true, \
 	.filter = NUMA_FILTER_GROUP, .waits_migrating = true, \
 	.has_groups = true, \
-	.move = NUMA_MOVE_SPARE, .lb_resists = true, \
+	.move = NUMA_MOVE_SPARE, .counts_stuck = true, .lb_resists = true, \
 	.period_min_ms = 1000, .period_max_ms = 60000
 
 /* 4.10 to 4.18, with 4.14's periods. */

@@ -328,7 +328,7 @@ static void numa_work(struct numa_task *t)
 			t->scan_period_ms * ms))
 		return;
 	/* Another thread probably wins next time. */
-	t->node_stamp += 2 * machine_ns_to_cycles(the_sys->m, 1000000);
+	t->node_stamp += 2 * sched_tick_cycles();
 	sched_account();
 	exec = t->t->sched->sum_exec;
 	cat = cat_enter(CYC_SCAN);

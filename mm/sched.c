@@ -317,6 +317,11 @@ struct sched_task *sched_last_queued(u32 cpu,
 
 /* ---- ticks ------------------------------------------------------------------------ */
 
+u64 sched_tick_cycles(void)
+{
+	return S.tick;
+}
+
 static bool slice_is_over(const struct rq_state *q)
 {
 	u64 slice = S.latency / q->nr_running;

@@ -98,6 +98,9 @@ int sched_begin(void);
  * is due, and whatever came up meanwhile. Return: a tick was due. */
 bool sched_tick(void);
 
+/* From one timer tick of a CPU to the next. */
+u64 sched_tick_cycles(void);
+
 /* This CPU's thread sleeps while *@word is @value (thread_sleep()). */
 void sched_sleep(const u32 *word, u32 value);
 

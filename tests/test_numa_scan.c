@@ -363,6 +363,21 @@ static void test_throttle(void **state)
 	assert_true(stamp[1] > stamp[0]);
 }
 
+/* Who scanned waits two ticks longer, however long ticks are. */
+static void test_two_ticks(void **state)
+{
+	static const char *const tick[] = { "1ms", "4ms" };
+	u64 stamp[2];
+
+	for (u32 i = 0; i < 2; i++) {
+		by("v6.1")->scan_throttles = false;
+		P.pages = 16;
+		free(run(throttle, PAIRS(TWO_NODES, "thp", "no", "tick", tick[i])));
+		stamp[i] = P.seen[0];
+	}
+	assert_int_equal(stamp[1] - stamp[0], 2 * (4 - 1));
+}
+
 static void one_node(struct wl *w, u32 i)
 {
 	touch_page(0);
@@ -522,6 +537,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_charges_changed),
 	cmocka_unit_test(test_trylock),
 	cmocka_unit_test(test_throttle),
+	cmocka_unit_test(test_two_ticks),
 	cmocka_unit_test(test_waits_remote),
 	cmocka_unit_test(test_vma_pids),
 	cmocka_unit_test(test_vma_partial),
