@@ -38,6 +38,12 @@ enum { ADVICE_DONTNEED = 4, ADVICE_FREE = 8, ADVICE_HUGEPAGE = 14,
 struct turn {
 	u32 slot;               /* of the player, + 1                         */
 	u32 is_over;
+	u32 pad[14];
+	struct {
+		u32 n;          /* times that it was its turn                 */
+		u32 pad[15];
+	} called[];             /* [slot], what a thread of the scheduler's
+				 * sleeps on: others' turns do not wake it    */
 };
 
 struct player {
@@ -247,10 +253,12 @@ static int start_player(struct player *p, struct wl *w, struct err *e)
 	int rc = 0;
 
 	p->mm = mm_create();
-	p->turn = arena_alloc(&the_sys->arena, 64);
+	p->turn = arena_alloc(&the_sys->arena, sizeof(*p->turn) +
+			      (p->nr + 1) * sizeof(*p->turn->called));
 	if (!p->mm || !p->turn || map_before(p->mm, &p->before))
 		return err_set(e, -ENOMEM, "out of memory");
 	p->turn->slot = 1;
+	p->turn->called[1].n = 1;
 	for (u32 i = 0; i < p->nr && !rc; i++)
 		rc = wl_start(w, p->first + i, p->mm, e);
 	return rc;
@@ -574,26 +582,23 @@ static bool is_my_turn(const void *arg)
 	return wish->turn->is_over || wish->turn->slot == wish->slot;
 }
 
-/* A thread of the scheduler's sleeps, and others have its CPU. */
-static void sleep_until_turn(struct turn *turn, const struct wish *wish)
+/* A thread of the scheduler's sleeps, and others have its CPU. @n: its turns so far. */
+static void sleep_until_turn(struct turn *turn, u32 slot, u32 n)
 {
-	for (;;) {
-		u32 whose = READ_ONCE(turn->slot);
+	u32 *called = &turn->called[slot].n;
 
-		if (is_my_turn(wish))
-			return;
-		thread_sleep(&turn->slot, whose);
-	}
+	while (READ_ONCE(*called) == n)
+		thread_sleep(called, n);
 }
 
 /* Return: false when all has been played. */
-static bool wait_turn(struct turn *turn, u32 slot)
+static bool wait_turn(struct turn *turn, u32 slot, u32 n)
 {
 	const struct wish wish = { turn, slot };
 	u64 *cycles = this_cpu->cycles, before = cycles[CYC_LOCK_WAIT], waited;
 
 	if (sched_is_on()) {
-		sleep_until_turn(turn, &wish);
+		sleep_until_turn(turn, slot, n);
 		return !turn->is_over;
 	}
 	the_sys->drv.wait(turn, is_my_turn, &wish, 0);
@@ -604,12 +609,17 @@ static bool wait_turn(struct turn *turn, u32 slot)
 	return !turn->is_over;
 }
 
-static void pass_turn(struct turn *turn, u32 slot, bool is_over)
+static void pass_turn(struct player *p, u32 slot)
 {
+	struct turn *turn = p->turn;
+
 	step(turn, true, 0);
 	turn->slot = slot;
-	turn->is_over = is_over;
+	turn->is_over = !slot;
 	the_sys->drv.wake(turn);
+	for (u32 i = 1; i <= p->nr && sched_is_on(); i++)
+		if (i == slot || !slot)
+			WRITE_ONCE(turn->called[i].n, turn->called[i].n + 1);
 }
 
 /* The program is over, or begins once more. */
@@ -679,7 +689,7 @@ static u32 play_turn(struct wl *w, struct player *p, u32 slot)
 void replay_events_body(struct replay_events *r, struct wl *w, u32 thread)
 {
 	struct player *p = r->player;
-	u32 slot;
+	u32 slot, n = 0;
 
 	while (thread >= p->first + p->nr)
 		p++;
@@ -687,13 +697,13 @@ void replay_events_body(struct replay_events *r, struct wl *w, u32 thread)
 	/* Nothing is there to flush before the thread has begun. */
 	if (slot > 1 && !sched_is_on())
 		switch_mm(NULL);
-	while (wait_turn(p->turn, slot)) {
+	for (; wait_turn(p->turn, slot, n); n++) {
 		u32 next;
 
 		if (current()->mm != p->mm)
 			switch_mm(p->mm);
 		next = play_turn(w, p, slot);
-		pass_turn(p->turn, next, !next);
+		pass_turn(p, next);
 	}
 }
 
