@@ -31,7 +31,7 @@
 #include "cpu/memory.h"
 #include "cpu/machine.h"
 
-/* ORDER caches_mode: emu/timed_point.c spells these. */
+/* ORDER caches_mode: emu/timed_opts.c spells these. */
 enum caches_mode { CACHES_NONE, CACHES_WALKS, CACHES_FULL };
 
 struct caches;                  /* opaque                                     */

@@ -40,7 +40,7 @@
 struct cpu;
 struct sys;
 
-/* ORDER ipi_send, ORDER guest: emu/timed_point.c spells these. */
+/* ORDER ipi_send, ORDER guest: emu/timed_opts.c spells these. */
 enum ipi_send { SEND_EACH, SEND_CLUSTER };
 enum guest { GUEST_NONE, GUEST_EXITS, GUEST_HYPERCALL };
 

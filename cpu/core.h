@@ -15,7 +15,7 @@
 
 struct ept;
 
-/* ORDER ept_mode: emu/timed_point.c spells these. */
+/* ORDER ept_mode: emu/timed_opts.c spells these. */
 enum ept_mode { EPT_NONE, EPT_4K, EPT_2M, EPT_1G };
 
 /* What is modelled of page walks. All zero: no paging-structure caches, no data

@@ -18,7 +18,7 @@
 #include "cpu/machine.h"
 #include "cpu/memory.h"
 
-/* ORDER granule: emu/timed_point.c spells these. */
+/* ORDER granule_names */
 enum granule { GRANULE_4K, GRANULE_16K, GRANULE_64K, NR_GRANULES };
 
 extern const char *const granule_names[];       /* "4k" ..., NULL ends        */

@@ -65,7 +65,7 @@ struct timed_cfg {
 	const char *cpuset;     /* cpuset_opt.h; NULL: none                   */
 	struct numa_knobs numa;
 	u32 settle_count;       /* read by nothing                            */
-	int flushall_shift;     /* ORDER shift_names in timed_point.c         */
+	int flushall_shift;     /* ORDER shift_names in timed_opts.c          */
 	u64 sample_ns;
 };
 
