@@ -76,6 +76,7 @@ static struct state {
 	struct place *written;  /* chunks                                     */
 	u64 pages, out_pages;   /* of a chunk                                 */
 	u64 in, out;            /* vpn: for each chunk under way              */
+	u32 holes;              /* as many as are under way at most           */
 } st;
 
 /* ---- queues ------------------------------------------------------------------------ */
@@ -113,33 +114,33 @@ static bool take(const struct cfg *cfg, struct queue *q, u32 *chunk)
 /* ---- memory ------------------------------------------------------------------------ */
 
 /* A page behind each keeps its page table. */
-static u64 in_of(const struct cfg *cfg, u32 chunk)
+static u64 in_of(u32 chunk)
 {
-	return st.in + chunk % cfg->in_flight * (st.pages + 1);
+	return st.in + chunk % st.holes * (st.pages + 1);
 }
 
-static u64 out_of(const struct cfg *cfg, u32 chunk)
+static u64 out_of(u32 chunk)
 {
-	return st.out + chunk % cfg->in_flight * st.out_pages;
+	return st.out + chunk % st.holes * st.out_pages;
 }
 
 static int give_back_chunk(const struct cfg *cfg, u32 chunk)
 {
 	return cfg->is_keeping ? 0
-		: do_munmap(st.mm, in_of(cfg, chunk), st.pages);
+		: do_munmap(st.mm, in_of(chunk), st.pages);
 }
 
 static int map_holes(struct wl *w, const struct cfg *cfg, struct err *e)
 {
-	u64 n = (u64)cfg->in_flight * (st.pages + 1);
+	u64 n = st.holes * (st.pages + 1);
 	int rc = 0;
 
 	st.in = wl_map(st.mm, n, RW);
-	st.out = wl_map(st.mm, cfg->in_flight * st.out_pages, RW);
+	st.out = wl_map(st.mm, st.holes * st.out_pages, RW);
 	if (!st.in || !st.out)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (u32 k = 0; k < cfg->in_flight && !rc; k++) {
-		rc = wl_populate(w, 0, in_of(cfg, k) + st.pages, 1, e);
+	for (u32 k = 0; k < st.holes && !rc; k++) {
+		rc = wl_populate(w, 0, in_of(k) + st.pages, 1, e);
 		if (!rc)
 			rc = give_back_chunk(cfg, k);
 	}
@@ -170,9 +171,9 @@ static int fragment(struct wl *w, const struct cfg *cfg)
 		while ((n = READ_ONCE(st.written->chunk)) + cfg->in_flight <= k)
 			thread_sleep(&st.written->chunk, n);
 		if (!rc && !cfg->is_keeping)
-			rc = do_mmap_fixed(st.mm, in_of(cfg, k), st.pages, RW);
+			rc = do_mmap_fixed(st.mm, in_of(k), st.pages, RW);
 		if (!rc)
-			stream(w, in_of(cfg, k), st.pages, RUN_WRITE);
+			stream(w, in_of(k), st.pages, RUN_WRITE);
 		put(&st.queue[REFINE], k);
 	}
 	return rc;
@@ -183,7 +184,7 @@ static int look_through(struct wl *w, const struct cfg *cfg, u32 from)
 	u32 k;
 
 	while (take(cfg, &st.queue[from], &k)) {
-		stream(w, in_of(cfg, k), st.pages, RUN_READ);
+		stream(w, in_of(k), st.pages, RUN_READ);
 		work(cfg, cfg->chunk_bytes, 6);
 		put(&st.queue[from + 1], k);
 	}
@@ -198,8 +199,8 @@ static int compress(struct wl *w, const struct cfg *cfg)
 	while (take(cfg, &st.queue[COMPRESS], &k)) {
 		u64 in = st.pages * cfg->unique / 100;
 
-		stream(w, in_of(cfg, k), in, RUN_READ);
-		stream(w, out_of(cfg, k), st.out_pages, RUN_WRITE);
+		stream(w, in_of(k), in, RUN_READ);
+		stream(w, out_of(k), st.out_pages, RUN_WRITE);
 		work(cfg, in << PAGE_SHIFT, 1);
 		if (!rc)
 			rc = give_back_chunk(cfg, k);
@@ -215,9 +216,9 @@ static int write_out(struct wl *w, const struct cfg *cfg)
 
 	for (u32 k = 0; k < cfg->chunks; k++) {
 		wait_at(&st.queue[WRITE], k);
-		stream(w, out_of(cfg, k), st.out_pages, RUN_READ);
+		stream(w, out_of(k), st.out_pages, RUN_READ);
 		if (!rc && !cfg->is_keeping)
-			rc = do_madvise(st.mm, out_of(cfg, k), st.out_pages,
+			rc = do_madvise(st.mm, out_of(k), st.out_pages,
 					MADV_DONTNEED);
 		WRITE_ONCE(st.written->chunk, k + 1);
 		w->done++;
@@ -268,7 +269,9 @@ static int setup(struct wl *w, struct err *e)
 		return err_set(e, -EINVAL, "%d threads, but five stages need one each "
 			       "(--threads)", n);
 	st = (struct state){ .mm = mm_create(),
-			     .pages = cfg->chunk_bytes >> PAGE_SHIFT };
+			     .pages = cfg->chunk_bytes >> PAGE_SHIFT,
+			     .holes = cfg->in_flight < cfg->chunks
+				? cfg->in_flight : cfg->chunks };
 	st.out_pages = st.pages * cfg->unique / 200 + 1;
 	if (!st.mm || make_queues(cfg))
 		return err_set(e, -ENOMEM, "out of memory");
