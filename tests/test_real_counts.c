@@ -126,7 +126,7 @@ static u64 ipis(void)
 	return L.others == RUN ? L.t - 1 : 0;
 }
 
-static const u64 nr_4k[] = { 1, 2, 32, 33, 34, 512 };
+static const u64 nr_4k[] = { 1, 2, 3, 8, 16, 31, 32, 33, 34, 64, 511, 512 };
 static const u64 nr_huge[] = { 1, 3, 33, 34 };
 
 /* ---- laws ------------------------------------------------------------------------------ */
@@ -582,10 +582,8 @@ static void law_on(const char *machine, void (*script)(void),
 
 static void law(void (*script)(void), enum others others, bool thp)
 {
-	static const u32 t[] = { 1, 2, 3, 8 };
-
-	for (u32 i = others != RUN; i < ARRAY_LEN(t); i++)
-		law_on("pack:2 core:4 pu:1", script, others, t[i], thp);
+	for (u32 t = others == RUN ? 1 : 2; t <= MAX_T; t++)
+		law_on("pack:2 core:4 pu:1", script, others, t, thp);
 }
 
 #define LAW(name, script, others, thp) \
