@@ -46,7 +46,8 @@ static void test_away_cpus_are_flushed(void **state)
 /* A lazy CPU that was away keeps the root: before that is freed it must go. */
 static void test_roots_are_given_up(void **state)
 {
-	static const char *const name[] = { "kvm-pv", "hyperv", "xen-l0" };
+	static const char *const name[] = { "kvm-pv", "hyperv", "shoot4u",
+					    "xen-l0" };
 
 	for (size_t i = 0; i < ARRAY_LEN(name); i++) {
 		struct flush_ops f = *flush_find(name[i]);
@@ -232,6 +233,36 @@ static void test_hypercall_is_flat(void **state)
 	assert_true(seven[1] < 3 * one[1] / 2);
 }
 
+static u64 of_flush(const char *flush, const char *steal, u64 *entry_flushes)
+{
+	struct timed_result *r = storm(PAIRS(STORM, "guest", "hypercall", "flush",
+					     flush, "steal", steal,
+					     "steal-every", "2ms"));
+	u64 n = flush_cycles(r);
+
+	*entry_flushes = r->count.v[CTR_VCPU_ENTRY_FLUSH];
+	assert_int_equal(0, r->count.v[CTR_IPIS_SENT]);
+	free(r);
+	return n;
+}
+
+/* Who is away is flushed like others: nothing is left to its return, and a flush
+ * takes as long, but for what the initiator's own absence adds. */
+static void test_flushed_while_away(void **state)
+{
+	u64 here, away, left;
+
+	here = of_flush("shoot4u", "0", &left);
+	assert_int_equal(0, left);
+	away = of_flush("shoot4u", "1ms", &left);
+	assert_int_equal(0, left);
+	printf("# shoot4u: %llu cycles a flush, %llu with half of the CPUs away\n",
+	       (unsigned long long)here, (unsigned long long)away);
+	assert_true(away < 2 * here);
+	of_flush("hyperv", "1ms", &left);
+	assert_true(left > 0);
+}
+
 /* No interrupt is taken anywhere, and each target loses its time. */
 static void test_rar_interrupts_nobody(void **state)
 {
@@ -282,6 +313,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_nobody_away_nothing_left),
 	cmocka_unit_test(test_stolen_share),
 	cmocka_unit_test(test_hypercall_is_flat),
+	cmocka_unit_test(test_flushed_while_away),
 	cmocka_unit_test(test_rar_interrupts_nobody),
 	cmocka_unit_test(test_refusals),
 };

@@ -19,5 +19,8 @@
  * names; @is_full: all of the guest. */
 void hypercall_flush(const struct flush_req *r, bool is_full, const u64 *to,
 		     bool is_here);
+/* hypercall_flush_by_tag - what @r names on the CPUs of @to; of one that is away the
+ * same, and no more, on the core where it ran. */
+void hypercall_flush_by_tag(const struct flush_req *r, const u64 *to);
 
 #endif

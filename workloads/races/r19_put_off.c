@@ -457,6 +457,8 @@ static const struct race_row rows[] = {
 	PASS("hyperv-mprotect", "hyperv", "mprotect"),
 	PASS("hyperv-stored", "hyperv", "move-stored"),
 	PASS("pvm-mprotect", "pvm", "mprotect"),
+	PASS("shoot4u-mprotect", "shoot4u", "mprotect"),
+	PASS("shoot4u-leave", "shoot4u", "munmap-leave"),
 	PASS("xen-l0-mprotect", "xen-l0", "mprotect"),
 	PASS("rar", "rar", "munmap"),
 	PASS("rar-leave", "rar", "munmap-leave"),
