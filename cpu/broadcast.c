@@ -46,6 +46,8 @@ static void perform(struct cpu *c, const struct bcast *b)
 	if (!b->stall)
 		return;
 	c->stall += b->stall;
+	c->stall_until = (c->stall_until > b->at ? c->stall_until : b->at) +
+			 b->stall;
 	c->stop_at = 0;
 	if (the_sys->probe)
 		probe_tell(&(struct probe_event){

@@ -14,9 +14,10 @@
  *   reading holds others up: lines.h.
  *   Who finds a lock taken takes its line away from the holder, whose releasing
  *   store fetches it back; the first in the queue is told, looks, and stores.
- *   Assumed: who comes by meanwhile may take it first (Linux's queued spinlocks
- *   do not let him).
- *   Source: Linux kernel/smp.c, smp_call_function_many_cond, csd_lock_wait.
+ *   Spinlocks are taken in turn; of other locks who comes by meanwhile may be
+ *   first (assumed: Linux's rwsems and page locks queue those that sleep).
+ *   Source: Linux kernel/smp.c, smp_call_function_many_cond, csd_lock_wait;
+ *   kernel/locking/qspinlock.c.
  *
  * send. One ICR write for each target (xAPIC, x2APIC physical), or for each group
  *   of 16 consecutive CPUs of a package (x2APIC cluster mode; assumed: APIC ids

@@ -162,6 +162,7 @@ struct cpu {
 	bool is_entering;       /* it was, and is to enter the guest          */
 	u64 stall;              /* cycles that it owes to what others had done
 				 * here (cpu_invalidate_at)                   */
+	u64 stall_until;        /* the end of it, if the CPU stands still     */
 	struct cpu *flush_from; /* who left it a flush last                   */
 	struct core *core;
 	struct tlb_entry walked;        /* what its last walk found           */
@@ -227,8 +228,10 @@ struct driver {
 	void (*wake)(const void *obj);
 	/* The same, from @at on, which is not before now. Timed only. */
 	void (*wake_at)(const void *obj, u64 at);
-	/* As wake, of a lock that everybody who waits for takes: it is enough
-	 * to tell the first. NULL: wake. */
+	/* As wait, for a lock whose waiters take turns as they came, and as wake,
+	 * of such a lock: it is enough to tell the first. NULL: wait, wake. */
+	void (*wait_turn)(const void *obj, bool (*ready)(const void *),
+			  const void *arg, u64 cycles);
 	void (*hand_over)(const void *obj);
 	/* The line of @obj is asked for; the next step waits until it, too, has
 	 * come. Timed, contended lines. */

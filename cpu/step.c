@@ -292,12 +292,27 @@ static bool lock_is_free(const void *arg)
 	return !*(const u32 *)arg && (!sb || !sb->n || is_weak());
 }
 
-static void take(u32 *owner)
+static void taken(u32 *owner)
 {
-	the_sys->drv.wait(owner, lock_is_free, owner, cost_of(COST_LOCK));
 	touch(owner, true);
 	*owner = this_cpu->id + 1;
 	acquire();
+}
+
+static void take(u32 *owner)
+{
+	the_sys->drv.wait(owner, lock_is_free, owner, cost_of(COST_LOCK));
+	taken(owner);
+}
+
+static void take_in_turn(u32 *owner)
+{
+	if (!the_sys->drv.wait_turn) {
+		take(owner);
+		return;
+	}
+	the_sys->drv.wait_turn(owner, lock_is_free, owner, cost_of(COST_LOCK));
+	taken(owner);
 }
 
 /* Unlocking is a plain store that everything before precedes. It only lets
@@ -339,7 +354,7 @@ static bool is_right_mover(void)
 
 void spin_lock(struct spinlock *l)
 {
-	take(&l->owner);
+	take_in_turn(&l->owner);
 	this_cpu->ctx.glide = is_right_mover();
 }
 

@@ -498,6 +498,7 @@ int timed_install(struct sys *sys)
 		.delay = timed_delay,
 		.wake = timed_wake,
 		.wake_at = timed_wake_at,
+		.wait_turn = timed_wait_turn,
 		.hand_over = timed_hand_over,
 		.ask = timed_ask,
 		.touch = timed_touch,

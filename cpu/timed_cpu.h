@@ -29,6 +29,8 @@ struct sched_cpu {
 	const void *obj;                /* what the wait is for               */
 	u64 from;                       /* the wait's beginning, once booked  */
 	struct sched_cpu *sibling;      /* ring of the core's CPUs that are on */
+	const void *turn_for;           /* in the queue for it; NULL: in none */
+	struct sched_cpu *behind;       /* same bucket of queues, oldest first */
 } __attribute__((aligned(64)));
 
 /* Who waits for what is in this bucket, oldest first. */
@@ -46,6 +48,7 @@ extern struct timed {
 	u64 lookahead;
 	struct fiber host;
 	struct waiters waitq[1u << WAITQ_BITS];
+	struct sched_cpu *turns[1u << WAITQ_BITS];      /* locks' queues      */
 	struct lines *lines;
 	int result;
 	u64 switches;
@@ -143,6 +146,8 @@ void timed_woke(struct sched_cpu *sc);
 /* The driver's operations (struct driver). */
 void timed_wait(const void *obj, bool (*ready)(const void *), const void *arg,
 		u64 cycles);
+void timed_wait_turn(const void *obj, bool (*ready)(const void *),
+		     const void *arg, u64 cycles);
 void timed_delay(u64 until);
 void timed_wake(const void *obj);
 void timed_wake_at(const void *obj, u64 at);

@@ -1,5 +1,7 @@
 /* The timed driver's waits: a CPU that waits for a word sleeps, out of the order of
  * turns, until somebody stores to it or an interrupt comes. */
+#include <assert.h>
+
 #include "cpu/calls.h"
 #include "cpu/overlap.h"
 #include "cpu/step.h"
@@ -101,6 +103,54 @@ bool timed_looks_in_vain(struct sched_cpu *sc)
 	return true;
 }
 
+/* ---- queues of locks ---------------------------------------------------------- */
+
+/* Contended, who comes to a lock takes his turn behind those that wait for it, be
+ * it free or not, and keeps his place while he takes interrupts, as with Linux's
+ * queued spinlocks (kernel/locking/qspinlock.c). */
+static struct sched_cpu *first_in_turn(const void *lock)
+{
+	struct sched_cpu *sc = the_timed.turns[bucket(lock)];
+
+	while (sc && sc->turn_for != lock)
+		sc = sc->behind;
+	return sc;
+}
+
+static bool has_turn(const struct sched_cpu *sc, const void *lock)
+{
+	const struct sched_cpu *first = first_in_turn(lock);
+
+	return !first || first == sc;
+}
+
+static void join_turn(struct sched_cpu *sc, const void *lock)
+{
+	struct sched_cpu **p = &the_timed.turns[bucket(lock)];
+
+	assert(!sc->turn_for);
+	while (*p)
+		p = &(*p)->behind;
+	*p = sc;
+	sc->behind = NULL;
+	sc->turn_for = lock;
+}
+
+static void leave_turn(struct sched_cpu *sc)
+{
+	struct sched_cpu **p;
+
+	if (!sc->turn_for)
+		return;
+	p = &the_timed.turns[bucket(sc->turn_for)];
+	while (*p != sc)
+		p = &(*p)->behind;
+	*p = sc->behind;
+	sc->turn_for = NULL;
+}
+
+/* ---- waits -------------------------------------------------------------------- */
+
 /* Trying for it, and polling it while others have it; taking it is a store again. */
 static void look_at_lock(struct cpu *c, const void *obj, bool is_write)
 {
@@ -111,8 +161,8 @@ static void look_at_lock(struct cpu *c, const void *obj, bool is_write)
 	catch_up(c);
 }
 
-void timed_wait(const void *obj, bool (*ready)(const void *),
-		       const void *arg, u64 cycles)
+static void wait_for(const void *obj, bool (*ready)(const void *),
+		     const void *arg, u64 cycles, bool in_turn)
 {
 	struct cpu *c = this_cpu;
 	struct sched_cpu *sc = sc_of(c);
@@ -139,9 +189,11 @@ void timed_wait(const void *obj, bool (*ready)(const void *),
 		c->cat = CYC_KERNEL;
 	is_lock = the_timed.sys->contend.has_lines && cat == CYC_LOCK_WAIT;
 	/* Who finds a lock taken has fetched its line for that. */
-	if (is_lock && !ready(arg))
+	if (is_lock && !(ready(arg) && (!in_turn || has_turn(sc, obj))))
 		look_at_lock(c, obj, true);
-	while (!ready(arg)) {
+	if (in_turn && !(ready(arg) && has_turn(sc, obj)))
+		join_turn(sc, obj);
+	while (!ready(arg) || (in_turn && !has_turn(sc, obj))) {
 		/* Each time: an interrupt's handler may wait, too. */
 		sc->obj = obj;
 		sc->ready = ready;
@@ -156,13 +208,26 @@ void timed_wait(const void *obj, bool (*ready)(const void *),
 			vcpu_waited(c);
 		}
 		catch_up(c);
-		if (is_lock)
+		if (is_lock && (!in_turn || has_turn(sc, obj)))
 			look_at_lock(c, obj, false);
 	}
+	leave_turn(sc);
 	from = all_lines_cost(sc, obj, true);
 	if (from)
 		charge(from);
 	c->cat = was;
+}
+
+void timed_wait(const void *obj, bool (*ready)(const void *),
+		const void *arg, u64 cycles)
+{
+	wait_for(obj, ready, arg, cycles, false);
+}
+
+void timed_wait_turn(const void *obj, bool (*ready)(const void *),
+		     const void *arg, u64 cycles)
+{
+	wait_for(obj, ready, arg, cycles, the_timed.sys->contend.has_lines);
 }
 
 /* Interrupts that come wake it earlier, as one that waits (timed_ipi_posted). */
@@ -198,52 +263,67 @@ static void cap_horizon(struct cpu *c)
 		c->run_until = ahead;
 }
 
-/* Who sleeps on @obj, or the first of them, may look from @t on. */
-static void wake(const void *obj, bool is_one, u64 t)
+/* @sc, which sleeps, may look from @t on. */
+static void wake_one(struct sched_cpu *sc, u64 t)
+{
+	struct cpu *c = sc->cpu;
+
+	dequeue(sc);
+	if (runq_has(&the_timed.q, c->id)) {
+		/* It sleeps towards an interrupt at c->now. */
+		if (c->now <= t)
+			return;
+		c->now = t;
+	} else if (c->now < t) {
+		c->now = t;
+	}
+	queue(c);
+}
+
+static void tell_tasks(const void *obj)
+{
+	if (unlikely(the_timed.sys->os.woken != NULL))
+		the_timed.sys->os.woken(obj);
+}
+
+/* All who sleep on @obj. */
+static void wake(const void *obj, u64 t)
 {
 	struct sched_cpu *sc, *next;
 
-	if (unlikely(the_timed.sys->os.woken != NULL))
-		the_timed.sys->os.woken(obj);
-
+	tell_tasks(obj);
 	for (sc = the_timed.waitq[bucket(obj)].first; sc; sc = next) {
-		struct cpu *c = sc->cpu;
-
 		next = sc->next;
-		if (sc->waits_for != obj)
-			continue;
-		dequeue(sc);
-		if (runq_has(&the_timed.q, sc->cpu->id)) {
-			/* It sleeps towards an interrupt at c->now > t: it may
-			 * look again at t. */
-			if (c->now > t) {
-				c->now = t;
-				queue(c);
-			}
-		} else {
-			if (c->now < t)
-				c->now = t;
-			queue(c);
-		}
-		if (is_one)
-			break;
+		if (sc->waits_for == obj)
+			wake_one(sc, t);
 	}
 	cap_horizon(this_cpu);
 }
 
 void timed_wake(const void *obj)
 {
-	wake(obj, false, this_cpu->now);
+	wake(obj, this_cpu->now);
 }
 
 void timed_wake_at(const void *obj, u64 at)
 {
-	wake(obj, false, at);
+	wake(obj, at);
 }
 
+/* A first who takes an interrupt meanwhile looks after it. */
 void timed_hand_over(const void *obj)
 {
-	wake(obj, the_timed.sys->contend.has_lines, this_cpu->now);
+	struct sched_cpu *first;
+
+	if (!the_timed.sys->contend.has_lines) {
+		wake(obj, this_cpu->now);
+		return;
+	}
+	tell_tasks(obj);
+	first = first_in_turn(obj);
+	if (first && first->waits_for == obj)
+		wake_one(first, this_cpu->now);
+	cap_horizon(this_cpu);
 }
 
 void timed_ipi_posted(struct cpu *to)

@@ -83,10 +83,27 @@ void vcpu_stop(struct cpu *c)
 	c->stop_at = c->is_entering ? 0 : c->steal_at;
 }
 
+/* Who waits stands still anyway. */
+static void stood_still(struct cpu *c)
+{
+	u64 left;
+
+	if (c->bcast_at <= c->now)
+		cpu_take_broadcasts(c);
+	if (!c->stall)
+		return;
+	left = c->stall_until > c->now ? c->stall_until - c->now : 0;
+	if (left < c->stall)
+		c->stall = left;
+	if (!left && !c->is_entering)
+		c->stop_at = c->steal_at;
+}
+
 void vcpu_waited(struct cpu *c)
 {
 	u64 back;
 
+	stood_still(c);
 	if (c->now < c->steal_at)
 		return;
 	back = vcpu_back_at(c, c->now);

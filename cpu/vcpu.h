@@ -57,7 +57,7 @@ bool vcpu_flush_later(u32 cpu);
 u64 vcpu_back_at(const struct cpu *c, u64 at);
 /* this_cpu has come to c->stop_at, and all others to its time: stolen time,
  * entering, or a stall (cpu_invalidate_at). vcpu_waited: it waited until now, and
- * what was stolen meanwhile cost nothing. */
+ * what was stolen, or a stall over by then, cost nothing. */
 void vcpu_stop(struct cpu *c);
 void vcpu_waited(struct cpu *c);
 

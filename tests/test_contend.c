@@ -140,13 +140,113 @@ static void test_first_reader_moves_the_line(void **state)
 }
 
 /* From one to the next: the store that frees it takes the line back from those who
- * tried, the next one looks and then stores, unless somebody comes by meanwhile. */
+ * tried, the first in the queue looks and then stores. */
 static void test_lock_goes_round(void **state)
 {
 	const u64 move = 117, n = 8 * ADDS;
 	u64 all = bodies_take(lockers_setup, lockers_body, "8");
 
 	assert_in_range(all, n * 3 / 2 * move, n * (4 * move + 30));
+}
+
+/* Who had it. */
+static u32 order[8 * ADDS], nr_order;
+
+static void note_order(void)
+{
+	assert_true(nr_order < ARRAY_LEN(order));
+	order[nr_order++] = this_cpu->id;
+}
+
+static void orderly_body(struct wl *w, u32 thread)
+{
+	for (u32 i = 0; i < ADDS; i++) {
+		spin_lock(lock);
+		note_order();
+		spin_unlock(lock);
+	}
+}
+
+/* Who has had it gets it again when all others have that wait, though the line is
+ * in his hands. (All but one: it may be on its way to the queue.) */
+static void test_lock_is_taken_in_turn(void **state)
+{
+	nr_order = 0;
+	bodies_take(lockers_setup, orderly_body, "8");
+	assert_int_equal(nr_order, ARRAY_LEN(order));
+	for (u32 i = 8; i < nr_order - 8 * 8; i++)
+		for (u32 k = 1; k < 7; k++)
+			assert_int_not_equal(order[i], order[i - k]);
+}
+
+static void long_handler(void *arg)
+{
+	charge(60000);
+}
+
+/* CPU 0 has it for long; 1 to 6 come in that order, and 7 interrupts the first of
+ * them, who is in the handler when it is free. */
+static void queue_body(struct wl *w, u32 thread)
+{
+	const u64 first = 1ull << 1;
+
+	the_sys->drv.delay(thread * 1000);
+	if (thread == 7) {
+		the_sys->drv.delay(80000);
+		smp_call(&first, long_handler, NULL, NULL);
+		return;
+	}
+	spin_lock(lock);
+	note_order();
+	if (!thread)
+		the_sys->drv.delay(100000);
+	spin_unlock(lock);
+}
+
+static void test_interrupt_keeps_a_place(void **state)
+{
+	nr_order = 0;
+	assert_in_range(bodies_take(lockers_setup, queue_body, "8"), 140000,
+			160000);
+	assert_int_equal(nr_order, 7);
+	for (u32 i = 0; i < nr_order; i++)
+		assert_int_equal(order[i], i);
+}
+
+/* CPU 1 waits until CPU 0 lets go at 100,000, and CPU 2 has it stand still. */
+static u64 stall_at;
+
+static void stalled_body(struct wl *w, u32 thread)
+{
+	const u64 stall = 5000, flight = 500;
+
+	the_sys->drv.delay(thread * 1000);
+	if (thread == 2) {
+		the_sys->drv.delay(stall_at);
+		cpu_invalidate_at(1, the_sys->local_op[ARCH_DROP_ALL], 0, 0, 1,
+				  0, flight, stall);
+		cpu_actions_sync();
+		return;
+	}
+	spin_lock(lock);
+	if (!thread)
+		the_sys->drv.delay(100000);
+	spin_unlock(lock);
+}
+
+static u64 stalled_takes(u64 at)
+{
+	stall_at = at;
+	return bodies_take(lockers_setup, stalled_body, "3");
+}
+
+/* As far as it stands still while it waits, that costs nothing. */
+static void test_stall_in_a_wait(void **state)
+{
+	u64 early = stalled_takes(50000);
+
+	assert_in_range(early, 100000, 101500);
+	assert_in_range(stalled_takes(99000), early + 3500, early + 4600);
 }
 
 /* ---- cross calls ---------------------------------------------------------------- */
@@ -315,6 +415,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_line_serves_one_at_a_time),
 	cmocka_unit_test(test_first_reader_moves_the_line),
 	cmocka_unit_test(test_lock_goes_round),
+	cmocka_unit_test(test_lock_is_taken_in_turn),
+	cmocka_unit_test(test_interrupt_keeps_a_place),
+	cmocka_unit_test(test_stall_in_a_wait),
 	cmocka_unit_test(test_lookahead_changes_nothing),
 	cmocka_unit_test(test_lines_only_cost),
 	cmocka_unit_test(test_cluster_mode),
