@@ -173,6 +173,36 @@ static void test_large_folios(void **state)
 	assert_true(kernel_find("v6.12")->numa.large_folios);
 }
 
+/* Two of four entries each, on this node, all marked; a hint of the second's third. */
+static void hint_at_home(struct wl *w, u32 i)
+{
+	u64 *p;
+
+	touch_page(0);
+	touch_page(4);
+	p = pgtable_entry(P.mm, P.vpn, 0);
+	P.seen[0] = change_prot_numa(find_vma(P.mm, P.vpn), P.vpn, P.vpn + 8);
+	me()->preferred_nid = (int)this_cpu->node;
+	touch_page(6);
+	for (u32 k = 0; k < 8; k++)
+		P.seen[1] |= (u64)!!(p[k] & PTE_P) << k;
+	touch_page(4);
+	P.seen[2] = this_cpu->count.v[CTR_NUMA_HINT_FAULTS];
+}
+
+/* numa_rebuild_large_mapping(): what stays where it is comes back whole, before it and
+ * behind it nothing else. */
+static void test_folio_given_back(void **state)
+{
+	by("v6.10")->skips_local = false;
+	P.pages = 8;
+	free(run(hint_at_home, PAIRS(TWO_NODES, "thp", "no", "mthp", "16K",
+				     "kernel", "v6.10")));
+	assert_int_equal(P.seen[0], 8);
+	assert_int_equal(P.seen[1], 0xf0);
+	assert_int_equal(P.seen[2], 1);
+}
+
 static void scan_and_move(struct wl *w, u32 i)
 {
 	struct vma *v = find_vma(P.mm, P.vpn);
@@ -531,6 +561,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_scan_reads_by_era),
 	cmocka_unit_test(test_skips_pinned),
 	cmocka_unit_test(test_large_folios),
+	cmocka_unit_test(test_folio_given_back),
 	cmocka_unit_test(test_pending_scan),
 	cmocka_unit_test(test_huge_counts),
 	cmocka_unit_test(test_skips_local),
