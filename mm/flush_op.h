@@ -17,6 +17,12 @@ enum flush_op {
 typedef u32 flush_ops_set;
 #define FLUSH_BIT(op) (1u << (op))
 #define FLUSH_ALL_OPS (FLUSH_BIT(NR_FLUSH_OPS) - 1)
+/* Of which it is too late to drop after one has answered, if before the program's next
+ * access: hardware may meanwhile walk a table that is gone, or hold both sizes. */
+#define FLUSH_WALKED_OPS \
+	(FLUSH_BIT(FLUSH_TABLES) | FLUSH_BIT(FLUSH_EXIT) | \
+	 FLUSH_BIT(FLUSH_MREMAP) | FLUSH_BIT(FLUSH_SPLIT) | \
+	 FLUSH_BIT(FLUSH_COLLAPSE))
 
 extern const char *const flush_op_names[];      /* [NR_FLUSH_OPS], then NULL  */
 extern const char *const flush_op_help[];

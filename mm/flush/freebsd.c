@@ -21,11 +21,6 @@
 #include "mm/switch.h"
 
 #define MAX_PAGES 4096
-/* What hardware may still do before the responder has dropped anything counts:
- * walk a table that is gone, hold both sizes. */
-#define EARLY_ACK_IS_LATE \
-	(FLUSH_BIT(FLUSH_TABLES) | FLUSH_BIT(FLUSH_EXIT) | \
-	 FLUSH_BIT(FLUSH_MREMAP) | FLUSH_BIT(FLUSH_SPLIT) | FLUSH_BIT(FLUSH_COLLAPSE))
 #define MAX_PCID 4095
 
 /* This CPU's PCIDs. */
@@ -188,7 +183,7 @@ const struct flush_ops flush_freebsd = {
 	.summary = "FreeBSD amd64: generations of PCIDs zeroed, then interrupts with early acks",
 	.source = "FreeBSD 13, sys/amd64/amd64/pmap.c, r363195",
 	.defers = "responders drop after they acknowledged, before any user access",
-	.legal = FLUSH_ALL_OPS & ~EARLY_ACK_IS_LATE,
+	.legal = FLUSH_ALL_OPS & ~FLUSH_WALKED_OPS,
 	FLUSH_AT_THE_END,
 	.shoot = shoot,
 	.load = load,

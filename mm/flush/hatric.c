@@ -17,9 +17,8 @@
  * ISCA 2017 (abstract). */
 #include <errno.h>
 
-#include "mm/flush.h"
+#include "mm/flush/coherent.h"
 
-#define ENTRIES 8u              /* of a cache line                            */
 #define MIN_BITS 3u
 #define LINE_BITS 6u            /* of a table's lines: all of them            */
 
@@ -33,22 +32,13 @@ static u32 cotag_bits(void)
 		: MIN_BITS + (u32)(flusher() - variants);
 }
 
-static struct mm *mm_of(u32 root)
-{
-	struct mm *mm = mms()->first_mm;
-
-	while (mm && mm->root != root)
-		mm = mm->next_mm;
-	return mm;
-}
-
 static void pte_stored(u32 root, u64 vpn, u32 level)
 {
 	u32 order = paging_order(&the_sys->mem.paging, level);
-	u64 line = (u64)ENTRIES << order;       /* pages that one maps        */
+	u64 line = (u64)LINE_ENTRIES << order;  /* pages that one maps        */
 	u64 table = 1ull << (order + the_sys->mem.paging.bits);
 	u64 apart = line << cotag_bits(), first = vpn & ~(table - 1);
-	struct mm *mm = mm_of(root);
+	struct mm *mm = coherent_mm(root);
 	u32 told = 0;
 
 	if (!mm || level > PMD_LEVEL)
@@ -56,7 +46,7 @@ static void pte_stored(u32 root, u64 vpn, u32 level)
 	for (u64 at = first + (vpn & (apart - 1) & ~(line - 1));
 	     at < first + table; at += apart)
 		told += cpu_invalidate_sharers(inval_op_find("INVLPGB VA+PCID"),
-					       (u16)mm->asid, at, ENTRIES,
+					       (u16)mm->asid, at, LINE_ENTRIES,
 					       order);
 	if (told)
 		cpu_sharers_sync();
@@ -66,37 +56,6 @@ static int boot(struct sys *sys)
 {
 	sys->os.pte_stored = pte_stored;
 	return 0;
-}
-
-static void call(u16 pcid, u64 vpn, u32 order)
-{
-	cpu_broadcast(inval_op_find("INVLPGB VA+PCID"), pcid, vpn, 1, order);
-}
-
-/* Explored, what the stores did has to be said. */
-static void shoot(struct flush_req *r)
-{
-	u16 pcid = (u16)r->mm->asid;
-
-	if (!the_sys->is_explored)
-		return;
-	smp_mb();
-	if (r->is_full)
-		cpu_broadcast(inval_op_find("INVLPGB PCID"), pcid, 0, 1, 0);
-	for (u64 vpn = r->start; !r->is_full && vpn < r->end;
-	     vpn += 1ull << r->order)
-		call(pcid, vpn, r->order);
-	cpu_broadcast_sync();
-}
-
-/* What reclaim unmaps. */
-static bool batch_start(struct mm *mm, u64 vpn)
-{
-	if (!the_sys->is_explored)
-		return true;
-	smp_mb();
-	call(mm_pcid(mm), vpn, 0);
-	return true;
 }
 
 static bool can_run(const struct machine *m, struct err *e)
@@ -119,8 +78,8 @@ static const struct flush_ops *variant(const char *bits);
 	.legal = FLUSH_ALL_OPS, \
 	FLUSH_AT_THE_END, \
 	.boot = boot, \
-	.shoot = shoot, \
-	.batch_start = batch_start, \
+	.shoot = coherent_shoot, \
+	.batch_start = coherent_batch_start, \
 	.has_global_asids = true, \
 	.has_broadcasts = true, \
 	.can_run = can_run, \

@@ -23,4 +23,14 @@ void hypercall_flush(const struct flush_req *r, bool is_full, const u64 *to,
  * same, and no more, on the core where it ran. */
 void hypercall_flush_by_tag(const struct flush_req *r, const u64 *to);
 
+/* What strategies that do so have in common. */
+#define FLUSH_BY_HYPERVISOR \
+	.defers = "old rights stay usable until the end of the range", \
+	.needs = "a guest: --guest; page tables freed by RCU (R14b)", \
+	.legal = FLUSH_ALL_OPS, \
+	FLUSH_AT_THE_END, \
+	.has_broadcasts = true, \
+	.is_guests = true, \
+	.keeps_lazy_roots = true
+
 #endif

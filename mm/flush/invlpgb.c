@@ -30,12 +30,8 @@ void invlpgb_kernel(const struct flush_req *r)
 	cpu_broadcast_sync();
 }
 
-static void shoot(struct flush_req *r)
+void invlpgb_user(const struct flush_req *r, u16 pcid, u64 most)
 {
-	u16 pcid = (u16)r->mm->asid;
-	const u64 most = invlpgb_at_once();
-
-	smp_mb();
 	if (r->is_full)
 		cpu_broadcast(inval_op_find("INVLPGB PCID"), pcid, 0, 1, 0);
 	for (u64 vpn = r->start, n; !r->is_full && vpn < r->end;
@@ -46,6 +42,14 @@ static void shoot(struct flush_req *r)
 		cpu_broadcast(inval_op_find("INVLPGB VA+PCID"), pcid, vpn, n,
 			      r->order);
 	}
+}
+
+static void shoot(struct flush_req *r)
+{
+	u16 pcid = (u16)r->mm->asid;
+
+	smp_mb();
+	invlpgb_user(r, pcid, invlpgb_at_once());
 	cpu_broadcast_sync();
 }
 
@@ -63,15 +67,6 @@ static bool can_run(const struct machine *m, struct err *e)
 			   "--profile zen3-milan", e);
 }
 
-static void nothing(struct flush_batch *b)
-{
-}
-
-static void finish(struct flush_batch *b)
-{
-	flush_batch_flush(b, false);
-}
-
 extern const struct flush_ops flush_invlpgb;
 const struct flush_ops flush_invlpgb = {
 	.name = "invlpgb",
@@ -80,9 +75,7 @@ const struct flush_ops flush_invlpgb = {
 	.defers = "old rights stay usable until the end of the range",
 	.needs = "AMD with INVLPGB (Zen 3 and later)",
 	.legal = FLUSH_ALL_OPS,
-	.changed = flush_batch_add,
-	.unlock = nothing,
-	.finish = finish,
+	FLUSH_AT_THE_END,
 	.shoot = shoot,
 	.shoot_kernel = invlpgb_kernel,
 	.has_broadcasts = true,

@@ -7,6 +7,9 @@
 /* Pages of one instruction. */
 u64 invlpgb_at_once(void);
 
+/* What @r names of @pcid, @most pages at a time; started, not waited for. */
+void invlpgb_user(const struct flush_req *r, u16 pcid, u64 most);
+
 /* flush_ops.shoot_kernel: pages with their global entries, or everything
  * (invlpgb_kernel_range_flush(), invlpgb_flush_all()). */
 void invlpgb_kernel(const struct flush_req *r);

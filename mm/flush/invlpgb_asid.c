@@ -121,22 +121,6 @@ static void claim(struct mm *mm, u64 start, u64 end)
 
 /* ---- flushing ------------------------------------------------------------------------ */
 
-static void broadcast(const struct flush_req *r, u16 tag)
-{
-	const u64 most = invlpgb_at_once();
-
-	if (r->is_full)
-		cpu_broadcast(inval_op_find("INVLPGB PCID"), tag, 0, 1, 0);
-	for (u64 vpn = r->start, n; !r->is_full && vpn < r->end;
-	     vpn += n << r->order) {
-		n = (r->end - vpn + (1ull << r->order) - 1) >> r->order;
-		if (n > most)
-			n = most;
-		cpu_broadcast(inval_op_find("INVLPGB VA+PCID"), tag, vpn, n,
-			      r->order);
-	}
-}
-
 static bool has_switched(const void *arg)
 {
 	return ((const struct tlb_state *)arg)->loaded_mm != MM_SWITCHING;
@@ -182,7 +166,7 @@ static void shoot(struct flush_req *r)
 			use_global(r->mm);
 		return;
 	}
-	broadcast(r, tag);
+	invlpgb_user(r, tag, invlpgb_at_once());
 	finish_transition(r);
 	if (!kern()->asid_sync_elsewhere)
 		cpu_broadcast_sync();

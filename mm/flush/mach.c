@@ -24,11 +24,6 @@
 #include "mm/flush/signal.h"
 #include "mm/switch.h"
 
-/* Who has left the active set has dropped nothing yet. */
-#define LEFT_IS_EARLY \
-	(FLUSH_BIT(FLUSH_TABLES) | FLUSH_BIT(FLUSH_EXIT) | \
-	 FLUSH_BIT(FLUSH_MREMAP) | FLUSH_BIT(FLUSH_SPLIT) | FLUSH_BIT(FLUSH_COLLAPSE))
-
 /* What one CPU has queued for another one. */
 enum { NO_ACTION, DROP_RANGE, DROP_ALL };
 
@@ -268,7 +263,8 @@ const struct flush_ops flush_mach = {
 	.summary = "Mach: all users of an address space stand still, then drop what is queued",
 	.source = "Black et al., ASPLOS 1989",
 	.defers = "responders drop after the initiator has gone on, before any user access; idle CPUs when they go busy",
-	.legal = FLUSH_ALL_OPS & ~LEFT_IS_EARLY,
+	/* Who has left the active set has dropped nothing yet. */
+	.legal = FLUSH_ALL_OPS & ~FLUSH_WALKED_OPS,
 	.changed = flush_batch_add,
 	.unlock = flush,
 	.finish = flush,

@@ -109,15 +109,6 @@ static bool can_run(const struct machine *m, struct err *e)
 	return false;
 }
 
-static void nothing(struct flush_batch *b)
-{
-}
-
-static void finish(struct flush_batch *b)
-{
-	flush_batch_flush(b, false);
-}
-
 extern const struct flush_ops flush_tlbi;
 const struct flush_ops flush_tlbi = {
 	.name = "tlbi",
@@ -126,9 +117,7 @@ const struct flush_ops flush_tlbi = {
 	.defers = "old rights stay usable until the end of the range",
 	.needs = "Arm's broadcast TLBI",
 	.legal = FLUSH_ALL_OPS,
-	.changed = flush_batch_add,
-	.unlock = nothing,
-	.finish = finish,
+	FLUSH_AT_THE_END,
 	.shoot = shoot,
 	.shoot_kernel = shoot_kernel,
 	.has_broadcasts = true,

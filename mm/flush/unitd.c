@@ -10,29 +10,18 @@
  */
 #include <errno.h>
 
-#include "mm/flush.h"
-
-#define ENTRIES 8u              /* of a cache line                            */
-
-static struct mm *mm_of(u32 root)
-{
-	struct mm *mm = mms()->first_mm;
-
-	while (mm && mm->root != root)
-		mm = mm->next_mm;
-	return mm;
-}
+#include "mm/flush/coherent.h"
 
 static void pte_stored(u32 root, u64 vpn, u32 level)
 {
 	u32 order = paging_order(&the_sys->mem.paging, level);
-	struct mm *mm = mm_of(root);
+	struct mm *mm = coherent_mm(root);
 
 	if (!mm || level > PMD_LEVEL)
 		return;
-	vpn &= ~(((u64)ENTRIES << order) - 1);
+	vpn &= ~(((u64)LINE_ENTRIES << order) - 1);
 	if (cpu_invalidate_sharers(inval_op_find("INVLPGB VA+PCID"),
-				   (u16)mm->asid, vpn, ENTRIES, order))
+				   (u16)mm->asid, vpn, LINE_ENTRIES, order))
 		cpu_sharers_sync();
 }
 
@@ -40,33 +29,6 @@ static int boot(struct sys *sys)
 {
 	sys->os.pte_stored = pte_stored;
 	return 0;
-}
-
-/* Explored, what the stores did has to be said. */
-static void shoot(struct flush_req *r)
-{
-	u16 pcid = (u16)r->mm->asid;
-
-	if (!the_sys->is_explored)
-		return;
-	smp_mb();
-	if (r->is_full)
-		cpu_broadcast(inval_op_find("INVLPGB PCID"), pcid, 0, 1, 0);
-	for (u64 vpn = r->start; !r->is_full && vpn < r->end;
-	     vpn += 1ull << r->order)
-		cpu_broadcast(inval_op_find("INVLPGB VA+PCID"), pcid, vpn, 1,
-			      r->order);
-	cpu_broadcast_sync();
-}
-
-/* What reclaim unmaps. */
-static bool batch_start(struct mm *mm, u64 vpn)
-{
-	if (!the_sys->is_explored)
-		return true;
-	smp_mb();
-	cpu_broadcast(inval_op_find("INVLPGB VA+PCID"), mm_pcid(mm), vpn, 1, 0);
-	return true;
 }
 
 static bool can_run(const struct machine *m, struct err *e)
@@ -89,8 +51,8 @@ const struct flush_ops flush_unitd = {
 	.legal = FLUSH_ALL_OPS,
 	FLUSH_AT_THE_END,
 	.boot = boot,
-	.shoot = shoot,
-	.batch_start = batch_start,
+	.shoot = coherent_shoot,
+	.batch_start = coherent_batch_start,
 	.has_global_asids = true,
 	.has_broadcasts = true,
 	.can_run = can_run,

@@ -16,12 +16,6 @@
 #include "mm/flush/signal.h"
 #include "mm/switch.h"
 
-/* A CPU that idles keeps the root and is not told; one that is told has answered
- * before it has dropped anything: what hardware may do in between counts. */
-#define ANSWER_IS_EARLY \
-	(FLUSH_BIT(FLUSH_TABLES) | FLUSH_BIT(FLUSH_EXIT) | \
-	 FLUSH_BIT(FLUSH_MREMAP) | FLUSH_BIT(FLUSH_SPLIT) | FLUSH_BIT(FLUSH_COLLAPSE))
-
 static struct signals *marks(void)
 {
 	return mms()->flush_state;
@@ -123,7 +117,8 @@ const struct flush_ops flush_xnu = {
 	.summary = "XNU: PCIDs marked stale, who is active and busy interrupted, all dropped",
 	.source = "XNU osfmk/x86_64/pmap.c, pmap_flush_tlbs",
 	.defers = "responders drop after they answered, idle CPUs when they go busy: before any user access",
-	.legal = FLUSH_ALL_OPS & ~ANSWER_IS_EARLY,
+	/* Who has answered has dropped nothing yet, who idles is not told. */
+	.legal = FLUSH_ALL_OPS & ~FLUSH_WALKED_OPS,
 	FLUSH_AT_THE_END,
 	.boot = boot,
 	.load = load,
