@@ -224,6 +224,9 @@ struct driver {
 	 * and then changes. */
 	void (*wait)(const void *obj, bool (*ready)(const void *),
 		     const void *arg, u64 cycles);
+	/* The same, @until at the latest. Timed only. */
+	void (*wait_until)(const void *obj, bool (*ready)(const void *),
+			   const void *arg, u64 until);
 	/* @obj changed in a way that may end a wait. */
 	void (*wake)(const void *obj);
 	/* The same, from @at on, which is not before now. Timed only. */

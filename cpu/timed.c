@@ -495,6 +495,7 @@ int timed_install(struct sys *sys)
 	sys->drv = (struct driver){
 		.step = timed_step,
 		.wait = timed_wait,
+		.wait_until = timed_wait_until,
 		.delay = timed_delay,
 		.wake = timed_wake,
 		.wake_at = timed_wake_at,

@@ -28,6 +28,7 @@ struct sched_cpu {
 	const void *ready_arg;
 	const void *obj;                /* what the wait is for               */
 	u64 from;                       /* the wait's beginning, once booked  */
+	u64 until;                      /* its end at the latest; or never    */
 	struct sched_cpu *sibling;      /* ring of the core's CPUs that are on */
 	const void *turn_for;           /* in the queue for it; NULL: in none */
 	struct sched_cpu *behind;       /* same bucket of queues, oldest first */
@@ -148,6 +149,8 @@ void timed_wait(const void *obj, bool (*ready)(const void *), const void *arg,
 		u64 cycles);
 void timed_wait_turn(const void *obj, bool (*ready)(const void *),
 		     const void *arg, u64 cycles);
+void timed_wait_until(const void *obj, bool (*ready)(const void *),
+		      const void *arg, u64 until);
 void timed_delay(u64 until);
 void timed_wake(const void *obj);
 void timed_wake_at(const void *obj, u64 at);

@@ -68,14 +68,17 @@ static void idle(struct cpu *c)
 static void sleep_on(struct sched_cpu *sc)
 {
 	struct cpu *c = sc->cpu;
+	u64 at = sc->until;
 
 	sc->from = c->now;
 	sc->is_waiting = true;
 	enqueue(sc, sc->obj);
-	if (c->irq_at != UINT64_MAX && !c->s->irq_off) {
-		/* Asleep until the interrupt, unless woken first. */
-		if (c->irq_at > c->now)
-			c->now = c->irq_at;
+	if (!c->s->irq_off && c->irq_at < at)
+		at = c->irq_at;
+	if (at != UINT64_MAX) {
+		/* Asleep until then, unless woken first. */
+		if (at > c->now)
+			c->now = at;
 		queue(c);
 	} else {
 		runq_remove(&the_timed.q, c->id);
@@ -95,7 +98,7 @@ void timed_woke(struct sched_cpu *sc)
 
 bool timed_looks_in_vain(struct sched_cpu *sc)
 {
-	if (sc->ready(sc->ready_arg))
+	if (sc->ready(sc->ready_arg) || sc->cpu->now >= sc->until)
 		return false;
 	if (sc->is_waiting)
 		timed_woke(sc);
@@ -162,7 +165,7 @@ static void look_at_lock(struct cpu *c, const void *obj, bool is_write)
 }
 
 static void wait_for(const void *obj, bool (*ready)(const void *),
-		     const void *arg, u64 cycles, bool in_turn)
+		     const void *arg, u64 cycles, bool in_turn, u64 until)
 {
 	struct cpu *c = this_cpu;
 	struct sched_cpu *sc = sc_of(c);
@@ -193,12 +196,14 @@ static void wait_for(const void *obj, bool (*ready)(const void *),
 		look_at_lock(c, obj, true);
 	if (in_turn && !(ready(arg) && has_turn(sc, obj)))
 		join_turn(sc, obj);
-	while (!ready(arg) || (in_turn && !has_turn(sc, obj))) {
+	while ((!ready(arg) || (in_turn && !has_turn(sc, obj))) &&
+	       c->now < until) {
 		/* Each time: an interrupt's handler may wait, too. */
 		sc->obj = obj;
 		sc->ready = ready;
 		sc->ready_arg = arg;
 		sc->is_lock = is_lock;
+		sc->until = until;
 		sc->cat = cat;
 		sleep_on(sc);
 		timed_rest(c);
@@ -221,13 +226,20 @@ static void wait_for(const void *obj, bool (*ready)(const void *),
 void timed_wait(const void *obj, bool (*ready)(const void *),
 		const void *arg, u64 cycles)
 {
-	wait_for(obj, ready, arg, cycles, false);
+	wait_for(obj, ready, arg, cycles, false, UINT64_MAX);
 }
 
 void timed_wait_turn(const void *obj, bool (*ready)(const void *),
 		     const void *arg, u64 cycles)
 {
-	wait_for(obj, ready, arg, cycles, the_timed.sys->contend.has_lines);
+	wait_for(obj, ready, arg, cycles, the_timed.sys->contend.has_lines,
+		 UINT64_MAX);
+}
+
+void timed_wait_until(const void *obj, bool (*ready)(const void *),
+		      const void *arg, u64 until)
+{
+	wait_for(obj, ready, arg, 0, false, until);
 }
 
 /* Interrupts that come wake it earlier, as one that waits (timed_ipi_posted). */

@@ -131,8 +131,8 @@ static const struct repro_set repro_c6 = {
 	.name = "C6", .title = "reclaim of mapped files, one by one and in batches",
 	.source = "M. Gorman, batch series v6-v7, 2015, 48 CPUs, 4 nodes",
 	.x = "", .unit = "ratio",
-	.machine = "pack:4 [numa(memory=8MiB)] core:12 pu:1, haswell-ep, kernels v4.2 and v4.12",
-	.note = "batched to one by one, memory and files of a two-thousandth: seconds need its 64 GB and files of ten times that",
+	.machine = "pack:4 [numa(memory=256MiB)] core:12 pu:1, haswell-ep, kernels v4.2 and v4.12",
+	.note = "batched to one by one, a 64th of the memory, files of four times that, not ten",
 	POINTS(c6), .run = repro_h7_value,
 };
 
@@ -163,7 +163,7 @@ static const struct repro_set repro_c9 = {
 	.source = "commit 3027c6f8eb9d, an arm64 server (which one is not said)",
 	.x = "threads", .unit = "us",
 	.machine = "pack:1 [numa(memory=1GiB)] core:32 pu:1, neoverse-n1, kernels v6.6-arm64 and v6.8-arm64",
-	.note = "the machine is assumed; who faults reclaims, since there is no kswapd",
+	.note = "the machine is assumed",
 	POINTS(c9), .run = repro_c9_value,
 };
 

@@ -177,8 +177,9 @@ const struct opt timed_opts[] = {
 	{ .name = "sched", .kind = OPT_ENUM, .def = "pinned",
 	  .names = sched_names,
 	  .help = "pinned: each thread has the CPU where placement puts it, for "
-		  "good; fair: run queues, time slices and load balancing, and "
-		  "any number of threads", FIELD(sched, "kernel") },
+		  "good (where memory is short kernel threads run there, too); "
+		  "fair: run queues, time slices and load balancing, and any "
+		  "number of threads", FIELD(sched, "kernel") },
 	{ .name = "physcpubind", .kind = OPT_STRING, .metavar = "CPUS",
 	  .help = "numactl: threads run on these CPUs only; --sched fair",
 	  FIELD(numactl.physcpubind, "numactl") },

@@ -37,10 +37,16 @@ static size_t arena_bytes(const struct machine *m, bool is_checked)
 }
 
 /* Threads may change CPUs, or wait for one. */
-static bool is_scheduled(const struct timed_cfg *cfg)
+static bool is_shared(const struct timed_cfg *cfg)
 {
 	return cfg->sched == SCHED_FAIR || cfg->numa.mode || cfg->numactl.physcpubind ||
 		cfg->numactl.cpunodebind || cpuset_binds_cpus(cfg->cpuset);
+}
+
+/* Kernel threads take turns with the program's. */
+static bool is_scheduled(const struct timed_point *p)
+{
+	return is_shared(p->cfg) || p->workload->reclaims;
 }
 
 static struct sys_config sys_config_of(const struct timed_point *p,
@@ -107,7 +113,7 @@ static int boot_kernel(const struct timed_point *p, struct sys *sys)
 	tuned.flush_ceiling = cfg->ceiling;
 	if (!rc)
 		rc = mm_boot(sys, &mc);
-	if (!rc && is_scheduled(cfg))
+	if (!rc && is_scheduled(p))
 		rc = sched_boot(&(struct sched_config){ .tick_ns = cfg->tick_ns });
 	if (!rc && cfg->numa.mode)
 		rc = numa_boot(&cfg->numa);
@@ -307,7 +313,8 @@ int timed_point_run_on(const struct timed_point *p, const struct machine *given,
 	rc = boot(p, m, &sys, e);
 	if (rc)
 		return rc;
-	w.max_threads = sched_is_on() ? WL_MAX_THREADS : sys->nr_cpus;
+	w.is_pinned = !is_shared(p->cfg);
+	w.max_threads = w.is_pinned ? sys->nr_cpus : WL_MAX_THREADS;
 	w.cpu_of = calloc(w.max_threads, sizeof(*w.cpu_of));
 	w.thread = calloc(w.max_threads, sizeof(*w.thread));
 	if (w.cpu_of && w.thread) {

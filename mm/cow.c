@@ -8,7 +8,7 @@
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/pieces.h"
-#include "mm/reclaim.h"
+#include "mm/vmscan.h"
 #include "mm/swap.h"
 
 /* Nobody else maps it, and no swap entry names it. Until 5.8 that is enough;

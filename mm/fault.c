@@ -11,7 +11,7 @@
 #include "mm/numa_balancing.h"
 #include "mm/oracle.h"
 #include "mm/pieces.h"
-#include "mm/reclaim.h"
+#include "mm/vmscan.h"
 #include "mm/rmap.h"
 
 /* The bits of a page mapped with the VMA's rights for a store or a load. */

@@ -5,7 +5,7 @@
 #include "mm/file.h"
 #include "mm/lru.h"
 #include "mm/oracle.h"
-#include "mm/reclaim.h"
+#include "mm/vmscan.h"
 #include "mm/swap.h"
 #include "mm/truth.h"
 #include "mm/vma.h"

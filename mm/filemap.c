@@ -6,7 +6,7 @@
 #include "mm/flush.h"
 #include "mm/lru.h"
 #include "mm/oracle.h"
-#include "mm/reclaim.h"
+#include "mm/vmscan.h"
 
 /* fault_around_bytes, 64 KiB. */
 #define FAULT_AROUND_PAGES 16u

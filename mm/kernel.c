@@ -73,7 +73,7 @@
 	.gather_checks_nested = true, \
 	.anon_vma_reuse = true, BATCHED(DEBT_BOOL), \
 	WATCH(true, true, true, false)
-#define V4_14 V4_13, .pending_order = ORDER_PTL, \
+#define V4_14 V4_13, .isolated_gives_up = true, .pending_order = ORDER_PTL, \
 	.thp_check = CHECK_UNDER_PTL, .page_wait_fifo = true
 
 static const struct kernel v3_8 = {
@@ -187,6 +187,7 @@ static const struct kernel v4_12 = {
 static const struct kernel v4_2 = {
 	.name = "v4.2", .commit = "72b252aed506^ (assumed id)", .evidence = "S",
 	.summary = "as v4.12, reclaim flushes page by page",
+	.wmark_gap_is_quarter = true,
 	ANNOUNCED_3_15(PENDING_BOOL), .pending_order = ORDER_MB,
 	.thp_check = CHECK_LOCKLESS, WATCH(false, false, true, false),
 	.mremap_flush = MREMAP_FLUSH_LATE,
@@ -232,7 +233,7 @@ static const struct kernel v4_14 = {
 	.pending = PENDING_COUNT, .pending_order = ORDER_PTL, \
 	.pte_accessible_pending = true, .gup_fast_sees_numa = true, \
 	.is_thp_migration_generic = true, .cow_counts_refs = (counts_refs), \
-	.page_wait_fifo = true, \
+	.page_wait_fifo = true, .isolated_gives_up = true, \
 	.flush_ceiling = 33, __VA_ARGS__
 #define V5_14 V5_X(true, WATCH(true, true, true, true), \
 		   .soft_dirty_excludes = true, .split_locks_page = true, \
@@ -294,7 +295,7 @@ static const struct kernel v5_14 = {
 	__VA_ARGS__, FILES_5_19, .lazy_tlb = LAZY_TLB_SKIP_BUT_TABLES, \
 	.switch_mark = SWITCH_MARK_FIRST, .flush_filter = FILTER_SWITCHING
 #define V6_1 WITH_GEN(true), LOCKS_6_1
-#define LOCKS_6_1 .gup_rechecks_pmd = true, .collapse_syncs = true, \
+#define LOCKS_6_1 .isolated_wakes = true, .gup_rechecks_pmd = true, .collapse_syncs = true, \
 	.retract_locks_rmap = true, .device_flushes_locked = true
 
 static const struct kernel v6_1 = {
@@ -401,7 +402,7 @@ static const struct kernel v6_1_loongarch = {
 static const struct kernel v5_17 = {
 	.name = "v5.17", .commit = "aa44284960d5^", .evidence = "S",
 	.summary = "as v6.1, each responder reads the mm's generation first",
-	WITH_GEN(true), .gen_read_first = true,
+	WITH_GEN(true), .isolated_wakes = true, .gen_read_first = true,
 	.mmap_lock_in_two_lines = true,
 };
 

@@ -333,6 +333,9 @@ struct kernel {
 	bool migrate_flushes_late;      /* that flush, once all are copied (a
 					 * mutation)                          */
 	bool reclaim_batches;           /* unmaps wait for one flush          */
+	bool wmark_gap_is_quarter;      /* no watermark_scale_factor, until 4.5 */
+	bool isolated_gives_up;         /* too_many_isolated(): after one sleep */
+	bool isolated_wakes;            /* which ends early                   */
 	bool batch_flushes;             /* that flush, before pages are freed */
 	bool batch_flush_dirty;         /* and before they are written out    */
 	bool batch_gen_is_invalid;      /* it is skipped by no generation     */

@@ -26,12 +26,14 @@ static bool is_listed(const struct lru_link *k)
 
 /* One a node. */
 struct lruvec {
-	u32 first, last;        /* numbers; HEAD: none                        */
-	u32 pad[14];
+	struct list {
+		u32 first, last;        /* numbers; HEAD: none                */
+	} list[NR_LRU_LISTS];
+	u32 pad[12];
 	struct spinlock lock;
 	u32 pad2[15];
-	u64 size;
-	u64 pad3[7];
+	u64 size[NR_LRU_LISTS], isolated[NR_LRU_LISTS];
+	u64 pad3[4];
 };
 
 struct lru_batch {
@@ -67,7 +69,8 @@ int lru_boot(void)
 	if (!l->vec || !l->batch || !l->link)
 		return -ENOMEM;
 	for (u32 i = 0; i < the_sys->m->nr_nodes; i++)
-		l->vec[i].first = l->vec[i].last = HEAD;
+		for (u32 k = 0; k < NR_LRU_LISTS; k++)
+			l->vec[i].list[k] = (struct list){ HEAD, HEAD };
 	mms()->lru = l;
 	return 0;
 }
@@ -104,19 +107,27 @@ static const void *line_of(const struct lruvec *v, u32 node, u32 nr)
 	return nr == HEAD ? (const void *)v : (const void *)page_at(node, nr);
 }
 
+/* As long as it is on one: a page becomes a file's before it is added. */
+static enum lru_list list_of(const struct page *page)
+{
+	return page->is_file ? LRU_FILE : LRU_ANON;
+}
+
 /* At the head. */
 static struct change put_on(struct page *page)
 {
 	u32 node = page->node, nr = (u32)nr_of(page);
 	struct lruvec *v = &mms()->lru->vec[node];
-	struct change c = { { page, v, line_of(v, node, v->first) }, node };
+	struct list *l = &v->list[list_of(page)];
+	struct change c = { { page, v, line_of(v, node, l->first) }, node };
 
-	*link_of(page) = (struct lru_link){ HEAD, v->first };
-	if (v->first != HEAD)
-		link_at(node, v->first)->prev = nr;
+	*link_of(page) = (struct lru_link){ HEAD, l->first };
+	if (l->first != HEAD)
+		link_at(node, l->first)->prev = nr;
 	else
-		v->last = nr;
-	v->first = nr;
+		l->last = nr;
+	l->first = nr;
+	v->size[list_of(page)]++;
 	return c;
 }
 
@@ -124,6 +135,7 @@ static struct change take_off(struct page *page)
 {
 	u32 node = page->node;
 	struct lruvec *v = &mms()->lru->vec[node];
+	struct list *l = &v->list[list_of(page)];
 	struct lru_link *k = link_of(page);
 	struct change c = {
 		{ page, line_of(v, node, k->prev), line_of(v, node, k->next) },
@@ -133,11 +145,12 @@ static struct change take_off(struct page *page)
 	if (k->prev != HEAD)
 		link_at(node, k->prev)->next = k->next;
 	else
-		v->first = k->next;
+		l->first = k->next;
 	if (k->next != HEAD)
 		link_at(node, k->next)->prev = k->prev;
 	else
-		v->last = k->prev;
+		l->last = k->prev;
+	v->size[list_of(page)]--;
 	*k = (struct lru_link){ NOWHERE, 0 };
 	return c;
 }
@@ -171,7 +184,7 @@ static void carry_out(const struct change *c, u32 n)
 			spin_lock(&v->lock);
 			node = c[i].node;
 		}
-		step(&v->size, true, cost_of(COST_LRU_PAGE));
+		step(v->size, true, cost_of(COST_LRU_PAGE));
 		for (u32 k = 0; k < ARRAY_LEN(c[i].line); k++)
 			step(c[i].line[k], true, 0);
 	}
@@ -193,7 +206,7 @@ void lru_drain(void)
 	b = &l->batch[this_cpu->id];
 	n = b->n;
 	for (u32 i = 0; i < n; i++) {
-		struct lruvec *v = &l->vec[this_cpu->node];
+		const struct lruvec *v = &l->vec[this_cpu->node];
 
 		if (b->pfn[i] != GONE) {
 			add[i] = put_on(page_of(b->pfn[i]));
@@ -264,42 +277,88 @@ void lru_del(struct page *page)
 	lru_del_many(&page, 1);
 }
 
-u32 lru_rotate_tail(u32 node, u64 *pfn, u32 n)
+static void isolate(struct page *page, struct lru_taken *out)
+{
+	page->is_lru = 0;
+	page->refcount++;
+	out->page[out->n++] = page;
+}
+
+/* Those that stay, too, are unlinked and linked once: each is one change. */
+void lru_isolate_tail(u32 node, enum lru_list l, u32 n, struct lru_taken *out)
 {
 	struct lruvec *v = mms()->lru ? &mms()->lru->vec[node] : NULL;
 	struct change c[LRU_RELEASE];
-	u32 nr = 0;
+	u32 nr = 0, until = HEAD;
 
-	for (; v && nr < n && v->last != HEAD; nr++) {
-		struct page *page = page_at(node, v->last);
+	out->n = out->nr_huge = 0;
+	for (; v && nr < n && v->list[l].last != HEAD; nr++) {
+		u32 last = v->list[l].last;
+		struct page *page = page_at(node, last);
 
-		if (nr && pfn_of(page) == pfn[0])
+		if (last == until)      /* once round */
 			break;
-		(void)take_off(page);
-		c[nr] = put_on(page);
-		pfn[nr] = pfn_of(page);
+		c[nr] = take_off(page);
+		if (!page->order && page->is_lru && page->refcount) {
+			isolate(page, out);
+			continue;
+		}
+		if (page->order)
+			out->huge[out->nr_huge++] = page;
+		(void)put_on(page);
+		if (until == HEAD)
+			until = last;
 	}
-	if (nr)
-		carry_out(c, nr);
-	return nr;
+	out->nr_scanned = nr;
+	if (!nr)
+		return;
+	v->isolated[l] += out->n;
+	charge(out->n * cost_of(COST_ISOLATE));
+	carry_out(c, nr);
+}
+
+void lru_putback(u32 node, enum lru_list l, struct page *const *back, u32 n,
+		 u32 nr_taken)
+{
+	struct change c[LRU_RELEASE];
+
+	mms()->lru->vec[node].isolated[l] -= nr_taken;
+	for (u32 i = 0; i < n; i++) {
+		back[i]->is_lru = 1;
+		c[i] = put_on(back[i]);
+	}
+	if (n)
+		carry_out(c, n);
+	for (u32 i = 0; i < n; i++)
+		put_page(back[i]);
+}
+
+u64 lru_size(u32 node, enum lru_list l)
+{
+	return mms()->lru->vec[node].size[l];
+}
+
+u64 lru_isolated(u32 node, enum lru_list l)
+{
+	return mms()->lru->vec[node].isolated[l];
 }
 
 /* ---- checking ------------------------------------------------------------------------ */
 
-static u64 check_list(const struct lruvec *v, u32 node)
+static u64 check_list(const struct lruvec *v, u32 node, enum lru_list l)
 {
 	u32 prev = HEAD;
 	u64 n = 0;
 
-	for (u32 nr = v->first; nr != HEAD; n++) {
+	for (u32 nr = v->list[l].first; nr != HEAD; n++) {
 		const struct page *page = page_at(node, nr);
 
 		assert(link_of(page)->prev == prev);
-		assert(!page->is_free && page->node == node);
+		assert(!page->is_free && page->node == node && list_of(page) == l);
 		prev = nr;
 		nr = link_of(page)->next;
 	}
-	assert(v->last == prev);
+	assert(v->list[l].last == prev && v->size[l] == n);
 	return n;
 }
 
@@ -309,7 +368,8 @@ u64 lru_check(void)
 	u64 n = 0;
 
 	for (u32 i = 0; l && i < the_sys->m->nr_nodes; i++)
-		n += check_list(&l->vec[i], i);
+		for (u32 k = 0; k < NR_LRU_LISTS; k++)
+			n += check_list(&l->vec[i], i, k);
 	for (u32 i = 0; l && i < the_sys->nr_cpus; i++) {
 		const struct lru_batch *b = &l->batch[i];
 

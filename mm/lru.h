@@ -16,11 +16,11 @@
  * Costs alone: whether a page may be isolated is page->is_lru, and a page in a
  * batch may be (Linux: not before the batch is drained). One that is freed while it
  * is in a batch leaves it at once; its place there still pays for being added and
- * taken off, as the batch's own reference makes Linux do. All pages of a node are on one list
- * (Linux: four, whose heads share the line). A page's neighbours are those of the
- * moment at which the lock is asked for. Demotion (demote.h) and reclaim take from
- * the lists' tails; what was used since goes to the head, as it does on Linux's
- * inactive list.
+ * taken off, as the batch's own reference makes Linux do. A node has a list of
+ * anonymous pages and one of files' (Linux: two of each; their heads share the line). A
+ * page's neighbours are those of the moment at which the lock is asked for. Reclaim
+ * (vmscan.h) takes from the tails; what was used since goes to the head, as it does on
+ * Linux's inactive lists.
  *
  * Of a node's pages the first TiB can be on a list.
  *
@@ -58,9 +58,29 @@ void lru_del(struct page *page);
  * LRU_RELEASE of them. */
 void lru_del_many(struct page *const *page, u32 n);
 
-/* lru_rotate_tail - up to @n, at most LRU_RELEASE, pages from the tail of @node's list
- * go to its head, under its lock; their frames to @pfn. Return: how many. */
-u32 lru_rotate_tail(u32 node, u64 *pfn, u32 n);
+enum lru_list { LRU_ANON, LRU_FILE, NR_LRU_LISTS };
+
+/* What isolate_lru_folios() took. */
+struct lru_taken {
+	u32 nr_scanned, n, nr_huge;
+	struct page *page[LRU_RELEASE];         /* off the list, with a
+						 * reference; is_lru is off   */
+	struct page *huge[LRU_RELEASE];         /* left there, at its head    */
+};
+
+/* lru_isolate_tail - up to @n, at most LRU_RELEASE, pages from the tail of a list of
+ * @node, under its lock; they count as isolated until lru_putback(). Whom somebody
+ * else isolates or frees goes to the head. */
+void lru_isolate_tail(u32 node, enum lru_list l, u32 n, struct lru_taken *out);
+
+/* lru_putback - @nr_taken of a list are isolated no more; those in @back go to its head,
+ * under the lock, and the references are dropped. */
+void lru_putback(u32 node, enum lru_list l, struct page *const *back, u32 n,
+		 u32 nr_taken);
+
+/* Pages on the list, a huge one once; those that reclaim has isolated. */
+u64 lru_size(u32 node, enum lru_list l);
+u64 lru_isolated(u32 node, enum lru_list l);
 
 /* lru_check - links go both ways, and what is on a list or in a batch is a page in
  * use of that node; asserts that. Return: pages on lists. */

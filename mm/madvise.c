@@ -45,6 +45,7 @@ static void free_entry(struct mmu_gather *g, u64 vpn, u32 level, u64 *p)
 	}
 	touch(&page->mapcount, true);
 	page->is_lazyfree = 1;
+	mms()->has_lazyfree = !the_sys->is_explored;
 }
 
 /* A page that is part of a larger one must be split off first: without the

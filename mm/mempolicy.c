@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "mm/demote.h"
+#include "mm/kswapd.h"
 #include "mm/mm.h"
 #include "mm/numa_balancing.h"
 
@@ -29,12 +29,12 @@ int nearest_node(u32 near, u64 nodes)
 	return best;
 }
 
-/* get_page_from_freelist(): down to a watermark, where kswapds and direct reclaim do
- * something about it (demote.h). */
-static bool may_take(u32 node, enum wmark w)
+/* zone_watermark_fast(): down to a watermark, where kswapds and direct reclaim do
+ * something about it (kswapd.h). */
+static bool may_take(u32 node, u32 order, enum wmark w)
 {
 	return !has_kswapds() || current()->in_reclaim ||
-	       node_free_pages(node) > wmark_pages(node, w);
+	       node_free_pages(node) >= wmark_pages(node, w) + (1ull << order);
 }
 
 /* @first, then the others of @nodes, the nearest to it first. */
@@ -44,33 +44,29 @@ static struct page *alloc_from(u32 first, u64 nodes, u32 order, u64 vpn,
 	struct page *page = NULL;
 	int n = (int)first;
 
-	if ((nodes >> first & 1) && may_take(first, w))
+	if ((nodes >> first & 1) && may_take(first, order, w))
 		page = alloc_page_for(first, order, vpn);
 	for (nodes &= ~(1ull << first); !page; nodes &= ~(1ull << n)) {
 		n = nearest_node(first, nodes);
 		if (n < 0)
 			break;
-		if (may_take((u32)n, w))
+		if (may_take((u32)n, order, w))
 			page = alloc_page((u32)n, order);
 	}
 	return page;
 }
 
-/* Huge pages are not worth it: their fault falls back. */
-static struct page *alloc_or_demote(u32 first, u64 nodes, u32 order, u64 vpn)
+/* Nobody is woken for a huge page, whose fault falls back (GFP_TRANSHUGE_LIGHT). */
+static struct page *alloc_pages(u32 first, u64 nodes, u32 order, u64 vpn)
 {
 	struct page *page = alloc_from(first, nodes, order, vpn, WMARK_LOW);
 
-	if (!page && !order && has_kswapds()) {
-		for (u32 n = 0; n < the_sys->m->nr_nodes; n++)
-			if (nodes >> n & 1)
-				wakeup_kswapd(n);
-		page = alloc_from(first, nodes, order, vpn, WMARK_MIN);
-	}
-	while (!page && !order && numab() && !current()->in_reclaim &&
-	       demote_directly(nodes))
-		page = alloc_from(first, nodes, order, vpn, WMARK_MIN);
-	return page;
+	if (page || !has_kswapds())
+		return page;
+	for (u32 n = 0; n < the_sys->m->nr_nodes && !order; n++)
+		if (nodes >> n & 1)
+			wakeup_kswapd(n);
+	return alloc_from(first, nodes, order, vpn, WMARK_MIN);
 }
 
 static u32 next_interleaved(struct mempolicy *p)
@@ -93,7 +89,7 @@ struct page *alloc_user_page(u32 order, u64 vpn)
 	case MPOL_BIND:
 		if (!(p->nodes >> here & 1))
 			here = (u32)nearest_node(here, p->nodes);
-		return alloc_or_demote(here, p->nodes, order, vpn);
+		return alloc_pages(here, p->nodes, order, vpn);
 	case MPOL_PREFERRED:
 		here = (u32)__builtin_ctzll(p->nodes);
 		break;
@@ -104,7 +100,7 @@ struct page *alloc_user_page(u32 order, u64 vpn)
 	case MPOL_LOCAL:
 		break;
 	}
-	return alloc_or_demote(here, mems, order, vpn);
+	return alloc_pages(here, mems, order, vpn);
 }
 
 int set_mempolicy(enum mpol_mode mode, u64 nodes)

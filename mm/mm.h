@@ -200,6 +200,7 @@ struct thread {
 	struct kvm *kvm;        /* it is a vCPU, in the guest (kvm.h)         */
 	u32 in_notifier;        /* between so many mmu_notifier_start and _end */
 	bool in_reclaim;        /* PF_MEMALLOC: its allocations reclaim nothing */
+	bool is_kswapd;         /* current_is_kswapd()                        */
 };
 
 static inline struct thread *current(void)
@@ -289,6 +290,8 @@ struct mm_state {
 	struct swap *swap;      /* NULL: no device (swap.h)                   */
 	struct address_space *first_file;       /* all there are (file.h)     */
 	struct lru *lru;        /* NULL: explored (lru.h)                     */
+	struct kswapd **kswapd; /* [nr_nodes] NULL: none (kswapd.h)           */
+	bool has_lazyfree;      /* MADV_FREE was called, timed                */
 	struct split_queue *split_queue;        /* [nr_nodes] deferred_split.h */
 	struct tlb_batch *batch;        /* [nr_cpus], see reclaim.h           */
 	u64 frames_per_node;

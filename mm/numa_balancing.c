@@ -1,5 +1,5 @@
 /* What is known of machine, tasks and address spaces; see numa_balancing.h. */
-#include "mm/demote.h"
+#include "mm/kswapd.h"
 #include "mm/numa_balancing.h"
 
 #include <errno.h>
@@ -112,9 +112,7 @@ int numa_boot(const struct numa_knobs *knobs)
 	set_nodes(s);
 	mms()->numa = s;
 	numa_move_boot();
-	if (s->knobs.demotion_enabled && r->has_tiering)
-		return kswapd_boot();
-	return 0;
+	return kswapd_boot();
 }
 
 #define FREE_LIST(list) \

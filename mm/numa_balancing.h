@@ -99,7 +99,6 @@ struct numa_node {
 	u64 rl_start, rl_candidates;
 	u64 th_start, th_candidates;
 	u32 threshold_ms;               /* 0: the knob's                      */
-	struct kswapd *kswapd;          /* demote.h; NULL: none               */
 };
 
 struct numa_state {
@@ -108,7 +107,6 @@ struct numa_state {
 	u32 nr_nodes;
 	u32 max_distance;
 	enum numa_topology topology;
-	bool has_kswapds;               /* slow nodes' too: demote.h          */
 	struct numa_node node[NUMA_MAX_NODES];
 	struct numa_task *tasks;
 	struct numa_group *groups;

@@ -1,7 +1,7 @@
 /* Memory tiering: pages of nodes without CPUs are promoted when they are hot, by
  * the time between scan and fault (5.18; threshold and limit 6.1). Room for them
  * comes from demotion (demote.h). */
-#include "mm/demote.h"
+#include "mm/kswapd.h"
 #include "mm/numa_balancing.h"
 
 #define TIME_BITS 20            /* LAST_CPUPID_SHIFT leaves about as many     */

@@ -6,6 +6,7 @@
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/reclaim.h"
+#include "mm/vmscan.h"
 
 static u32 top(void)
 {

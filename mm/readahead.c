@@ -19,6 +19,7 @@
 #include "mm/file.h"
 
 #define NO_MARK UINT64_MAX
+#define READAHEAD_MAX 256u      /* pages of a window                          */
 
 /* Of the device. */
 static void request(const struct address_space *f)
@@ -34,30 +35,33 @@ static void request(const struct address_space *f)
 }
 
 /* @nr pages from @first on, those that are there already left out, the one at @mark
- * marked if it was read. One request. */
+ * marked if it was read. One request, until which they are locked. */
 static void read_window(struct address_space *f, u64 first, u64 nr, u64 mark)
 {
+	struct page *read[READAHEAD_MAX];
 	u64 end = READ_ONCE(f->nr_pages);
-	bool was_read = false;
+	u32 n = 0;
 	int nothing;            /* without it the others go on as well        */
 
 	end = first + nr < end ? first + nr : end;
 	f->ra_end = first + nr;
 	f->ra_mark = 0;
-	for (u64 i = first; i < end; i++) {
+	for (u64 i = first; i < end && n < READAHEAD_MAX; i++) {
 		struct page *page = READ_ONCE(f->cache[i])
 			? NULL : read_page(f, i, &nothing);
 
 		if (!page)
 			continue;
-		was_read = true;
+		read[n++] = page;
 		if (i == mark)
 			f->ra_mark = i + 1;
-		unlock_page(page);
-		put_page(page);
 	}
-	if (was_read)
+	if (n)
 		request(f);
+	for (u32 k = 0; k < n; k++) {
+		unlock_page(read[k]);
+		put_page(read[k]);
+	}
 }
 
 struct page *read_missing(struct address_space *f, u64 index, int *rc)

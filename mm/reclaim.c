@@ -1,10 +1,7 @@
-#include "mm/deferred_split.h"
 #include "mm/file.h"
 #include "mm/flush.h"
-#include "mm/lru.h"
 #include "mm/mlock.h"
 #include "mm/oracle.h"
-#include "mm/pieces.h"
 #include "mm/reclaim.h"
 #include "mm/rmap.h"
 #include "mm/swap.h"
@@ -77,7 +74,7 @@ static void unmap_one(struct page *page, struct vma *vma, u64 vpn, u32 level,
 }
 
 /* Unmapped by somebody else meanwhile, the page's list may go away. */
-static void walk_mapped(struct page *page, rmap_visit *visit, void *arg)
+void walk_mapped(struct page *page, rmap_visit *visit, void *arg)
 {
 	struct anon_vma *av;
 
@@ -105,6 +102,7 @@ static bool drop_lazyfree(struct page *page)
 	if (!ok)
 		return false;
 	page_ref_unfreeze(page, 1);
+	COUNT(PGLAZYFREED, !page->is_dirty);
 	return !page->is_dirty;
 }
 
@@ -186,7 +184,6 @@ u32 shrink_pages(struct page **page, u32 n)
 	try_to_unmap_flush();
 	for (u32 i = 0; i < nr_gone; i++)
 		put_page(gone[i]);
-	COUNT(PGSTEAL, nr_gone);
 	return nr_gone;
 }
 
@@ -195,138 +192,4 @@ u32 reclaim_frames(const u64 *pfn, u32 n)
 	struct page *page[RECLAIM_BATCH];
 
 	return shrink_pages(page, isolate_frames(pfn, n, page));
-}
-
-/* ---- which pages ---------------------------------------------------------------------- */
-
-/* Looking at A without a flush: a CPU that has the entry cached does not set it
- * again, and its page is taken for one that is not used. */
-static void clear_young(struct page *page, struct vma *vma, u64 vpn, u32 level,
-			u64 *p, void *arg)
-{
-	u64 e = pte_load(p);
-
-	if (!rmap_maps(e, page) || !(e & PTE_A))
-		return;
-	flush_aged(e);
-	pte_modify(vma->mm->root, vpn, level, p, PTE_A, 0);
-	++*(u32 *)arg;
-}
-
-bool page_is_cold(struct page *page)
-{
-	u32 young = 0;
-
-	if (!page->is_lru || page->is_free || page->is_mlocked ||
-	    (!page->is_file && !page_is_mapped(page)))
-		return false;
-	COUNT(PGSCAN, 1);
-	walk_mapped(page, clear_young, &young);
-	observe(young);
-	return !young;
-}
-
-/* A huge page goes to a swap device in 4K pages, of which those that are mapped are
- * looked at again later. Return: pages freed. */
-static u32 split_cold(struct page *head)
-{
-	int rc = 0;
-
-	if (head->is_file || !mms()->swap || !mms()->swap->nr_slots ||
-	    !page_is_cold(head) || !get_page_unless_zero(head))
-		return 0;
-	if (trylock_page(head)) {
-		rc = split_huge_page_locked(head);
-		unlock_page(head);
-	}
-	put_page(head);
-	return rc > 0 ? (u32)rc : 0;
-}
-
-/* From the tail of the list, where who came together, or was found in use together,
- * still is: a batch is mostly of one address space or a few. */
-static u32 free_listed(u32 node, u32 nr)
-{
-	u64 nr_frames = mms()->node[node].next - node * mms()->frames_per_node;
-	u64 most = 2 * nr_frames / RECLAIM_BATCH + 1, pfn[RECLAIM_BATCH];
-	u32 freed = 0;
-
-	lru_drain();
-	for (u64 i = 0; i < most && freed < nr; i++) {
-		u32 n = lru_rotate_tail(node, pfn, RECLAIM_BATCH), cold = 0;
-
-		if (!n)
-			break;
-		for (u32 k = 0; k < n; k++) {
-			struct page *page = page_of(pfn[k]);
-
-			if (page->order)
-				freed += split_cold(page);
-			else if (page_is_cold(page))
-				pfn[cold++] = pfn[k];
-		}
-		if (cold)
-			freed += reclaim_frames(pfn, cold);
-	}
-	return freed;
-}
-
-/* Explored: there is no list; frames one after the other. */
-static u32 free_in_turn(u32 node, u32 nr)
-{
-	struct node_mem *m = &mms()->node[node];
-	u64 first = node * mms()->frames_per_node, nr_frames = m->next - first;
-	u64 batch[RECLAIM_BATCH];
-	u32 n = 0, freed = 0;
-
-	for (u64 i = 0; i < 2 * nr_frames && freed < nr; i++) {
-		struct page *page = page_of(first + m->hand);
-
-		if (page->order)
-			freed += split_cold(page);
-		else if (page_is_cold(page))
-			batch[n++] = pfn_of(page);
-		m->hand = (m->hand + 1) % nr_frames;
-		if (n == RECLAIM_BATCH || (n && freed + n >= nr)) {
-			freed += reclaim_frames(batch, n);
-			n = 0;
-		}
-	}
-	return freed + reclaim_frames(batch, n);
-}
-
-u32 try_to_free_pages(u32 node, u32 nr)
-{
-	return mms()->lru ? free_listed(node, nr) : free_in_turn(node, nr);
-}
-
-/* shrink_node(): lists first, then what keeps memory for no use. */
-static u32 shrink_node(u32 node)
-{
-	u32 freed = mms()->swap ? try_to_free_pages(node, RECLAIM_BATCH) : 0;
-
-	return freed + shrink_split_queue(node);
-}
-
-/* What one frees others may take. */
-struct page *alloc_page_or_reclaim(void)
-{
-	struct page *page = alloc_user_page(0, ANY_VPN);
-	u32 nr_nodes = the_sys->m->nr_nodes, freed = 1;
-
-	while (!page && !current()->in_reclaim && freed) {
-		freed = 0;
-		current()->in_reclaim = true;
-		for (u32 n = 0; n < nr_nodes && !freed; n++) {
-			u32 node = (this_cpu->node + n) % nr_nodes;
-
-			if (mempolicy_allows(current(), node))
-				freed = shrink_node(node);
-		}
-		if (!freed && split_queue_wait())
-			freed = 1;
-		current()->in_reclaim = false;
-		page = alloc_user_page(0, ANY_VPN);
-	}
-	return page;
 }

@@ -9,7 +9,7 @@
 #ifndef MM_RECLAIM_H
 #define MM_RECLAIM_H
 
-#include "mm/mm.h"
+#include "mm/rmap.h"
 
 /* SWAP_CLUSTER_MAX: pages unmapped for one flush. */
 #define RECLAIM_BATCH 32
@@ -31,19 +31,8 @@ u32 shrink_pages(struct page **page, u32 n);
 /* The same for frames that somebody else may have isolated or freed. */
 u32 reclaim_frames(const u64 *pfn, u32 n);
 
-/* page_is_cold - mapped, on the LRU and not used since somebody looked last: its A
- * bits are cleared. */
-bool page_is_cold(struct page *page);
-
-/* try_to_free_pages - a second chance for each of @node's pages, 32 at a time from the
- * tail of its LRU list (lru.h), or explored frame by frame, until @nr are free or
- * all have been looked at twice. Return: pages freed. */
-u32 try_to_free_pages(u32 node, u32 nr);
-
-/* A 4K page wherever there is one. If need be huge pages are split for it that are
- * mapped in part (deferred_split.h), and after swapon() pages are reclaimed. NULL:
- * none. The caller holds no page-table lock, no list of mappings. */
-struct page *alloc_page_or_reclaim(void);
+/* All mappings of a page that somebody may be unmapping. */
+void walk_mapped(struct page *page, rmap_visit *visit, void *arg);
 
 /* ---- batch of flushes (tlb_batch.c) ---- */
 int batch_boot(void);

@@ -24,8 +24,10 @@ struct rq_state {
 	struct sched_task *curr;        /* NULL: idle                         */
 	struct sched_task *first;       /* queued, by vruntime                */
 	u32 nr_running;
+	u32 nr_stuck;                   /* sleep here in the kernel's middle  */
 	u64 min_vruntime;
 	u64 next_tick;
+	u64 next_timer;                 /* of who sleeps here; UINT64_MAX     */
 	bool is_kicked;                 /* look again                         */
 	struct thread idle;
 	struct fiber idle_fiber;
@@ -34,8 +36,8 @@ struct rq_state {
 static struct {
 	struct rq *rq;                  /* [nr_cpus], arena                   */
 	struct rq_state *state;         /* [nr_cpus]                          */
-	struct sched_task *all, **last_of_all;
-	u32 nr_cpus, nr_tasks, nr_live, nr_sleeping;
+	struct sched_task *all, **last_of_all, *sleepers;
+	u32 nr_cpus, nr_tasks, nr_live;
 	u64 tick, latency, granularity, wakeup;
 	bool is_on;
 } S;
@@ -193,7 +195,8 @@ static void switch_to(struct sched_task *next)
 		next->cpu = c->id;
 		next->exec_from = c->now;
 		next->slice_from = next->sum_exec;
-		next->move_to = -1;
+		if (!next->stays)
+			next->move_to = -1;
 		c->fiber = next->fiber;
 		c->task = &next->t->task;
 	} else {
@@ -204,11 +207,27 @@ static void switch_to(struct sched_task *next)
 	arrive();
 }
 
-/* The queue's first; the current one is queued, asleep or gone already. */
+/* The queue's first. Where somebody sleeps who may hold locks, no other thread of the
+ * program, which might wait for them and never give the CPU back. */
+static struct sched_task *pick(const struct rq_state *q)
+{
+	struct sched_task *t = q->first;
+
+	while (unlikely(q->nr_stuck) && t && !t->stays && !t->is_daemon)
+		t = t->next;
+	return t;
+}
+
+bool sched_is_stuck(u32 cpu)
+{
+	return S.state[cpu].nr_stuck;
+}
+
+/* The current one is queued, asleep or gone already. */
 static void schedule(void)
 {
 	struct rq_state *q = my_rq();
-	struct sched_task *next = q->first;
+	struct sched_task *next = pick(q);
 
 	if (next) {
 		dequeue(next);
@@ -279,7 +298,7 @@ void sched_set_allowed(struct sched_task *t, const struct cpuset *allowed)
 	if (cpuset_has(allowed, from))
 		return;
 	to = sched_idlest(allowed);
-	if (t->state == TASK_CURRENT) {
+	if (t->state == TASK_CURRENT || t->stays) {
 		t->move_to = to;
 		sched_kick(from);
 		return;
@@ -313,6 +332,102 @@ struct sched_task *sched_last_queued(u32 cpu,
 		if (may(t, arg))
 			last = t;
 	return last;
+}
+
+/* ---- sleeping ------------------------------------------------------------------------ */
+
+static void fall_asleep(struct sched_task *t, const u32 *word, u32 value, u64 at)
+{
+	struct sched_task **p = &S.sleepers;
+
+	t->sleeps_on = word;
+	t->sleeps_while = value;
+	t->wakes_at = at;
+	t->state = TASK_SLEEPING;
+	while (*p && (*p)->pid < t->pid)
+		p = &(*p)->next;
+	t->next = *p;
+	*p = t;
+}
+
+/* No steps here: the storing CPU is in the middle of its own. @p: where it is found
+ * among the sleepers. */
+static void wake_up(struct sched_task **p)
+{
+	struct sched_task *t = *p;
+	u32 to = t->stays ? t->cpu : sched_select_cpu(t);
+
+	*p = t->next;
+	renormalise(t, t->cpu, to);
+	COUNT(CPU_MIGRATIONS, to != t->cpu);
+	/* Who slept long is not owed all of it. */
+	if (t->vruntime + S.latency / 2 < S.state[to].min_vruntime)
+		t->vruntime = S.state[to].min_vruntime - S.latency / 2;
+	activate(to, t);
+}
+
+/* A store to @obj. */
+static void task_woken(const void *obj)
+{
+	for (struct sched_task **p = &S.sleepers; *p; ) {
+		struct sched_task *t = *p;
+
+		if (t->sleeps_on != obj || *t->sleeps_on == t->sleeps_while)
+			p = &t->next;
+		else
+			wake_up(p);
+	}
+}
+
+/* This CPU's timer interrupt. */
+static void run_timers(struct rq_state *q)
+{
+	q->next_timer = UINT64_MAX;
+	charge(cost_of(COST_TIMER_TICK));
+	for (struct sched_task **p = &S.sleepers; *p; ) {
+		struct sched_task *t = *p;
+		bool is_mine = t->cpu == this_cpu->id;
+
+		if (is_mine && t->wakes_at <= this_cpu->now) {
+			wake_up(p);
+			continue;
+		}
+		if (is_mine && t->wakes_at < q->next_timer)
+			q->next_timer = t->wakes_at;
+		p = &t->next;
+	}
+}
+
+static bool sleep_until(const u32 *word, u32 value, u64 at, bool stays)
+{
+	struct sched_task *t = sched_current();
+
+	if (READ_ONCE(*word) != value)
+		return true;
+	if (at < my_rq()->next_timer)
+		my_rq()->next_timer = at;
+	t->stays = stays;
+	my_rq()->nr_stuck += stays;
+	fall_asleep(t, word, value, at);
+	leave(-1);
+	my_rq()->nr_stuck -= stays;
+	t->stays = false;
+	return READ_ONCE(*word) != value;
+}
+
+void sched_sleep(const u32 *word, u32 value)
+{
+	(void)sleep_until(word, value, UINT64_MAX, false);
+}
+
+bool sched_sleep_until(const u32 *word, u32 value, u64 at)
+{
+	return sleep_until(word, value, at, false);
+}
+
+void sched_throttle(const u32 *word, u32 value, u64 at)
+{
+	(void)sleep_until(word, value, at, true);
 }
 
 /* ---- ticks ------------------------------------------------------------------------ */
@@ -354,8 +469,10 @@ bool sched_tick(void)
 	bool is_due = this_cpu->now >= q->next_tick;
 	int to;
 
-	if (likely(!is_due && !q->is_kicked))
+	if (likely(!is_due && !q->is_kicked && this_cpu->now < q->next_timer))
 		return false;
+	if (this_cpu->now >= q->next_timer)
+		run_timers(q);
 	account(q);
 	if (is_due) {
 		/* Ticks missed in a long batch are not made up for. */
@@ -367,43 +484,6 @@ bool sched_tick(void)
 	if (must_go(q, &to))
 		leave(to);
 	return is_due;
-}
-
-/* ---- sleeping ------------------------------------------------------------------------ */
-
-void sched_sleep(const u32 *word, u32 value)
-{
-	struct sched_task *t = sched_current();
-
-	if (READ_ONCE(*word) != value)
-		return;
-	t->sleeps_on = word;
-	t->sleeps_while = value;
-	t->state = TASK_SLEEPING;
-	S.nr_sleeping++;
-	leave(-1);
-}
-
-/* A store to @obj. No steps here: the storing CPU is in the middle of its own. */
-static void task_woken(const void *obj)
-{
-	if (likely(!S.nr_sleeping))
-		return;
-	for (struct sched_task *t = S.all; t; t = t->next_of_all) {
-		u32 to;
-
-		if (t->state != TASK_SLEEPING || t->sleeps_on != obj ||
-		    *t->sleeps_on == t->sleeps_while)
-			continue;
-		S.nr_sleeping--;
-		to = sched_select_cpu(t);
-		renormalise(t, t->cpu, to);
-		COUNT(CPU_MIGRATIONS, to != t->cpu);
-		/* Who slept long is not owed all of it. */
-		if (t->vruntime + S.latency / 2 < S.state[to].min_vruntime)
-			t->vruntime = S.state[to].min_vruntime - S.latency / 2;
-		activate(to, t);
-	}
 }
 
 /* ---- beginning and end ---------------------------------------------------------------- */
@@ -428,7 +508,7 @@ static bool has_work(const void *arg)
 {
 	const struct rq_state *q = arg;
 
-	return q->first || q->is_kicked;
+	return pick(q) || q->is_kicked;
 }
 
 static void idle_main(struct task *unused)
@@ -437,12 +517,14 @@ static void idle_main(struct task *unused)
 		struct rq_state *q = my_rq();
 
 		q->is_kicked = false;
-		if (q->first) {
+		if (this_cpu->now >= q->next_timer)
+			run_timers(q);
+		if (pick(q)) {
 			schedule();
-		} else if (!sched_newly_idle()) {
+		} else if (q->nr_stuck || !sched_newly_idle()) {
 			this_cpu->cat = CYC_IDLE;
-			the_sys->drv.wait(&S.rq[this_cpu->id].lock_word,
-					  has_work, q, 0);
+			the_sys->drv.wait_until(&S.rq[this_cpu->id].lock_word,
+						has_work, q, q->next_timer);
 		}
 	}
 }
@@ -473,8 +555,10 @@ int sched_boot(const struct sched_config *cfg)
 		return -ENOMEM;
 	}
 	/* Ticks of different CPUs do not coincide. */
-	for (u32 i = 0; i < n; i++)
+	for (u32 i = 0; i < n; i++) {
 		S.state[i].next_tick = S.tick + S.tick * i / n;
+		S.state[i].next_timer = UINT64_MAX;
+	}
 	S.is_on = true;
 	the_sys->os.woken = task_woken;
 	return 0;
@@ -515,9 +599,7 @@ static int add(struct thread *t, const struct cpuset *allowed, const u32 *word)
 	s->is_daemon = true;
 	s->cpu = (u32)cpu;
 	s->cat = CYC_KERNEL;
-	s->state = TASK_SLEEPING;
-	s->sleeps_on = word;
-	S.nr_sleeping++;
+	fall_asleep(s, word, 0, UINT64_MAX);
 	return 0;
 }
 

@@ -41,7 +41,8 @@ enum task_state { TASK_QUEUED, TASK_CURRENT, TASK_SLEEPING, TASK_DEAD };
 struct sched_task {
 	struct thread *t;
 	struct fiber fiber;             /* while it does not run              */
-	struct sched_task *next;        /* in its queue, by vruntime          */
+	struct sched_task *next;        /* in its queue, by vruntime; of those
+					 * that sleep, by pid                 */
 	struct sched_task *next_of_all;
 	enum task_state state;
 	enum cycle_cat cat;
@@ -50,6 +51,9 @@ struct sched_task {
 	int move_to;                    /* CPU to go to at its next tick, -1  */
 	const u32 *sleeps_on;
 	u32 sleeps_while;
+	u64 wakes_at;                   /* at the latest; UINT64_MAX: never   */
+	bool stays;                     /* sleeps within the kernel, and goes on
+					 * on the same CPU                    */
 	bool is_daemon;                 /* the program is over without it     */
 	u64 vruntime;
 	u64 sum_exec;                   /* CPU time consumed                  */
@@ -104,12 +108,22 @@ u64 sched_tick_cycles(void);
 /* This CPU's thread sleeps while *@word is @value (thread_sleep()). */
 void sched_sleep(const u32 *word, u32 value);
 
+/* The same, until @at at the latest: the timer is its CPU's. Return: it was woken before. */
+bool sched_sleep_until(const u32 *word, u32 value, u64 at);
+
+/* In the middle of the kernel's work for this thread, which goes on on this CPU; until
+ * then that runs kernel threads alone. */
+void sched_throttle(const u32 *word, u32 value, u64 at);
+
 /* Threads, for balancing (sched_balance.c, numa_move.c). */
 struct sched_task *sched_current(void);         /* NULL: idle                 */
 struct sched_task *sched_curr_of(u32 cpu);
 struct sched_task *sched_first_of_all(void);
 u32 sched_nr_running(u32 cpu);                  /* the current one included   */
 u32 sched_nr_running_on_node(u32 node);
+
+/* Somebody sleeps there in the middle of the kernel. */
+bool sched_is_stuck(u32 cpu);
 
 /* @cpu looks whether there is something else to do. */
 void sched_kick(u32 cpu);

@@ -70,7 +70,7 @@ void sched_balance_shutdown(void)
 
 static bool is_idle(u32 cpu)
 {
-	return !sched_nr_running(cpu);
+	return !sched_nr_running(cpu) && !sched_is_stuck(cpu);
 }
 
 /* ---- pulling ---------------------------------------------------------------------- */
@@ -81,7 +81,7 @@ static bool may_pull(const struct sched_task *t, void *arg)
 	bool is_tired = B.nr_failed[me] > MAX_FAILED;
 
 	(void)arg;
-	if (!cpuset_has(&t->allowed, me))
+	if (t->stays || !cpuset_has(&t->allowed, me))
 		return false;
 	if (!is_tired && this_cpu->now < t->last_ran + B.hot)
 		return false;
@@ -128,7 +128,7 @@ static bool pull(u32 domain)
 	int from = busiest(domain);
 	struct sched_task *t;
 
-	if (from < 0)
+	if (from < 0 || sched_is_stuck(me))
 		return false;
 	rq_lock((u32)from);             /* and it may be otherwise by now */
 	if (sched_nr_running((u32)from) < sched_nr_running(me) + 2)

@@ -1,6 +1,6 @@
 #include <errno.h>
 
-#include "mm/demote.h"
+#include "mm/kswapd.h"
 #include "mm/oracle.h"
 #include "mm/reclaim.h"
 #include "mm/swap.h"
@@ -19,7 +19,7 @@ int swapon(u32 nr_slots)
 	if (!s->slot || !s->line)
 		return -ENOMEM;
 	mms()->swap = s;
-	return batch_boot() ? -ENOMEM : kswapd_boot_slow();
+	return batch_boot() ? -ENOMEM : kswapd_boot();
 }
 
 int swapon_zram(u32 nr_slots)

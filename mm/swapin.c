@@ -6,12 +6,13 @@
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/swap.h"
+#include "mm/vmscan.h"
 
 /* Read the slot into a page of the cache. Locked and referenced. NULL: try
  * again; or out of memory, *@rc says. */
 static struct page *read_swap_cache(u64 e, int *rc)
 {
-	struct page *page = alloc_user_page(0, ANY_VPN);
+	struct page *page = alloc_page_or_reclaim();
 
 	if (!page) {
 		*rc = -ENOMEM;

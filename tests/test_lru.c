@@ -5,6 +5,7 @@
 #include "mm/file.h"
 #include "mm/lru.h"
 #include "mm/reclaim.h"
+#include "mm/vmscan.h"
 #include "mm/swap.h"
 #include "tests/point.h"
 
@@ -186,9 +187,10 @@ static void reclaim_some(void)
 	for (u32 i = 0; i < NR_RECLAIMS; i++) {
 		u64 was = this_cpu->count.v[CTR_IPIS_SENT];
 		u32 gone = (i + 1) * RECLAIM_BATCH;
+		struct scan_control sc = { .nr_to_reclaim = RECLAIM_BATCH };
 
-		assert_int_equal(try_to_free_pages(0, RECLAIM_BATCH),
-				 RECLAIM_BATCH);
+		shrink_node(0, &sc);
+		assert_int_equal(sc.nr_reclaimed, RECLAIM_BATCH);
 		rec.ipis[i] = this_cpu->count.v[CTR_IPIS_SENT] - was;
 		for (u32 k = 0; k < NR_READERS; k++) {
 			u32 n = gone < NR_PAGES ? gone : NR_PAGES;

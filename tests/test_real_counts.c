@@ -407,7 +407,7 @@ static void reclaimed_clean(void)
 	do_madvise(L.mm, vpn, 20, MADV_PAGEOUT);
 	same("clean reclaim", CTR_TLB_FLUSH, defers ? 1 + 1 : 1 + 20);
 	same("clean reclaim", CTR_IPIS_SENT, 2 * ipis());
-	same("clean reclaim", CTR_PGSTEAL, 20);
+	same("clean reclaim", CTR_PGLAZYFREED, 20);
 	forget();
 	do_mprotect(L.mm, other, 8, VM_READ);
 	same("after a batch", CTR_TLB_FLUSH, defers ? 2 : 1);

@@ -19,6 +19,7 @@ int wl_start(struct wl *w, u32 i, struct mm *mm, struct err *e)
 	struct wl_thread *th = &w->thread[i];
 	u64 period = mms()->scan_period_cycles, tick = mms()->tick_cycles;
 	const struct cpuset *allowed;
+	struct cpuset own = { 0 };
 
 	th->w = w;
 	th->index = i;
@@ -32,7 +33,8 @@ int wl_start(struct wl *w, u32 i, struct mm *mm, struct err *e)
 	th->t.mpol = w->mpol;
 	allowed = cpuset_attach(&th->t, i);
 	if (sched_is_on()) {
-		if (sched_add(&th->t, allowed))
+		cpuset_add(&own, w->cpu_of[i]);
+		if (sched_add(&th->t, w->is_pinned ? &own : allowed))
 			return err_set(e, -ENOMEM, "out of memory");
 		mm->nr_threads++;
 		w->cpu_of[i] = th->t.task.cpu;
@@ -57,7 +59,7 @@ int wl_thread_count(struct wl *w, u32 otherwise, struct err *e)
 {
 	if (!w->nr_threads)
 		w->nr_threads = otherwise;
-	if (w->nr_threads > w->max_threads && sched_is_on())
+	if (w->nr_threads > w->max_threads && sched_is_on() && !w->is_pinned)
 		return err_set(e, -EINVAL, "%u threads, at most %u are modelled "
 			       "(--threads)", w->nr_threads, w->max_threads);
 	if (w->nr_threads > w->max_threads)

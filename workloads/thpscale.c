@@ -167,6 +167,7 @@ const struct workload workload_thpscale = {
 	.nr_params = ARRAY_LEN(params),
 	.cfg_bytes = sizeof(struct cfg),
 	.defaults = defaults,
+	.reclaims = true,
 	.setup = setup,
 	.body = body,
 };

@@ -41,6 +41,7 @@ struct wl {
 	u32 *cpu_of;            /* [max_threads] the CPU of thread i; under the
 				 * scheduler, where it begins                 */
 	struct wl_thread *thread;       /* [max_threads]                      */
+	bool is_pinned;         /* each thread stays on cpu_of[i]             */
 	struct cpuset allowed;  /* CPUs of all threads, if is_bound           */
 	bool is_bound;
 	struct mempolicy mpol;  /* each thread's, to begin with               */
@@ -66,6 +67,9 @@ struct workload {
 	size_t cfg_bytes;
 	/* Pairs option, value: other defaults of the machine's options. */
 	const char *const *defaults;
+	bool reclaims;          /* memory is short: kswapds, and so a scheduler,
+				 * under which threads keep their CPUs unless
+				 * --sched fair                               */
 	const char *takes_files;        /* "TRACE.tlbt..."; NULL: none        */
 	int (*setup)(struct wl *w, struct err *e);
 	void (*body)(struct wl *w, u32 thread);
