@@ -226,8 +226,7 @@ static void test_locks_exclude(void **state)
 	bare_free(&b);
 }
 
-/* CPU 0 has a lock; who waits for it is not the next to have it, since another comes
- * by when it is released. */
+/* CPU 0 has a lock for which CPU 1 waits; another comes by about when it is released. */
 enum { HELD = 20000, HANDLER = 6000, NEVER = 0 };
 
 static struct {
@@ -289,26 +288,16 @@ static u64 hold_in_turn(u64 first, u64 second, bool is_interrupted)
 }
 
 /* Who finds a lock taken has fetched its line for that, and the release must fetch it
- * back (contend.h): when he comes, when he is back from an interrupt, and when he is
- * told of a release at the very time at which somebody else comes. */
+ * back; who waits is the next to have it, interrupted or not (contend.h). */
 static void test_vain_looks_take_the_line(void **state)
 {
 	u64 transfer = hold_in_turn(1000, HELD + 1000, true);
-	u32 nr_vain = 0;
 
 	assert_true(turn.unlock_cycles[0] >= transfer);
-	assert_true(turn.taken_at[2] < turn.taken_at[1]);
-	assert_true(turn.unlock_cycles[2] >= transfer);
+	assert_true(turn.taken_at[1] < turn.taken_at[2]);
 	hold_in_turn(NEVER, HELD + 1000, true);
 	assert_true(turn.unlock_cycles[0] < transfer);
 	assert_true(turn.unlock_cycles[2] < transfer);
-
-	for (u64 at = HELD; at < HELD + 2 * transfer; at++) {
-		hold_in_turn(at, 1000, false);
-		if (turn.taken_at[1] < turn.taken_at[2])
-			nr_vain += turn.unlock_cycles[1] >= transfer;
-	}
-	assert_int_equal(1, nr_vain);
 }
 
 static const struct CMUnitTest tests[] = {
