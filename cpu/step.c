@@ -526,6 +526,16 @@ void up_write(struct rwsem *s)
 	the_sys->drv.wake(s);
 }
 
+void downgrade_write(struct rwsem *s)
+{
+	assert(s->writer == this_cpu->id + 1);
+	up(s);
+	s->writer = 0;
+	s->readers++;
+	set_owner(s);
+	the_sys->drv.wake(s);
+}
+
 /* ---- page-table entries ---------------------------------------------------- */
 
 /* An entry of a table, as a TLB keeps it. */

@@ -133,6 +133,8 @@ bool down_read_trylock(struct rwsem *s);        /* of one that ->is_tried */
 void up_read(struct rwsem *s);
 void down_write(struct rwsem *s);
 void up_write(struct rwsem *s);
+/* Who writes goes on as a reader: readers that wait may come in. */
+void downgrade_write(struct rwsem *s);
 
 /* ---- page-table entries --------------------------------------------------- */
 

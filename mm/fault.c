@@ -1,5 +1,6 @@
 /* Page faults: first touch (4K or huge), spurious, NUMA hints, migration. */
 #include <errno.h>
+#include <stddef.h>
 
 #include "mm/file.h"
 #include "mm/flush.h"
@@ -13,6 +14,7 @@
 #include "mm/pieces.h"
 #include "mm/vmscan.h"
 #include "mm/rmap.h"
+#include "mm/vma.h"
 
 /* The bits of a page mapped with the VMA's rights for a store or a load. */
 static u64 prot_of(const struct vma *vma, bool is_write)
@@ -111,6 +113,14 @@ static void map_entry(struct mm *mm, struct vma *vma, struct page *page, u64 vpn
 	flush_mapped(mm, vpn, level, e);
 }
 
+/* The frame of the table whose lock @ptl is. */
+static u64 table_of(struct spinlock *ptl)
+{
+	char *page = (char *)ptl - offsetof(struct page, ptl);
+
+	return pfn_of((struct page *)(void *)page);
+}
+
 /* Map a fresh page of @order at the entries of @level for @vpn, unless somebody was
  * faster. Return: 0, -ENOMEM. */
 static int map_anonymous(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
@@ -139,6 +149,8 @@ static int map_anonymous(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 		for (u64 i = 0; i < nr; i++)
 			map_entry(mm, vma, page + i, first + i, level, p + i,
 				  is_write);
+		if (vma->flags & VM_GROWSDOWN)
+			oracle_walks(table_of(ptl));
 	}
 	spin_unlock(ptl);
 	if (!is_mine) {
@@ -254,10 +266,16 @@ static int fault_at(struct mm *mm, struct vma *vma, u64 vpn, u32 level, u64 *p,
 
 int handle_fault_locked(struct mm *mm, u64 vpn, bool is_write)
 {
-	struct vma *vma = find_vma(mm, vpn);
+	struct vma *vma = find_vma_above(mm, vpn);
 	u64 *p, e;
 
-	if (!vma || !(vma->flags & (is_write ? VM_WRITE : VM_READ)))
+	/* It may be growing. */
+	if (vma && (vma->flags & VM_GROWSDOWN)) {
+		touch(&vma->start, false);
+		observe(vma->start);
+	}
+	if (!vma || vpn < vma->start ||
+	    !(vma->flags & (is_write ? VM_WRITE : VM_READ)))
 		return -EFAULT;
 	p = pgtable_entry(mm, vpn, PMD_LEVEL);
 	e = p ? pte_load(p) : 0;
@@ -323,6 +341,29 @@ static void unlock_vma(struct mm *mm, struct vma *vma)
 		the_sys->drv.wake(&mm->mmap_lock);
 }
 
+/* Nothing is at @vpn, but a stack above it. Return: it is now; mmap_lock, which is
+ * held for reading, may have been dropped. */
+static bool grow_stack(struct mm *mm, u64 vpn)
+{
+	bool has_grown;
+
+	if (!is_below_stack(mm, vpn))
+		return false;
+	if (!kern()->stack_grows_locked) {
+		expand_stack(mm, vpn);
+		return true;
+	}
+	up_read(&mm->mmap_lock);
+	down_write(&mm->mmap_lock);
+	has_grown = find_vma(mm, vpn);
+	if (!has_grown && is_below_stack(mm, vpn)) {
+		expand_stack(mm, vpn);
+		has_grown = true;
+	}
+	downgrade_write(&mm->mmap_lock);
+	return has_grown;
+}
+
 static int fault_in_mm(struct mm *mm, u64 vpn, bool is_write)
 {
 	struct vma *vma = lock_vma(mm, vpn);
@@ -331,6 +372,8 @@ static int fault_in_mm(struct mm *mm, u64 vpn, bool is_write)
 	if (!vma)
 		down_read(&mm->mmap_lock);
 	rc = handle_fault_locked(mm, vpn, is_write);
+	if (rc == -EFAULT && grow_stack(mm, vpn))
+		rc = handle_fault_locked(mm, vpn, is_write);
 	if (!rc)
 		update_mmu_cache(vpn);
 	if (vma)

@@ -1,6 +1,6 @@
 /* Page tables that nothing is left to map through are unhooked, from the bottom
- * up, and queued behind the pages: unhook, flush, free. mmap_lock is held for
- * writing and no anon_vma leads here any more, so what may still read them is
+ * up, and queued behind the pages: unhook, flush, free. mmap_lock is held, no VMA
+ * and no anon_vma leads here any more, so what may still read them is
  * hardware, which the flush stops, and who walks without locks. Reads next to
  * free_pgd_range() in mm/memory.c. */
 #include "mm/gather.h"

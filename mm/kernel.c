@@ -48,6 +48,10 @@
 	.mremap_moves_puds = true, \
 	.mremap_table_locks_rmap = true
 
+/* munmap lets readers in from 4.20 (without looking at stacks until 5.8). */
+#define MUNMAP_4_20 .munmap_lock = MUNMAP_DOWNGRADES
+#define MUNMAP_5_8 .munmap_lock = MUNMAP_DOWNGRADES_UNLESS_GROWN
+
 /* 3.8 to 4.17: the private THP NUMA migration. tlb_flushall_shift of a part
  * that 3.12 does not know is 6: 512 entries >> 6 = 8 pages. */
 #define PRIVATE(install, clear, gup, ceiling) \
@@ -235,28 +239,29 @@ static const struct kernel v4_14 = {
 	.is_thp_migration_generic = true, .cow_counts_refs = (counts_refs), \
 	.page_wait_fifo = true, .isolated_gives_up = true, \
 	.flush_ceiling = 33, __VA_ARGS__
-#define V5_14 V5_X(true, WATCH(true, true, true, true), \
+#define V5_14 V5_14_BUT_MUNMAP, MUNMAP_5_8
+#define V5_14_BUT_MUNMAP V5_X(true, WATCH(true, true, true, true), \
 		   .soft_dirty_excludes = true, .split_locks_page = true, \
 		   .cow_splits_huge = true)
 
 static const struct kernel v5_7 = {
 	.name = "v5.7", .commit = "17839856fd58^", .evidence = "S",
 	.summary = "copy-on-write asks for mappings, not references (the rest as v5.14)",
-	V5_X(false, WATCH(true, true, true, false)),
+	V5_X(false, WATCH(true, true, true, false)), MUNMAP_4_20,
 };
 
 static const struct kernel v5_8 = {
 	.name = "v5.8", .commit = "17839856fd58", .evidence = "S",
 	.summary = "the same, and GUP for reading breaks copy-on-write",
 	V5_X(false, WATCH(true, true, true, false), .gup_read_breaks = true,
-	     .split_locks_page = true, .cow_splits_huge = true),
+	     .split_locks_page = true, .cow_splits_huge = true), MUNMAP_5_8,
 };
 
 static const struct kernel v5_11 = {
 	.name = "v5.11", .commit = "912efa17e512^, 6ce64428d620^", .evidence = "S",
 	.summary = "clear_refs does not flush, copy-on-write does not look (the rest as v5.14)",
 	V5_X(true, WATCH(true, true, false, false), .split_locks_page = true,
-	     .cow_splits_huge = true),
+	     .cow_splits_huge = true), MUNMAP_5_8,
 };
 
 static const struct kernel v4_15 = {
@@ -271,6 +276,7 @@ static const struct kernel v5_5 = {
 	.evidence = "S",
 	.summary = "a huge migration entry is made of what was read first (the rest as v5.14)",
 	V5_X(false, WATCH(true, true, true, false)), .pmd_migrate_peeks = true,
+	MUNMAP_4_20,
 };
 
 static const struct kernel v5_14 = {
@@ -283,7 +289,7 @@ static const struct kernel v5_14 = {
 /* As the distribution's 6.1.192: with 6db2526c1d69, fea4e317f9e7 and
  * 3ef938c35035 from later kernels, without the lazily updated mask. */
 #define GENERATIONS_BUT_RANGE(invalid) \
-	V5_14, .has_tlb_gen = true, .thp_upgrade_is_free = true, \
+	V5_14_BUT_MUNMAP, .has_tlb_gen = true, .thp_upgrade_is_free = true, \
 	.gather_knows_stride = true, BATCHED(DEBT_COUNT), \
 	.cow_knows_exclusive = true, \
 	.batch_gen_is_invalid = (invalid), .uses_pcid = true, \
@@ -291,7 +297,8 @@ static const struct kernel v5_14 = {
 	.free_invalidates_huge = true
 #define GENERATIONS(invalid) GENERATIONS_BUT_RANGE(invalid), .range_flush_frees = true
 #define WITH_GEN(invalid) WITH_GEN_OF(GENERATIONS(invalid))
-#define WITH_GEN_OF(...) \
+#define WITH_GEN_OF(...) WITH_GEN_BUT_MUNMAP(__VA_ARGS__), MUNMAP_5_8
+#define WITH_GEN_BUT_MUNMAP(...) \
 	__VA_ARGS__, FILES_5_19, .lazy_tlb = LAZY_TLB_SKIP_BUT_TABLES, \
 	.switch_mark = SWITCH_MARK_FIRST, .flush_filter = FILTER_SWITCHING
 #define V6_1 WITH_GEN(true), LOCKS_6_1
@@ -309,6 +316,14 @@ static const struct kernel v6_3 = {
 	.name = "v6.3", .commit = "7e12beb8ca2a", .evidence = "S",
 	.summary = "as v6.1, migrate_pages flushes once for up to 512 pages",
 	V6_1, FILES_6_2, .migrate_batches = true, .numa = NUMA_V6_3,
+};
+
+static const struct kernel v6_5 = {
+	.name = "v6.5", .commit = "8d7071af8907", .evidence = "S",
+	.summary = "as v6.3, stacks grow with mmap_lock held for writing, munmap does not look",
+	WITH_GEN_BUT_MUNMAP(GENERATIONS(true)), LOCKS_6_1, FILES_6_2,
+	.migrate_batches = true, MUNMAP_4_20, .stack_grows_locked = true,
+	.numa = NUMA_V6_4,
 };
 
 static const struct kernel v6_8 = {
@@ -521,7 +536,7 @@ const struct kernel *const kernels[] = {
 	&tlb_lazy2, &pending_bool, &pending_barrier, &v3_13, &v3_13_nomb,
 	&v3_13_posted, &no_gather, &v4_9_rc, &v4_2, &v4_10, &v4_12, &ksm_check, &ksm_only, &v4_13, &v4_14, &v4_15, &v4_19, &v5_5, &v5_7, &v5_8, &v5_11,
 	&v5_14,
-	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3, &v6_8, &v6_10, &v6_6_retract, &v6_12_retract,
+	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3, &v6_5, &v6_8, &v6_10, &v6_6_retract, &v6_12_retract,
 	&v6_12_range, &v6_19_sva, &v6_18_alpha, &v6_19_alpha,
 	&v6_1_delayed_rmap, &v6_1_delayed_rmaps,
 	&v6_1_mixed, &v6_1_loongarch, &v6_5_arm64, &v6_6_arm64, &v6_8_arm64, &v6_14, &v6_14_spares_lru, &v6_16_arm64, &pending_bool_nolock,
@@ -748,6 +763,10 @@ const struct kernel_switch kernel_switches[] = {
 	     "and without waiting for who walks it without locks"),
 	PART("unshare-walks", hugetlb_unshare, UNSHARE_GATHERED,
 	     "and with a flush of leaf entries only"),
+	PART("downgrade-looks", munmap_lock, MUNMAP_DOWNGRADES,
+	     "munmap lets readers in though a stack may grow into the gap"),
+	PART("stack-lock", stack_grows_locked, 0,
+	     "a stack grows with mmap_lock held for reading"),
 	PART("table-flush", table_free, TABLE_FREE_NO_BATCH,
 	     "a table that cannot be listed is freed before the flush"),
 	PART("table-rcu", table_free, TABLE_FREE_GATHERED,

@@ -158,6 +158,15 @@ enum cluster_lock {
 	CLUSTER_TRIES_UNLESS_MLOCKED,   /* and only if it is not set (posted) */
 };
 
+/* Whether munmap, and brk that gives memory back, let readers of mmap_lock in once
+ * the VMAs are out of the mm (dd2283f2605e, 9bc8039e715d; 4.20). */
+enum munmap_lock {
+	MUNMAP_EXCLUSIVE,
+	MUNMAP_DOWNGRADES,
+	MUNMAP_DOWNGRADES_UNLESS_GROWN, /* not next to a VMA that may grow into the
+				 * gap, which takes a reader (246c320a8cfe)   */
+};
+
 struct kernel {
 	const char *name;
 	const char *commit;     /* what it stands for                         */
@@ -235,6 +244,9 @@ struct kernel {
 	bool mmap_lock_in_two_lines;    /* its owner is not in its count's line, which
 				 * is so by chance, or care (mm_types.h, 5.14
 				 * to 6.0; derived)                           */
+	enum munmap_lock munmap_lock;
+	bool stack_grows_locked;        /* with mmap_lock held for writing
+				 * (8d7071af8907, 6.5; from memory)           */
 	bool rss_is_percpu;     /* f1a7941243c1 (6.2, assumed id)             */
 	bool fault_locks_vma;   /* a fault takes its VMA's lock, not mmap_lock,
 				 * unless a writer has that (6.4, assumed:

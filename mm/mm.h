@@ -79,6 +79,7 @@ enum {
 	VM_LOCKED = 512,        /* mlock(): its pages stay in memory          */
 	VM_NONLINEAR = 1024,    /* of a file: entries say which page (mlock.h) */
 	VM_HUGETLB = 2048,      /* of a file of huge pages (hugetlb.h)        */
+	VM_GROWSDOWN = 4096,    /* a fault right below makes it larger        */
 };
 
 /* An address range of one mm. Its pages' index is relative: page index @pgoff
@@ -171,7 +172,8 @@ struct mm {
 	u32 tlb_flush_batched;  /* reclaim unmapped and has not flushed yet   */
 	u32 nr_kept;            /* ranges that a flush strategy keeps         */
 	u32 nr_devices;         /* that walk its tables (device.c)            */
-	u64 pad_pending[3];
+	u64 has_stack;          /* a VMA of it may grow (VM_GROWSDOWN)        */
+	u64 pad_pending[2];
 
 	u64 cpumask[MM_CPUMASK_WORDS];
 

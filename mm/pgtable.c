@@ -1,6 +1,7 @@
-/* Page tables in modelled frames. They go only under mmap_lock, held for
- * writing, and out of rmap's reach (free_pgtables.c), so whoever holds it or an
- * anon_vma's lock reads upper levels without a step. */
+/* Page tables in modelled frames. They go only under mmap_lock, where no VMA leads
+ * any more, and out of rmap's reach (free_pgtables.c), so whoever holds it or an
+ * anon_vma's lock reads upper levels without a step. What is read matters to others
+ * only where a stack may grow into what munmap takes away (R18k). */
 #include <string.h>
 
 #include "mm/mm.h"
@@ -43,11 +44,16 @@ u32 alloc_table(u32 node)
 }
 
 /* As this CPU sees it: its own store may still be buffered. */
-static u64 peek(const u64 *e)
+static u64 peek(const struct mm *mm, const u64 *e)
 {
 	const struct storebuf *sb = this_cpu->s->sb;
+	u64 v = sb ? sb_forward(sb, arena_offset(&the_sys->arena, e), *e) : *e;
 
-	return sb ? sb_forward(sb, arena_offset(&the_sys->arena, e), *e) : *e;
+	if (mm->has_stack) {
+		touch(e, false);
+		observe(v);
+	}
+	return v;
 }
 
 u64 *pgtable_entry(struct mm *mm, u64 vpn, u32 level)
@@ -56,7 +62,7 @@ u64 *pgtable_entry(struct mm *mm, u64 vpn, u32 level)
 	u64 *table = the_sys->mem.table[mm->root];
 
 	for (u32 l = top(); l > level; l--) {
-		u64 e = peek(&table[paging_index(pg, vpn, l)]);
+		u64 e = peek(mm, &table[paging_index(pg, vpn, l)]);
 
 		if (!(e & PTE_P) || (e & PTE_PS))
 			return NULL;
@@ -70,7 +76,7 @@ struct spinlock *pgtable_lock(struct mm *mm, u64 vpn, u32 level)
 	u64 pfn = mm->root;
 
 	if (level < top())
-		pfn = pte_pfn(peek(pgtable_entry(mm, vpn, level + 1)));
+		pfn = pte_pfn(peek(mm, pgtable_entry(mm, vpn, level + 1)));
 	return &page_of(pfn)->ptl;
 }
 
@@ -82,7 +88,7 @@ u64 *pgtable_alloc(struct mm *mm, u64 vpn, u32 level)
 		bool is_mine;
 		u32 pfn;
 
-		if (peek(e) & PTE_P)
+		if (peek(mm, e) & PTE_P)
 			continue;
 		pfn = alloc_table(this_cpu->node);
 		if (!pfn)

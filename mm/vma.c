@@ -70,6 +70,8 @@ struct vma *vma_add(struct mm *mm, u64 start, u64 nr_pages, u32 flags)
 	/* Linux waits with the anon_vma until the first fault. */
 	if (!v || anon_vma_prepare(v))
 		return NULL;
+	if (flags & VM_GROWSDOWN)
+		mm->has_stack = 1;
 	vma_insert(mm, v);
 	oracle_mapped(mm, start, start + nr_pages, flags);
 	return v;
@@ -181,6 +183,34 @@ void vma_merge(struct mm *mm, u64 start, u64 end)
 	}
 }
 
+/* ---- stacks that grow -------------------------------------------------------------- */
+
+bool is_below_stack(struct mm *mm, u64 vpn)
+{
+	struct vma *v = find_vma_above(mm, vpn);
+
+	return v && vpn < v->start && (v->flags & VM_GROWSDOWN);
+}
+
+/* expand_downwards: the anon_vma's lock keeps others who grow it, and walks, out. Right
+ * up to what is mapped below: stages have no room for a guard gap. */
+void expand_stack(struct mm *mm, u64 vpn)
+{
+	struct vma *v = find_vma_above(mm, vpn);
+	u64 start;
+
+	anon_vma_lock(v->anon_vma);
+	start = READ_ONCE(v->start);
+	if (vpn < start) {
+		oracle_mapped(mm, vpn, start, v->flags);
+		set_bound(&v->start, vpn);
+		set_bound(&v->pgoff, v->pgoff - (start - vpn));
+		NOTE("the stack grows to %llu..%llu", (unsigned long long)vpn,
+		     (unsigned long long)v->end - 1);
+	}
+	anon_vma_unlock(v->anon_vma);
+}
+
 /* ---- system calls ------------------------------------------------------------------ */
 
 /* Anonymous memory at @start: more of the VMA that ends there, if its rights are the
@@ -222,15 +252,20 @@ static void unmapped(struct mm *mm, u64 start, u64 end)
 	oracle_rights(mm, start, end, 0);
 }
 
-/* Order: no VMA, so that no fault comes; entries; flush; pages. */
-int munmap_locked(struct mm *mm, u64 start, u64 end)
+/* What munmap took out of the mm. */
+struct detached {
+	u64 start, end;
+	struct vma *first;      /* NULL: nothing was there                    */
+	u64 floor, ceiling;     /* its neighbours; 0: none                    */
+	bool may_be_grown_into; /* by the one above                           */
+};
+
+static int detach_vmas(struct mm *mm, u64 start, u64 end, struct detached *d)
 {
-	u64 floor = 0, ceiling;
-	struct vma *gone, **p, *v;
-	struct mmu_gather g;
+	struct vma **p, *v = find_vma_above(mm, start);
 	int rc;
 
-	v = find_vma_above(mm, start);
+	*d = (struct detached){ .start = start, .end = end };
 	if (!v || v->start >= end)
 		return 0;
 	rc = vma_isolate(mm, start, end);
@@ -238,21 +273,33 @@ int munmap_locked(struct mm *mm, u64 start, u64 end)
 		return rc;
 	touch(mm, true);
 	p = vma_slot(mm, start);
-	gone = *p;
-	for (v = gone; v->next && v->next->start < end; v = v->next)
+	d->first = *p;
+	for (v = d->first; v->next && v->next->start < end; v = v->next)
 		;
 	*p = v->next;
-	ceiling = v->next ? v->next->start : 0;
+	if (v->next) {
+		d->ceiling = v->next->start;
+		d->may_be_grown_into = v->next->flags & VM_GROWSDOWN;
+	}
 	v->next = NULL;
 	for (v = mm->first; v && v->end <= start; v = v->next)
-		floor = v->end;
-	for (v = gone; v; v = v->next)
+		d->floor = v->end;
+	for (v = d->first; v; v = v->next)
 		if (v->flags & VM_LOCKED)
 			munlock_vma_pages(v, v->start, v->end);
 	oracle_discard_begin(mm, start, end);
+	return 0;
+}
+
+/* Order: no VMA, so that no fault comes; entries; flush; pages. */
+static void unmap_detached(struct mm *mm, const struct detached *d)
+{
+	struct vma *gone = d->first, *v;
+	struct mmu_gather g;
+
 	lru_drain_zap();
 	gather_begin(&g, mm, FLUSH_MUNMAP);
-	flush_batch_asked(&g.b, start, end);
+	flush_batch_asked(&g.b, d->start, d->end);
 	for (v = gone; v; v = v->next) {
 		unmap_vma(&g, v);
 		gather_end_vma(&g, v);
@@ -261,16 +308,58 @@ int munmap_locked(struct mm *mm, u64 start, u64 end)
 		vma_unlink_file(v);
 		unlink_anon_vmas(v);
 	}
-	free_pgtables(&g, start, end, floor, ceiling);
+	free_pgtables(&g, d->start, d->end, d->floor, d->ceiling);
 	gather_end(&g);
-	unmapped(mm, start, g.kept_end ? g.kept_start : end);
+	unmapped(mm, d->start, g.kept_end ? g.kept_start : d->end);
 	if (g.kept_end)
-		unmapped(mm, g.kept_end, end);
+		unmapped(mm, g.kept_end, d->end);
 	while (gone) {
 		v = gone;
 		gone = v->next;
 		vma_free(v);
 	}
+}
+
+int munmap_locked(struct mm *mm, u64 start, u64 end)
+{
+	struct detached d;
+	int rc = detach_vmas(mm, start, end, &d);
+
+	if (!rc && d.first)
+		unmap_detached(mm, &d);
+	return rc;
+}
+
+static bool may_downgrade(const struct detached *d)
+{
+	switch (kern()->munmap_lock) {
+	case MUNMAP_DOWNGRADES:
+		return true;
+	case MUNMAP_DOWNGRADES_UNLESS_GROWN:
+		return !d->may_be_grown_into;
+	default:
+		return false;
+	}
+}
+
+/* The same, and let go of mmap_lock, held for writing: for reading is enough once
+ * nobody can find the VMAs. Return: 0; -ENOMEM, and it is still held. */
+static int munmap_unlock(struct mm *mm, u64 start, u64 end)
+{
+	struct detached d;
+	int rc = detach_vmas(mm, start, end, &d);
+
+	if (rc)
+		return rc;
+	if (!d.first || !may_downgrade(&d)) {
+		if (d.first)
+			unmap_detached(mm, &d);
+		up_write(&mm->mmap_lock);
+		return 0;
+	}
+	downgrade_write(&mm->mmap_lock);
+	unmap_detached(mm, &d);
+	up_read(&mm->mmap_lock);
 	return 0;
 }
 
@@ -298,41 +387,49 @@ int do_munmap(struct mm *mm, u64 start, u64 nr_pages)
 
 	down_write(&mm->mmap_lock);
 	if (nr_pages)
-		rc = munmap_locked(mm, start, start + nr_pages);
-	up_write(&mm->mmap_lock);
+		rc = munmap_unlock(mm, start, start + nr_pages);
+	if (rc)
+		up_write(&mm->mmap_lock);
 	COUNT(MUNMAP_CALLS, 1);
 	COUNT(MUNMAP_CYCLES, this_cpu->now - from);
 	cat_leave(cat);
 	return syscall_leave(obs, rc);
 }
 
-static int grow_heap(struct mm *mm, u64 end)
+static int grow_heap(struct mm *mm, u64 from, u64 end)
 {
-	struct vma *next = find_vma_above(mm, mm->brk);
+	struct vma *next = find_vma_above(mm, from);
 
 	if (next && next->start < end)
 		return -ENOMEM;
-	flush_claim(mm, mm->brk, end);
-	return map_anonymous(mm, mm->brk, end - mm->brk, VM_READ | VM_WRITE);
+	flush_claim(mm, from, end);
+	return map_anonymous(mm, from, end - from, VM_READ | VM_WRITE);
 }
 
 int do_brk(struct mm *mm, u64 end)
 {
 	enum cycle_cat cat = cat_enter(CYC_KERNEL);
-	u64 obs = syscall_enter();
+	u64 obs = syscall_enter(), old;
+	bool shrinks;
 	int rc = 0;
 
 	down_write(&mm->mmap_lock);
 	touch(mm, true);
-	if (end < mm->start_brk)
-		rc = -EINVAL;
-	else if (end < mm->brk)
-		rc = munmap_locked(mm, end, mm->brk);
-	else if (end > mm->brk)
-		rc = grow_heap(mm, end);
-	if (!rc)
+	old = mm->brk;
+	shrinks = end >= mm->start_brk && end < old;
+	/* Before readers come in. */
+	if (end >= mm->start_brk)
 		mm->brk = end;
-	up_write(&mm->mmap_lock);
+	if (shrinks)
+		rc = munmap_unlock(mm, end, old);
+	else if (end < mm->start_brk)
+		rc = -EINVAL;
+	else if (end > old)
+		rc = grow_heap(mm, old, end);
+	if (rc)
+		mm->brk = old;
+	if (rc || !shrinks)
+		up_write(&mm->mmap_lock);
 	cat_leave(cat);
 	return syscall_leave(obs, rc);
 }

@@ -30,6 +30,11 @@ void vma_merge(struct mm *mm, u64 start, u64 end);
  * with before memory ran out. */
 u64 move_page_tables(struct vma *v, u64 from, u64 to, u64 nr);
 
+/* Nothing is mapped at @vpn, and what lies above may grow. */
+bool is_below_stack(struct mm *mm, u64 vpn);
+/* expand_stack - it reaches down to @vpn; mmap_lock held for reading is enough. */
+void expand_stack(struct mm *mm, u64 vpn);
+
 /* Unmap [start, end), whatever is there. Return: 0, -ENOMEM. */
 int munmap_locked(struct mm *mm, u64 start, u64 end);
 

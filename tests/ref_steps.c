@@ -6,7 +6,7 @@
 static const char *const code_name[NR_CODES] = {
 	"read", "write", "xchg", "cmpxchg", "add_return", "inc", "mb", "wmb",
 	"rmb", "lock", "unlock", "bitlock", "bitunlock", "bittry", "bitwait",
-	"down_read", "up_read", "down_write", "up_write",
+	"down_read", "up_read", "down_write", "up_write", "downgrade",
 	"irq_off", "irq_on", "call", "skip_odd", "check", "end",
 };
 
@@ -445,6 +445,8 @@ static bool n_up(struct nstate *s, u32 ci, const struct op *o)
 		s->readers--;
 	else
 		s->writer = 0;
+	if (o->code == DOWNGRADE)
+		s->readers++;
 	c->pc++;
 	return true;
 }
@@ -525,6 +527,7 @@ static int n_step(const struct nstate *s0, u32 ci)
 		break;
 	case UP_READ:
 	case UP_WRITE:
+	case DOWNGRADE:
 		is_enabled = n_up(&s, ci, o);
 		break;
 	case CALL:

@@ -104,6 +104,7 @@ static void task_fn(struct task *t)
 		case UP_READ: up_read(S.sem); break;
 		case DOWN_WRITE: down_write(S.sem); break;
 		case UP_WRITE: up_write(S.sem); break;
+		case DOWNGRADE: downgrade_write(S.sem); break;
 		case IRQ_OFF: local_irq_disable(); break;
 		case IRQ_ON: local_irq_enable(); break;
 		case CALL:
@@ -284,6 +285,13 @@ static void random_ops(struct gen *x)
 		case 7:
 			if (x->n + 6 < MAX_OPS)
 				emit_region(x, DOWN_WRITE, UP_WRITE, 0);
+			break;
+		case 13:
+			if (x->n + 8 < MAX_OPS) {
+				emit_region(x, DOWN_WRITE, DOWNGRADE, 0);
+				emit_memory(x);
+				emit(x, UP_READ, 0, 0);
+			}
 			break;
 		case 8:
 			if (x->has_calls && x->n + 6 < MAX_OPS)

@@ -1,11 +1,12 @@
 /* test_vma.c - mmap, munmap and mprotect of arbitrary ranges: after any
  * sequence of them each page has the rights that a table of pages says, an
- * access succeeds exactly when they allow it, and no frame is lost. */
+ * access succeeds exactly when they allow it, and no frame is lost. Who gets
+ * mmap_lock while memory is unmapped. */
 #include <errno.h>
 
 #include "base/rng.h"
 #include "emu/timed_point.h"
-#include "tests/check.h"
+#include "tests/point.h"
 
 #define BASE 0x12300ull         /* vpn; not aligned to a huge page            */
 #define NR_PAGES 48u
@@ -170,6 +171,135 @@ static void test_ranges(void **state)
 	}
 }
 
-static const struct CMUnitTest tests[] = { cmocka_unit_test(test_ranges) };
+/* ---- who gets mmap_lock while memory is unmapped --------------------------------- */
+
+#define BIG 1024u               /* pages                                      */
+#define OWN (BASE + 65536)      /* the other thread's                         */
+
+static struct {
+	int (*unmap)(struct mm *mm);
+	bool maps;              /* the other thread asks for memory, in place
+				 * of touching it                             */
+	bool has_stack;         /* right above what goes                      */
+	u64 begin, end;         /* cycles                                     */
+	u32 nr_between;         /* the other's calls or faults that ended     */
+} U;
+
+static int unmap_range(struct mm *mm)
+{
+	return do_munmap(mm, BASE, BIG);
+}
+
+static int shrink_heap(struct mm *mm)
+{
+	return do_brk(mm, BASE);
+}
+
+static int map_over(struct mm *mm)
+{
+	return do_mmap_fixed(mm, BASE, BIG, VM_READ);
+}
+
+static int unmapping_setup(struct wl *w, struct err *e)
+{
+	struct mm *mm = mm_create();
+	int rc;
+
+	if (wl_thread_count(w, 2, e) < 0)
+		return -EINVAL;
+	mm->start_brk = mm->brk = BASE;
+	U.begin = U.end = U.nr_between = 0;
+	if (!vma_add(mm, OWN, 4 * BIG, VM_READ | VM_WRITE) ||
+	    (U.has_stack && !vma_add(mm, BASE + BIG, 1, VM_READ | VM_WRITE |
+				     VM_GROWSDOWN)) ||
+	    !vma_add(mm, BASE, BIG, VM_READ | VM_WRITE))
+		return -ENOMEM;
+	mm->brk = BASE + BIG;
+	w->priv = mm;
+	rc = wl_start_all(w, mm, e);
+	return rc ? rc : wl_populate(w, 0, BASE, BIG, e);
+}
+
+static int touch_page(u64 vpn)
+{
+	struct run r = { .va = vpn << PAGE_SHIFT, .count = 1, .bytes = 8,
+			 .op = RUN_WRITE };
+
+	return cpu_run_many(&r, 1);
+}
+
+static void unmapping_body(struct wl *w, u32 t)
+{
+	struct mm *mm = w->priv;
+	int rc = 0;
+
+	if (!t) {
+		U.begin = this_cpu->now;
+		rc = U.unmap(mm);
+		U.end = this_cpu->now;
+	}
+	for (u32 i = 0; t && i < 4 * BIG && !rc && !U.end; i++) {
+		rc = U.maps ? !do_mmap(mm, 1, VM_READ) : touch_page(OWN + i);
+		U.nr_between += !U.end;
+	}
+	/* A stack grows right into the gap, nothing else does. */
+	if (!t && !rc && touch_page(BASE + BIG - 2) != (U.has_stack ? 0 : -EFAULT))
+		rc = -EFAULT;
+	if (!rc && U.has_stack && !t)
+		rc = find_vma(mm, BASE + BIG - 1)->start != BASE + BIG - 2;
+	if (rc)
+		wl_fail(w, -EINVAL, "%d", rc);
+}
+
+static const struct workload unmapping = {
+	.name = "unmapping", .setup = unmapping_setup, .body = unmapping_body,
+};
+
+/* Of the other thread's faults, or calls, one may come first, and one may have begun:
+ * the rest waits, unless it reads and the kernel lets readers in. */
+static void test_readers(void **state)
+{
+	static const struct {
+		const char *kernel;
+		int (*unmap)(struct mm *mm);
+		bool maps, has_stack, is_let_in;
+	} rows[] = {
+		{ "v4.19", unmap_range, false, false, false },
+		{ "v4.20", unmap_range, false, false, true },
+		{ "v6.1", unmap_range, false, false, true },
+		{ "v6.14", unmap_range, false, false, true },
+		{ "v6.1", unmap_range, true, false, false },
+		{ "v6.1", unmap_range, false, true, false },
+		{ "v5.7", unmap_range, false, true, true },
+		{ "v6.5", unmap_range, false, true, true },
+		{ "v4.19", shrink_heap, false, false, false },
+		{ "v6.1", shrink_heap, false, false, true },
+		{ "v6.1", map_over, false, false, false },
+	};
+
+	for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
+		struct timed_result *r;
+		struct setup s;
+
+		U.unmap = rows[i].unmap;
+		U.maps = rows[i].maps;
+		U.has_stack = rows[i].has_stack;
+		point_make(&s, &unmapping, PAIRS("machine", "pack:1 core:2 pu:1",
+						 "kernel", rows[i].kernel));
+		r = point_run(&s);
+		print_message("# %u: %s: %u\n", i, rows[i].kernel, U.nr_between);
+		if (rows[i].is_let_in)
+			assert_true(U.nr_between > 20);
+		else
+			assert_true(U.nr_between <= 2);
+		free(r);
+		point_free(&s);
+	}
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_ranges),
+	cmocka_unit_test(test_readers),
+};
 
 TEST_MAIN(tests)
