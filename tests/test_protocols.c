@@ -90,6 +90,35 @@ static void test_stores_reach_tlbs(void **state)
 	assert_true(lost("matrix-stay", "mprotect-down", &f) & TOO_LATE);
 }
 
+/* A shared file's page that was stored to is flushed before write-back may find it
+ * unmapped, by strategies, too, that keep or recycle what else munmap takes: it is
+ * the kernel that asks for it. */
+static void test_dirty_pages_are_flushed_first(void **state)
+{
+	static const char *const name[] = { "deferred", "latr-early", "fpr" };
+	struct kernel k = *kernel_find("v6.18");
+
+	k.zap_delays_rmap = false;
+	for (size_t i = 0; i < ARRAY_LEN(name); i++) {
+		const struct flush_ops *f = flush_find(name[i]);
+
+		assert_int_equal(lost("matrix-stay", "munmap-dirty", f), 0);
+		assert_true(lost_on("matrix-stay", "munmap-dirty", f, &k) &
+			    (O12_DIRTY_LOSS | O1_LOST_STORE));
+	}
+}
+
+/* A clean page may be taken unflushed; its frame may not go to others. */
+static void test_clean_frames_are_flushed_for_others(void **state)
+{
+	struct flush_ops f = *flush_find("luf");
+
+	assert_int_equal(lost("matrix-stay", "reclaim-clean", &f), 0);
+	f.given_out = NULL;
+	assert_true(lost("matrix-stay", "reclaim-clean", &f) &
+		    (O1_LOST_STORE | O3_STALE_READ | O15_COW_LEAK));
+}
+
 /* ---- timed ----------------------------------------------------------------------------- */
 
 static struct timed_result *run_of(const char *workload,
@@ -244,6 +273,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_answers_are_waited_for),
 	cmocka_unit_test(test_who_comes_back_looks),
 	cmocka_unit_test(test_stores_reach_tlbs),
+	cmocka_unit_test(test_dirty_pages_are_flushed_first),
+	cmocka_unit_test(test_clean_frames_are_flushed_for_others),
 	cmocka_unit_test(test_messages_interrupt_nobody),
 	cmocka_unit_test(test_mach_stalls),
 	cmocka_unit_test(test_xnu_drops_all),

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cpu/direct.h"
 #include "mm/file.h"
 #include "mm/gather.h"
 #include "mm/oracle.h"
@@ -39,6 +40,17 @@ static void unmap(struct task *t)
 
 	do_munmap(mm(), PAGE, 1);
 	cpu_access(FRESH, 0, true, &v);
+}
+
+/* Whom write-back finds mapped nowhere it may call clean. */
+static void unmap_dirty(struct task *t)
+{
+	do_munmap(mm(), PAGE, 1);
+}
+
+static void write_back(struct task *t)
+{
+	do_fdatasync(mms()->first_file);
 }
 
 static void unmap_table(struct task *t)
@@ -90,6 +102,15 @@ static void scan_and_move(struct task *t)
 static void reclaim(struct task *t)
 {
 	reclaim_frames(&current()->arg, 1);
+}
+
+/* Another program, which is short of frames, and has this one. */
+static void reclaim_and_reuse(struct task *t)
+{
+	u64 v = RACE_STORED + 1;
+
+	reclaim_frames(&current()->arg, 1);
+	cpu_access(FRESH, 0, true, &v);
 }
 
 static void discard(struct task *t)
@@ -170,15 +191,18 @@ enum prop {
 	NEED_TWIN = 32,         /* a KSM page with the same contents, whose
 				 * program the actor is of                    */
 	NEED_LOW = 64,          /* the VMA begins at 0                        */
-	NEED_RECLAIM = 128,     /* by a third CPU, at the same time           */
+	NEED_NONE = 128,        /* without rights                             */
 	NEED_FILE = 256,        /* a shared mapping of one                    */
 	NEED_KERNEL = 512,      /* it is the kernel's, not the program's      */
 	NEED_FRESH = 1024,      /* a page that nobody has touched             */
+	NEED_CLEAN = 2048,      /* mapped to be read; by the actor's program is
+				 * another page                               */
 };
 
 struct stage {
 	const char *due;
 	void (*act)(struct task *t);
+	void (*meanwhile)(struct task *t);      /* on a third CPU             */
 	u32 needs;
 	bool user_loads;                /* a store would change the question  */
 	bool is_nobodys;                /* done when nobody runs there        */
@@ -189,6 +213,11 @@ static const struct stage stages[NR_FLUSH_OPS] = {
 	[FLUSH_MUNMAP] = {
 		.due = "before frame and address are used again, or anybody may notice",
 		.act = unmap, .needs = NEED_TWO | NEED_LOW | NEED_FRESH,
+	},
+	[FLUSH_MUNMAP_DIRTY] = {
+		.due = "before write-back may find the page unmapped",
+		.act = unmap_dirty, .meanwhile = write_back,
+		.needs = NEED_FILE | NEED_TWO,
 	},
 	[FLUSH_EXIT] = {
 		.due = "before the frames are free",
@@ -205,6 +234,10 @@ static const struct stage stages[NR_FLUSH_OPS] = {
 	[FLUSH_PROTECT_UP] = {
 		.due = "never",
 		.act = unprotect, .needs = NEED_READ_ONLY, .is_harmless = true,
+	},
+	[FLUSH_NONE_UP] = {
+		.due = "never",
+		.act = unprotect, .needs = NEED_NONE,
 	},
 	[FLUSH_FORK] = {
 		.due = "before anybody may see the child",
@@ -225,6 +258,11 @@ static const struct stage stages[NR_FLUSH_OPS] = {
 	[FLUSH_RECLAIM] = {
 		.due = "before the write-out begins",
 		.act = reclaim, .needs = NEED_SWAP,
+	},
+	[FLUSH_RECLAIM_CLEAN] = {
+		.due = "before the frame is free",
+		.act = reclaim_and_reuse, .needs = NEED_FILE | NEED_SWAP | NEED_CLEAN,
+		.user_loads = true,
 	},
 	[FLUSH_DONTNEED] = {
 		.due = "before madvise returns",
@@ -272,7 +310,8 @@ static const struct stage stages[NR_FLUSH_OPS] = {
 	},
 	[FLUSH_DEBT] = {
 		.due = "at once: the payer cannot wait",
-		.act = protect, .needs = NEED_SWAP | NEED_RECLAIM,
+		.act = protect, .meanwhile = race_reclaim,
+		.needs = NEED_SWAP,
 	},
 };
 
@@ -327,8 +366,10 @@ static bool add_space(const struct stage *g, u64 first, u64 nr, u32 flags)
 	if (!(g->needs & NEED_FILE))
 		return race_space(first, nr, flags);
 	m = mm_create();
-	return m && vma_add_file(m, first, nr, VM_READ | VM_WRITE | VM_SHARED,
-				 file_create(nr, FILE_DISK), 0);
+	return m && vma_add_file(m, first, 1, VM_SHARED | VM_READ |
+				 (g->needs & NEED_CLEAN ? 0 : VM_WRITE),
+				 file_create(1, FILE_DISK), 0) &&
+	       (nr == 1 || vma_add(m, first + 1, nr - 1, flags));
 }
 
 static int add_user(const struct stage *g, enum matrix_user user, u64 arg)
@@ -343,10 +384,20 @@ static int add_user(const struct stage *g, enum matrix_user user, u64 arg)
 	return race_task(USER, names[user], mm(), uses[user], arg);
 }
 
+static int map_clean(void)
+{
+	int rc;
+
+	this_cpu = &the_sys->cpu[USER];
+	rc = handle_mm_fault(PAGE, false);
+	direct_settle(the_sys);
+	return rc;
+}
+
 /* The page as the operation wants to find it. */
 static int add_page(const struct stage *g)
 {
-	int rc = race_touch(USER, PAGE, 1);
+	int rc = g->needs & NEED_CLEAN ? map_clean() : race_touch(USER, PAGE, 1);
 
 	if (!rc && (g->needs & NEED_TWO))
 		rc = race_touch(USER, PAGE + 1, 2);
@@ -356,6 +407,8 @@ static int add_page(const struct stage *g)
 		rc = -ENOMEM;
 	if (!rc && (g->needs & NEED_READ_ONLY))
 		rc = do_mprotect(mm(), PAGE, 1, VM_READ);
+	if (!rc && (g->needs & NEED_NONE))
+		rc = do_mprotect(mm(), PAGE, 1, 0);
 	if (!rc && (g->needs & NEED_SWAP))
 		rc = swapon(2);
 	if (g->is_nobodys)
@@ -397,6 +450,7 @@ static int add_kernel(const struct stage *g, u64 *page)
 static int add_actors(const struct stage *g, enum flush_op op, u64 arg)
 {
 	bool is_kernels = op == FLUSH_MIGRATE || op == FLUSH_RECLAIM;
+	bool is_others = g->is_nobodys || (g->needs & NEED_CLEAN);
 	u64 pfn = g->needs & NEED_KERNEL ? arg :
 		  g->needs & NEED_HUGE ? 0 : race_pfn(mm(), PAGE);
 	int rc;
@@ -404,9 +458,11 @@ static int add_actors(const struct stage *g, enum flush_op op, u64 arg)
 	if (g->needs & NEED_TWIN)
 		return add_twin(g);
 	rc = race_task(ACTOR, flush_op_names[op], is_kernels ? NULL :
-		       g->is_nobodys ? other() : mm(), g->act, pfn);
-	if (!rc && (g->needs & NEED_RECLAIM))
-		rc = race_task(THIRD, "C reclaim", NULL, race_reclaim, pfn);
+		       is_others ? other() : mm(), g->act, pfn);
+	if (!rc && (g->needs & NEED_CLEAN))
+		rc = race_touch(ACTOR, FRESH - 1, 1);
+	if (!rc && g->meanwhile)
+		rc = race_task(THIRD, "C meanwhile", NULL, g->meanwhile, pfn);
 	return rc;
 }
 
@@ -448,7 +504,7 @@ static int stage(const struct race_row *row, const struct kernel *k,
 	if (g->needs & NEED_HUGE)
 		flags |= VM_HUGE;
 	if (add_kernel(g, &arg) || !add_space(g, first, end - first, flags) ||
-	    !mm_create())
+	    !(g->needs & NEED_CLEAN ? race_space(0, PAGE, flags) : mm_create()))
 		return -ENOMEM;
 	if (g->is_harmless)
 		mms()->oracles &= EFFECTS;

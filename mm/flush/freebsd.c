@@ -197,8 +197,8 @@ const struct flush_ops flush_freebsd_en2204 = {
 	.source = "FreeBSD-EN-22:04.pcid, 3fd989da",
 	.defers = "who makes the address space active meanwhile keeps what it had",
 	.flaw = "a CPU that switches in between interrupt and zero keeps stale entries",
-	.legal = FLUSH_BIT(FLUSH_PROTECT_UP) | FLUSH_BIT(FLUSH_OLD_CLEAR) |
-		 FLUSH_BIT(FLUSH_VUNMAP),
+	.legal = FLUSH_BIT(FLUSH_PROTECT_UP) | FLUSH_BIT(FLUSH_NONE_UP) |
+		 FLUSH_BIT(FLUSH_OLD_CLEAR) | FLUSH_BIT(FLUSH_VUNMAP),
 	FLUSH_AT_THE_END,
 	.shoot = shoot_en2204,
 	.load = load,
