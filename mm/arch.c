@@ -25,6 +25,13 @@ u32 arch_flush_ceiling(void)
 	}
 }
 
+/* arm64 drops a program's pages all at once from MAX_TLBI_OPS on, its own only
+ * beyond (6.1: >= and >). */
+u32 arch_kernel_flush_ceiling(void)
+{
+	return the_sys->m->arch == ARCH_ARM ? 512 : arch_flush_ceiling();
+}
+
 static void local_flush_tlb_page(u64 vpn)
 {
 	enum cycle_cat cat = cat_enter(CYC_FLUSH);

@@ -581,6 +581,8 @@ int do_swap_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *p, u64 e,
 /* ---- what architectures leave to their kernels (arch.c) ---- */
 /* Flushes of more pages drop everything. */
 u32 arch_flush_ceiling(void);
+/* The same of the kernel's own pages. */
+u32 arch_kernel_flush_ceiling(void);
 /* A fault of this CPU at @vpn is resolved. */
 void update_mmu_cache(u64 vpn);
 /* An entry in use was given more rights, or D, by a fault here. */

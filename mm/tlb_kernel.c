@@ -69,7 +69,7 @@ void flush_tlb_kernel_range(u64 start, u64 end)
 	memset(r, 0, sizeof(*r));
 	r->start = start;
 	r->end = end;
-	r->is_full = end - start > arch_flush_ceiling();
+	r->is_full = end - start > arch_kernel_flush_ceiling();
 	r->op = FLUSH_VUNMAP;
 	PROBE(.what = PROBE_FLUSH, .vpn = start, .n = end - start,
 	      .flag = r->is_full);

@@ -686,6 +686,29 @@ static void test_broadcast_counts(void **state)
 	}
 }
 
+/* The kernel's own pages go one by one up to 512 of them, a program's up to 511. */
+static void test_kernel_broadcast_counts(void **state)
+{
+	static const struct {
+		const char *pages;
+		u64 operations;
+	} row[] = { { "1", 1 }, { "511", 511 }, { "512", 512 }, { "513", 1 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		const char *const pairs[] = {
+			"threads", "2", "pages", row[i].pages, "loops", "3",
+			"flush", "tlbi", "profile", "neoverse-n1", NULL
+		};
+		struct timed_result *r = run_named("vmalloc-test", pairs);
+		const u64 *v = r->count.v;
+
+		assert_int_equal(6, v[CTR_TLB_FLUSH]);
+		assert_int_equal(6 * row[i].operations, v[CTR_TLB_BROADCASTS]);
+		assert_int_equal(6, v[CTR_TLB_BROADCAST_SYNCS]);
+		free(r);
+	}
+}
+
 static void test_lost_stores(void **state)
 {
 	static const struct {
@@ -777,6 +800,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_mprotect_thp_counts),
 	cmocka_unit_test(test_munmap_counts),
 	cmocka_unit_test(test_broadcast_counts),
+	cmocka_unit_test(test_kernel_broadcast_counts),
 	cmocka_unit_test(test_lost_stores),
 	cmocka_unit_test(test_stray_entries),
 };
