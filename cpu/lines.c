@@ -94,7 +94,7 @@ u64 line_cycles_moved(struct lines *t, struct line *l, u64 tag,
 	if (is_write) {
 		l->owner = (u16)c->id;
 		l->readers = me;
-	} else {
+	} else if (!(l->readers & me)) {
 		l->readers |= me;
 		l->reader = (u16)c->id;
 	}
@@ -106,5 +106,5 @@ bool line_is_read(const struct lines *t, const struct cpu *c, const void *obj)
 	u64 tag = line_tag(t, obj);
 	const struct line *l = &t->line[tag & t->mask];
 
-	return l->tag == tag && l->reader == c->id && (l->readers & bit(c->id));
+	return l->tag == tag && (l->readers & bit(c->id));
 }

@@ -60,10 +60,8 @@ static inline u64 line_cycles(struct lines *t, const struct cpu *c,
 	u32 owner = l->owner;
 
 	if (likely(l->tag == tag && l->readers == 1ull << owner % 64)) {
-		if (owner == c->id) {
-			l->reader = is_write ? l->reader : (u16)owner;
+		if (owner == c->id)
 			return 0;
-		}
 		/* From whoever wrote it, and nobody has read it since. */
 		if (is_write && !t->is_contended) {
 			u32 hop = t->hop[(size_t)c->id * t->nr_cpus + owner];
@@ -77,8 +75,7 @@ static inline u64 line_cycles(struct lines *t, const struct cpu *c,
 	return line_cycles_moved(t, l, tag, c, is_write);
 }
 
-/* line_is_read - a read by @c, the last who read it, would take nothing and change
- * nothing. */
+/* line_is_read - a read by @c would take nothing and change nothing. */
 bool line_is_read(const struct lines *l, const struct cpu *c, const void *obj);
 
 #endif

@@ -212,11 +212,13 @@ static void test_strands_are_steps(void **state)
 
 /* ---- against a list of who is next ------------------------------------------------------ */
 
-/* lines.h, of lines that are only stored to: a transfer from whoever stored last; who
- * comes while it is on its way, if there is contention, waits for that first. */
+/* lines.h: a copy comes from whoever stored last; a store waits for that one and for
+ * the last who fetched a copy, if others have any; who comes while the line is on its
+ * way, if there is contention, waits for that first. */
 struct ref_line {
 	bool is_known;
-	u32 owner;
+	u32 owner, last;
+	bool has_copy[NR_STRAND_CPUS];
 	u64 arrives_at;
 };
 
@@ -246,19 +248,50 @@ static void ref_go_on(struct ref_cpu *c, u32 id)
 	c->is_done = true;
 }
 
-static u64 ref_line_cycles(const struct machine *m, struct ref_line *l, u32 id,
-			   u64 now, bool has_lines)
+/* Another than the owner and @id. */
+static bool ref_others_have(const struct ref_line *l, u32 id)
 {
-	u64 cycles = l->is_known && l->owner != id
-		? machine_line_transfer(m, l->owner, id) : 0;
+	for (u32 i = 0; i < NR_STRAND_CPUS; i++)
+		if (l->has_copy[i] && i != id && i != l->owner)
+			return true;
+	return false;
+}
 
+static u64 ref_store_cycles(const struct machine *m, const struct ref_line *l,
+			    u32 id)
+{
+	u64 cycles = l->owner != id ? machine_line_transfer(m, l->owner, id) : 0;
+	u64 copy = ref_others_have(l, id) && l->last != id
+		? machine_line_transfer(m, l->last, id) : 0;
+
+	return copy > cycles ? copy : cycles;
+}
+
+static u64 ref_line_cycles(const struct machine *m, struct ref_line *l, u32 id,
+			   bool is_write, u64 now, bool has_lines)
+{
+	bool is_moving = is_write, is_new = !l->is_known;
+	u64 cycles = 0;
+
+	if (l->is_known && is_write)
+		cycles = ref_store_cycles(m, l, id);
+	else if (l->is_known && !l->has_copy[id])
+		cycles = machine_line_transfer(m, l->owner, id);
+	if (!is_write)
+		is_moving = !ref_others_have(l, l->owner);
 	if (has_lines && cycles) {
 		if (l->arrives_at > now)
 			cycles += l->arrives_at - now;
-		l->arrives_at = now + cycles;
+		if (is_moving)
+			l->arrives_at = now + cycles;
 	}
-	l->is_known = true;
-	l->owner = id;
+	if (is_write || is_new) {
+		memset(l->has_copy, 0, sizeof(l->has_copy));
+		l->owner = id;
+	} else if (!l->has_copy[id]) {
+		l->last = id;
+	}
+	l->is_known = l->has_copy[id] = true;
 	return cycles;
 }
 
@@ -286,7 +319,8 @@ static void ref_play(const struct machine *m, struct act (*act)[NR_ACTS],
 			return;
 		if (!c->has_line)
 			cycles = ref_line_cycles(m, &line[c->act[c->at].word],
-						 (u32)(c - cpu), c->now,
+						 (u32)(c - cpu),
+						 c->act[c->at].is_write, c->now,
 						 has_lines);
 		c->has_line = true;
 		c->now += cycles;
@@ -312,11 +346,9 @@ static void test_turns_are_in_order(void **state)
 		rng_init(&r, seed + i);
 		for (u32 k = 0; k < NR_STRAND_CPUS; k++) {
 			random_acts(&r, act[k]);
-			for (u32 n = 0; n < NR_ACTS; n++) {
-				act[k][n].is_write = true;
+			for (u32 n = 0; n < NR_ACTS; n++)
 				if (act[k][n].kind == CALL)
 					act[k][n].kind = WORK;
-			}
 		}
 		OK(machine_create(&m, on, NULL, &err));
 		ref_play(m, act, has_lines);
