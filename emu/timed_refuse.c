@@ -125,6 +125,11 @@ int timed_refuse(const struct timed_point *p, const struct machine *m,
 			       "user halves by itself", p->flush->name);
 	if (p->flush->can_run && !p->flush->can_run(m, e))
 		return -EINVAL;
+	if (p->kernel->batch_broadcasts && !p->flush->batch_start &&
+	    !p->flush->has_broadcasts)
+		return err_set(e, -EINVAL, "--kernel=%s: reclaim's batches are "
+			       "TLBIs under way; add --flush tlbi --profile "
+			       "neoverse-n1", p->kernel->name);
 	if (timed_nr_frames(m) > UINT32_MAX)
 		return err_set(e, -EINVAL, "machine '%s': more than 16 TiB of "
 			       "memory", m->topology);
