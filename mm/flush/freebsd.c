@@ -183,7 +183,10 @@ const struct flush_ops flush_freebsd = {
 	.summary = "FreeBSD amd64: generations of PCIDs zeroed, then interrupts with early acks",
 	.source = "FreeBSD 13, sys/amd64/amd64/pmap.c, r363195",
 	.defers = "responders drop after they acknowledged, before any user access",
-	.legal = FLUSH_ALL_OPS & ~FLUSH_WALKED_OPS,
+	/* A collapse interrupts once more, for lookups without locks, after the
+	 * flush: what came before is dropped by then. */
+	.legal = (FLUSH_ALL_OPS & ~FLUSH_WALKED_OPS) |
+		 FLUSH_BIT(FLUSH_COLLAPSE),
 	FLUSH_AT_THE_END,
 	.shoot = shoot,
 	.load = load,
