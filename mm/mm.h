@@ -203,6 +203,7 @@ struct thread {
 	u32 in_notifier;        /* between so many mmu_notifier_start and _end */
 	bool in_reclaim;        /* PF_MEMALLOC: its allocations reclaim nothing */
 	bool is_kswapd;         /* current_is_kswapd()                        */
+	u64 written_at;         /* cycles: a remote device has what it wrote  */
 };
 
 static inline struct thread *current(void)
@@ -487,6 +488,10 @@ void kthread_use_mm(struct mm *mm);
 /* Sleep while *@word is @value: its CPU idles, lazily. Whoever stores to *@word
  * (WRITE_ONCE) wakes it. */
 void thread_sleep(const u32 *word, u32 value);
+/* Timed: sleep until @at, when a device is done; the same, but that nobody else gets
+ * the CPU meanwhile (sched.h). Locks that others sleep on may be held; a vCPU
+ * stays in its guest's tables. */
+void io_schedule_until(u64 at);
 /* The scheduler's timer, on this CPU: what strategies do then. Timed programs
  * come here by themselves. */
 void timer_tick(void);

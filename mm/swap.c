@@ -31,6 +31,16 @@ int swapon_zram(u32 nr_slots)
 	return rc;
 }
 
+int swapon_remote(u32 nr_slots, u64 latency, u64 page, bool polls)
+{
+	int rc = swapon(nr_slots);
+
+	if (!rc)
+		mms()->swap->remote = (struct swap_remote){
+			.latency = latency, .page = page, .polls = polls };
+	return rc;
+}
+
 static struct swap *lock(void)
 {
 	struct swap *s = mms()->swap;
@@ -310,27 +320,67 @@ void io_transfer(struct page *page, u64 *to, const u64 *from, u64 cycles)
 	}
 }
 
+enum { TO_DEVICE, FROM_DEVICE };
+
+/* Of a request that is made now. Return: when it is done. */
+static u64 remote_request(struct swap_remote *r, int way)
+{
+	step(&r->free_at[way], true, cost_of(COST_LOCK));
+	if (r->free_at[way] < this_cpu->now)
+		r->free_at[way] = this_cpu->now;
+	r->free_at[way] += r->page;
+	return r->free_at[way] + r->latency;
+}
+
+/* Interrupts are on. */
+static void wait_until(u64 at)
+{
+	if (!mms()->swap->remote.polls)
+		io_schedule_until(at);
+	else if (the_sys->drv.delay)
+		the_sys->drv.delay(at);
+}
+
+static u64 write_cycles(const struct swap *s)
+{
+	return cost_of(s->is_zram ? COST_ZRAM_WRITE : COST_SWAP_WRITE);
+}
+
 void swap_writepage(struct page *page)
 {
 	u64 pfn = pfn_of(page);
 	u32 i = page->swap_slot - 1;
+	struct swap *s = mms()->swap;
 
 	COUNT(PSWPOUT, 1);
 	io_transfer(page, slot_lines(i),
 		 &the_sys->mem.line[pfn * the_sys->mem.lines_per_frame],
-		 cost_of(mms()->swap->is_zram ? COST_ZRAM_WRITE : COST_SWAP_WRITE));
+		 s->remote.page ? 0 : write_cycles(s));
+	if (s->remote.page)
+		current()->written_at = remote_request(&s->remote, TO_DEVICE);
 	NOTE("write frame %llu to slot %u", (unsigned long long)pfn, i);
 }
 
+void swap_wait_written(void)
+{
+	if (mms()->swap && mms()->swap->remote.page)
+		wait_until(current()->written_at);
+}
+
+/* Whoever wants the page meanwhile waits for its lock. */
 void swap_readpage(struct page *page, u64 entry)
 {
 	u32 i = (u32)pte_pfn(entry);
 	u64 pfn = pfn_of(page);
+	struct swap *s = mms()->swap;
 
 	COUNT(PSWPIN, 1);
+	if (s->remote.page)
+		wait_until(remote_request(&s->remote, FROM_DEVICE));
+	else if (!s->is_zram)
+		io_schedule_until(this_cpu->now + cost_of(COST_SWAP_READ));
 	io_transfer(page, &the_sys->mem.line[pfn * the_sys->mem.lines_per_frame],
-		 slot_lines(i), cost_of(mms()->swap->is_zram ? COST_ZRAM_READ
-							     : COST_SWAP_READ));
+		 slot_lines(i), s->is_zram ? cost_of(COST_ZRAM_READ) : 0);
 	NOTE("read slot %u into frame %llu", i, (unsigned long long)pfn);
 }
 

@@ -14,10 +14,22 @@ struct swap_slot {
 	u32 cache;              /* pfn + 1 of the page in the cache           */
 };
 
+/* A machine whose memory takes the pages, behind a network that is a queue each
+ * way. Cycles. */
+struct swap_remote {
+	u64 latency;            /* of a page, there or back, beside the wire  */
+	u64 page;               /* the wire has one in so much time; 0: it is
+				 * not remote                                 */
+	u32 polls;              /* who waits keeps its CPU busy               */
+	u32 zero;
+	u64 free_at[2];         /* the wire's, by direction                   */
+};
+
 struct swap {
 	struct spinlock lock;   /* Linux: of the device, and of the cache     */
 	u32 is_zram;            /* memory, compressed: a page that is read in
 				 * leaves it at once (SWP_SYNCHRONOUS_IO)     */
+	struct swap_remote remote;
 	u32 nr_slots;
 	u32 lowest;             /* no slot below it is free                   */
 	struct swap_slot *slot;
@@ -30,6 +42,10 @@ int swapon(u32 nr_slots);
 /* The same of a zRAM device whose pages all have one word repeated, as memset()
  * leaves them: these are kept as that word. */
 int swapon_zram(u32 nr_slots);
+/* The same of a remote machine's memory, behind frontswap: no block layer, one
+ * request a page. Who reads a page in sleeps until it is there; who writes waits for
+ * all that he wrote, before the frames are free (swap_wait_written()). */
+int swapon_remote(u32 nr_slots, u64 latency, u64 page, bool polls);
 
 static inline u64 swap_entry(u32 slot)
 {
@@ -68,9 +84,11 @@ struct page *lookup_swap_cache(u64 entry);
  * stores that come later. */
 void swap_writepage(struct page *page);
 void swap_readpage(struct page *page, u64 entry);
+/* Until the device has what this CPU wrote. */
+void swap_wait_written(void);
 
 /* What a device does between a page and its own words: line by line where contents
- * are modelled, elsewhere for its time. */
+ * are modelled, elsewhere for the CPU's time. */
 void io_transfer(struct page *page, u64 *to, const u64 *from, u64 cycles);
 
 /* For those who check: the first word that would be read. */

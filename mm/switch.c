@@ -433,3 +433,19 @@ void thread_sleep(const u32 *word, u32 value)
 	cat_leave(cat);
 	switch_mm(mm);
 }
+
+void io_schedule_until(u64 at)
+{
+	struct mm *mm = current()->kvm ? NULL : current()->mm;
+	enum cycle_cat cat;
+
+	if (!the_sys->drv.delay || at <= this_cpu->now)
+		return;
+	if (mm)
+		enter_lazy_tlb();
+	cat = cat_enter(CYC_IDLE);
+	the_sys->drv.delay(at);
+	cat_leave(cat);
+	if (mm)
+		switch_mm(mm);
+}
