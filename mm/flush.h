@@ -128,6 +128,13 @@ struct flush_ops {
 	/* Timed: such frames are given out when there are no other 4K ones, those
 	 * first that were freed first. Explored, the last one freed is the next. */
 	bool reuses_late;
+	/* Reclaim unmapped the @n pages of @page, at most RECLAIM_BATCH, isolated,
+	 * in the swap cache and not locked, and owes the CPUs of @to a flush,
+	 * by generations. true: it need not wait, they are the strategy's until
+	 * swapped(). That gives some back whose flush is done, into @page;
+	 * @is_urgent: if there are any, it makes it so. Return: how many. */
+	bool (*swap_out)(struct page *const *page, u32 n, const u64 *to);
+	u32 (*swapped)(struct page **page, bool is_urgent);
 	/* Instead of a flush, under the page-table lock: the entry @old for @vpn
 	 * of @mm, present until now, no longer maps a page that migrates or is
 	 * reclaimed (@op). true: the flush is put off. */

@@ -12,6 +12,7 @@
 	.pmd_migration_flushes = true, .fork_flushes = true, \
 	.cow_flushes = true, .mremap_flushes = true, \
 	.batch_flushes = true, .batch_flush_dirty = true, \
+	.swapin_flushes = true, \
 	.lazy_return_orders = true, \
 	.gen_partial_is_next = true, .gen_partial_is_newest = true
 
@@ -402,6 +403,13 @@ static const struct kernel v6_1_delayed_rmaps = {
 	V6_1, .zap_delays_rmap = true, .numa = NUMA_V6_1,
 };
 
+static const struct kernel v6_1_pageout = {
+	.name = "v6.1+pageout-batch", .commit = "posted Jan 2025 (from memory)",
+	.evidence = "D",
+	.summary = "as v6.1, reclaim writes dirty pages once 32 are unmapped and flushed",
+	V6_1, .pageout_batches = true, .numa = NUMA_V6_1,
+};
+
 static const struct kernel v6_1_mixed = {
 	.name = "v6.1+mixed-sizes", .commit = "v6.1 (variant)", .evidence = "T",
 	.summary = "as v6.1, a table replaces a huge page at once, flushed then",
@@ -539,7 +547,7 @@ const struct kernel *const kernels[] = {
 	&v5_12, &v5_17, &v5_19_gen0, &v6_1, &v6_3, &v6_5, &v6_8, &v6_10, &v6_6_retract, &v6_12_retract,
 	&v6_12_range, &v6_19_sva, &v6_18_alpha, &v6_19_alpha,
 	&v6_1_delayed_rmap, &v6_1_delayed_rmaps,
-	&v6_1_mixed, &v6_1_loongarch, &v6_5_arm64, &v6_6_arm64, &v6_8_arm64, &v6_14, &v6_14_spares_lru, &v6_16_arm64, &pending_bool_nolock,
+	&v6_1_pageout, &v6_1_mixed, &v6_1_loongarch, &v6_5_arm64, &v6_6_arm64, &v6_8_arm64, &v6_14, &v6_14_spares_lru, &v6_16_arm64, &pending_bool_nolock,
 	&pending_barrier_nolock, &v3_13_nolock, &v4_14_nolock,
 	SWITCH_KERNELS NUMA_KERNELS NULL
 };
@@ -689,6 +697,8 @@ const struct kernel_switch kernel_switches[] = {
 	     "what reclaim unmapped is never flushed"),
 	PART("batch-flush-dirty", batch_flush_dirty, 0,
 	     "a page is written out before its flush"),
+	PART("swapin-flush", swapin_flushes, 0,
+	     "a page that was unmapped is had back without its flush"),
 	PART("batch-debt", batch_debt, DEBT_NONE,
 	     "nobody pays for reclaim's flush"),
 	PART("batch-debt-count", batch_debt, DEBT_BOOL,

@@ -350,6 +350,10 @@ struct kernel {
 	bool isolated_wakes;            /* which ends early                   */
 	bool batch_flushes;             /* that flush, before pages are freed */
 	bool batch_flush_dirty;         /* and before they are written out    */
+	bool pageout_batches;           /* pages are written once all of a batch
+				 * are unmapped and flushed                   */
+	bool swapin_flushes;            /* who has a page back before that flushes
+				 * its address                                */
 	bool batch_gen_is_invalid;      /* it is skipped by no generation     */
 	bool batch_broadcasts;          /* started at once (Arm's TLBI)       */
 	enum batch_debt batch_debt;

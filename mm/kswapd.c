@@ -134,6 +134,19 @@ u32 *isolated_wait(u32 node)
 
 /* ---- kswapd ------------------------------------------------------------------------- */
 
+/* Enough waits for its flush (pageout.c), so nothing more need be found. Of all nodes
+ * it is assumed to be as much. Return: it slept over a tick for that. */
+static bool waits_for_flushes(struct kswapd *k)
+{
+	u64 soon = pageout_waits() / the_sys->m->nr_nodes;
+
+	if (!soon || node_free_pages(k->node) + soon <= k->wmark[WMARK_HIGH])
+		return false;
+	(void)sched_sleep_until(&k->wanted, READ_ONCE(k->wanted),
+				this_cpu->now + sched_tick_cycles());
+	return true;
+}
+
 /* Until there is enough, from an ever larger share of the lists. */
 static void balance_pgdat(struct kswapd *k)
 {
@@ -143,8 +156,14 @@ static void balance_pgdat(struct kswapd *k)
 	for (; sc.priority >= 1 && sched_has_threads(); ) {
 		u64 was = sc.nr_reclaimed;
 
+		(void)pageout_ready(false);
 		if (is_balanced(k->node))
 			return;
+		if (waits_for_flushes(k)) {
+			if (has_reserve(k))
+				wake_throttled(k);
+			continue;
+		}
 		sc.nr_scanned = 0;
 		sc.nr_to_reclaim = k->wmark[WMARK_HIGH];
 		if (sc.nr_to_reclaim < RECLAIM_BATCH)

@@ -43,8 +43,9 @@ struct page {
 	u8 is_shared : 1;       /* maybe; 0: PageAnonExclusive                */
 	u8 is_file : 1;         /* of a file, not anonymous: ->mapping        */
 	u8 is_mlocked : 1;      /* PG_mlocked (mlock.h)                       */
-	u8 is_unflushed : 1;    /* a flush strategy's: what mapped it may still
-				 * be cached                                  */
+	u8 is_unflushed : 1;    /* what mapped it may still be cached: of a free
+				 * one, a flush strategy's; in the swap cache,
+				 * reclaim's (pageout.c)                      */
 	u8 is_tail : 1;         /* a later piece of a huge page               */
 	union {
 		u32 next;       /* free: next pfn on the list                 */
@@ -277,6 +278,7 @@ struct mm_fixed {
 struct mm_state {
 	void *move;             /* migrate_batches: struct move [nr_cpus][..] */
 	void *flush_state;      /* its own, in the arena                      */
+	void *swap_flush_state; /* and for swap-out                           */
 	struct vmap *vmap;      /* NULL: the kernel maps nothing (vmalloc.h)  */
 	u64 *free_words;        /* mm->cpu_word of former ones                */
 	struct page *page;      /* [nr_frames]                                */
@@ -291,6 +293,8 @@ struct mm_state {
 	struct page_list *lists;        /* [nr_cpus][nr_nodes] timed          */
 	struct page_run *run;   /* [nr_cpus] mm_config.aligns_frames, or NULL */
 	struct swap *swap;      /* NULL: no device (swap.h)                   */
+	u64 nr_put_off;         /* pages that are free once they are flushed and
+				 * written (pageout.c)                        */
 	struct address_space *first_file;       /* all there are (file.h)     */
 	struct lru *lru;        /* NULL: explored (lru.h)                     */
 	struct kswapd **kswapd; /* [nr_nodes] NULL: none (kswapd.h)           */

@@ -130,61 +130,77 @@ static bool shrink_file(struct page *page)
 	return remove_mapping(page);
 }
 
-/* Locked and isolated. Return: it can be freed after the flush. */
-static bool shrink_locked(struct page *page)
-{
-	bool is_dirty;
+enum fate { KEPT, FREED_AFTER_FLUSH, WRITTEN_AFTER_FLUSH };
 
+/* Locked and isolated. */
+static enum fate shrink_locked(struct page *page)
+{
 	if (page->is_file)
-		return shrink_file(page);
+		return shrink_file(page) ? FREED_AFTER_FLUSH : KEPT;
 
 	touch_flags(page, false);
 	touch(&page->swap_slot, false);
 	observe(page->is_lazyfree | (u64)page->swap_slot << 1 |
 		(u64)page->is_mlocked << 63);
 	if (page->is_mlocked)
-		return false;
+		return KEPT;
 	if (!page->is_lazyfree && !page->swap_slot && !add_to_swap(page))
-		return false;
+		return KEPT;
 	walk_mapped(page, unmap_one, NULL);
 	if (READ_ONCE(page->mapcount))
-		return false;
+		return KEPT;
 	if (page->is_lazyfree)
-		return drop_lazyfree(page);
-	is_dirty = page->is_dirty;
-	observe(is_dirty);
-	if (is_dirty) {
-		try_to_unmap_flush_dirty();
-		/* Cleared first: who makes it dirty meanwhile is seen. */
-		step(&page->mapcount, true, 0);
-		page->is_dirty = 0;
-		swap_writepage(page);
-	}
-	return take_from_swap_cache(page);
+		return drop_lazyfree(page) ? FREED_AFTER_FLUSH : KEPT;
+	if (pageout_put_off(page))
+		return WRITTEN_AFTER_FLUSH;
+	return pageout_locked(page) ? FREED_AFTER_FLUSH : KEPT;
+}
+
+/* *@is_urgent: entries were cleared whose flush cannot wait. */
+static enum fate shrink_one(struct page *page, bool *is_urgent)
+{
+	u32 noted = batch_noted();
+	enum fate fate;
+
+	if (!trylock_page(page))
+		return KEPT;
+	fate = shrink_locked(page);
+	unlock_page(page);
+	*is_urgent |= fate != WRITTEN_AFTER_FLUSH && batch_noted() != noted;
+	return fate;
 }
 
 u32 shrink_pages(struct page **page, u32 n)
 {
-	struct page **gone = page;
-	u32 nr_gone = 0;
+	struct page **gone = page, *later[RECLAIM_BATCH];
+	u32 nr_gone = 0, nr_later = 0, freed = 0;
+	bool is_urgent = false;
 
+	(void)pageout_ready(false);
 	for (u32 i = 0; i < n; i++) {
 		struct page *p = page[i];
-		bool ok = trylock_page(p);
 
-		if (!ok || !shrink_locked(p)) {
-			if (ok)
-				unlock_page(p);
+		switch (shrink_one(p, &is_urgent)) {
+		case KEPT:
 			putback_lru_page(p);
-			continue;
+			break;
+		case FREED_AFTER_FLUSH:
+			gone[nr_gone++] = p;
+			break;
+		case WRITTEN_AFTER_FLUSH:
+			later[nr_later++] = p;
+			if (nr_later < RECLAIM_BATCH)
+				break;
+			freed += pageout_later(later, nr_later, is_urgent);
+			nr_later = 0;
 		}
-		unlock_page(p);
-		gone[nr_gone++] = p;
 	}
+	freed += pageout_later(later, nr_later, is_urgent);
 	try_to_unmap_flush();
+	swap_wait_written();
 	for (u32 i = 0; i < nr_gone; i++)
 		put_page(gone[i]);
-	return nr_gone;
+	return freed + nr_gone;
 }
 
 u32 reclaim_frames(const u64 *pfn, u32 n)

@@ -5,6 +5,7 @@
 #include "mm/lru.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
+#include "mm/reclaim.h"
 #include "mm/swap.h"
 #include "mm/vmscan.h"
 
@@ -64,6 +65,12 @@ static void map_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *p, u64 e,
 	bool is_free = leaves && reuse_swap_page(page);
 	bool is_mine = is_write && is_free;
 
+	if (pageout_marks()) {
+		touch_flags(page, false);
+		observe(page->is_unflushed);
+		if (page->is_unflushed && kern()->swapin_flushes)
+			flush_tlb_range(mm, vpn, vpn + 1, 0, FLUSH_DEBT);
+	}
 	touch(&page->index, true);
 	touch(&page->anon_vma, true);
 	/* Somebody else's page stays under the anon_vma that both have. */

@@ -133,12 +133,28 @@ void set_tlb_ubc_flush_pending(struct mm *mm, u64 vpn, bool is_dirty)
 		b->needs_ipi = 1;
 	}
 	b->is_required = 1;
+	b->nr_noted++;
 	b->is_writable |= is_dirty;
 	if (kern()->batch_debt == DEBT_BOOL)
 		WRITE_ONCE(mm->tlb_flush_batched, 1);
 	else if (kern()->batch_debt == DEBT_COUNT)
 		announce_count(mm);
 	NOTE("flush of page %llu put off", (unsigned long long)vpn);
+}
+
+u32 batch_noted(void)
+{
+	return mine()->nr_noted;
+}
+
+bool batch_hand_over(struct page *const *page, u32 n)
+{
+	struct tlb_batch *b = mine();
+
+	if (!flusher()->swap_out(page, n, b->cpumask))
+		return false;
+	memset(b, 0, sizeof(*b));
+	return true;
 }
 
 void try_to_unmap_flush(void)

@@ -324,6 +324,8 @@ struct page *alloc_page_or_reclaim(void)
 		current()->in_reclaim = true;
 		freed = mms()->lru ? try_to_free_pages(nodes, RECLAIM_BATCH)
 				   : reclaim_explored();
+		if (!freed)
+			freed = pageout_ready(true);
 		if (!freed && split_queue_wait())
 			freed = 1;
 		current()->in_reclaim = false;

@@ -4,6 +4,7 @@
  */
 #include "tests/stage_lost.h"
 
+#include "mm/flush/ecotlb.h"
 #include "mm/vmalloc.h"
 
 #define OTHERS (O1_LOST_STORE | O2_WRITE_AFTER_FREE | O3_STALE_READ | \
@@ -96,6 +97,51 @@ static void test_abandoned_tags_are_found(void **state)
 	k.lazy_return_orders = false;
 	assert_true(lost_on("R19", "ecotlb-leave", eco, &k) &
 		    (OTHERS | O4_PERM));
+}
+
+/* Swap-out waits for every CPU that may have what was unmapped, for a catch-up that
+ * began after that; who idles must find that it is behind. */
+static bool owe_nobody(struct page *const *page, u32 n, const u64 *to)
+{
+	static const u64 none[MM_CPUMASK_WORDS];
+
+	return ecotlb_swap_out(page, n, none);
+}
+
+static bool wait_for_one(struct page *const *page, u32 n, const u64 *to)
+{
+	return ecotlb_swap_out_after(page, n, to, 1);
+}
+
+static void test_swap_out_waits(void **state)
+{
+	struct flush_ops f = *flush_find("ecotlb");
+	struct kernel k = *kernel_find("v6.1");
+
+	assert_int_equal(lost("R19", "ecotlb-swap", &f), 0);
+	f.swap_out = owe_nobody;
+	assert_true(lost("R19", "ecotlb-swap", &f) & OTHERS);
+	assert_true(lost("R19", "ecotlb-swap-leave", &f) & OTHERS);
+	f.swap_out = wait_for_one;
+	assert_true(lost("R19", "ecotlb-swap", &f) & OTHERS);
+	k.lazy_return_orders = false;
+	assert_true(lost_on("R19", "ecotlb-swap-leave", flush_find("ecotlb"),
+			    &k) & OTHERS);
+}
+
+/* Who has a page back, or takes rights of it away, before it is flushed. */
+static void test_put_off_pages_are_flushed(void **state)
+{
+	const struct flush_ops *eco = flush_find("ecotlb");
+	struct kernel k = *kernel_find("v6.1");
+
+	assert_int_equal(lost("R19", "ecotlb-swap-use", eco), 0);
+	k.swapin_flushes = false;
+	assert_true(lost_on("R19", "ecotlb-swap-use", eco, &k) & OTHERS);
+	k = *kernel_find("v6.1");
+	k.batch_debt = DEBT_NONE;
+	assert_int_equal(lost_on("R19", "ecotlb-swap-mprotect", eco, &k),
+			 0 + O4_PERM);
 }
 
 /* The kernel's addresses have no new owner before every CPU was interrupted, the
@@ -217,6 +263,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_files_need_flush),
 	cmocka_unit_test(test_kept_until_swept),
 	cmocka_unit_test(test_abandoned_tags_are_found),
+	cmocka_unit_test(test_swap_out_waits),
+	cmocka_unit_test(test_put_off_pages_are_flushed),
 	cmocka_unit_test(test_kernel_addresses_wait),
 	cmocka_unit_test(test_kernel_flush_is_for_all),
 	cmocka_unit_test(test_kernel_broadcast_is_waited_for),

@@ -2,23 +2,31 @@
  * has left one since, or idles, need not drop anything, and is not waited for: what
  * its TLB keeps is under a tag that is behind, which it finds when it comes back,
  * by the generation, and abandons. So nothing is read on a context switch, and
- * pages come free although some CPUs do not tick.
+ * pages come free although some CPUs do not tick. Swap-out: ecotlb_swap.c.
  *
  * Assumed, since only the abstract was at hand: the states, their rings and what
  * they wait for are LATR's. Kernels without generations (before 4.14) sweep on
- * leaving, as LATR does. Left out: swap-out without interrupts, the paper's other
- * half, where a page is written to remote memory once all CPUs have ticked; here
- * whoever needs memory reclaims it himself and cannot wait for them.
+ * leaving, as LATR does, and swap out as usual.
  */
+#include "mm/flush/ecotlb.h"
 #include "mm/flush/latr.h"
 
 static int boot(struct sys *sys)
 {
 	int rc = latr_boot(sys);
 
-	if (!rc && kern()->has_tlb_gen)
+	if (!rc && kern()->has_tlb_gen) {
 		latr_abandon_tags();
+		rc = ecotlb_swap_boot(sys);
+	}
 	return rc;
+}
+
+static void tick(void)
+{
+	latr_tick();
+	if (kern()->has_tlb_gen)
+		ecotlb_swap_tick();
 }
 
 static void leave(void)
@@ -30,14 +38,16 @@ static void leave(void)
 extern const struct flush_ops flush_ecotlb;
 const struct flush_ops flush_ecotlb = {
 	.name = "ecotlb",
-	.summary = "as latr, and CPUs that have left abandon their tags instead",
+	.summary = "as latr, for swap-out, too; who has left abandons its tag instead",
 	.source = "Maass et al., ecoTLB, ACM TACO 2020 (abstract)",
-	.defers = "what munmap took stays usable, and its frames and addresses are kept, until all CPUs that run there have ticked; else as deferred",
+	.defers = "what munmap or reclaim in the background took stays usable, its frames and munmap's addresses are kept, until all CPUs that run there have ticked; else as deferred",
 	.legal = FLUSH_ALL_OPS,
 	FLUSH_AT_THE_END,
 	.boot = boot,
-	.tick = latr_tick,
+	.tick = tick,
 	.leave = leave,
 	.keep = latr_keep,
 	.claim = latr_claim,
+	.swap_out = ecotlb_swap_out,
+	.swapped = ecotlb_swapped,
 };

@@ -215,8 +215,7 @@ void latr_sweep(void)
 	}
 }
 
-/* A CPU whose program has ended uses nothing any more. */
-static bool has_ended(u32 cpu)
+bool latr_has_ended(u32 cpu)
 {
 	const struct cpu_state *s = the_sys->cpu[cpu].s;
 
@@ -249,7 +248,7 @@ static bool names_nobody(u64 state)
 			continue;
 		}
 		touch(&mask[i / 64], false);
-		if (mask[i / 64] >> i % 64 & 1 && !has_ended(i) &&
+		if (mask[i / 64] >> i % 64 & 1 && !latr_has_ended(i) &&
 		    !(latr()->abandons_tags &&
 		      has_left(i, latr()->slot[state].r.mm)))
 			return false;

@@ -16,5 +16,7 @@ void latr_sweep(void);
 /* Who is named and does not run there need not be waited for: its generation is
  * behind, which it finds before it does again. After latr_boot(). */
 void latr_abandon_tags(void);
+/* A CPU whose program has ended uses nothing any more. */
+bool latr_has_ended(u32 cpu);
 
 #endif

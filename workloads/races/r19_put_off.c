@@ -7,6 +7,7 @@
 #include "cpu/direct.h"
 #include "mm/file.h"
 #include "mm/oracle.h"
+#include "mm/reclaim.h"
 #include "mm/swap.h"
 #include "workloads/kernel_page.h"
 #include "workloads/race.h"
@@ -99,6 +100,35 @@ static void move(struct task *t)
 	migrate_pages(&pfn, 1, 1);
 }
 
+/* Swap-out: what was unmapped is written once all have dropped it, and its frame is
+ * the next page's. */
+static void reclaim_and_touch(struct task *t)
+{
+	const u64 pfn = current()->arg;
+
+	reclaim_frames(&pfn, 1);
+	pageout_ready(false);
+	store(PAGE + 1, RACE_STORED);
+}
+
+/* The page is wanted back: by a load first, then by a store. */
+static void reclaim_and_use(struct task *t)
+{
+	const u64 pfn = current()->arg;
+
+	reclaim_frames(&pfn, 1);
+	load(PAGE);
+	store(PAGE, RACE_STORED);
+}
+
+static void reclaim_and_protect(struct task *t)
+{
+	const u64 pfn = current()->arg;
+
+	reclaim_frames(&pfn, 1);
+	protect(t);
+}
+
 static void munmap_once(struct task *t)
 {
 	do_munmap(current()->mm, PAGE, 1);
@@ -126,6 +156,22 @@ static void renew_and_purge(struct task *t)
 static void store_tick_store(struct task *t)
 {
 	store(PAGE, 21);
+	timer_tick();
+	store(PAGE, 22);
+}
+
+/* What it reads is not older than what it stored. */
+static void store_load(struct task *t)
+{
+	store(PAGE, 21);
+	store(PAGE, 22);
+	load(PAGE);
+}
+
+static void store_ticks_store(struct task *t)
+{
+	store(PAGE, 21);
+	timer_tick();
 	timer_tick();
 	store(PAGE, 22);
 }
@@ -179,6 +225,7 @@ enum {
 	SHARED = 32,            /* another program has the page, too          */
 	GIVES_UP = 64,          /* and unmaps it, and has its frame for the next
 				 * one if it may                              */
+	SWAPPED = 128,          /* the changer reclaims it                    */
 };
 
 static const struct {
@@ -204,6 +251,15 @@ static const struct {
 	  "A mprotect, store", "B load", READ_ONLY | MOVED },
 	{ "move-stored", NULL, store_tick_store, NULL, "B store, tick, store",
 	  MOVED },
+	{ "swap", reclaim_and_touch, store_ticks_store,
+	  "A reclaim, store to the next page", "B store, two ticks, store",
+	  SWAPPED },
+	{ "swap-leave", reclaim_and_touch, store_leave_store,
+	  "A reclaim, store to the next page", "B store, idle, store", SWAPPED },
+	{ "swap-use", reclaim_and_use, store_load,
+	  "A reclaim, load, store", "B store, store, load", SWAPPED },
+	{ "swap-mprotect", reclaim_and_protect, store_tick_store,
+	  "A reclaim, mprotect", "B store, tick, store", SWAPPED },
 	{ "munmap-ro", munmap_and_touch, load_tick_load,
 	  "A munmap, tick, store", "B load, tick, load", READ_ONLY },
 	{ "mmap-ro", munmap_and_map, load_tick_load, "A mmap over it",
@@ -349,7 +405,10 @@ static int stage(const struct race_row *row, const struct kernel *k,
 		return -ENOMEM;
 	if (!rc && how[i].change)
 		rc = race_task(CHANGER, how[i].changer, changers, how[i].change,
-			       (uintptr_t)page);
+			       how[i].flags & SWAPPED ? race_pfn(mm, PAGE)
+						      : (uintptr_t)page);
+	if (!rc && (how[i].flags & SWAPPED))
+		rc = swapon(2);
 	if (!rc && (how[i].flags & SHARED))
 		rc = add_sharer(mm, how[i].flags);
 	else if (!rc && how[i].change == only_munmap)
@@ -393,6 +452,16 @@ static const struct race_row rows[] = {
 	PASS("ecotlb-mmap", "ecotlb", "mmap"),
 	PASS("ecotlb-mprotect", "ecotlb", "mprotect"),
 	PASS("ecotlb-dontneed", "ecotlb", "dontneed"),
+	PASS("swap", "deferred", "swap"),
+	PASS("swap-use", "deferred", "swap-use"),
+	ROW("pageout", "v6.1+pageout-batch", "deferred", VERDICT_PASS, 0, "D",
+	    "swap"),
+	ROW("pageout-use", "v6.1+pageout-batch", "deferred", VERDICT_PASS, 0,
+	    "D", "swap-use"),
+	PASS("ecotlb-swap", "ecotlb", "swap"),
+	PASS("ecotlb-swap-leave", "ecotlb", "swap-leave"),
+	PASS("ecotlb-swap-use", "ecotlb", "swap-use"),
+	PASS("ecotlb-swap-mprotect", "ecotlb", "swap-mprotect"),
 	PASS("vfree", "deferred", "vfree"),
 	PASS("lazy-vmap", "lazy-vmap", "vfree"),
 	PASS("lazy-vmap-0", "lazy-vmap:0", "vfree"),
