@@ -248,7 +248,8 @@ void timed_delay(u64 until)
 	struct cpu *c = this_cpu;
 	struct sched_cpu *sc = sc_of(c);
 
-	while (c->now < until) {
+	/* Before timed_run() nobody is in, and no time goes by. */
+	while (c->now < until && the_timed.q.nr_in) {
 		u64 from = c->now, at = c->s->irq_off ? UINT64_MAX : c->irq_at;
 
 		if (c->bcast_at < at)

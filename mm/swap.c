@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <string.h>
 
 #include "mm/kswapd.h"
 #include "mm/oracle.h"
@@ -365,6 +366,12 @@ void swap_wait_written(void)
 {
 	if (mms()->swap && mms()->swap->remote.page)
 		wait_until(current()->written_at);
+}
+
+void swap_settle(void)
+{
+	memset(mms()->swap->remote.free_at, 0, sizeof(mms()->swap->remote.free_at));
+	current()->written_at = 0;
 }
 
 /* Whoever wants the page meanwhile waits for its lock. */

@@ -84,8 +84,9 @@ struct page *lookup_swap_cache(u64 entry);
  * stores that come later. */
 void swap_writepage(struct page *page);
 void swap_readpage(struct page *page, u64 entry);
-/* Until the device has what this CPU wrote. */
+/* Until the device has what this thread wrote; in set-up: it has. */
 void swap_wait_written(void);
+void swap_settle(void);
 
 /* What a device does between a page and its own words: line by line where contents
  * are modelled, elsewhere for the CPU's time. */

@@ -59,6 +59,8 @@ static const struct {
 	{ "apache", NONE, { "requests", "20" } },
 	/* What was split is on the device, and not collapsed. */
 	{ "swap-bench", HUGE_BRIEF, { "bytes", "2M", "rounds", "1" } },
+	{ "remote-swap", NONE, { "bytes", "40M", "requests", "20",
+				 "threads", "3" } },
 	{ "thpscale", HUGE_FULL, { "machine",
 		"pack:1 [numa(memory=32MiB)] core:4 pu:1", "threads", "2" } },
 	{ "kernel-build", HUGE_SPLIT, { "pages", "1024", "processes", "1",

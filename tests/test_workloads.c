@@ -178,6 +178,48 @@ static void test_swap_bench(void **state)
 	}
 }
 
+/* A task that waits for the device sleeps: the 32 pages of a round take its time
+ * once each, in which its CPU idles once it has switched. Nobody waits for writes. */
+static void test_swap_sleeps(void **state)
+{
+	struct timed_result *r = run("swap-bench", PAIRS("device", "disk",
+			"machine", "pack:1 core:1 pu:1", "bytes", "128K",
+			"rounds", "2"));
+	u64 read = r->hz / 1000000 * 80;
+
+	assert_int_equal(r->count.v[CTR_PSWPIN], 2 * 32);
+	assert_in_range(r->cycles[CYC_IDLE], 61 * read, 64 * read);
+	assert_true(r->cycles[CYC_FAULT] < 32 * read);
+	free(r);
+}
+
+/* To a remote machine: everybody's requests are answered; a flush for each dirty page,
+ * one for a batch, or few: where kswapd finds too little, and pages are wanted back. */
+static void test_remote_swap(void **state)
+{
+	static const struct {
+		const char *kernel, *flush;
+		u32 nr, of;             /* flushes, of so many pages written  */
+	} c[] = {
+		{ "v6.1", "deferred", 9, 10 },
+		{ "v6.1+pageout-batch", "deferred", 1, 8 },
+		{ "v6.1", "ecotlb", 1, 2 },
+	};
+
+	for (u32 i = 0; i < ARRAY_LEN(c); i++) {
+		struct timed_result *r = run("remote-swap", PAIRS("kernel",
+				c[i].kernel, "flush", c[i].flush, "check", "yes",
+				"machine", "pack:2 [numa(memory=64MiB)] core:8 pu:1",
+				"bytes", "256M", "requests", "1500"));
+		u64 out = r->count.v[CTR_PSWPOUT], n = r->count.v[CTR_TLB_FLUSH];
+
+		assert_int_equal(r->done, 16 * 1500);
+		assert_true(out >= 100 && r->count.v[CTR_PSWPIN] >= 100);
+		assert_int_equal(i == 0, n * c[i].of >= out * c[i].nr);
+		free(r);
+	}
+}
+
 /* Calls as asked for, their sizes as published: ranged ones have 3.43 pages on
  * average, those of everything (2.2 %) none. Of Xen: each table flushes, two of
  * three times in a process. */
@@ -268,6 +310,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_tlbflush),
 	cmocka_unit_test(test_xfs_repair),
 	cmocka_unit_test(test_swap_bench),
+	cmocka_unit_test(test_swap_sleeps),
+	cmocka_unit_test(test_remote_swap),
 	cmocka_unit_test(test_kernel_build),
 	cmocka_unit_test(test_memcached),
 	cmocka_unit_test(test_tlbflush_ranges),
