@@ -294,9 +294,9 @@ static inline bool flush_has(const u64 *mask, u32 cpu)
 }
 /* Received, and how many were sent. */
 void flush_count_sent(const struct flush_req *r);
-/* Whom Linux interrupts for @r, of its mm_cpumask, in *@to. Return: there are
- * others than this CPU in the mask. */
-bool flush_pick(const struct flush_req *r, u64 *to);
+/* Whom Linux interrupts for @r, of its mm_cpumask, in *@to; *@is_here: this CPU is
+ * one that must flush. Return: there are others than this CPU in the mask. */
+bool flush_pick(const struct flush_req *r, u64 *to, bool *is_here);
 /* What @r names, 0 for "all". */
 u64 flush_pages(const struct flush_req *r);
 /* The strategy in use has a protocol of its own. */

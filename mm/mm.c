@@ -155,6 +155,7 @@ struct mm *mm_create(void)
 	touch(&mms()->next_ctx_id, true);
 	mm->ctx_id = ++mms()->next_ctx_id;
 	mm->tlb_gen = 1;
+	mm->last_trim = the_sys->is_explored ? 0 : this_cpu->now;
 	mm->mmap_lock.has_owner = kern()->mmap_lock_in_two_lines;
 	if (flusher() && flusher()->has_global_asids)
 		mm->asid = asid_new();

@@ -163,7 +163,8 @@ struct mm {
 				 * first switch after a rollover another one  */
 	u64 asid_generation;
 	u64 global_asid;        /* flush_ops.global_tag: the strategy's       */
-	u64 pad_gen[3];
+	u64 last_trim;          /* cycles: when its mask was trimmed last     */
+	u64 pad_gen[2];
 
 	u64 numa_scan_offset;   /* vpn                                        */
 	u64 numa_next_scan;     /* cycles                                     */

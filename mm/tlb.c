@@ -99,14 +99,19 @@ static void catch_up(const struct flush_req *r, struct mm *mm)
 		f->caught_up(was);
 }
 
+static bool mask_is_lazy(void)
+{
+	return kern()->mask_update == MASK_LAZY ||
+	       kern()->mask_update == MASK_LAZY_MB;
+}
+
 /* Told of an mm that it left: when it comes back it says so again. */
 static void not_loaded(struct mm *mm)
 {
 	u64 *w = &mm->cpumask[this_cpu->id / 64];
 	u64 bit = 1ull << this_cpu->id % 64;
 
-	if (kern()->mask_update != MASK_LAZY &&
-	    kern()->mask_update != MASK_LAZY_MB)
+	if (!mask_is_lazy())
 		return;
 	if (READ_ONCE(*w) & bit)
 		(void)atomic_add_return(w, -bit);
@@ -231,9 +236,25 @@ static bool tells_all(const struct flush_req *r)
 	return r->freed_tables && kern()->lazy_tlb != LAZY_TLB_SKIP;
 }
 
+/* should_trim_cpumask (6db2526c1d69): once a second whoever is in a mask that is left
+ * set and has something else loaded is told, too, and leaves it. next_trim lies
+ * beside tlb_gen, in the line that this CPU has just written. Explored, there are no
+ * seconds. */
+static bool should_trim(struct mm *mm)
+{
+	u64 second = the_sys->m->hz;
+
+	if (the_sys->is_explored || !mm || !mask_is_lazy() ||
+	    kern()->flush_filter == FILTER_MASK ||
+	    this_cpu->now < mm->last_trim + second)
+		return false;
+	mm->last_trim = this_cpu->now;
+	return true;
+}
+
 /* should_flush_tlb: loaded_mm first, is_lazy after, as switch_mm writes the
  * one after the other. */
-static bool must_tell(const struct flush_req *r, u32 cpu)
+static bool must_tell(const struct flush_req *r, u32 cpu, bool trims)
 {
 	const struct tlb_state *t = tlb_state_of(cpu);
 	u64 loaded = 0;
@@ -253,7 +274,7 @@ static bool must_tell(const struct flush_req *r, u32 cpu)
 			return true;
 		/* fallthrough */
 	case FILTER_LOADED:
-		return !r->mm || loaded == (uintptr_t)r->mm ||
+		return trims || !r->mm || loaded == (uintptr_t)r->mm ||
 		       (r->mm->kvm && loaded == (uintptr_t)r->mm->kvm->ept);
 	}
 	return true;
@@ -263,7 +284,7 @@ static bool must_tell(const struct flush_req *r, u32 cpu)
  * Return: are there others than this one in @mask? */
 static bool targets(const struct flush_req *r, const u64 *mask, u64 *to)
 {
-	bool others = false;
+	bool others = false, trims;
 
 	touch(to, true);
 	for (u32 w = 0; w < WORDS; w++) {
@@ -275,11 +296,12 @@ static bool targets(const struct flush_req *r, const u64 *mask, u64 *to)
 			to[w] &= ~(1ull << this_cpu->id % 64);
 		others |= to[w] != 0;
 	}
+	trims = others && should_trim(r->mm);
 	for (u32 w = 0; w < WORDS && !tells_all(r); w++)
 		for (u64 left = to[w]; left; left &= left - 1) {
 			u32 bit = (u32)__builtin_ctzll(left);
 
-			if (!must_tell(r, 64 * w + bit))
+			if (!must_tell(r, 64 * w + bit, trims))
 				to[w] &= ~(1ull << bit);
 		}
 	if (flusher() && flusher()->narrow)
@@ -305,9 +327,21 @@ void flush_count_sent(const struct flush_req *r)
 		COUNT(TLB_FLUSH_SEND_PAGES, r->end - r->start);
 }
 
-bool flush_pick(const struct flush_req *r, u64 *to)
+static bool pick(const struct flush_req *r, const u64 *mask, u64 *to,
+		 bool *is_here)
 {
-	return targets(r, r->mm->cpumask, to);
+	bool others;
+
+	*is_here = flush_has(mask, this_cpu->id);
+	others = targets(r, mask, to);
+	if (others && *is_here)
+		*is_here = must_tell(r, this_cpu->id, false);
+	return others;
+}
+
+bool flush_pick(const struct flush_req *r, u64 *to, bool *is_here)
+{
+	return pick(r, r->mm->cpumask, to, is_here);
 }
 
 u64 *flush_targets(void)
@@ -352,11 +386,10 @@ static void tell(struct flush_req *r, const u64 *to, bool is_here)
 static void flush_cpus(struct flush_req *r, const u64 *mask)
 {
 	u64 *to = flush_targets();
-	bool is_here = flush_has(mask, this_cpu->id);
+	bool is_here;
 
-	if (targets(r, mask, to)) {
+	if (pick(r, mask, to, &is_here)) {
 		flush_count_sent(r);
-		is_here = is_here && must_tell(r, this_cpu->id);
 		if (is_here && kern()->flush_is_sequential) {
 			flush_func(r);
 			is_here = false;

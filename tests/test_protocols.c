@@ -161,6 +161,24 @@ static void test_messages_interrupt_nobody(void **state)
 	free(msg);
 }
 
+/* Without early acknowledgements and lines of its own it is Linux's flush. */
+static void test_eurosys20_concurrent_is_linux(void **state)
+{
+	static const char *const name[] = { "deferred", "eurosys20:concurrent" };
+	struct timed_result *r[2];
+
+	for (u32 i = 0; i < 2; i++)
+		r[i] = run_of("tlb_flush2", PAIRS("machine",
+			      "pack:2 core:6 pu:1", "bytes", "128K", "thp", "no",
+			      "flush", name[i]));
+	assert_int_equal(r[0]->count.v[CTR_IPIS_SENT],
+			 r[1]->count.v[CTR_IPIS_SENT]);
+	assert_int_equal(r[0]->count.v[CTR_TLB_FLUSH],
+			 r[1]->count.v[CTR_TLB_FLUSH]);
+	free(r[0]);
+	free(r[1]);
+}
+
 /* Mach's responders stall until the last has arrived: time that others' do not
  * spend. */
 static void test_mach_stalls(void **state)
@@ -276,6 +294,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_dirty_pages_are_flushed_first),
 	cmocka_unit_test(test_clean_frames_are_flushed_for_others),
 	cmocka_unit_test(test_messages_interrupt_nobody),
+	cmocka_unit_test(test_eurosys20_concurrent_is_linux),
 	cmocka_unit_test(test_mach_stalls),
 	cmocka_unit_test(test_xnu_drops_all),
 	cmocka_unit_test(test_short_cotags_drop_more),

@@ -80,11 +80,11 @@ static void remote(void *arg)
 
 static void shoot(struct flush_req *r)
 {
-	bool is_here = flush_has(r->mm->cpumask, this_cpu->id);
 	u64 *to = flush_targets();
+	bool is_here;
 
 	this_cpu->ctx.call_is_inline = on(LINES);
-	if (!flush_pick(r, to)) {
+	if (!flush_pick(r, to, &is_here)) {
 		local(r);
 	} else {
 		flush_count_sent(r);
