@@ -10,7 +10,7 @@
 
 #include "base/grow.h"
 #include "base/rng.h"
-#include "tests/check.h"
+#include "tests/dir.h"
 #include "workloads/trace_file.h"
 
 struct access {
@@ -24,19 +24,8 @@ struct seq {
 	size_t nr, room;
 };
 
-static char dir[64];
 static struct err err;
 static u64 seed = 20131217;
-
-static inline const char *in_dir(const char *name)
-{
-	static char path[4][128];
-	static int turn;
-
-	turn = (turn + 1) % 4;
-	snprintf(path[turn], sizeof(path[0]), "%s/%s", dir, name);
-	return path[turn];
-}
 
 #define OK(call) do { \
 	int ret_ = (call); \
@@ -249,23 +238,9 @@ static inline int access_set_up(void **state)
 	if (text)
 		seed = strtoull(text, NULL, 0);
 	printf("# TEST_SEED=%llu\n", (unsigned long long)seed);
-	check_tmpdir(dir);
-	return 0;
+	return dir_set_up(state);
 }
 
-static inline int access_clean_up(void **state)
-{
-	check_rmdir(dir);
-	return 0;
-}
-
-#define ACCESS_MAIN(tests) \
-	int main(int argc, char **argv) \
-	{ \
-		if (argc > 1) \
-			cmocka_set_test_filter(argv[1]); \
-		return cmocka_run_group_tests(tests, access_set_up, \
-					      access_clean_up) ? 1 : 0; \
-	}
+#define ACCESS_MAIN(tests) DIR_MAIN_FROM(tests, access_set_up)
 
 #endif

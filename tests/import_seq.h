@@ -1,7 +1,7 @@
 /* import_seq.h - other tools' traces as text, and what they must be read as; each
  * test is a file of its own, with its folder in "dir".
  *
- *	IMPORT_MAIN(tests)
+ *	DIR_MAIN(tests)
  */
 #ifndef TESTS_IMPORT_SEQ_H
 #define TESTS_IMPORT_SEQ_H
@@ -12,7 +12,7 @@
 #include "base/grow.h"
 #include "base/rng.h"
 #include "emu/import.h"
-#include "tests/check.h"
+#include "tests/dir.h"
 #include "workloads/trace_file.h"
 
 struct seq {
@@ -25,7 +25,6 @@ struct text {
 	size_t n, room;
 };
 
-static char dir[64];
 static struct err err;
 
 static inline void seq_add(struct seq *s, u64 va, u32 bytes, u8 op, u32 tid)
@@ -160,26 +159,5 @@ static inline void expect_same(const struct seq *want, const struct seq *got,
 		fail_msg("%s: want %zu accesses, got %zu", what, want->nr,
 			 got->nr);
 }
-
-static inline int import_set_up(void **state)
-{
-	check_tmpdir(dir);
-	return 0;
-}
-
-static inline int import_clean_up(void **state)
-{
-	check_rmdir(dir);
-	return 0;
-}
-
-#define IMPORT_MAIN(tests) \
-	int main(int argc, char **argv) \
-	{ \
-		if (argc > 1) \
-			cmocka_set_test_filter(argv[1]); \
-		return cmocka_run_group_tests(tests, import_set_up, \
-					      import_clean_up) ? 1 : 0; \
-	}
 
 #endif

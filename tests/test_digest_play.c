@@ -3,23 +3,12 @@
 #include <errno.h>
 
 #include "cpu/timed.h"
+#include "tests/dir.h"
 #include "tests/point.h"
 #include "tlb/array.h"
 #include "workloads/trace_file.h"
 
 static u64 seed;
-static char dir[64];
-
-static const char *in_dir(const char *name)
-{
-	static char path[4][128];
-	static u32 next;
-	char *p = path[next++ % 4];
-
-	snprintf(p, sizeof(path[0]), "%s/%s", dir, name);
-	return p;
-}
-
 /* ---- all hits at once ------------------------------------------------------- */
 
 #define PCID 3
@@ -398,14 +387,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_digests_are_taken),
 };
 
-int main(int argc, char **argv)
-{
-	int ret;
-
-	check_tmpdir(dir);
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	ret = cmocka_run_group_tests(tests, NULL, NULL);
-	check_rmdir(dir);
-	return ret ? 1 : 0;
-}
+DIR_MAIN(tests)

@@ -356,4 +356,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_forged),
 };
 
-SEQ_MAIN(tests)
+DIR_MAIN(tests)

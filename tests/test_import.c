@@ -264,4 +264,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_error_stays),
 };
 
-IMPORT_MAIN(tests)
+DIR_MAIN(tests)

@@ -479,4 +479,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_mutation),
 };
 
-IMPORT_MAIN(tests)
+DIR_MAIN(tests)

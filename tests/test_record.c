@@ -332,5 +332,5 @@ int main(int argc, char **argv)
 		return child();
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests(tests, seq_set_up, seq_clean_up) ? 1 : 0;
+	return cmocka_run_group_tests(tests, dir_set_up, dir_clean_up) ? 1 : 0;
 }

@@ -224,4 +224,4 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_parse_noise),
 };
 
-SEQ_MAIN(tests)
+DIR_MAIN(tests)

@@ -2,16 +2,15 @@
  * one and compare what comes back; each test is a file of its own, with its
  * folder in "dir" and its seed in "seed".
  *
- *	SEQ_MAIN(tests)
+ *	DIR_MAIN(tests)
  */
 #ifndef TESTS_TRACE_SEQ_H
 #define TESTS_TRACE_SEQ_H
 
 #include "base/grow.h"
-#include "tests/check.h"
+#include "tests/dir.h"
 #include "workloads/trace_file.h"
 
-static char dir[64];
 static struct err err;
 static u64 seed;
 
@@ -21,14 +20,6 @@ static u64 seed;
 		fail_msg("%s: %d: %s (seed %llu)", #call, ret_, err.text, \
 			 (unsigned long long)seed); \
 } while (0)
-
-static inline const char *in_dir(const char *name)
-{
-	static char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	return path;
-}
 
 /* One access, or one event when .ev.kind. */
 struct item {
@@ -124,26 +115,5 @@ static inline void assert_same(const struct seq *want, const struct seq *got)
 				 i, want->v[i].ev.kind, got->v[i].ev.kind,
 				 (unsigned long long)seed);
 }
-
-static inline int seq_set_up(void **state)
-{
-	check_tmpdir(dir);
-	return 0;
-}
-
-static inline int seq_clean_up(void **state)
-{
-	check_rmdir(dir);
-	return 0;
-}
-
-#define SEQ_MAIN(tests) \
-	int main(int argc, char **argv) \
-	{ \
-		if (argc > 1) \
-			cmocka_set_test_filter(argv[1]); \
-		return cmocka_run_group_tests(tests, seq_set_up, \
-					      seq_clean_up) ? 1 : 0; \
-	}
 
 #endif
