@@ -164,6 +164,12 @@ static void look_at_lock(struct cpu *c, const void *obj, bool is_write)
 	catch_up(c);
 }
 
+static bool goes(const struct sched_cpu *sc, const void *obj,
+		 bool (*ready)(const void *), const void *arg, bool in_turn)
+{
+	return ready(arg) && (!in_turn || has_turn(sc, obj));
+}
+
 static void wait_for(const void *obj, bool (*ready)(const void *),
 		     const void *arg, u64 cycles, bool in_turn, u64 until)
 {
@@ -192,12 +198,11 @@ static void wait_for(const void *obj, bool (*ready)(const void *),
 		c->cat = CYC_KERNEL;
 	is_lock = the_timed.sys->contend.has_lines && cat == CYC_LOCK_WAIT;
 	/* Who finds a lock taken has fetched its line for that. */
-	if (is_lock && !(ready(arg) && (!in_turn || has_turn(sc, obj))))
+	if (is_lock && !goes(sc, obj, ready, arg, in_turn))
 		look_at_lock(c, obj, true);
-	if (in_turn && !(ready(arg) && has_turn(sc, obj)))
+	if (in_turn && !goes(sc, obj, ready, arg, in_turn))
 		join_turn(sc, obj);
-	while ((!ready(arg) || (in_turn && !has_turn(sc, obj))) &&
-	       c->now < until) {
+	while (!goes(sc, obj, ready, arg, in_turn) && c->now < until) {
 		/* Each time: an interrupt's handler may wait, too. */
 		sc->obj = obj;
 		sc->ready = ready;
