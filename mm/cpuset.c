@@ -230,6 +230,21 @@ static u64 or_all(u64 mems)
 	return mems ? mems : all_nodes();
 }
 
+/* The first of the @group's address spaces after the @last one. */
+static struct mm *next_mm(u32 group, u32 last)
+{
+	struct mm *next = NULL;
+
+	for (struct thread *t = C.first; t; t = t->next_confined) {
+		struct mm *mm = mm_of(t);
+
+		if (t->cpuset == group && mm && mm->ctx_id > last &&
+		    (!next || mm->ctx_id < next->ctx_id))
+			next = mm;
+	}
+	return next;
+}
+
 static void change_mems(struct state *s, u32 group, u64 mems)
 {
 	u64 from = or_all(s->mems);
@@ -242,17 +257,11 @@ static void change_mems(struct state *s, u32 group, u64 mems)
 	if (!s->g->migrates || from == mems)
 		return;
 	/* Each address space of the group once: they are numbered. */
-	for (;;) {
-		struct mm *mm = NULL;
-
-		for (struct thread *t = C.first; t; t = t->next_confined)
-			if (t->cpuset == group && t->mm->ctx_id > last &&
-			    (!mm || t->mm->ctx_id < mm->ctx_id))
-				mm = t->mm;
-		if (!mm)
-			return;
+	for (struct mm *mm; (mm = next_mm(group, last)); ) {
 		last = mm->ctx_id;
+		mm->nr_users++;
 		do_migrate_pages(mm, from, mems);
+		atomic_dec(&mm->nr_users);
 	}
 }
 

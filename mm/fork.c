@@ -239,6 +239,11 @@ struct mm *dup_mm(struct mm *old)
 	return new;
 }
 
+static bool is_unused(const void *mm)
+{
+	return !((const struct mm *)mm)->nr_users;
+}
+
 /* The last flush also makes CPUs that idle with the tables loaded leave them. */
 void exit_mmap(struct mm *mm)
 {
@@ -246,6 +251,9 @@ void exit_mmap(struct mm *mm)
 	struct mm **p = &mms()->first_mm;
 	struct vma *v, *next;
 
+	/* Linux: the last one to use it ends it. */
+	if (unlikely(mm->nr_users))
+		the_sys->drv.wait(&mm->nr_users, is_unused, mm, 0);
 	touch(mm, true);
 	ksm_forget_mm(mm);
 	flush_claim(mm, 0, UINT64_MAX);

@@ -185,13 +185,16 @@ struct mm {
 	struct truth *truth;    /* explored: ghost of every page, by vpn      */
 	u64 *cpu_word;          /* flush_ops.load: [nr_cpus] the strategy's   */
 	u64 churn_at, churn_vpn;        /* thp_churn.h: cycles; where next    */
-	u64 pad_end;
+	u32 nr_users;           /* of other programs: it does not end before  */
+	u32 pad_end;
 };
 
 /* A thread of a program; struct task comes first. Not modelled state. */
 struct thread {
 	struct task task;
-	struct mm *mm;
+	struct mm *mm;          /* NULL: a kernel thread, or asleep, its CPU lazy */
+	struct mm *asleep_in;
+	bool has_ended;
 	u64 scan_stamp;         /* cycles: when the scanner is next due       */
 	u64 tick_stamp;         /* cycles: the same of the scheduler          */
 	u64 arg;
@@ -211,6 +214,12 @@ struct thread {
 static inline struct thread *current(void)
 {
 	return (struct thread *)(void *)this_cpu->task;
+}
+
+/* Which address space @t is of, asleep or not; NULL: of none, or it has ended. */
+static inline struct mm *mm_of(const struct thread *t)
+{
+	return t->has_ended ? NULL : t->mm ? t->mm : t->asleep_in;
 }
 
 struct node_mem {

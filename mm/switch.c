@@ -427,6 +427,7 @@ void thread_sleep(const u32 *word, u32 value)
 	}
 	if (READ_ONCE(*word) != value)
 		return;
+	current()->asleep_in = mm;
 	enter_lazy_tlb();
 	cat = cat_enter(CYC_IDLE);
 	the_sys->drv.wait(word, is_awake, &s, 0);
@@ -441,6 +442,7 @@ void io_schedule_until(u64 at)
 
 	if (!the_sys->drv.delay || at <= this_cpu->now)
 		return;
+	current()->asleep_in = mm;
 	if (mm)
 		enter_lazy_tlb();
 	cat = cat_enter(CYC_IDLE);

@@ -199,6 +199,114 @@ static void test_memory_migrate(void **state)
 	}
 }
 
+/* ---- changes, and other programs ------------------------------------------------------ */
+
+/* Thread 0's program is there for the tick that carries out the change; Q.other is
+ * what thread 1 does, in a program of its own, with pages on node 0 at first. */
+#define PAGES 4096u
+#define CHANGES "machine", "pack:2 [numa(memory=64MiB)] core:1 pu:1", "thp", "no", \
+	"cpuset", "mems=0,memory_migrate=1,at=5ms,mems=1"
+
+static struct {
+	struct mm *mm[2];
+	u64 vpn[2], left, seen, users;
+	void (*other)(void);
+} Q;
+
+static u64 pages_on(u32 node)
+{
+	u64 n = 0;
+
+	for (u64 k = 0; k < PAGES; k++) {
+		u64 e = *pgtable_entry(Q.mm[1], Q.vpn[1] + k, 0);
+
+		n += (e & PTE_P) && page_of(pte_pfn(e))->node == node;
+	}
+	return n;
+}
+
+static int setup_two(struct wl *w, struct err *e)
+{
+	int rc = wl_thread_count(w, 2, e) < 0 ? -EINVAL : 0;
+
+	for (u32 i = 0; i < 2 && !rc; i++) {
+		Q.mm[i] = mm_create();
+		Q.vpn[i] = wl_map(Q.mm[i], PAGES, VM_READ | VM_WRITE |
+				  VM_MIGRATABLE);
+		rc = wl_start(w, i, Q.mm[i], e);
+		if (!rc)
+			rc = wl_populate(w, i, Q.vpn[i], i ? PAGES : 1, e);
+	}
+	return rc;
+}
+
+static void body_two(struct wl *w, u32 i)
+{
+	u64 end = machine_ns_to_cycles(the_sys->m, 10000000);
+
+	if (i)
+		Q.other();
+	while (!i && this_cpu->now < end)
+		wl_work(Q.vpn[i], 1, 1000);
+	if (!i && Q.mm[1]->root)
+		Q.left = pages_on(0);
+}
+
+static const struct workload two_programs = {
+	.name = "two", .setup = setup_two, .body = body_two,
+};
+
+static void run_two(void (*other)(void), const char *const *pairs)
+{
+	struct setup s;
+
+	memset(&Q, 0, sizeof(Q));
+	Q.other = other;
+	point_make(&s, &two_programs, pairs);
+	free(point_run(&s));
+	point_free(&s);
+}
+
+static void wait_for_device(void)
+{
+	io_schedule_until(machine_ns_to_cycles(the_sys->m, 10000000));
+}
+
+static void end_at_once(void)
+{
+}
+
+/* Who sleeps within the kernel has its pages moved nevertheless; who has ended has
+ * none that count. */
+static void test_migrate_sleepers(void **state)
+{
+	run_two(wait_for_device, PAIRS(CHANGES));
+	assert_int_equal(Q.left, 0);
+	run_two(wait_for_device, PAIRS(CHANGES, "sched", "fair"));
+	assert_int_equal(Q.left, 0);
+	run_two(end_at_once, PAIRS(CHANGES));
+	assert_int_equal(Q.left, PAGES);
+}
+
+/* In the middle of the change. */
+static void exit_meanwhile(void)
+{
+	while (!pages_on(1))
+		wl_work(Q.vpn[1] + PAGES - 1, 1, 100);
+	Q.seen = pages_on(1);
+	switch_mm(Q.mm[0]);
+	exit_mmap(Q.mm[1]);
+	Q.users = Q.mm[1]->nr_users;
+}
+
+/* A program does not end, and its lists with it, under who moves its pages. */
+static void test_exit_waits_for_migration(void **state)
+{
+	run_two(exit_meanwhile, PAIRS(CHANGES));
+	assert_in_range(Q.seen, 1, PAGES - 1);
+	assert_int_equal(Q.users, 0);
+}
+
 /* cpus that change take their threads along, whether they run or wait. */
 static void test_cpus_change(void **state)
 {
@@ -351,6 +459,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_composes),
 	cmocka_unit_test(test_set_mempolicy),
 	cmocka_unit_test(test_memory_migrate),
+	cmocka_unit_test(test_migrate_sleepers),
+	cmocka_unit_test(test_exit_waits_for_migration),
 	cmocka_unit_test(test_cpus_change),
 	cmocka_unit_test(test_node_remap),
 	cmocka_unit_test(test_rebind),

@@ -12,6 +12,7 @@ static void task(struct task *t)
 	struct wl_thread *th = (struct wl_thread *)(void *)t;
 
 	th->w->workload->body(th->w, th->index);
+	th->t.has_ended = true;
 }
 
 int wl_start(struct wl *w, u32 i, struct mm *mm, struct err *e)
