@@ -116,9 +116,17 @@ struct flush_ops {
 	 * pages of @pfn were unmapped, which are a file's or nobody else's. true:
 	 * they, and the addresses, are the strategy's until flush_let_go(). */
 	bool (*keep)(struct flush_batch *b, const u32 *pfn, u32 n);
+	/* It keeps what MADV_DONTNEED took, too (anonymous pages only). */
+	bool keeps_discarded;
 	/* [start, end) of @mm, once unmapped, is about to be mapped again, or
 	 * @mm to end. mmap_lock is held for writing. */
 	void (*claim)(struct mm *mm, u64 start, u64 end);
+	/* Some flushes come after finish(), of addresses that stay mapped: it
+	 * counts them in mm->nr_owed from before finish() returns until no CPU
+	 * has anything left. Movers find them by mm_tlb_flush_pending(); for who
+	 * could not come in between otherwise, claim() makes them come now
+	 * (flush_settle; mmap_lock is held). */
+	bool owes;
 	/* @p is free now, and p->index the strategy's word while it is; no step.
 	 * false: nothing is put off. It is about to be given out again, for @vpn
 	 * of the program that runs here, or for anything else (ANY_VPN): no lock
@@ -251,6 +259,15 @@ static inline void flush_file_changes(struct address_space *f)
 {
 	if (flusher() && flusher()->file_changes)
 		flusher()->file_changes(f);
+}
+
+/* Who takes mmap_lock for writing to change entries, or is about to move a page,
+ * pays what is owed of them. */
+static inline void flush_settle(struct mm *mm, u64 start, u64 end)
+{
+	if (flusher() && flusher()->owes && flusher()->claim &&
+	    READ_ONCE(mm->nr_owed))
+		flusher()->claim(mm, start, end);
 }
 
 /* Where the pages of [start, end) are the strategy's in the meantime. */

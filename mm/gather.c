@@ -147,19 +147,37 @@ static bool are_ours(const u32 *pfn, u32 n)
 	return true;
 }
 
+static bool has_files(const u32 *pfn, u32 n)
+{
+	for (u32 i = 0; i < n; i++)
+		if (page_of(pfn[i])->is_file)
+			return true;
+	return false;
+}
+
+/* Of MADV_DONTNEED addresses stay mapped. */
+static bool may_be_kept(const struct flush_ops *f, enum flush_op op)
+{
+	const struct gather *q = queue();
+
+	if (op == FLUSH_DONTNEED)
+		return f->keeps_discarded && !has_files(q->pfn, q->n);
+	return op == FLUSH_MUNMAP;
+}
+
 /* One time at most for a gather. */
 static bool is_kept(struct mmu_gather *g)
 {
 	const struct flush_ops *f = flusher();
 	struct gather *q = queue();
 
-	if (!f->keep || g->b.op != FLUSH_MUNMAP || g->has_tables || !g->b.nr_changed ||
-	    g->kept_end || !are_ours(q->pfn, q->n) ||
+	if (!f->keep || g->has_tables || !g->b.nr_changed || g->kept_end ||
+	    !may_be_kept(f, g->b.op) || !are_ours(q->pfn, q->n) ||
 	    !f->keep(&g->b, q->pfn, q->n))
 		return false;
 	g->kept_start = g->b.start;
 	g->kept_end = g->b.end;
-	NOTE("pages and addresses are kept");
+	NOTE("pages%s are kept", g->b.op == FLUSH_MUNMAP ? " and addresses" : "");
 	q->n = 0;
 	flush_batch_begin(&g->b, g->b.mm, g->b.op);
 	return true;

@@ -175,7 +175,10 @@ struct mm {
 	u32 nr_kept;            /* ranges that a flush strategy keeps         */
 	u32 nr_devices;         /* that walk its tables (device.c)            */
 	u64 has_stack;          /* a VMA of it may grow (VM_GROWSDOWN)        */
-	u64 pad_pending[2];
+	u32 nr_owed;            /* flush_ops.owes: changes whose addresses are
+				 * still mapped, and not flushed everywhere   */
+	u32 zero_owed;
+	u64 pad_pending;
 
 	u64 cpumask[MM_CPUMASK_WORDS];
 

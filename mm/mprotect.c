@@ -232,6 +232,7 @@ int do_mprotect(struct mm *mm, u64 start, u64 nr_pages, u32 flags)
 	touch(mm, false);
 	if (is_all_mapped(mm, start, end))
 		rc = vma_isolate(mm, start, end);
+	flush_settle(mm, start, end);
 	if (!rc) {
 		protect_vmas(mm, start, end, flags);
 		vma_merge(mm, start, end);

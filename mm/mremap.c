@@ -419,6 +419,7 @@ static int move_vma(struct vma *vma, u64 old, u64 new, u64 old_pages,
 	int rc;
 
 	flush_claim(mm, new, new + new_pages);
+	flush_settle(mm, old, old + old_pages);
 	dst = copy_vma(vma, old, new, new_pages, &is_merged);
 	if (!dst)
 		return -ENOMEM;

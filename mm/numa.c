@@ -173,6 +173,7 @@ int do_numa_page(struct mm *mm, struct vma *vma, u64 vpn, u64 *ptep, u64 pte)
 	spin_unlock(ptl);
 	if (target < 0)
 		return 0;
+	flush_settle(mm, vpn, vpn + 1);
 	if (numa_hint_moved(migrate_misplaced_page(page, (u32)target), target) ||
 	    kern()->numa_pte_present_first)
 		return 0;
@@ -231,6 +232,7 @@ static int do_huge_pmd_numa_page_generic(struct mm *mm, u64 vpn, u64 *pmdp,
 	if (target >= 0) {
 		get_page(page);
 		spin_unlock(ptl);
+		flush_settle(mm, vpn, vpn + hpage_pages());
 		if (numa_hint_moved(migrate_misplaced_page(page, (u32)target),
 				    target))
 			return 0;

@@ -591,13 +591,19 @@ void clear_tlb_flush_pending(struct mm *mm)
 	NOTE("tlb_flush_pending cleared");
 }
 
+/* A strategy owes before who changed the entries takes back what it announced. */
 bool mm_tlb_flush_pending(struct mm *mm)
 {
 	if (kern()->pending == PENDING_LAZY)
 		return READ_ONCE(mm->numa_tlb_lazy);
 	if (kern()->pending == PENDING_NONE)
 		return false;
-	return READ_ONCE(mm->tlb_flush_pending);
+	if (READ_ONCE(mm->tlb_flush_pending))
+		return true;
+	if (!flusher() || !flusher()->owes)
+		return false;
+	smp_rmb();
+	return READ_ONCE(mm->nr_owed);
 }
 
 /* Besides the caller's own. */

@@ -271,6 +271,7 @@ static int detach_vmas(struct mm *mm, u64 start, u64 end, struct detached *d)
 	rc = vma_isolate(mm, start, end);
 	if (rc)
 		return rc;
+	flush_settle(mm, start, end);
 	touch(mm, true);
 	p = vma_slot(mm, start);
 	d->first = *p;

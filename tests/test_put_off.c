@@ -5,6 +5,7 @@
 #include "tests/stage_lost.h"
 
 #include "mm/flush/ecotlb.h"
+#include "mm/flush/latr.h"
 #include "mm/vmalloc.h"
 
 #define OTHERS (O1_LOST_STORE | O2_WRITE_AFTER_FREE | O3_STALE_READ | \
@@ -74,6 +75,47 @@ static void test_files_need_flush(void **state)
 	assert_int_equal(lost("R19", "luf-drop-munmap", &f), 0);
 	f.owed = NULL;
 	assert_true(lost("R19", "luf-drop-munmap", &f));
+}
+
+/* Pages marked for NUMA hints: movers flush while somebody may still use them, and
+ * who changes rights makes it come. A fault that moves its page has it done first,
+ * which saves a flush and nothing else. */
+static void test_hints_are_owed(void **state)
+{
+	struct flush_ops f = *flush_find("latr");
+
+	f.owes = false;
+	assert_true(lost("R19", "latr-hint-move", &f) & OTHERS);
+	assert_int_equal(lost("R19", "latr-hint-mprotect", &f), 0 + O4_PERM);
+	f = *flush_find("latr");
+	f.claim = NULL;
+	assert_int_equal(lost("R19", "latr-hint-mprotect", &f), 0 + O4_PERM);
+	assert_int_equal(lost("R19", "latr-hint-fault", &f), 0);
+}
+
+static bool keep_no_frames(struct flush_batch *b, const u32 *pfn, u32 n)
+{
+	if (!latr_keep(b, NULL, 0))
+		return false;
+	flush_free_pages(pfn, n);
+	return true;
+}
+
+/* What MADV_DONTNEED took lazily: frames have no new owner, and an address no other
+ * page, while some CPU may use what was there. */
+static void test_discarded_is_kept(void **state)
+{
+	struct flush_ops f = *flush_find("latr-discard");
+
+	f.mapping = NULL;
+	assert_true(lost("R19", "latr-discard-use", &f) & O1_LOST_STORE);
+	f = *flush_find("latr-discard");
+	f.keep = keep_no_frames;
+	assert_true(lost("R19", "latr-discard-others", &f) &
+		    (O2_WRITE_AFTER_FREE | O15_COW_LEAK));
+	f = *flush_find("latr-discard");
+	f.keeps_discarded = false;
+	assert_int_equal(lost("R19", "latr-discard", &f), 0);
 }
 
 /* A CPU that never sweeps is waited for: nothing is lost, only kept. */
@@ -261,6 +303,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_recycling_needs_flush),
 	cmocka_unit_test(test_writing_needs_flush),
 	cmocka_unit_test(test_files_need_flush),
+	cmocka_unit_test(test_hints_are_owed),
+	cmocka_unit_test(test_discarded_is_kept),
 	cmocka_unit_test(test_kept_until_swept),
 	cmocka_unit_test(test_abandoned_tags_are_found),
 	cmocka_unit_test(test_swap_out_waits),

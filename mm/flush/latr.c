@@ -2,17 +2,22 @@
  * and returns. Each CPU has a ring of such states, which all CPUs read at their
  * tick and before they leave an address space; who is named drops the range and
  * takes its name off. Pages, and addresses, are kept until nobody is named and
- * two ticks have passed. A full ring, a range of too many pages and page tables
- * that go are flushed by interrupts, at once; so is everything that is no
- * munmap: mprotect, copy-on-write, migration, MADV_DONTNEED are seen by programs
- * when they return.
+ * two ticks have passed. NUMA hints are written down the same way, without pages:
+ * until nobody is named the scan counts as pending (mm->nr_owed), so that movers
+ * flush; a hint fault that would move its page has those who are still named drop
+ * the range first, by interrupts, and so does mprotect. A full ring, a range of too
+ * many pages and page tables that go are flushed by interrupts, at once; so is
+ * everything else: mprotect, copy-on-write, migration, MADV_DONTNEED (but see
+ * latr_discard.c) are seen by programs when they return.
  *
  * Assumed, as the paper's text was not at hand: a state that still names a CPU
  * after two ticks waits longer (ticks stop on idle CPUs; the published code
  * sends interrupts after a second), and keeps its place in the ring until its
  * pages go; addresses wanted again, by MAP_FIXED, brk or mremap, are flushed by
- * interrupts. Who waits at a lock does not tick. NUMA hints are flushed as usual
- * (the paper has the last core that ticks mark the pages).
+ * interrupts. Who waits at a lock does not tick. The paper delays marking for NUMA
+ * hints until every core has passed a tick (by which flush, was not at hand); here
+ * entries are marked at once and found by each core after its own tick. Kernels
+ * whose pending marks do not nest (before 4.13) flush hints as usual.
  *
  * The published code frees at once where its default is left on (latr-early):
  * the frame has a new owner while some CPU still writes to it. There mprotect
@@ -167,12 +172,34 @@ static bool save(struct flush_batch *b, const u32 *pfn, u32 n)
 	return true;
 }
 
+/* Addresses that stay mapped: counted before somebody else may settle it. */
+static bool owe(struct flush_batch *b, const u32 *pfn, u32 n)
+{
+	atomic_inc(&b->mm->nr_owed);
+	if (save(b, pfn, n))
+		return true;
+	atomic_dec(&b->mm->nr_owed);
+	return false;
+}
+
 bool latr_keep(struct flush_batch *b, const u32 *pfn, u32 n)
 {
+	if (b->op != FLUSH_MUNMAP)
+		return owe(b, pfn, n);
 	if (!save(b, pfn, n))
 		return false;
 	atomic_inc(&b->mm->nr_kept);
 	return true;
+}
+
+void latr_finish(struct flush_batch *b)
+{
+	if (b->op == FLUSH_NUMA_HINT && b->nr_changed &&
+	    kern()->pending == PENDING_COUNT && owe(b, NULL, 0)) {
+		flush_batch_begin(b, b->mm, b->op);
+		return;
+	}
+	flush_batch_end(b);
 }
 
 /* ---- everybody ---------------------------------------------------------------------- */
@@ -265,9 +292,14 @@ static void let_go(u64 i)
 	touch(pfn_at(i), false);
 	NOTE("let go: pages %llu to %llu", (unsigned long long)s->r.start,
 	     (unsigned long long)s->r.end - 1);
-	flush_let_go(s->r.mm, s->r.start, s->r.end, pfn_at(i),
-		     (u32)s->nr_pages);
-	atomic_dec(&s->r.mm->nr_kept);
+	if (s->r.op == FLUSH_MUNMAP) {
+		flush_let_go(s->r.mm, s->r.start, s->r.end, pfn_at(i),
+			     (u32)s->nr_pages);
+		atomic_dec(&s->r.mm->nr_kept);
+	} else {
+		flush_free_pages(pfn_at(i), (u32)s->nr_pages);
+		atomic_dec(&s->r.mm->nr_owed);
+	}
 	touch(s, true);
 	s->is_active = 0;
 }
@@ -315,12 +347,16 @@ void latr_tick(void)
 
 /* ---- addresses wanted again ---------------------------------------------------------- */
 
-/* Each that is named drops it in an interrupt; this CPU by a sweep before. */
+/* Each that is named drops it in an interrupt; this CPU, too, which may have swept
+ * before it was written down. */
 static void drop_now(u64 i)
 {
 	u32 words = latr()->words;
 	u64 *to = &mms()->targets[this_cpu->id * words];
 
+	local_irq_disable();
+	drop(i);
+	local_irq_enable();
 	touch(to, true);
 	step(mask_at(i), false, cost_of(COST_PTE_SCAN));
 	memcpy(to, mask_at(i), words * sizeof(*to));
@@ -351,7 +387,7 @@ static void claim_of(u32 cpu, const struct mm *mm, u64 start, u64 end)
 
 void latr_claim(struct mm *mm, u64 start, u64 end)
 {
-	if (!READ_ONCE(mm->nr_kept))
+	if (!READ_ONCE(mm->nr_kept) && !READ_ONCE(mm->nr_owed))
 		return;
 	latr_sweep();
 	for (u32 i = 0; i < the_sys->nr_cpus; i++)
@@ -397,16 +433,14 @@ static void finish_early(struct flush_batch *b)
 extern const struct flush_ops flush_latr, flush_latr_early;
 const struct flush_ops flush_latr = {
 	.name = "latr",
-	.summary = "munmap writes down what others drop at their next tick",
+	.summary = "munmap and NUMA hints write down what others drop at their next tick",
 	.source = "Kumar et al., LATR, ASPLOS 2018; its published patch",
-	.defers = "what munmap took stays usable, and its frames and addresses are kept, until all CPUs have ticked; else as deferred",
+	.defers = "what munmap took stays usable, and its frames and addresses are kept, until all CPUs have ticked; pages marked for NUMA hints do not fault until then, or until one moves; else as deferred",
 	.legal = FLUSH_ALL_OPS,
-	FLUSH_AT_THE_END,
-	.boot = latr_boot,
+	LATR_HOOKS,
 	.tick = latr_tick,
 	.leave = latr_sweep,
-	.keep = latr_keep,
-	.claim = latr_claim,
+	.boot = latr_boot,
 };
 
 const struct flush_ops flush_latr_early = {

@@ -73,6 +73,25 @@ static void discard(struct task *t)
 	do_madvise(current()->mm, PAGE, 1, MADV_DONTNEED);
 }
 
+/* The address is used again, by the one who discarded. */
+static void discard_and_store(struct task *t)
+{
+	discard(t);
+	store(PAGE, RACE_STORED);
+}
+
+/* The NUMA scanner's; its flush may wait for who moves a page, or takes rights. */
+static void scan(struct task *t)
+{
+	task_numa_work();
+}
+
+static void scan_and_protect(struct task *t)
+{
+	task_numa_work();
+	protect(t);
+}
+
 /* Another program's. */
 static void store_there(struct task *t)
 {
@@ -226,6 +245,9 @@ enum {
 	GIVES_UP = 64,          /* and unmaps it, and has its frame for the next
 				 * one if it may                              */
 	SWAPPED = 128,          /* the changer reclaims it                    */
+	SCANNED = 256,          /* it may be marked for hints                 */
+	FAULTED = 512,          /* a CPU of another node faults on it         */
+	ASIDE = 1024,           /* there is another program                   */
 };
 
 static const struct {
@@ -290,6 +312,16 @@ static const struct {
 	  "A vfree, vmalloc, purge", "B idles, uses it", 0 },
 	{ "dontneed", discard, load_tick_load, "A MADV_DONTNEED",
 	  "B load, tick, load", 0 },
+	{ "dontneed-use", discard_and_store, load_tick_load,
+	  "A MADV_DONTNEED, store", "B load, tick, load", 0 },
+	{ "dontneed-others", discard, store_tick_store, "A MADV_DONTNEED",
+	  "B store, tick, store", ASIDE },
+	{ "hint-move", scan, store_tick_store, "A scan",
+	  "B store, tick, store", SCANNED | MOVED },
+	{ "hint-fault", scan, store_tick_store, "A scan",
+	  "B store, tick, store", SCANNED | FAULTED },
+	{ "hint-mprotect", scan_and_protect, store_tick_store,
+	  "A scan, mprotect", "B store, tick, store", SCANNED },
 };
 
 /* Its table is there, so that it wants one frame, for a page, of the node of the
@@ -391,7 +423,8 @@ static int stage(const struct race_row *row, const struct kernel *k,
 		first = 0;
 	mm = how[i].flags & A_FILE
 		? file_space()
-		: race_space(first, PAGE + 2 - first, VM_READ | VM_WRITE);
+		: race_space(first, PAGE + 2 - first, VM_READ | VM_WRITE |
+			     (how[i].flags & SCANNED ? VM_MIGRATABLE : 0));
 	if (!mm)
 		return -ENOMEM;
 	rc = race_task(USER, how[i].user, mm, how[i].use, (uintptr_t)page);
@@ -411,8 +444,11 @@ static int stage(const struct race_row *row, const struct kernel *k,
 		rc = swapon(2);
 	if (!rc && (how[i].flags & SHARED))
 		rc = add_sharer(mm, how[i].flags);
-	else if (!rc && how[i].change == only_munmap)
+	else if (!rc && (how[i].change == only_munmap ||
+			 (how[i].flags & ASIDE)))
 		rc = add_other_program();
+	if (!rc && (how[i].flags & FAULTED))
+		rc = race_task(MOVER, "C load", mm, load_once, 0);
 	if (!rc && (how[i].flags & DROPPED))
 		rc = race_task(MOVER, "C reclaim", NULL, race_reclaim,
 			       race_pfn(mm, PAGE));
@@ -444,6 +480,15 @@ static const struct race_row rows[] = {
 	PASS("latr-mmap", "latr", "mmap"),
 	PASS("latr-mprotect", "latr", "mprotect"),
 	PASS("latr-dontneed", "latr", "dontneed"),
+	PASS("latr-hint-move", "latr", "hint-move"),
+	PASS("latr-hint-fault", "latr", "hint-fault"),
+	PASS("latr-hint-mprotect", "latr", "hint-mprotect"),
+	FAIL("latr-discard", "latr-discard", O3_STALE_READ, "D", "dontneed"),
+	/* What the program itself sees aside: frames, and one page an address. */
+	ROW("latr-discard-others", "v6.1", "latr-discard", VERDICT_PASS,
+	    O2_WRITE_AFTER_FREE | O15_COW_LEAK, "D", "dontneed-others"),
+	ROW("latr-discard-use", "v6.1", "latr-discard", VERDICT_PASS,
+	    O1_LOST_STORE, "D", "dontneed-use"),
 	FAIL("latr-early", "latr-early", REUSED, "S", "munmap"),
 	FAIL("latr-early-mmap", "latr-early", REUSED, "S", "mmap"),
 	FAIL("latr-early-mprotect", "latr-early", O4_PERM, "S", "mprotect"),
@@ -452,6 +497,7 @@ static const struct race_row rows[] = {
 	PASS("ecotlb-mmap", "ecotlb", "mmap"),
 	PASS("ecotlb-mprotect", "ecotlb", "mprotect"),
 	PASS("ecotlb-dontneed", "ecotlb", "dontneed"),
+	PASS("ecotlb-hint-move", "ecotlb", "hint-move"),
 	PASS("swap", "deferred", "swap"),
 	PASS("swap-use", "deferred", "swap-use"),
 	ROW("pageout", "v6.1+pageout-batch", "deferred", VERDICT_PASS, 0, "D",
