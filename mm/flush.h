@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "mm/flush_op.h"
 #include "mm/mm.h"
+#include "mm/oracle.h"
 
 struct address_space;
 struct vmap_area;
@@ -169,6 +170,8 @@ struct flush_ops {
 	/* Under the page-table lock, before changed() or a flush of its own: the
 	 * entry that was @old lost rights. */
 	void (*revoked)(struct mm *mm, u64 vpn, u32 level, u64 old);
+	/* This CPU holds nothing any more of what it had under the tag of @slot. */
+	void (*emptied)(u32 slot);
 	/* The kernel is about to clear A of the entry @e without a flush. */
 	void (*aged)(u64 e);
 	/* vfree() cleared the entries of @a (vmalloc.h): every CPU is to drop what it
@@ -232,8 +235,16 @@ static inline void flush_mapped(struct mm *mm, u64 vpn, u32 level, u64 e)
 
 static inline void flush_revoked(struct mm *mm, u64 vpn, u32 level, u64 old)
 {
-	if (flusher() && flusher()->revoked)
-		flusher()->revoked(mm, vpn, level, old);
+	if (!flusher() || !flusher()->revoked)
+		return;
+	oracle_revoked(vpn, level, old);
+	flusher()->revoked(mm, vpn, level, old);
+}
+
+static inline void flush_emptied(u32 slot)
+{
+	if (flusher() && flusher()->emptied)
+		flusher()->emptied(slot);
 }
 
 static inline void flush_aged(u64 e)

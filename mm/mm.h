@@ -316,6 +316,7 @@ struct mm_state {
 	struct tlb_batch *batch;        /* [nr_cpus], see reclaim.h           */
 	u64 frames_per_node;
 	struct ghost *ghost;    /* [nr_frames] when checked                   */
+	struct revoked *revoked;        /* [nr_cpus] oracle_tlb.c's           */
 	u64 truth_pages;        /* of each mm->truth                          */
 	struct truth *file_truth;       /* ghost of every page of every file  */
 	u32 nr_file_truth;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mm/flush.h"
 #include "mm/mm.h"
 #include "mm/oracle.h"
 #include "mm/truth.h"
@@ -57,6 +58,8 @@ int oracle_boot(struct sys *sys, const struct mm_config *cfg)
 	if (!s->ghost)
 		return -ENOMEM;
 	if (sys->is_explored) {
+		if (cfg->flush && cfg->flush->revoked && oracle_boot_tlb(sys))
+			return -ENOMEM;
 		s->truth_pages = cfg->truth_pages;
 		return 0;
 	}

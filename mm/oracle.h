@@ -45,6 +45,8 @@ bool oracle_is_on(enum oracle o);
 	} while (0)
 
 int oracle_boot(struct sys *sys, const struct mm_config *cfg);
+/* oracle_tlb.c. Return: 0, -ENOMEM. */
+int oracle_boot_tlb(struct sys *sys);
 void oracle_shutdown(void);
 
 void oracle_alloc(struct page *p);
@@ -93,8 +95,11 @@ void oracle_one_size(struct mm *mm, u64 vpn, const u64 *pmdp, u32 level);
  * has caught up, or loaded another address space. */
 void oracle_flush_gen(struct mm *mm, u64 start, u64 end, u64 gen);
 void oracle_tlb_gen(u32 cpu);
+/* The entry of @level for @vpn, that was @old, lost rights by this CPU, whose next
+ * flush is for that (flush_ops.revoked). */
+void oracle_revoked(u64 vpn, u32 level, u64 old);
 /* A synchronous flush of [start, end) begins and has returned. */
-void oracle_flush_begin(struct mm *mm, u64 start, u64 end);
+void oracle_flush_begin(struct mm *mm, u64 start, u64 end, bool is_debt);
 void oracle_flush_end(struct mm *mm, u64 start, u64 end);
 /* Calls, see truth.h. mmap: fresh pages. mprotect or munmap of the range
  * returned with these rights, or begins and will add them. */

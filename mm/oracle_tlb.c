@@ -1,5 +1,8 @@
 /* Oracles of what TLBs and paging-structure caches hold: O8, O9, O10, O11. Explored
  * runs only: they look into envelopes. */
+#include <errno.h>
+#include <string.h>
+
 #include "mm/flush.h"
 #include "mm/oracle.h"
 #include "mm/switch.h"
@@ -270,7 +273,64 @@ static bool is_current(struct mm *mm, const struct tlb_entry *e)
 	       (!(e->flags & TLB_D) || (pte & PTE_D));
 }
 
-void oracle_flush_begin(struct mm *mm, u64 start, u64 end)
+/* What a CPU took away since its last flush. */
+struct revoked {
+	u32 n;                  /* more than there is room for: unknown       */
+	struct {
+		u32 vpn, end, pfn;
+	} of[4];
+};
+
+int oracle_boot_tlb(struct sys *sys)
+{
+	mms()->revoked = arena_alloc(&sys->arena, sys->nr_cpus *
+				     sizeof(*mms()->revoked));
+	return mms()->revoked ? 0 : -ENOMEM;
+}
+
+static struct revoked *revoked(void)
+{
+	struct revoked *r = &mms()->revoked[this_cpu->id];
+
+	touch(r, true);
+	return r;
+}
+
+void oracle_revoked(u64 vpn, u32 level, u64 old)
+{
+	struct revoked *r = mms()->revoked ? revoked() : NULL;
+	u32 order = paging_order(&the_sys->mem.paging, level);
+
+	if (!r)
+		return;
+	if (r->n < ARRAY_LEN(r->of)) {
+		r->of[r->n].vpn = (u32)(vpn & ~tlb_order_mask((u8)order));
+		r->of[r->n].end = r->of[r->n].vpn + (1u << order);
+		r->of[r->n].pfn = (u32)pte_pfn(old);
+	}
+	r->n++;
+}
+
+/* This CPU took the page's entry away, and @e names another frame: who has it walked
+ * later, or kept it from before, and whoever took that away tells him. */
+static bool is_others(const struct tlb_entry *e)
+{
+	const struct revoked *r = mms()->revoked ? revoked() : NULL;
+	bool is_noted = false;
+
+	if (!r || r->n > ARRAY_LEN(r->of) || (e->flags & TLB_TABLE))
+		return false;
+	for (u32 i = 0; i < r->n; i++) {
+		if (!overlaps(e, r->of[i].vpn, r->of[i].end))
+			continue;
+		is_noted = true;
+		if (e->pfn - r->of[i].pfn == e->vpn - r->of[i].vpn)
+			return false;
+	}
+	return is_noted;
+}
+
+void oracle_flush_begin(struct mm *mm, u64 start, u64 end, bool is_debt)
 {
 	if (!the_sys->is_explored)
 		return;
@@ -283,7 +343,8 @@ void oracle_flush_begin(struct mm *mm, u64 start, u64 end)
 		for (u32 i = 0; i < s->env->n; i++)
 			if (s->env->e[i].pcid == s->pcid &&
 			    overlaps(&s->env->e[i], start, end) &&
-			    !is_current(mm, &s->env->e[i]))
+			    !is_current(mm, &s->env->e[i]) &&
+			    (is_debt || !is_others(&s->env->e[i])))
 				s->env->marked[i] |= (u8)(1u << this_cpu->id);
 	}
 }
@@ -292,6 +353,8 @@ void oracle_flush_end(struct mm *mm, u64 start, u64 end)
 {
 	if (!the_sys->is_explored)
 		return;
+	if (mms()->revoked)
+		memset(revoked(), 0, sizeof(struct revoked));
 	for (u32 c = 0; c < the_sys->nr_cpus; c++) {
 		struct cpu_state *s = the_sys->cpu[c].s;
 

@@ -129,6 +129,8 @@ static void load_cr3(struct mm *mm, u32 slot, u16 pcid, u64 gen, bool flush)
 	}
 	charge(cost_of(COST_CR3_FLUSH));
 	cpu_load_cr3(mm ? mm->root : 0, pcid, flush);
+	if (flush)
+		flush_emptied(slot);
 	COUNT(TASK_SWITCH_FLUSH, flush);
 	NOTE("CR3 := %s%u, PCID %u%s", mm ? "address space " : "kernel's ",
 	     mm ? mm->ctx_id : 0, pcid, flush ? ", flushed" : "");

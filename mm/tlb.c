@@ -29,6 +29,7 @@ static void flush_local(const struct flush_req *r, bool is_full)
 		charge(cost_of(COST_CR3_FLUSH));
 		COUNT(LOCAL_FLUSH_ALL, 1);
 		NOTE("flush TLB");
+		flush_emptied(tlb_state_of(this_cpu->id)->slot);
 		return;
 	}
 	for (u64 vpn = r->start; vpn < r->end; vpn += stride) {
@@ -498,7 +499,7 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
 	mmu_notifier_range(mm, start, end);
 	cat = cat_enter(CYC_FLUSH);
 	COUNT(TLB_FLUSH, 1);
-	oracle_flush_begin(mm, start, end);
+	oracle_flush_begin(mm, start, end, op == FLUSH_DEBT);
 	begin_req(r, mm, start, end, order, is_full, freed_tables, op);
 	if (f && f->shoot)
 		f->shoot(r);

@@ -6,6 +6,7 @@
 
 #include "mm/flush/ecotlb.h"
 #include "mm/flush/latr.h"
+#include "mm/switch.h"
 #include "mm/vmalloc.h"
 
 #define OTHERS (O1_LOST_STORE | O2_WRITE_AFTER_FREE | O3_STALE_READ | \
@@ -298,6 +299,38 @@ static void test_holders_are_told(void **state)
 	}
 }
 
+/* Where somebody else has changed the page's entry since, his flush is not mine; and
+ * who left out whom he must tell is found out all the same. */
+static void test_holders_of_moved_pages_are_told(void **state)
+{
+	static const char *const name[] = { "radixvm", "numapte", "abis" };
+	char row[40];
+
+	for (size_t i = 0; i < ARRAY_LEN(name); i++) {
+		struct flush_ops f = *flush_find(name[i]);
+
+		snprintf(row, sizeof(row), "device-%s", name[i]);
+		f.narrow = nobody;
+		assert_true(lost("migrate-flush", row, &f));
+	}
+}
+
+static u64 say_empty(void)
+{
+	flush_find("abis")->emptied(tlb_state_of(this_cpu->id)->slot);
+	return 0;
+}
+
+/* An epoch moves on when everything was dropped, not when some page was. */
+static void test_epochs_are_full_flushes(void **state)
+{
+	struct flush_ops f = *flush_find("abis");
+
+	assert_int_equal(lost("R19", "abis-two", &f), 0);
+	f.catching_up = say_empty;
+	assert_true(lost("R19", "abis-two", &f));
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_reuse_needs_flush),
 	cmocka_unit_test(test_recycling_needs_flush),
@@ -315,6 +348,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_entries_must_have_expired),
 	cmocka_unit_test(test_taken_rights_need_flush),
 	cmocka_unit_test(test_holders_are_told),
+	cmocka_unit_test(test_holders_of_moved_pages_are_told),
+	cmocka_unit_test(test_epochs_are_full_flushes),
 };
 
 TEST_MAIN_ON(machine, RACE_STAGE_TOPOLOGY, tests)

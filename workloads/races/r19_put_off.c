@@ -38,6 +38,20 @@ static void munmap_and_touch(struct task *t)
 	store(PAGE + 1, RACE_STORED);
 }
 
+/* Another page's flush comes before. */
+static void munmap_two(struct task *t)
+{
+	do_madvise(current()->mm, PAGE + 1, 1, MADV_DONTNEED);
+	do_munmap(current()->mm, PAGE, 1);
+	store(PAGE + 1, RACE_STORED);
+}
+
+static void store_both(struct task *t)
+{
+	store(PAGE + 1, 21);
+	store(PAGE, 22);
+}
+
 /* Elsewhere in the address space: a table is wanted first, and has that frame. */
 static void munmap_and_touch_far(struct task *t)
 {
@@ -292,6 +306,8 @@ static const struct {
 	  "A munmap, tick, store", "B store, tick, store", 0 },
 	{ "munmap-next", munmap_and_touch, store_next,
 	  "A munmap, tick, store", "B store to the next page", 0 },
+	{ "munmap-two", munmap_two, store_both,
+	  "A MADV_DONTNEED, munmap, store", "B store to both", 0 },
 	{ "munmap-far", munmap_and_touch_far, store_tick_store,
 	  "A munmap, store far away", "B store, tick, store", 0 },
 	{ "munmap-others", only_munmap, store_tick_store, "A munmap",
@@ -553,6 +569,7 @@ static const struct race_row rows[] = {
 	PASS("abis", "abis", "munmap"),
 	PASS("abis-mprotect", "abis", "mprotect"),
 	PASS("abis-stored", "abis", "move-stored"),
+	PASS("abis-two", "abis", "munmap-two"),
 	PASS("didi", "didi", "munmap"),
 	PASS("hatric-mprotect", "hatric", "mprotect"),
 	PASS("mitosis-mprotect", "mitosis", "mprotect"),
