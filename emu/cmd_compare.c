@@ -147,8 +147,10 @@ static int make_points(const struct experiment *x, struct points *p,
 	timed_propose(&x->cfg, m);
 	f.n = k.n = 0;
 	f.m = m;
-	rc = each_name(x->cfg.flush, add_flush, &f, e);
-	machine_destroy(m);
+	if (x->cfg.flush)
+		rc = each_name(x->cfg.flush, add_flush, &f, e);
+	else
+		f.v[f.n++] = NULL;      /* each kernel's own */
 	if (!rc)
 		rc = each_name(x->output.kernels ? x->output.kernels
 			       : x->cfg.kernel, add_kernel, &k, e);
@@ -157,8 +159,9 @@ static int make_points(const struct experiment *x, struct points *p,
 	for (u32 i = 0; i < k.n && !rc; i++)
 		for (u32 j = 0; j < f.n; j++, p->nr++) {
 			p->k[p->nr] = k.v[i];
-			p->f[p->nr] = f.v[j];
+			p->f[p->nr] = f.v[j] ? f.v[j] : flush_default(k.v[i], m);
 		}
+	machine_destroy(m);
 	return rc;
 }
 
@@ -421,7 +424,7 @@ static void show_help(const struct experiment *x)
 {
 	fputs("usage: tlbemu compare [options] WORKLOAD|FILE.ini [FILE...]\n"
 	      "compare - one row for each flush strategy and kernel, ratio against the first\n"
-	      "--flush takes a list, or all.\n\n", stdout);
+	      "--flush takes a list, or all; without it each kernel has its own.\n\n", stdout);
 	opt_help(x->set, stdout);
 	fputs("\nexamples:\n"
 	      "  tlbemu compare mprotect-storm --flush all --pages 40 -j 2\n"

@@ -130,7 +130,9 @@ static int list_kernels(struct emit *em, const char *name, struct err *e)
 			    kernels[i]->summary);
 		return 0;
 	}
-	emit_note(em, " %s (%s): %s\n", k->name, k->commit, k->summary);
+	emit_note(em, " %s (%s): %s\n without --flush: tlbi on Arm%s, else "
+		  "deferred\n", k->name, k->commit, k->summary, k->uses_invlpgb
+		  ? ", invlpgb-asid where there is INVLPGB" : "");
 	BEGIN(em, "kernel", "switch", "here", "without_it");
 	for (const struct kernel_switch *s = kernel_switches; s->name; s++) {
 		u64 v = word_get((const u8 *)k + s->offset, (u32)s->bytes);
@@ -182,8 +184,11 @@ static int list_flush(struct emit *em, const char *name, struct err *e)
 	for (u32 i = 0; flush_strategies[i]; i++)
 		if (!f || f == flush_strategies[i])
 			flush_row(em, flush_strategies[i]);
-	if (!f)
+	if (!f) {
+		emit_note(em, " without --flush: what the kernel does on the "
+			  "machine ('tlbemu list kernels NAME')\n");
 		return 0;
+	}
 	BEGIN(em, "operations", "operation", "legal", "what_for");
 	for (u32 op = 0; op < NR_FLUSH_OPS; op++)
 		ROW(em, flush_op_names[op], f->legal & FLUSH_BIT(op) ? "yes"

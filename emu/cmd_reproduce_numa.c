@@ -55,7 +55,7 @@ static int set_up(const struct numa_run_of *run, struct timed_point *p,
 		rc = opt_assign(*set, d[0], d[1], OPT_FROM_CMDLINE, e);
 	*p = (struct timed_point){
 		.cfg = cfg, .kernel = kernel_find(cfg->kernel),
-		.flush = flush_find(cfg->flush), .workload = w,
+		.flush = cfg->flush ? flush_find(cfg->flush) : NULL, .workload = w,
 		.workload_cfg = wl_cfg, .progress = PROGRESS_NEVER,
 	};
 	return rc;

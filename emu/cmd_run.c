@@ -385,7 +385,7 @@ static int run_watched(const struct experiment *x, struct timed_point *p,
 	return status;
 }
 
-static int run(const struct experiment *x, struct err *e)
+static int run(struct experiment *x, struct err *e)
 {
 	struct timed_point p = experiment_point(x, NULL, NULL);
 	struct timed_result *r;
@@ -393,6 +393,7 @@ static int run(const struct experiment *x, struct err *e)
 
 	p.progress = x->output.progress;
 	if (experiment_kernel(x->cfg.kernel, &p.kernel, e) ||
+	    experiment_settle(x, NULL, e) ||
 	    experiment_flush(x->cfg.flush, &p.flush, e))
 		return complain(EXIT_USAGE, e);
 	if (check_table(x, e))

@@ -55,7 +55,9 @@ int experiment_flush(const char *name, const struct flush_ops **out,
 {
 	const char *names[MAX_NAMES + 1] = { NULL };
 
-	*out = flush_find(name);
+	*out = name ? flush_find(name) : NULL;
+	if (!name)
+		return 0;
 	for (u32 i = 0; flush_strategies[i] && i < MAX_NAMES; i++)
 		names[i] = flush_strategies[i]->name;
 	return *out ? 0 : no_such(e, "flush strategy", name, "flush", names);
@@ -70,6 +72,27 @@ int experiment_workload(const char *name, const struct workload **out,
 	for (u32 i = 0; workloads[i] && i < MAX_NAMES; i++)
 		names[i] = workloads[i]->name;
 	return *out ? 0 : no_such(e, "workload", name, "workloads", names);
+}
+
+int experiment_settle(struct experiment *x, const struct machine *m,
+		      struct err *e)
+{
+	const struct kernel *k = kernel_find(x->cfg.kernel);
+	struct machine *own = NULL;
+	int rc = 0;
+
+	if (!k || opt_origin_of(x->set, "flush") != OPT_FROM_DEFAULT)
+		return 0;
+	/* What is wrong with it is said where it is used. */
+	if (!m && !machine_create(&own, x->cfg.machine, x->cfg.profile, NULL))
+		m = own;
+	if (m)
+		rc = opt_assign(x->set, "flush",
+				timed_flush(&x->cfg, k, m)->name,
+				OPT_FROM_DEFAULT, e);
+	if (own)
+		machine_destroy(own);
+	return rc;
 }
 
 /* ---- parsing ------------------------------------------------------------------- */

@@ -56,11 +56,16 @@ struct experiment_how {
 int experiment_parse_how(struct experiment *x, int argc, char **argv,
 			 const struct experiment_how *how, struct err *e);
 
-/* kernel and flush strategy by name, or a text with the nearest one. */
+/* kernel and flush strategy by name, or a text with the nearest one. Without a
+ * name, NULL: the kernel's own. */
 int experiment_kernel(const char *name, const struct kernel **out,
 		      struct err *e);
 int experiment_flush(const char *name, const struct flush_ops **out,
 		     struct err *e);
+/* experiment_settle - without --flush it is set to what the kernel does on @m (NULL:
+ * on the machine that @x names); again for each point of a sweep. */
+int experiment_settle(struct experiment *x, const struct machine *m,
+		      struct err *e);
 int experiment_workload(const char *name, const struct workload **out,
 			struct err *e);
 

@@ -123,14 +123,20 @@ static int run_experiment(const struct experiment *x, struct result *out)
 	return rc;
 }
 
+static int apply(const struct sweep *s, u32 point, struct err *e)
+{
+	int rc = sweep_grid_apply(s->grid, point, s->x->set, e);
+
+	return rc ? rc : experiment_settle(s->x, sweep_machine(&s->x->cfg), e);
+}
+
 static int run_one(u32 job, void *result, void *arg)
 {
 	const struct work *w = arg;
 	struct result *out = result;
 
 	sweep_db_in_child(w->s->db);
-	out->rc = sweep_grid_apply(w->s->grid, w->point[job], w->s->x->set,
-				   &out->err);
+	out->rc = apply(w->s, w->point[job], &out->err);
 	if (!out->rc)
 		out->rc = run_experiment(w->s->x, out);
 	return 0;
@@ -257,7 +263,7 @@ static int run_list(const struct sweep *s, const u32 *point, u32 nr,
 int sweep_point_key(const struct sweep *s, u32 point, struct sweep_key *k,
 		    struct err *e)
 {
-	int rc = sweep_grid_apply(s->grid, point, s->x->set, e);
+	int rc = apply(s, point, e);
 
 	return rc ? rc : sweep_key_of(s->x, k, e);
 }

@@ -131,8 +131,10 @@ const struct opt timed_opts[] = {
 	  .metavar = "NAME", .help = "modelled kernel version or patch",
 	  .see = "tlbemu list kernels", FIELD(kernel, "kernel") },
 	{ .name = "flush", .kind = OPT_STRING, .letter = 'f',
-	  .def = "deferred", .metavar = "NAME",
-	  .help = "TLB flush strategy", .see = "tlbemu list flush",
+	  .metavar = "NAME",
+	  .help = "TLB flush strategy; unless given, what the kernel does on "
+		  "this machine: tlbi on Arm, invlpgb-asid from v6.15 on where "
+		  "there is INVLPGB, else deferred", .see = "tlbemu list flush",
 	  FIELD(flush, "kernel") },
 	{ .name = "ceiling", .kind = OPT_U32, .def = "0", .max = 1u << 30,
 	  .unit = "pages",

@@ -288,8 +288,18 @@ void timed_propose(const struct timed_cfg *cfg, struct machine *m)
 	m->is_guest = cfg->guest != GUEST_NONE;
 }
 
-int timed_point_run_on(const struct timed_point *p, const struct machine *given,
-		       struct timed_result *r, struct err *e)
+const struct flush_ops *timed_flush(const struct timed_cfg *cfg,
+				    const struct kernel *k,
+				    const struct machine *m)
+{
+	struct machine own = *m;
+
+	timed_propose(cfg, &own);
+	return flush_default(k, &own);
+}
+
+static int run_on(const struct timed_point *p, const struct machine *given,
+		  struct timed_result *r, struct err *e)
 {
 	struct wl w = {
 		.workload = p->workload,
@@ -341,6 +351,16 @@ int timed_point_run_on(const struct timed_point *p, const struct machine *given,
 	timed_remove(sys);
 	sys_destroy(sys);
 	return rc;
+}
+
+int timed_point_run_on(const struct timed_point *p, const struct machine *m,
+		       struct timed_result *r, struct err *e)
+{
+	struct timed_point own = *p;
+
+	if (!own.flush)
+		own.flush = timed_flush(p->cfg, p->kernel, m);
+	return run_on(&own, m, r, e);
 }
 
 int timed_point_run(const struct timed_point *p, struct timed_result *r,

@@ -127,6 +127,11 @@ struct timed_result {
 int timed_point_run(const struct timed_point *p, struct timed_result *r,
 		    struct err *e);
 
+/* timed_flush - what the kernel does when nobody asked for a strategy. */
+const struct flush_ops *timed_flush(const struct timed_cfg *cfg,
+				    const struct kernel *k,
+				    const struct machine *m);
+
 /* timed_point_run_on - on @m, which is there already, into a cleared @r;
  * r->host_ns stays. */
 int timed_point_run_on(const struct timed_point *p, const struct machine *m,

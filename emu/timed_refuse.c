@@ -128,8 +128,9 @@ int timed_refuse(const struct timed_point *p, const struct machine *m,
 	if (p->kernel->batch_broadcasts && !p->flush->batch_start &&
 	    !p->flush->has_broadcasts)
 		return err_set(e, -EINVAL, "--kernel=%s: reclaim's batches are "
-			       "TLBIs under way; add --flush tlbi --profile "
-			       "neoverse-n1", p->kernel->name);
+			       "TLBIs under way, which need --flush tlbi and an "
+			       "Arm machine; try --profile neoverse-n1",
+			       p->kernel->name);
 	if (timed_nr_frames(m) > UINT32_MAX)
 		return err_set(e, -EINVAL, "machine '%s': more than 16 TiB of "
 			       "memory", m->topology);

@@ -94,8 +94,6 @@ static int run_job(const struct design_run *d, struct design_job *job,
 		p.progress = d->nr_jobs == 1 ? d->progress : PROGRESS_NEVER;
 		rc = experiment_kernel(x.cfg.kernel, &p.kernel, e);
 		if (!rc)
-			rc = experiment_flush(x.cfg.flush, &p.flush, e);
-		if (!rc)
 			rc = timed_point_run(&p, &job->r, e);
 	}
 	experiment_release(&x);

@@ -198,6 +198,9 @@ bool flush_needs_guest(const struct machine *m, const char *name, struct err *e)
 /* NULL-terminated registry. */
 extern const struct flush_ops *const flush_strategies[];
 const struct flush_ops *flush_find(const char *name);
+/* What @k itself does on @m. */
+const struct flush_ops *flush_default(const struct kernel *k,
+				      const struct machine *m);
 
 void flush_batch_begin(struct flush_batch *b, struct mm *mm, enum flush_op op);
 /* Note that the entry of @level for @vpn named a table that is to be freed. */

@@ -355,6 +355,7 @@ struct kernel {
 	bool swapin_flushes;            /* who has a page back before that flushes
 				 * its address                                */
 	bool batch_gen_is_invalid;      /* it is skipped by no generation     */
+	bool uses_invlpgb;              /* where there is INVLPGB: flush_default() */
 	bool batch_broadcasts;          /* started at once (Arm's TLBI)       */
 	enum batch_debt batch_debt;
 	bool debt_waits_only;           /* paid by a DSB of the payer's       */

@@ -166,7 +166,7 @@ static void point(const struct workload *w, const char *const *pairs,
 				 &err));
 	p = (struct timed_point){
 		.cfg = &cfg, .kernel = kernel_find(cfg.kernel),
-		.flush = flush_find(cfg.flush), .workload = w,
+		.flush = cfg.flush ? flush_find(cfg.flush) : NULL, .workload = w,
 		.workload_cfg = wl_cfg, .files = &file, .nr_files = !!file,
 		.progress = PROGRESS_NEVER,
 	};

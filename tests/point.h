@@ -53,13 +53,13 @@ static inline void point_make(struct setup *s, const struct workload *w,
 	s->p = (struct timed_point){
 		.cfg = &s->cfg,
 		.kernel = kernel_find(s->cfg.kernel),
-		.flush = flush_find(s->cfg.flush),
+		.flush = s->cfg.flush ? flush_find(s->cfg.flush) : NULL,
 		.workload = w,
 		.workload_cfg = s->wl_cfg,
 		.progress = PROGRESS_NEVER,
 	};
 	assert_non_null(s->p.kernel);
-	assert_non_null(s->p.flush);
+	assert_true(s->p.flush || !s->cfg.flush);
 }
 
 /* A sample on the way shows CPUs that are ahead of the slowest clock

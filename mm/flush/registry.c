@@ -30,6 +30,21 @@ const struct flush_ops *flush_find(const char *name)
 	return NULL;
 }
 
+/* arm64 has never interrupted for it. Guests: assumed that hypervisors do not let
+ * them broadcast. */
+const struct flush_ops *flush_default(const struct kernel *k,
+				      const struct machine *m)
+{
+	struct err why;
+
+	if (m->arch == ARCH_ARM)
+		return &flush_tlbi;
+	if (k->uses_invlpgb && !m->is_guest &&
+	    machine_has(m, FEATURE_INVLPGB, &why))
+		return &flush_invlpgb_asid;
+	return flush_strategies[0];
+}
+
 bool flush_needs(const struct machine *m, enum machine_feature feature,
 		 const char *name, const char *what_works, struct err *e)
 {

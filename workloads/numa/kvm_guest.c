@@ -62,7 +62,7 @@ static int refuse(struct err *e)
 			       the_sys->m->name, the_sys->m->rules.name);
 	if (strcmp(flusher()->name, "deferred"))
 		return err_set(e, -EINVAL, "kvm-guest: the secondary MMU is "
-			       "modelled for --flush deferred, not %s",
+			       "modelled for --flush deferred, not %s; add it",
 			       flusher()->name);
 	if (the_sys->is_checked)
 		return err_set(e, -EINVAL, "kvm-guest: --check knows nothing of "
