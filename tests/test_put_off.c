@@ -4,6 +4,7 @@
  */
 #include "tests/stage_lost.h"
 
+#include "mm/flush/abis.h"
 #include "mm/flush/ecotlb.h"
 #include "mm/flush/latr.h"
 #include "mm/switch.h"
@@ -317,7 +318,7 @@ static void test_holders_of_moved_pages_are_told(void **state)
 
 static u64 say_empty(void)
 {
-	flush_find("abis")->emptied(tlb_state_of(this_cpu->id)->slot);
+	abis_count_flush(tlb_state_of(this_cpu->id)->slot);
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "mm/flush/abis.h"
 #include "mm/flush/holders.h"
 #include "mm/switch.h"
 
@@ -23,6 +24,8 @@ struct abis {
 	void *notes;            /* holders.h                                  */
 	u64 *owner;             /* [nr_frames] 0: anybody                     */
 	u32 *epoch;             /* [nr_cpus][NR_ASID_SLOTS]                   */
+	u32 *flushed;           /* ghost: the same at the flush itself, before
+				 * the kernel has counted it                  */
 };
 
 static struct abis *abis(void)
@@ -40,25 +43,27 @@ static u32 cpu_of(u64 owner)
 	return (u32)(owner & 0xffff) - 1;
 }
 
-static u32 *epoch_of(u32 cpu, u32 slot)
+static u32 at(u32 cpu, u32 slot)
 {
-	return &abis()->epoch[cpu * NR_ASID_SLOTS + slot];
+	return cpu * NR_ASID_SLOTS + slot;
 }
 
-static u32 *epoch_then(u64 owner)
+static u32 owners_at(u64 owner)
 {
-	return epoch_of(cpu_of(owner), owner >> 16 & 0xffff);
+	return at(cpu_of(owner), owner >> 16 & 0xffff);
 }
 
 static bool may_hold(u32 cpu, u64 pte)
 {
 	const u64 *owner = owner_of(pte_pfn(pte));
+	const u32 *flushed;
 
 	touch(owner, false);
 	if ((pte & PTE_A) || !*owner)
 		return true;
-	touch(epoch_then(*owner), false);
-	return cpu_of(*owner) == cpu && *epoch_then(*owner) == *owner >> 32;
+	flushed = &abis()->flushed[owners_at(*owner)];
+	touch(flushed, false);
+	return cpu_of(*owner) == cpu && *flushed == *owner >> 32;
 }
 
 static int boot(struct sys *sys)
@@ -72,7 +77,9 @@ static int boot(struct sys *sys)
 	a->owner = arena_alloc(m, sys->mem.nr_frames * sizeof(u64));
 	a->epoch = arena_alloc(m, (u64)sys->nr_cpus * NR_ASID_SLOTS *
 			       sizeof(u32));
-	if (!a->owner || !a->epoch)
+	a->flushed = arena_alloc(m, (u64)sys->nr_cpus * NR_ASID_SLOTS *
+				 sizeof(u32));
+	if (!a->owner || !a->epoch || !a->flushed)
 		return -ENOMEM;
 	sys->os.may_hold = may_hold;
 	return holders_boot(sys);
@@ -81,7 +88,7 @@ static int boot(struct sys *sys)
 static u64 me_now(void)
 {
 	u32 slot = tlb_state_of(this_cpu->id)->slot;
-	const u32 *epoch = epoch_of(this_cpu->id, slot);
+	const u32 *epoch = &abis()->epoch[at(this_cpu->id, slot)];
 
 	touch(epoch, false);
 	return (this_cpu->id + 1) | (u64)slot << 16 | (u64)*epoch << 32;
@@ -109,13 +116,23 @@ static void mapped(struct mm *mm, u64 vpn, u32 level, u64 e)
 	NOTE("page %llu in the TLB here, A clear", (unsigned long long)vpn);
 }
 
+void abis_count_flush(u32 slot)
+{
+	u32 *epoch = &abis()->epoch[at(this_cpu->id, slot)];
+
+	WRITE_ONCE(*epoch, *epoch + 1);
+}
+
 /* The tag is empty by then. */
 static void emptied(u32 slot)
 {
-	u32 *epoch = slot < NR_ASID_SLOTS ? epoch_of(this_cpu->id, slot) : NULL;
+	u32 i = at(this_cpu->id, slot);
 
-	if (epoch)
-		WRITE_ONCE(*epoch, *epoch + 1);
+	if (slot == SLOT_GLOBAL)
+		return;
+	touch(&abis()->flushed[i], true);
+	abis()->flushed[i]++;
+	abis_count_flush(slot);
 }
 
 static void aged(u64 e)
@@ -133,7 +150,7 @@ static void revoked(struct mm *mm, u64 vpn, u32 level, u64 old)
 	u32 cpu = cpu_of(owner);
 
 	if (owner && !(old & PTE_A) &&
-	    READ_ONCE(*epoch_then(owner)) == owner >> 32)
+	    READ_ONCE(abis()->epoch[owners_at(owner)]) == owner >> 32)
 		mask[cpu / 64] = 1ull << cpu % 64;
 	holders_note(vpn, 1ull << paging_order(&the_sys->mem.paging, level),
 		     (old & PTE_A) || !owner ? NULL : mask);
