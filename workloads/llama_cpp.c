@@ -106,6 +106,10 @@ static int setup(struct wl *w, struct err *e)
 
 	if (n < 0)
 		return n;
+	if (cfg->processes > (u32)n)
+		return err_set(e, -EINVAL, "%u processes, but %d thread%s: each "
+			       "has one at least (--processes, --threads)",
+			       cfg->processes, n, n > 1 ? "s" : "");
 	st.pages = (cfg->model_bytes + PAGE_BYTES - 1) >> PAGE_SHIFT;
 	st.tensor_pages = (cfg->tensor_bytes + PAGE_BYTES - 1) >> PAGE_SHIFT;
 	st.process = w->priv = calloc(cfg->processes, sizeof(*st.process));
@@ -116,9 +120,7 @@ static int setup(struct wl *w, struct err *e)
 		rc = start_process(&st.process[i], e);
 	for (u32 i = 0; i < w->nr_threads && !rc; i++)
 		rc = start_thread(w, i, e);
-	for (u32 i = 0; i < cfg->processes; i++)
-		if (st.process[i].nr_threads)
-			w->total += cfg->tokens * st.pages;
+	w->total = cfg->processes * cfg->tokens * st.pages;
 	return rc;
 }
 
