@@ -122,6 +122,9 @@ struct flush_ops {
 	/* [start, end) of @mm, once unmapped, is about to be mapped again, or
 	 * @mm to end. mmap_lock is held for writing. */
 	void (*claim)(struct mm *mm, u64 start, u64 end);
+	/* There is no memory: pages that keep() took come free now. Under the locks
+	 * of given_out() below. Return: how many. */
+	u64 (*reclaim)(void);
 	/* Some flushes come after finish(), of addresses that stay mapped: it
 	 * counts them in mm->nr_owed from before finish() returns until no CPU
 	 * has anything left. Movers find them by mm_tlb_flush_pending(); for who

@@ -14,10 +14,11 @@
  * after two ticks waits longer (ticks stop on idle CPUs; the published code
  * sends interrupts after a second), and keeps its place in the ring until its
  * pages go; addresses wanted again, by MAP_FIXED, brk or mremap, are flushed by
- * interrupts. Who waits at a lock does not tick. The paper delays marking for NUMA
- * hints until every core has passed a tick (by which flush, was not at hand); here
- * entries are marked at once and found by each core after its own tick. Kernels
- * whose pending marks do not nest (before 4.13) flush hints as usual.
+ * interrupts, as is all there is for who finds no memory otherwise. Who waits at a
+ * lock does not tick. The paper delays marking for NUMA hints until every core has
+ * passed a tick (by which flush, was not at hand); here entries are marked at once and
+ * found by each core after its own tick. Kernels whose pending marks do not nest
+ * (before 4.13) flush hints as usual.
  *
  * The published code frees at once where its default is left on (latr-early):
  * the frame has a new owner while some CPU still writes to it. There mprotect
@@ -365,24 +366,28 @@ static void drop_now(u64 i)
 	memset(to, 0, words * sizeof(*to));
 }
 
-static void claim_of(u32 cpu, const struct mm *mm, u64 start, u64 end)
+/* Of @mm, or NULL: all that keeps pages. Return: pages that came free. */
+static u64 claim_of(u32 cpu, const struct mm *mm, u64 start, u64 end)
 {
 	struct ring *r = ring_of(cpu);
+	u64 nr_pages = 0;
 
 	spin_lock(&r->lock);
 	touch(r, false);
 	for (u64 n = r->head; n < r->tail; n++) {
 		u64 i = index_of(cpu, n);
-		const struct flush_req *q = &latr()->slot[i].r;
+		const struct slot *s = &latr()->slot[i];
 
-		if (!is_active(i) || q->mm != mm || q->start >= end ||
-		    q->end <= start)
+		if (!is_active(i) || (mm ? s->r.mm != mm : !s->nr_pages) ||
+		    s->r.start >= end || s->r.end <= start)
 			continue;
+		nr_pages += s->nr_pages;
 		drop_now(i);
 		let_go(i);
 	}
 	advance(cpu);
 	spin_unlock(&r->lock);
+	return nr_pages;
 }
 
 void latr_claim(struct mm *mm, u64 start, u64 end)
@@ -392,7 +397,18 @@ void latr_claim(struct mm *mm, u64 start, u64 end)
 	latr_sweep();
 	for (u32 i = 0; i < the_sys->nr_cpus; i++)
 		if (READ_ONCE(ring_of(i)->tail))
-			claim_of(i, mm, start, end);
+			(void)claim_of(i, mm, start, end);
+}
+
+u64 latr_reclaim(void)
+{
+	u64 nr_pages = 0;
+
+	latr_sweep();
+	for (u32 i = 0; i < the_sys->nr_cpus; i++)
+		if (READ_ONCE(ring_of(i)->tail) != READ_ONCE(ring_of(i)->head))
+			nr_pages += claim_of(i, NULL, 0, UINT64_MAX);
+	return nr_pages;
 }
 
 /* ---- as published -------------------------------------------------------------------- */
