@@ -236,7 +236,7 @@ static struct mm *next_mm(u32 group, u32 last)
 	struct mm *next = NULL;
 
 	for (struct thread *t = C.first; t; t = t->next_confined) {
-		struct mm *mm = mm_of(t);
+		struct mm *mm = thread_mm(t);
 
 		if (t->cpuset == group && mm && mm->ctx_id > last &&
 		    (!next || mm->ctx_id < next->ctx_id))

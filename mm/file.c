@@ -183,6 +183,7 @@ static bool add_to_page_cache(struct address_space *f, u64 index,
 		page->mapping = f;
 		page->index = index;
 		page->is_file = 1;
+		page->is_shmem = !(f->flags & FILE_DISK);
 		lru_add(page);
 		f->cache[index] = (u32)pfn_of(page);
 		page->refcount++;
@@ -375,6 +376,7 @@ bool replace_in_page_cache(struct page *page, struct page *new)
 		new->mapping = f;
 		new->index = page->index;
 		new->is_file = 1;
+		new->is_shmem = page->is_shmem;
 		new->is_dirty = page->is_dirty;
 		page->is_dirty = 0;
 		new->refcount++;

@@ -20,8 +20,10 @@ struct kswapd {
 	u32 pad[15];
 	u32 nr_throttled;       /* pfmemalloc_wait: asleep on ->wakeups       */
 	u32 wakeups;
+	u32 pad2[14];
+	u32 nr_isolating;       /* reclaim_wait: asleep on ->isolated_wakeups */
 	u32 isolated_wakeups;
-	u32 pad2[13];
+	u32 pad3[14];
 };
 
 static struct kswapd *kswapd_of(u32 node)
@@ -86,7 +88,7 @@ static bool is_hopeless(const struct kswapd *k)
 /* allow_direct_reclaim() */
 static bool has_reserve(struct kswapd *k)
 {
-	bool ok = is_hopeless(k) ||
+	bool ok = is_hopeless(k) || !node_reclaimable_pages(k->node) ||
 		  node_free_pages(k->node) > k->wmark[WMARK_MIN] / 2;
 
 	/* It must be awake while others wait for it. */
@@ -125,11 +127,26 @@ void throttle_direct_reclaim(u32 node)
 	atomic_dec(&k->nr_throttled);
 }
 
-u32 *isolated_wait(u32 node)
+bool throttle_isolated(u32 node, u32 ms)
 {
 	struct kswapd *k = kswapd_of(node);
 
-	return k && may_sleep() ? &k->isolated_wakeups : NULL;
+	if (!k || !may_sleep())
+		return false;
+	COUNT(RECLAIM_THROTTLED, 1);
+	atomic_inc(&k->nr_isolating);
+	sched_throttle(&k->isolated_wakeups, k->isolated_wakeups, this_cpu->now +
+		       machine_ns_to_cycles(the_sys->m, ms * 1000000ull));
+	atomic_dec(&k->nr_isolating);
+	return true;
+}
+
+void wake_throttle_isolated(u32 node)
+{
+	struct kswapd *k = kswapd_of(node);
+
+	if (k && READ_ONCE(k->nr_isolating))
+		WRITE_ONCE(k->isolated_wakeups, k->isolated_wakeups + 1);
 }
 
 /* ---- kswapd ------------------------------------------------------------------------- */
@@ -140,7 +157,7 @@ static bool waits_for_flushes(struct kswapd *k)
 {
 	u64 soon = pageout_waits() / the_sys->m->nr_nodes;
 
-	if (!soon || node_free_pages(k->node) + soon <= k->wmark[WMARK_HIGH])
+	if (!soon || READ_ONCE(k->nr_throttled) || node_free_pages(k->node) + soon <= k->wmark[WMARK_HIGH])
 		return false;
 	(void)sched_sleep_until(&k->wanted, READ_ONCE(k->wanted),
 				this_cpu->now + sched_tick_cycles());
@@ -156,7 +173,9 @@ static void balance_pgdat(struct kswapd *k)
 	for (; sc.priority >= 1 && sched_has_threads(); ) {
 		u64 was = sc.nr_reclaimed;
 
-		(void)pageout_ready(false);
+		/* Who is throttled needs memory himself, and may hold what others
+		 * wait for who would have to tick. */
+		(void)pageout_ready(READ_ONCE(k->nr_throttled));
 		if (is_balanced(k->node))
 			return;
 		if (waits_for_flushes(k)) {

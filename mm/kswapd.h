@@ -43,7 +43,9 @@ void kswapd_progress(u32 node);
 /* throttle_direct_reclaim - the current thread is about to reclaim @node first. */
 void throttle_direct_reclaim(u32 node);
 
-/* VMSCAN_THROTTLE_ISOLATED: what sleepers of @node sleep on. NULL: nobody may sleep. */
-u32 *isolated_wait(u32 node);
+/* reclaim_throttle(VMSCAN_THROTTLE_ISOLATED): sleep for so long, or until somebody finds
+ * that fewer pages are isolated. Return: slept; false: must not sleep. */
+bool throttle_isolated(u32 node, u32 ms);
+void wake_throttle_isolated(u32 node);
 
 #endif

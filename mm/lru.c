@@ -110,7 +110,7 @@ static const void *line_of(const struct lruvec *v, u32 node, u32 nr)
 /* As long as it is on one: a page becomes a file's before it is added. */
 static enum lru_list list_of(const struct page *page)
 {
-	return page->is_file ? LRU_FILE : LRU_ANON;
+	return page->is_file && !page->is_shmem ? LRU_FILE : LRU_ANON;
 }
 
 /* At the head. */
@@ -127,7 +127,7 @@ static struct change put_on(struct page *page)
 	else
 		l->last = nr;
 	l->first = nr;
-	v->size[list_of(page)]++;
+	v->size[list_of(page)] += 1ull << page->order;
 	return c;
 }
 
@@ -150,7 +150,7 @@ static struct change take_off(struct page *page)
 		link_at(node, k->next)->prev = k->prev;
 	else
 		l->last = k->prev;
-	v->size[list_of(page)]--;
+	v->size[list_of(page)] -= 1ull << page->order;
 	*k = (struct lru_link){ NOWHERE, 0 };
 	return c;
 }
@@ -239,6 +239,13 @@ void lru_add(struct page *page)
 		lru_drain();
 }
 
+void lru_split(struct page *head)
+{
+	if (mms()->lru && is_listed(link_of(head)))
+		mms()->lru->vec[head->node].size[list_of(head)] -=
+			(1ull << head->order) - 1;
+}
+
 void lru_add_split(struct page *page)
 {
 	page->is_lru = 1;
@@ -291,13 +298,14 @@ void lru_isolate_tail(u32 node, enum lru_list l, u32 n, struct lru_taken *out)
 	struct change c[LRU_RELEASE];
 	u32 nr = 0, until = HEAD;
 
-	out->n = out->nr_huge = 0;
-	for (; v && nr < n && v->list[l].last != HEAD; nr++) {
+	*out = (struct lru_taken){ .nr_scanned = 0 };
+	for (; v && out->nr_scanned < n && v->list[l].last != HEAD; nr++) {
 		u32 last = v->list[l].last;
 		struct page *page = page_at(node, last);
 
 		if (last == until)      /* once round */
 			break;
+		out->nr_scanned += 1u << page->order;
 		c[nr] = take_off(page);
 		if (!page->order && page->is_lru && page->refcount) {
 			isolate(page, out);
@@ -309,7 +317,6 @@ void lru_isolate_tail(u32 node, enum lru_list l, u32 n, struct lru_taken *out)
 		if (until == HEAD)
 			until = last;
 	}
-	out->nr_scanned = nr;
 	if (!nr)
 		return;
 	v->isolated[l] += out->n;
@@ -348,17 +355,18 @@ u64 lru_isolated(u32 node, enum lru_list l)
 static u64 check_list(const struct lruvec *v, u32 node, enum lru_list l)
 {
 	u32 prev = HEAD;
-	u64 n = 0;
+	u64 n = 0, size = 0;
 
 	for (u32 nr = v->list[l].first; nr != HEAD; n++) {
 		const struct page *page = page_at(node, nr);
 
 		assert(link_of(page)->prev == prev);
 		assert(!page->is_free && page->node == node && list_of(page) == l);
+		size += 1ull << page->order;
 		prev = nr;
 		nr = link_of(page)->next;
 	}
-	assert(v->list[l].last == prev && v->size[l] == n);
+	assert(v->list[l].last == prev && v->size[l] == size);
 	return n;
 }
 

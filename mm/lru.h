@@ -17,8 +17,8 @@
  * batch may be (Linux: not before the batch is drained). One that is freed while it
  * is in a batch leaves it at once; its place there still pays for being added and
  * taken off, as the batch's own reference makes Linux do. A node has a list of
- * anonymous pages and one of files' (Linux: two of each; their heads share the line). A
- * page's neighbours are those of the moment at which the lock is asked for. Reclaim
+ * anonymous pages, and of those of files in memory alone, and one of disks' files'
+ * (Linux: two of each; their heads share the line). A page's neighbours are those of the moment at which the lock is asked for. Reclaim
  * (vmscan.h) takes from the tails; what was used since goes to the head, as it does on
  * Linux's inactive lists.
  *
@@ -41,7 +41,9 @@ int lru_boot(void);
 /* folio_add_lru: to this CPU's batch. Sets is_lru. */
 void lru_add(struct page *page);
 
-/* A part of a huge page that is split: on the list, at no price of its own. */
+/* A huge page is split: @head, which stays where it is, counts as one page from now on,
+ * before it is one; another part joins the list, at no price of its own. */
+void lru_split(struct page *head);
 void lru_add_split(struct page *page);
 
 /* lru_add_drain: this CPU's batch to the lists. */
@@ -60,7 +62,7 @@ void lru_del_many(struct page *const *page, u32 n);
 
 enum lru_list { LRU_ANON, LRU_FILE, NR_LRU_LISTS };
 
-/* What isolate_lru_folios() took. */
+/* What isolate_lru_folios() took. .nr_scanned counts 4K pages. */
 struct lru_taken {
 	u32 nr_scanned, n, nr_huge;
 	struct page *page[LRU_RELEASE];         /* off the list, with a
@@ -68,9 +70,9 @@ struct lru_taken {
 	struct page *huge[LRU_RELEASE];         /* left there, at its head    */
 };
 
-/* lru_isolate_tail - up to @n, at most LRU_RELEASE, pages from the tail of a list of
- * @node, under its lock; they count as isolated until lru_putback(). Whom somebody
- * else isolates or frees goes to the head. */
+/* lru_isolate_tail - from the tail of a list of @node, under its lock, until @n 4K pages,
+ * at most LRU_RELEASE, or more by the last huge one, were looked at; they count as
+ * isolated until lru_putback(). Whom somebody else isolates or frees goes to the head. */
 void lru_isolate_tail(u32 node, enum lru_list l, u32 n, struct lru_taken *out);
 
 /* lru_putback - @nr_taken of a list are isolated no more; those in @back go to its head,
@@ -78,7 +80,7 @@ void lru_isolate_tail(u32 node, enum lru_list l, u32 n, struct lru_taken *out);
 void lru_putback(u32 node, enum lru_list l, struct page *const *back, u32 n,
 		 u32 nr_taken);
 
-/* Pages on the list, a huge one once; those that reclaim has isolated. */
+/* 4K pages on the list; those that reclaim has isolated. */
 u64 lru_size(u32 node, enum lru_list l);
 u64 lru_isolated(u32 node, enum lru_list l);
 

@@ -32,7 +32,8 @@ struct page {
 	u32 lock;               /* PG_locked: CPU + 1                         */
 	u32 refcount;
 	u32 mapcount;           /* under the page-table lock that maps it     */
-	u8 order : 6;           /* of a tail its folio's                      */
+	u8 order : 5;           /* of a tail its folio's                      */
+	u8 is_shmem : 1;        /* is_file: of memory alone, not of a disk    */
 	u8 is_dirty : 1;        /* newer than what its swap slot holds        */
 	u8 is_lazyfree : 1;     /* MADV_FREE: may be dropped while clean      */
 	u8 is_lru;              /* 0: isolated, or never on it                */
@@ -220,7 +221,7 @@ static inline struct thread *current(void)
 }
 
 /* Which address space @t is of, asleep or not; NULL: of none, or it has ended. */
-static inline struct mm *mm_of(const struct thread *t)
+static inline struct mm *thread_mm(const struct thread *t)
 {
 	return t->has_ended ? NULL : t->mm ? t->mm : t->asleep_in;
 }

@@ -70,7 +70,7 @@ void task_numa_group(struct numa_task *t, u32 cpupid, bool is_shared_vma,
 	if (!other || !cpupid_is_mine(cpupid, s->pid) ||
 	    !is_ours_to_join(t->group, other->group))
 		return;
-	if (mm_of(other->t) != t->t->mm && !is_shared_vma) {
+	if (thread_mm(other->t) != t->t->mm && !is_shared_vma) {
 		*is_private = 1;        /* the PID's 8 bits lied */
 		return;
 	}

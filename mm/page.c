@@ -149,13 +149,14 @@ struct page *alloc_page_for(u32 node, u32 order, u64 vpn)
 		mms()->node[node].nr_used += 1ull << order;
 	touch(p, true);
 	p->is_free = 0;
-	p->order = (u8)order & 63;
+	p->order = (u8)order & 31;
 	p->is_dirty = 0;
 	p->is_lazyfree = 0;
 	p->is_large = 0;
 	p->is_ksm = 0;
 	p->is_shared = 0;
 	p->is_file = 0;
+	p->is_shmem = 0;
 	p->is_mlocked = 0;
 	p->is_tail = 0;
 	p->swap_slot = 0;

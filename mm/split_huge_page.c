@@ -85,6 +85,7 @@ static void make_small(struct page *head)
 	struct anon_vma *av = head->anon_vma;
 
 	split_queue_del(head);
+	lru_split(head);
 	COUNT(THP_SPLIT_PAGE, has_one_entry(head));
 	for (u64 i = n; i-- > 0; ) {
 		struct page *p = head + i;

@@ -13,7 +13,7 @@ int swapon(u32 nr_slots)
 
 	if (!s)
 		return -ENOMEM;
-	s->nr_slots = nr_slots;
+	s->nr_slots = s->nr_free = nr_slots;
 	s->slot = arena_alloc(a, (nr_slots + 1) * sizeof(*s->slot));
 	s->line = arena_alloc(a, (nr_slots + 1) * sizeof(*s->line) *
 			      (the_sys->mem.lines_per_frame + 1));
@@ -60,7 +60,10 @@ static void unlock(struct swap *s)
 static void slot_emptied(struct swap *s, u32 i)
 {
 	touch(&s->nr_slots, true);
-	if (!s->slot[i].count && !s->slot[i].cache && i < s->lowest)
+	if (s->slot[i].count || s->slot[i].cache)
+		return;
+	s->nr_free++;
+	if (i < s->lowest)
 		s->lowest = i;
 }
 
@@ -166,6 +169,7 @@ static void insert(struct swap *s, struct page *page, u32 i)
 {
 	touch(&s->slot[i], true);
 	touch(&page->swap_slot, true);
+	s->nr_free -= !s->slot[i].count;
 	s->slot[i].cache = (u32)pfn_of(page) + 1;
 	page->swap_slot = i + 1;
 	get_page(page);

@@ -32,9 +32,17 @@ struct swap {
 	struct swap_remote remote;
 	u32 nr_slots;
 	u32 lowest;             /* no slot below it is free                   */
+	u32 nr_free;
+	u32 zero;
 	struct swap_slot *slot;
 	u64 *line;              /* [nr_slots * lines_per_frame] contents      */
 };
+
+/* get_nr_swap_pages(): what is free of the device, if there is one. */
+static inline u32 swap_room(void)
+{
+	return mms()->swap ? mms()->swap->nr_free : 0;
+}
 
 /* swapon - set-up: a device of @nr_slots (0: only MADV_FREE pages can be
  * reclaimed), and what reclaim needs. Return: 0, -ENOMEM. */

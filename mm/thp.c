@@ -20,6 +20,7 @@ void split_page(struct page *head)
 	COUNT(THP_SPLIT_PAGE, 1);
 	if (head[1].is_tail)
 		split_queue_del(head);
+	lru_split(head);
 	for (u64 i = n; i-- > 0; ) {
 		struct page *p = head + i;
 

@@ -32,7 +32,7 @@ static bool is_unused(struct page *page)
 {
 	u32 young = 0;
 
-	if (page->is_free || page->is_mlocked ||
+	if (page->is_free || page->is_mlocked || page->is_shmem ||
 	    (!page->is_file && !page_is_mapped(page)))
 		return false;
 	walk_mapped(page, clear_young, &young);
@@ -55,7 +55,9 @@ static u32 split_cold(struct page *head)
 	    !page_is_cold(head) || !get_page_unless_zero(head))
 		return 0;
 	if (trylock_page(head)) {
-		rc = split_huge_page_locked(head);
+		/* It may have been split, or given out anew, meanwhile. */
+		if (head->order)
+			rc = split_huge_page_locked(head);
 		unlock_page(head);
 	}
 	put_page(head);
@@ -84,21 +86,19 @@ static bool has_too_many(u32 node, enum lru_list l)
 /* too_many_isolated(). Return: still. */
 static bool is_throttled(u32 node, enum lru_list l)
 {
-	u32 *word = isolated_wait(node);
-	bool may_give_up = kern()->isolated_gives_up, wakes = kern()->isolated_wakes;
-	u64 ms = wakes ? 20 : 100;
+	bool wakes = kern()->isolated_wakes, has_slept = false;
 
-	if (!word)
+	if (current()->is_kswapd)
 		return false;
 	while (has_too_many(node, l)) {
-		COUNT(RECLAIM_THROTTLED, 1);
-		sched_throttle(word, READ_ONCE(*word), this_cpu->now +
-			       machine_ns_to_cycles(the_sys->m, ms * 1000000));
-		if (may_give_up)
-			return has_too_many(node, l);
+		if (has_slept && kern()->isolated_gives_up)
+			return true;
+		if (!throttle_isolated(node, wakes ? 20 : 100))
+			return false;
+		has_slept = true;
 	}
 	if (wakes)
-		WRITE_ONCE(*word, *word + 1);
+		wake_throttle_isolated(node);
 	return false;
 }
 
@@ -165,8 +165,18 @@ static u64 shrink_inactive_list(u32 node, enum lru_list l, u32 nr,
 /* can_reclaim_anon_pages(), and what MADV_FREE offered. */
 static bool may_scan_anon(u32 node)
 {
-	return (mms()->swap && mms()->swap->nr_slots) || mms()->has_lazyfree ||
-		next_demotion_node(node) >= 0;
+	return swap_room() || mms()->has_lazyfree || next_demotion_node(node) >= 0;
+}
+
+static bool may_scan_files(u32 node)
+{
+	return mms()->swap || next_demotion_node(node) >= 0;
+}
+
+u64 node_reclaimable_pages(u32 node)
+{
+	return (may_scan_files(node) ? lru_size(node, LRU_FILE) : 0) +
+	       (may_scan_anon(node) ? lru_size(node, LRU_ANON) : 0);
 }
 
 #define SWAPPINESS 60u
@@ -174,13 +184,18 @@ static bool may_scan_anon(u32 node)
 /* get_scan_count(), without the cost of what came back. */
 static void get_scan_count(u32 node, int priority, u64 nr[NR_LRU_LISTS])
 {
-	nr[LRU_FILE] = mms()->swap || next_demotion_node(node) >= 0
-		? lru_size(node, LRU_FILE) >> priority : 0;
-	nr[LRU_ANON] = 0;
-	if (nr[LRU_FILE] || !may_scan_anon(node))
+	u64 file = lru_size(node, LRU_FILE);
+
+	nr[LRU_FILE] = may_scan_files(node) ? file >> priority : 0;
+	nr[LRU_ANON] = may_scan_anon(node) ? lru_size(node, LRU_ANON) >> priority
+					   : 0;
+	if (!nr[LRU_ANON] || !priority)         /* SCAN_FILE, SCAN_EQUAL */
 		return;
-	nr[LRU_ANON] = lru_size(node, LRU_ANON) >> priority;
-	if (priority && lru_size(node, LRU_FILE))
+	if (node_free_pages(node) + file <= wmark_pages(node, WMARK_HIGH))
+		nr[LRU_FILE] = 0;               /* file_is_tiny */
+	else if (nr[LRU_FILE])
+		nr[LRU_ANON] = 0;               /* cache_trim_mode */
+	else
 		nr[LRU_ANON] = nr[LRU_ANON] * SWAPPINESS / 200;
 }
 
@@ -267,7 +282,7 @@ static u64 usable_nodes(void)
 	u64 nodes = 0;
 
 	for (u32 n = 0; n < the_sys->m->nr_nodes && n < MPOL_MAX_NODES; n++)
-		if (mempolicy_allows(current(), n))
+		if (mempolicy_allows(current(), n) && node_present_pages(n))
 			nodes |= 1ull << n;
 	return nodes;
 }
@@ -299,14 +314,9 @@ u64 try_to_free_pages(u64 nodes, u64 nr)
 static bool may_retry(u64 nodes)
 {
 	for (u32 n = 0; n < the_sys->m->nr_nodes && n < MPOL_MAX_NODES; n++) {
-		u64 pages = node_free_pages(n);
-
-		if (!(nodes >> n & 1) || !has_kswapds())
-			continue;
-		pages += lru_size(n, LRU_FILE);
-		if (may_scan_anon(n))
-			pages += lru_size(n, LRU_ANON);
-		if (pages > wmark_pages(n, WMARK_MIN))
+		if ((nodes >> n & 1) && has_kswapds() &&
+		    node_free_pages(n) + node_reclaimable_pages(n) >
+		    wmark_pages(n, WMARK_MIN))
 			return true;
 	}
 	return false;
@@ -326,6 +336,8 @@ struct page *alloc_page_or_reclaim(void)
 				   : reclaim_explored();
 		if (!freed)
 			freed = pageout_ready(true);
+		if (!freed && flusher() && flusher()->reclaim)
+			freed = flusher()->reclaim();
 		if (!freed && split_queue_wait())
 			freed = 1;
 		current()->in_reclaim = false;

@@ -15,10 +15,13 @@
  * _NOPROGRESS goes on where less than half of what can be reclaimed is to be written.
  * wait_iff_congested() of 2.6.36 to 5.15 asks for the same).
  *
- * Files first: anonymous pages only where they can go anywhere, and where the list of
- * files is so short that it has no share (cache_trim_mode); then by swappiness 60. Not
- * modelled: active lists, so all of a list is inactive, and refaults; NR_ISOLATED counts
- * reclaim's pages, not those of migration.
+ * Anonymous pages only where they can go anywhere. Then files first (cache_trim_mode),
+ * until their list is so short that it has no share: anonymous ones by swappiness 60; of
+ * a node whose free pages and files together are no more than the high watermark these
+ * alone (file_is_tiny), at priority 0 both. Files in memory alone (tmpfs) are among the
+ * anonymous ones, and stay. Not modelled: active lists, so all of a list is inactive,
+ * refaults, what is left of the longer list's share when enough was found; NR_ISOLATED
+ * counts reclaim's pages, not those of migration.
  */
 #ifndef MM_VMSCAN_H
 #define MM_VMSCAN_H
@@ -37,6 +40,9 @@ struct scan_control {
 /* shrink_node - a share of @node's lists, by sc->priority, then what keeps memory for no
  * use (deferred_split.h). kswapd lets others on its CPU between two batches. */
 void shrink_node(u32 node, struct scan_control *sc);
+
+/* zone_reclaimable_pages(): 4K pages that reclaim would look at. */
+u64 node_reclaimable_pages(u32 node);
 
 /* page_is_cold - mapped, or a file's, on the LRU and not used since somebody looked last:
  * its A bits are cleared. */
