@@ -152,6 +152,37 @@ static void test_rng_between_and_double_stay_inside(void **state)
 	assert_false(rng_chance(&r, 0, 1));
 }
 
+/* As many in each of ten bins, whose bounds are the deciles -ln(1 - k / 10). */
+static void test_rng_exponential_is_exponential(void **state)
+{
+	static const double decile[] = { 0.105361, 0.223144, 0.356675, 0.510826,
+					 0.693147, 0.916291, 1.203973, 1.609438,
+					 2.302585 };
+	u32 mean = 1000000000;
+	double chi = 0, sum = 0;
+	u64 bin[10] = { 0 };
+	struct rng r;
+
+	rng_init(&r, check_seed("exponential"));
+	for (int i = 0; i < 20000; i++) {
+		double x = (double)rng_exponential(&r, mean) / mean;
+		size_t k = 0;
+
+		while (k < ARRAY_LEN(decile) && x >= decile[k])
+			k++;
+		bin[k]++;
+		sum += x;
+	}
+	for (size_t k = 0; k < 10; k++)
+		chi += ((double)bin[k] - 2000) * ((double)bin[k] - 2000) / 2000;
+	if (chi > 40)
+		fail_msg("chi-squared %f", chi);
+	/* Five standard errors. */
+	if (sum < 20000 - 5 * 141.4 || sum > 20000 + 5 * 141.4)
+		fail_msg("mean %f", sum / 20000);
+	assert_int_equal(0, rng_exponential(&r, 0));
+}
+
 /* Each of the 24 orders of four elements comes up about as often. */
 static void test_rng_shuffle_reaches_every_order(void **state)
 {
@@ -568,7 +599,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_rng_split_is_independent),
 	cmocka_unit_test(test_rng_below_is_unbiased),
 	cmocka_unit_test(test_rng_between_and_double_stay_inside),
-	cmocka_unit_test(test_rng_shuffle_reaches_every_order),
+	cmocka_unit_test(test_rng_exponential_is_exponential),
+		cmocka_unit_test(test_rng_shuffle_reaches_every_order),
 	cmocka_unit_test(test_rng_shuffle_keeps_large_elements_whole),
 	cmocka_unit_test(test_units_parse),
 	cmocka_unit_test(test_units_format),
