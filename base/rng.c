@@ -33,6 +33,25 @@ void rng_split(const struct rng *parent, u64 stream, struct rng *child)
 	rng_init(child, splitmix64(&state));
 }
 
+/* A run of numbers that fall has an odd length with probability exp(-first):
+ * then first is the fraction of a sample whose integer part is the number of
+ * runs that were refused. */
+u64 rng_exponential(struct rng *r, u32 mean)
+{
+	for (u64 whole = 0; whole < 63; whole++) {
+		u32 first = (u32)(rng_u64(r) >> 32), last = first, next;
+		bool is_odd = true;
+
+		while ((next = (u32)(rng_u64(r) >> 32)) < last) {
+			last = next;
+			is_odd = !is_odd;
+		}
+		if (is_odd)
+			return whole * mean + ((u64)first * mean >> 32);
+	}
+	return 64ull * mean;
+}
+
 static void swap_bytes(char *a, char *b, size_t size)
 {
 	char tmp[64];

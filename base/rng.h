@@ -85,6 +85,11 @@ static inline bool rng_chance(struct rng *r, u64 num, u64 den)
 	return rng_below(r, den) < num;
 }
 
+/* rng_exponential - exponentially distributed with mean @mean, at most 64 times
+ * that. By comparing uniform numbers only (von Neumann, "Various techniques used
+ * in connection with random digits", 1951), so the same on every host. */
+u64 rng_exponential(struct rng *r, u32 mean);
+
 /* rng_shuffle - a uniform permutation of @nr elements of @size bytes. */
 void rng_shuffle(struct rng *r, void *base, size_t nr, size_t size);
 

@@ -13,8 +13,9 @@
  * flush_area_mask() holds a lock meanwhile; asked for by the hypervisor below
  * (--flush xen-l0) it returns before it takes that.
  *
- * assumed: what the counts do not say: the memory of a process, how much it
- * computes, how many calls flush, and that each page table changes twice, when it
+ * assumed: what the counts do not say: the memory of a process, how long it
+ * computes (exponentially distributed: a build runs scripts as well as compilers,
+ * and equal times would have all jobs fork in step), how many calls flush, and that each page table changes twice, when it
  * is pinned and when it is freed, 11 tables a program (one top, two, three, five:
  * text, heap, stack). Time stamps that spare flushes are not looked at. With no
  * --xen fork and exit flush as Linux does. Tools run one after the other.
@@ -51,7 +52,8 @@ static const struct opt params[] = {
 	{ .name = "flushes", .kind = OPT_U64, .def = "30", .max = 1u << 20,
 	  .help = "calls of a process that flush", FIELD(flushes) },
 	{ .name = "compute", .kind = OPT_TIME_NS, .def = "1ms",
-	  .max = 1000000000ull, .unit = "ns", .help = "of a process",
+	  .max = 1000000000ull, .unit = "ns",
+	  .help = "of a process, the mean of an exponential distribution",
 	  FIELD(compute_ns) },
 	{ .name = "xen", .kind = OPT_BOOL,
 	  .help = "as a paravirtual guest of Xen: page tables flush all CPUs "
@@ -172,7 +174,8 @@ static int change_rights(u64 area, u64 n, bool is_taken)
 static int run_program(const struct cfg *cfg, struct rng *r)
 {
 	u64 vpn = do_mmap(current()->mm, cfg->pages, RW | VM_HUGE);
-	u64 part = wl_cycles(cfg->compute_ns) / (cfg->flushes / 2 + 1);
+	u64 compute = rng_exponential(r, (u32)cfg->compute_ns);
+	u64 part = wl_cycles(compute) / (cfg->flushes / 2 + 1);
 	int rc = vpn ? touch_all(vpn, cfg->pages) : -ENOMEM;
 
 	for (u64 k = 0; k < cfg->flushes && !rc; k += 2) {
