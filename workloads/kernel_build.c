@@ -42,7 +42,8 @@ struct cfg {
 
 static const struct opt params[] = {
 	{ .name = "processes", .kind = OPT_U64, .def = "10", .min = 1,
-	  .help = "that each job runs", FIELD(processes) },
+	  .help = "times the jobs: whoever is done takes the next one, as of make -j",
+	  FIELD(processes) },
 	{ .name = "pages", .kind = OPT_U64, .def = "256", .min = AREA,
 	  .max = 1u << 20, .unit = "pages", .help = "a process touches",
 	  FIELD(pages) },
@@ -78,6 +79,7 @@ static struct state {
 	struct shared *s;
 	u64 all[MM_CPUMASK_WORDS];
 	u64 nr_calls;           /* sum of share[]                             */
+	u64 nr_started;
 } st;
 
 static int start_one(struct wl *w, u32 i, struct err *e)
@@ -113,6 +115,7 @@ static int setup(struct wl *w, struct err *e)
 		st.all[k] = 0;
 	for (u32 k = 0; k < the_sys->nr_cpus; k++)
 		st.all[k / 64] |= 1ull << k % 64;
+	st.nr_started = 0;
 	st.nr_calls = 0;
 	for (u32 n = 1; n <= FULL; n++)
 		st.nr_calls += share[n];
@@ -223,7 +226,8 @@ static void body(struct wl *w, u32 i)
 
 	rng_init(&all, w->seed);
 	rng_split(&all, i, &r);
-	for (u64 n = 0; n < cfg->processes && !rc && !w->error; n++) {
+	while (st.nr_started < w->total && !rc && !w->error) {
+		st.nr_started++;
 		rc = one_process(cfg, &r);
 		w->done++;
 	}
