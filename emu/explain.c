@@ -41,7 +41,7 @@ struct owed {
 /* A CPU's flush under way, and its interrupt. */
 struct under_way {
 	struct ref mine;
-	u64 own;                /* flush and wait_ack when it began           */
+	u64 own;                /* flush and wait_ack that are booked         */
 	bool is_on, has_served;
 	/* Whose request is served; its initiator may go on before the end. The
 	 * first of an interrupt: entry and exit are its. */
@@ -185,13 +185,24 @@ static u64 own_cycles(const struct cpu *c)
 	return c->cycles[CYC_FLUSH] + c->cycles[CYC_WAIT_ACK];
 }
 
+/* Such as waiting for lockless walkers. */
+static void own_of_no_flush(struct explain *x, const struct probe_event *e)
+{
+	struct under_way *w = &x->now[e->cpu->id];
+
+	if (w->is_on)
+		return;
+	x->kind[FLUSH_NONE].own_cycles += own_cycles(e->cpu) - w->own;
+	w->own = own_cycles(e->cpu);
+}
+
 static void flush_begins(struct explain *x, const struct probe_event *e)
 {
 	struct under_way *w = &x->now[e->cpu->id];
 	struct bills s;
 
+	own_of_no_flush(x, e);
 	w->is_on = true;
-	w->own = own_cycles(e->cpu);
 	w->mine = (struct ref){
 		.vpn = e->vpn, .pages = e->n, .by = (u16)e->cpu->id,
 		.kind = !e->n ? FLUSH_WHOLE : e->flag ? FLUSH_CEILING
@@ -210,6 +221,7 @@ static void flush_ends(struct explain *x, const struct probe_event *e)
 	struct bills s = bills_of_ref(x, &w->mine);
 
 	ADD(s, own_cycles, own_cycles(e->cpu) - w->own);
+	w->own = own_cycles(e->cpu);
 	w->is_on = false;
 }
 
@@ -393,6 +405,9 @@ static void on_event(struct probe *p, const struct probe_event *e)
 	switch (e->what) {
 	case PROBE_START:
 		start(x);
+		break;
+	case PROBE_LEAVE:
+		own_of_no_flush(x, e);
 		break;
 	case PROBE_FLUSH:
 		flush_begins(x, e);

@@ -149,7 +149,7 @@ static void kinds_table(struct emit *em, const struct explain *x)
 	emit_table(em, &(struct emit_table){
 		.name = "explain-flushes",
 		.title = "\n what flushes cost: own, the initiator's; others, of those interrupted; refill, walks for what it dropped",
-		.cols = cols, .nr_cols = ARRAY_LEN(cols) });
+		.cols = cols, .nr_cols = ARRAY_LEN(cols), .missing = "-" });
 	for (u32 i = 0; i < NR_EXPLAIN_KINDS; i++) {
 		emit_str(em, kind_names[i]);
 		bill_cells(em, explain_of_kind(x, (enum explain_kind)i));
@@ -167,7 +167,7 @@ static void cpus_table(struct emit *em, const struct explain *x,
 
 	emit_table(em, &(struct emit_table){
 		.name = "explain-cpus", .title = "\n the same by who began them",
-		.cols = cols, .nr_cols = ARRAY_LEN(cols) });
+		.cols = cols, .nr_cols = ARRAY_LEN(cols), .missing = "-" });
 	for (u32 t = 0; t < r->nr_rows; t++) {
 		u32 cpu = r->cpu[t].cpu;
 
@@ -206,7 +206,7 @@ static void dearest_table(struct emit *em, const struct explain *x,
 	}
 	emit_table(em, &(struct emit_table){
 		.name = "explain-dearest", .title = "\n the dearest flushes",
-		.cols = cols, .nr_cols = ARRAY_LEN(cols) });
+		.cols = cols, .nr_cols = ARRAY_LEN(cols), .missing = "-" });
 	for (u32 i = 0; i < n; i++) {
 		const struct explain_flush *d = &f[top[i]];
 

@@ -133,12 +133,15 @@ static u64 *sent_at(struct timeline *tl, u32 from, u32 to)
 
 static void serves(struct timeline *tl, const struct probe_event *e)
 {
-	u64 *at = sent_at(tl, e->other->id, e->cpu->id);
+	u64 *at = sent_at(tl, e->other->id, e->cpu->id), now = e->cpu->now;
 
+	/* A request is there for a handler that looks at its queue before the
+	 * store that put it there is paid for (calls.h). */
 	if (*at)
 		add(tl, &(struct event){
-			.is_arrow = true, .from = *at - 1, .to = e->cpu->now,
-			.cpu = e->other->id, .other = e->cpu->id }, e->cpu->now);
+			.is_arrow = true, .from = *at - 1 < now ? *at - 1 : now,
+			.to = now, .cpu = e->other->id, .other = e->cpu->id },
+		    now);
 	*at = 0;
 	open_slice(tl, e->cpu, "serve", CYC_RESPOND);
 }
