@@ -61,7 +61,7 @@ static const char usage[] =
 static const char examples[] =
 	"\nexamples:\n"
 	"  tlbemu run mprotect-storm --threads 8 --pages 40\n"
-	"  tlbemu run numa-migrate --machine 'pack:4 core:2 pu:1' --kernel v3.12 --check\n"
+	"  tlbemu run numa-migrate --time 40ms --kernel v3.12 --check\n"
 	"  tlbemu run replay sort.tlbt ls.tlbt --as processes -o replay.csv\n"
 	"  tlbemu run tlb_flush2 --threads 8 --explain --timeline storm.json\n"
 	"  tlbemu run numa-migrate --dry-run > m.ini; tlbemu run m.ini --seed 2\n"

@@ -119,10 +119,10 @@ numa() {
 	phase numa "The same kernels, timed: what was lost, what the fix costs"
 	say "8 threads on 4 nodes share memory that NUMA balancing moves about."
 	report "text The same lines of the modelled kernel, now in time: 8 threads on a machine of four nodes share memory that NUMA balancing moves about. --check counts stale hits (uses of a translation that the page tables no longer hold; harmless until the page moves) and stores that went to a frame after its contents had been copied away."
-	show compare numa-migrate --machine "$machine" \
+	show compare numa-migrate --machine "$machine" --time 200ms \
 		--kernels v3.12,v3.13,v4.14,v6.1 --check -j 2
 	cat "$out/numa.out"
-	"$tlbemu" compare numa-migrate --machine "$machine" \
+	"$tlbemu" compare numa-migrate --machine "$machine" --time 200ms \
 		--kernels v3.12,v3.13,v4.14,v6.1 --check -j 2 -o "$out/price.csv"
 	report "table price.csv kernel, lost_stores, stale_hits, write_after_free, elapsed, tlb_flush, ipis_sent, per_flush"
 	report "text Where the cycles of all CPUs went:"
@@ -133,7 +133,8 @@ numa() {
 	say "$line"
 	report "text $line"
 	report "figure window.svg How old the stale translations were when they were used, v3.12. The flush at the end of a scan ends most of them."
-	configuration run numa-migrate --machine "$machine" --kernel v3.12 --check
+	configuration run numa-migrate --machine "$machine" --time 200ms \
+		--kernel v3.12 --check
 	phase_end
 }
 

@@ -22,8 +22,8 @@ do for [i = 1:4] {
 			by = ratio(0)) : 0) nooutput name "B"
 }
 set title "Flushing page by page or everything: where both cost the same\n{/*0.85 mprotect-storm, 4 CPUs, own working sets of 256 pages; cost: initiator, interrupted CPUs, refills}"
-set xlabel "pages of the flush"
-set ylabel "ranged flush / flush of everything"
+set xlabel "pages of the flush, log scale"
+set ylabel "ranged flush / flush of everything, log scale"
 set logscale xy 2
 set xrange [1:256 * 1.1]
 set key top left Left reverse samplen 3

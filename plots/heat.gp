@@ -36,14 +36,19 @@ set border 0
 # Blue is faster, orange is slower, white is no change; lightness says it too.
 set palette defined (-1 "#0072b2", 0 "#ffffff", 1 "#e69f00")
 set cbrange [-2:2]
-set cbtics ("1/4" -2, "1/2" -1, "1" 0, "2" 1, "4" 2) scale 0
+set cbtics ("≤ 1/4" -2, "1/2" -1, "1" 0, "2" 1, "≥ 4" 2) scale 0
 set cblabel "time, ratio" offset 1
 unset key
 clip(x) = x < -2 ? -2 : x > 2 ? 2 : x
+is_dark(ratio) = ratio < 0.33
+cell(ratio) = sprintf("%.2f", ratio)
 set style fill solid 1 noborder
 plot data using (col(strcol("workload"))):(row(strcol("flush"))):(0.5):(0.5): \
 		(clip(log(column("ratio")) / log(2))) with boxxyerror \
 		fillcolor palette, \
 	data using (col(strcol("workload"))):(row(strcol("flush"))): \
-		(sprintf("%.2f", column("ratio"))) with labels \
-		textcolor rgb ink font small
+		(is_dark(column("ratio")) ? "" : cell(column("ratio"))) \
+		with labels textcolor rgb ink font small, \
+	data using (col(strcol("workload"))):(row(strcol("flush"))): \
+		(is_dark(column("ratio")) ? cell(column("ratio")) : "") \
+		with labels textcolor rgb "white" font small

@@ -9,7 +9,7 @@ load system("dirname '".ARG0."'")."/style.gp"
 
 stats data using (profile = strcol("profile"), column("pages")) nooutput name "X"
 set title sprintf("Refilling the TLB after one flush of four pages\n{/*0.85 profile %s; walks of the interrupted CPU and of the initiator, per interrupt}", profile)
-set xlabel "pages the interrupted CPU works on, 4K each"
+set xlabel "pages the interrupted CPU works on, 4K each, log scale"
 set ylabel "page walks for what the flush dropped [µs]"
 set logscale x 2
 set xrange [X_min:X_max * 1.05]

@@ -1,8 +1,12 @@
-# style.gp - what all figures share; loaded by the others with `figure` set, the
-# file to write, and `height` if it is not 480. Defines the terminal from the figure's suffix, the palette
-# and human().
+# style.gp - what all figures share; loaded by the others with `data` set, the CSV
+# file, `figure`, the file to write, and `height` if it is not 480. Defines the
+# terminal from the figure's suffix, the palette and human().
 
 if (!exists("height")) { height = 480 }
+if (real(system(sprintf("head -n 2 '%s' | wc -l", data))) < 2) {
+	printerr sprintf("%s: no rows", data)
+	exit status 2
+}
 suffix = figure[strlen(figure)-3:*]
 if (suffix eq ".svg") {
 	# Ids must differ where several figures share an HTML page.
