@@ -172,6 +172,44 @@ static void flush_row(struct emit *em, const struct flush_ops *f)
 	    f->needs ? f->needs : "-", f->source);
 }
 
+/* For eyes: all of it is 400 columns. */
+static void flush_text(struct emit *em)
+{
+	BEGIN(em, "flush", "name", "summary", "legal_for", "source");
+	for (u32 i = 0; flush_strategies[i]; i++) {
+		const struct flush_ops *f = flush_strategies[i];
+		u32 n = (u32)__builtin_popcount(f->legal & FLUSH_ALL_OPS);
+		char legal[32] = "all";
+
+		if (n < NR_FLUSH_OPS)
+			snprintf(legal, sizeof(legal), "%u of %u", n,
+				 NR_FLUSH_OPS);
+		ROW(em, f->name, f->summary, legal, f->source);
+	}
+	emit_note(em, " legal for so many operations; 'tlbemu list flush NAME' "
+		  "says for which, what is put off until when,\n and what it "
+		  "needs of machine and kernel");
+}
+
+static void flush_notes(struct emit *em, const struct flush_ops *f)
+{
+	char legal[512];
+
+	legal_text(f->legal, legal, sizeof(legal));
+	emit_note(em, " %s: %s\n defers: %s\n legal for: %s\n needs: %s\n "
+		  "source: %s\n", f->name, f->summary, f->defers, legal,
+		  f->needs ? f->needs : "-", f->source);
+}
+
+static void flush_table(struct emit *em, const struct flush_ops *only)
+{
+	BEGIN(em, "flush", "name", "summary", "defers", "legal_for", "needs",
+	      "source");
+	for (u32 i = 0; flush_strategies[i]; i++)
+		if (!only || only == flush_strategies[i])
+			flush_row(em, flush_strategies[i]);
+}
+
 static int list_flush(struct emit *em, const char *name, struct err *e)
 {
 	const struct flush_ops *f = NULL;
@@ -179,11 +217,12 @@ static int list_flush(struct emit *em, const char *name, struct err *e)
 
 	if (rc)
 		return rc;
-	BEGIN(em, "flush", "name", "summary", "defers", "legal_for", "needs",
-	      "source");
-	for (u32 i = 0; flush_strategies[i]; i++)
-		if (!f || f == flush_strategies[i])
-			flush_row(em, flush_strategies[i]);
+	if (emit_kind_of(em) != EMIT_TABLE)
+		flush_table(em, f);
+	else if (f)
+		flush_notes(em, f);
+	else
+		flush_text(em);
 	if (!f) {
 		emit_note(em, " without --flush: what the kernel does on the "
 			  "machine ('tlbemu list kernels NAME')\n");
@@ -277,7 +316,7 @@ static const struct thing things[] = {
 	  list_machines },
 	{ "kernels", "kernel versions and patches; with NAME its switches",
 	  list_kernels },
-	{ "flush", "flush strategies; with NAME the operations that it is legal for",
+	{ "flush", "flush strategies; with NAME what it defers, needs and is legal for",
 	  list_flush },
 	{ "workloads", "workloads; with NAME its options", list_workloads },
 	{ "races", "races; with NAME its story and rows", list_races },

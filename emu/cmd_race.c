@@ -366,7 +366,7 @@ static void begin_table(struct session *s)
 
 	emit_table(s->em, &(struct emit_table){
 		.name = "verdicts", .cols = cols + skip,
-		.nr_cols = ARRAY_LEN(cols) - skip });
+		.nr_cols = ARRAY_LEN(cols) - skip, .missing = "-" });
 }
 
 static void echo_one(void *arg, const struct opt *o, const char *value,
