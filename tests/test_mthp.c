@@ -272,6 +272,31 @@ static void test_moves_whole(void **state)
 	close_stage();
 }
 
+/* What a flush strategy has yet to flush of a free huge block it has of each half that
+ * is given out, and of each 4K of it: whose, and since when. */
+static void test_halves_owe_what_the_block_does(void **state)
+{
+	struct node_mem *n;
+	struct page *block, *p;
+
+	open_mm("v6.10", 64);
+	block = alloc_page(0, hpage_order());
+	put_page(block);
+	block->is_unflushed = 1;
+	block->index = 77;
+	n = &mms()->node[0];
+	n->next = n->end;               /* nothing else is free */
+	n->free_4k = 0;
+	for (u32 i = 0; i <= FOUR; i++) {
+		p = alloc_page(0, i ? 0 : ORDER);
+		assert_in_range(p - block, 0, hpage_pages() - 1);
+		assert_true(p->is_unflushed);
+		assert_int_equal(p->index, 77);
+	}
+	assert_null(alloc_page(0, 0));
+	close_stage();
+}
+
 /* A reference from elsewhere: it stays. */
 static void test_pinned_stays(void **state)
 {
@@ -490,6 +515,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_copies_4k),
 	cmocka_unit_test(test_protects_a_part),
 	cmocka_unit_test(test_moves_whole),
+	cmocka_unit_test(test_halves_owe_what_the_block_does),
 	cmocka_unit_test(test_pinned_stays),
 	cmocka_unit_test(test_any_order),
 	cmocka_unit_test(test_any_interleaving),

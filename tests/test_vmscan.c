@@ -119,8 +119,38 @@ static void test_files_do_not_hide_anon(void **state)
 		assert_int_equal(P.rc, 0);
 		assert_true(r->count.v[CTR_PSWPOUT] > (k & 1 ? 1000 : 1800));
 		assert_true(stolen(r) <= scanned(r));
+		assert_true(r->count.v[CTR_ALLOCSTALL_MOVABLE] > 0);
+		assert_true(r->count.v[CTR_PGSCAN_DIRECT] >=
+			    r->count.v[CTR_ALLOCSTALL_MOVABLE]);
 		free(r);
 	}
+}
+
+static void free_of_both(u32 i)
+{
+	OK(set_mempolicy(MPOL_INTERLEAVE, 3));
+	use_all(P.anon, 500, RUN_WRITE);
+	lru_drain();
+	P.seen[0] = lru_size(0, LRU_ANON) + lru_size(1, LRU_ANON);
+	current()->in_reclaim = true;
+	P.seen[1] = try_to_free_pages(3, 500);
+	current()->in_reclaim = false;
+	P.seen[2] = lru_size(0, LRU_ANON);
+	P.seen[3] = lru_size(1, LRU_ANON);
+}
+
+/* Who needs as much as both nodes have takes it from both. */
+static void test_all_nodes_are_shrunk(void **state)
+{
+	P.slots = 8192;
+	P.file_flags = FILE_DISK;
+	free(run(1, free_of_both, PAIRS("machine",
+		"pack:2 [numa(memory=8MiB)] core:1 pu:1", "thp", "no")));
+	assert_int_equal(P.rc, 0);
+	assert_int_equal(P.seen[0], 500);
+	assert_in_range(P.seen[2], 1, 249);
+	assert_in_range(P.seen[3], 1, 249);
+	assert_int_equal(P.seen[1], 500 - P.seen[2] - P.seen[3]);
 }
 
 /* What a look at the node scans at @priority; *@file, *@anon: what it would of each list
@@ -409,6 +439,7 @@ static void test_nothing_is_lost(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_files_do_not_hide_anon),
+	cmocka_unit_test(test_all_nodes_are_shrunk),
 	cmocka_unit_test(test_scan_balance),
 	cmocka_unit_test(test_huge_pages_count),
 	cmocka_unit_test(test_full_device),
