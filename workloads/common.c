@@ -65,10 +65,10 @@ int wl_thread_count(struct wl *w, u32 otherwise, struct err *e)
 			       "(--threads)", w->nr_threads, w->max_threads);
 	if (w->nr_threads > w->max_threads)
 		return err_set(e, -EINVAL, "%u threads, but the machine has %u "
-			       "CPU%s and each runs one thread (--threads, "
-			       "--machine, --sched)", w->nr_threads,
-			       the_sys->nr_cpus,
-			       the_sys->nr_cpus > 1 ? "s" : "");
+			       "CPU%s and each runs one thread; try --threads "
+			       "%u, --sched fair, or a larger --machine",
+			       w->nr_threads, the_sys->nr_cpus,
+			       the_sys->nr_cpus > 1 ? "s" : "", w->max_threads);
 	return (int)w->nr_threads;
 }
 

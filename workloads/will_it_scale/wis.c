@@ -65,8 +65,8 @@ void wis_body(struct wl *w, u32 thread, wis_round round)
 		rc = round(t);
 	if (rc == -ENOMEM)
 		wl_fail(w, -E2BIG, "%s: the machine's memory is full after %llu "
-			"pages", w->workload->name,
-			(unsigned long long)t->mm->rss);
+			"pages; try less, or a --machine with more",
+			w->workload->name, (unsigned long long)t->mm->rss);
 	else if (rc)
 		wl_fail(w, rc, "%s: %s", w->workload->name, strerror(-rc));
 }
