@@ -86,6 +86,8 @@ static void install_copy(struct mm *mm, struct vma *vma, u64 vpn, u32 level,
 			   (level ? PTE_PS : 0)));
 	NOTE("%s[%llu] := frame %llu, a copy", level ? "PMD" : "PTE",
 	     (unsigned long long)vpn, (unsigned long long)pfn_of(new));
+	if (kern()->cow_flushes)
+		flush_cow_installed(mm, vpn, level);
 	touch(new, true);
 	lru_add(new);
 	if (!old) {

@@ -175,6 +175,18 @@ struct flush_ops {
 	void (*revoked)(struct mm *mm, u64 vpn, u32 level, u64 old);
 	/* This CPU holds nothing any more of what it had under the tag of @slot. */
 	void (*emptied)(u32 slot);
+	/* Under the page-table lock: the 4K entry for @vpn maps a copy from now on,
+	 * and the flush before it was for other CPUs; this one drops what it has
+	 * of @vpn. NULL: it was for all. */
+	void (*cow_installed)(struct mm *mm, u64 vpn);
+	/* A call of this CPU's program in which the kernel leaves its memory alone:
+	 * begun, over. In between it is about to touch it, and has. */
+	void (*call_begin)(struct mm *mm);
+	void (*call_end)(void);
+	void (*uaccess_begin)(void);
+	void (*uaccess_end)(struct mm *mm);
+	/* Explored: @cpu is in such a call, and not told of flushes. */
+	bool (*is_away)(u32 cpu);
 	/* The kernel is about to clear A of the entry @e without a flush. */
 	void (*aged)(u64 e);
 	/* vfree() cleared the entries of @a (vmalloc.h): every CPU is to drop what it
@@ -245,6 +257,44 @@ static inline void flush_revoked(struct mm *mm, u64 vpn, u32 level, u64 old)
 		return;
 	oracle_revoked(vpn, level, old);
 	flusher()->revoked(mm, vpn, level, old);
+}
+
+static inline bool flush_spares_own(u64 start, u64 end, enum flush_op op)
+{
+	return op == FLUSH_COW && end == start + 1 && flusher() &&
+	       flusher()->cow_installed;
+}
+
+static inline void flush_cow_installed(struct mm *mm, u64 vpn, u32 level)
+{
+	if (level || !flusher() || !flusher()->cow_installed)
+		return;
+	flusher()->cow_installed(mm, vpn);
+	oracle_own_dropped(mm);
+}
+
+static inline void flush_call_begin(struct mm *mm)
+{
+	if (flusher() && flusher()->call_begin)
+		flusher()->call_begin(mm);
+}
+
+static inline void flush_call_end(void)
+{
+	if (flusher() && flusher()->call_end)
+		flusher()->call_end();
+}
+
+static inline void flush_uaccess_begin(void)
+{
+	if (flusher() && flusher()->uaccess_begin)
+		flusher()->uaccess_begin();
+}
+
+static inline void flush_uaccess_end(struct mm *mm)
+{
+	if (flusher() && flusher()->uaccess_end)
+		flusher()->uaccess_end(mm);
 }
 
 static inline void flush_emptied(u32 slot)

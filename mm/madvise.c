@@ -156,10 +156,8 @@ static bool has_vma(struct mm *mm, u64 start, u64 end, u32 flags)
 	return false;
 }
 
-int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice)
+static int madvise_range(struct mm *mm, u64 start, u64 end, enum madvice advice)
 {
-	enum cycle_cat cat = cat_enter(CYC_KERNEL);
-	u64 obs = syscall_enter(), end = start + nr_pages;
 	enum split_what what = advice == MADV_DONTNEED ? SPLIT_MAPPING
 						       : SPLIT_PAGE;
 	int rc;
@@ -178,6 +176,36 @@ int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice)
 		advise(mm, v->start > start ? v->start : start,
 		       v->end < end ? v->end : end, advice);
 	up_read(&mm->mmap_lock);
+	return rc;
+}
+
+int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice)
+{
+	enum cycle_cat cat = cat_enter(CYC_KERNEL);
+	u64 obs = syscall_enter();
+	int rc;
+
+	if (advice != MADV_PAGEOUT)     /* it may sleep */
+		flush_call_begin(mm);
+	rc = madvise_range(mm, start, start + nr_pages, advice);
+	flush_call_end();
+	cat_leave(cat);
+	return syscall_leave(obs, rc);
+}
+
+int do_process_madvise(struct mm *mm, u64 vec, enum madvice advice)
+{
+	enum cycle_cat cat = cat_enter(CYC_KERNEL);
+	u64 obs = syscall_enter(), start = 0;
+	int rc;
+
+	flush_call_begin(mm);
+	flush_uaccess_begin();
+	rc = cpu_access(vec, 0, false, &start);
+	flush_uaccess_end(mm);
+	if (!rc)
+		rc = madvise_range(mm, start, start + 1, advice);
+	flush_call_end();
 	cat_leave(cat);
 	return syscall_leave(obs, rc);
 }

@@ -470,6 +470,9 @@ int do_brk(struct mm *mm, u64 end);
  * nothing is done. */
 enum madvice { MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT };
 int do_madvise(struct mm *mm, u64 start, u64 nr_pages, enum madvice advice);
+/* Explored: process_madvise() of the caller's own: the page whose number is the word
+ * at @vec of his memory (5.10; a vector of one). */
+int do_process_madvise(struct mm *mm, u64 vec, enum madvice advice);
 
 /* mremap() with MREMAP_MAYMOVE | MREMAP_FIXED: [old, old + old_pages) goes to
  * @new, whatever was there is unmapped; a longer one ends in fresh memory.

@@ -100,7 +100,9 @@ void oracle_tlb_gen(u32 cpu);
 void oracle_revoked(u64 vpn, u32 level, u64 old);
 /* A synchronous flush of [start, end) begins and has returned. */
 void oracle_flush_begin(struct mm *mm, u64 start, u64 end, bool is_debt);
-void oracle_flush_end(struct mm *mm, u64 start, u64 end);
+void oracle_flush_end(struct mm *mm, u64 start, u64 end, bool spares_own);
+/* What it spared of this CPU's is gone, too. */
+void oracle_own_dropped(struct mm *mm);
 /* Calls, see truth.h. mmap: fresh pages. mprotect or munmap of the range
  * returned with these rights, or begins and will add them. */
 void oracle_mapped(struct mm *mm, u64 start, u64 end, u32 vm_flags);

@@ -223,6 +223,8 @@ static bool runs(u32 cpu, const struct mm *mm)
 	this_cpu = &the_sys->cpu[cpu];
 	yes = my_loaded_mm() == mm && !am_lazy();
 	this_cpu = me;
+	if (flusher() && flusher()->is_away && flusher()->is_away(cpu))
+		return false;
 	return yes && s->root == mm->root && !s->irq_off;
 }
 
@@ -349,23 +351,34 @@ void oracle_flush_begin(struct mm *mm, u64 start, u64 end, bool is_debt)
 	}
 }
 
-void oracle_flush_end(struct mm *mm, u64 start, u64 end)
+static void check_dropped(u32 cpu, struct mm *mm)
+{
+	struct cpu_state *s = the_sys->cpu[cpu].s;
+
+	touch(s->env, true);
+	for (u32 i = 0; i < s->env->n; i++) {
+		if (!(s->env->marked[i] >> this_cpu->id & 1))
+			continue;
+		if (runs(cpu, mm) && s->env->e[i].pcid == s->pcid)
+			FIRE(O9_FLUSH_DONE, "flush returned, CPU %u may still hold page %llu",
+			     cpu, (unsigned long long)s->env->e[i].vpn);
+		s->env->marked[i] &= (u8)~(1u << this_cpu->id);
+	}
+}
+
+void oracle_flush_end(struct mm *mm, u64 start, u64 end, bool spares_own)
 {
 	if (!the_sys->is_explored)
 		return;
 	if (mms()->revoked)
 		memset(revoked(), 0, sizeof(struct revoked));
-	for (u32 c = 0; c < the_sys->nr_cpus; c++) {
-		struct cpu_state *s = the_sys->cpu[c].s;
+	for (u32 c = 0; c < the_sys->nr_cpus; c++)
+		if (!spares_own || c != this_cpu->id)
+			check_dropped(c, mm);
+}
 
-		touch(s->env, true);
-		for (u32 i = 0; i < s->env->n; i++) {
-			if (!(s->env->marked[i] >> this_cpu->id & 1))
-				continue;
-			if (runs(c, mm) && s->env->e[i].pcid == s->pcid)
-				FIRE(O9_FLUSH_DONE, "flush returned, CPU %u may still hold page %llu",
-				     c, (unsigned long long)s->env->e[i].vpn);
-			s->env->marked[i] &= (u8)~(1u << this_cpu->id);
-		}
-	}
+void oracle_own_dropped(struct mm *mm)
+{
+	if (the_sys->is_explored)
+		check_dropped(this_cpu->id, mm);
 }

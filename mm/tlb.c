@@ -505,7 +505,7 @@ void flush_tlb_req(struct mm *mm, u64 start, u64 end, u32 order, bool is_full,
 		f->shoot(r);
 	else
 		flush_by_ipi(r);
-	oracle_flush_end(mm, start, end);
+	oracle_flush_end(mm, start, end, flush_spares_own(start, end, op));
 	PROBE(.what = PROBE_FLUSH_END);
 	cat_leave(cat);
 }

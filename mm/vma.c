@@ -386,11 +386,13 @@ int do_munmap(struct mm *mm, u64 start, u64 nr_pages)
 	u64 from = this_cpu->now, obs = syscall_enter();
 	int rc = -EINVAL;
 
+	flush_call_begin(mm);
 	down_write(&mm->mmap_lock);
 	if (nr_pages)
 		rc = munmap_unlock(mm, start, start + nr_pages);
 	if (rc)
 		up_write(&mm->mmap_lock);
+	flush_call_end();
 	COUNT(MUNMAP_CALLS, 1);
 	COUNT(MUNMAP_CYCLES, this_cpu->now - from);
 	cat_leave(cat);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "mm/file.h"
+#include "mm/flush.h"
 #include "mm/oracle.h"
 #include "mm/rmap.h"
 
@@ -92,6 +93,7 @@ int do_msync(struct mm *mm, u64 start, u64 nr_pages)
 	enum cycle_cat cat = cat_enter(CYC_KERNEL);
 	u64 obs = syscall_enter(), end = start + nr_pages;
 
+	flush_call_begin(mm);
 	down_read(&mm->mmap_lock);
 	for (struct vma *v = find_vma_above(mm, start); v && v->start < end;
 	     v = v->next) {
@@ -103,6 +105,7 @@ int do_msync(struct mm *mm, u64 start, u64 nr_pages)
 					       to - from);
 	}
 	up_read(&mm->mmap_lock);
+	flush_call_end();
 	cat_leave(cat);
 	return syscall_leave(obs, 0);
 }

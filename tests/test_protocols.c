@@ -179,6 +179,46 @@ static void test_eurosys20_concurrent_is_linux(void **state)
 	free(r[1]);
 }
 
+/* Who is in munmap is not interrupted by who else is. */
+static void test_eurosys20_batches_spare_interrupts(void **state)
+{
+	static const char *const name[] = {
+		"eurosys20", "eurosys20:concurrent+early-ack+lines+batch"
+	};
+	u64 ipis[2];
+
+	for (u32 i = 0; i < 2; i++) {
+		struct timed_result *r = run_of("psearchy",
+			PAIRS("blocks", "8", "flush", name[i]));
+
+		ipis[i] = r->count.v[CTR_IPIS_SENT];
+		free(r);
+	}
+	printf("# %llu interrupts, %llu in batches\n",
+	       (unsigned long long)ipis[0], (unsigned long long)ipis[1]);
+	assert_true(ipis[1] < ipis[0]);
+}
+
+/* The CPU that copied a page flushes none. */
+static void test_eurosys20_copies_spare_their_own(void **state)
+{
+	static const char *const name[] = {
+		"eurosys20", "eurosys20:concurrent+early-ack+lines+cow"
+	};
+	u64 pages[2];
+
+	for (u32 i = 0; i < 2; i++) {
+		struct timed_result *r = run_of("fork-compact",
+			PAIRS("children", "40", "flush", name[i]));
+
+		pages[i] = r->count.v[CTR_LOCAL_FLUSH_ONE];
+		free(r);
+	}
+	printf("# %llu pages flushed, %llu with cow\n",
+	       (unsigned long long)pages[0], (unsigned long long)pages[1]);
+	assert_true(pages[1] < pages[0]);
+}
+
 /* Mach's responders stall until the last has arrived: time that others' do not
  * spend. */
 static void test_mach_stalls(void **state)
@@ -295,6 +335,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_clean_frames_are_flushed_for_others),
 	cmocka_unit_test(test_messages_interrupt_nobody),
 	cmocka_unit_test(test_eurosys20_concurrent_is_linux),
+	cmocka_unit_test(test_eurosys20_batches_spare_interrupts),
+	cmocka_unit_test(test_eurosys20_copies_spare_their_own),
 	cmocka_unit_test(test_mach_stalls),
 	cmocka_unit_test(test_xnu_drops_all),
 	cmocka_unit_test(test_short_cotags_drop_more),

@@ -6,6 +6,7 @@
 
 #include "mm/flush/abis.h"
 #include "mm/flush/ecotlb.h"
+#include "mm/flush/eurosys20.h"
 #include "mm/flush/latr.h"
 #include "mm/switch.h"
 #include "mm/vmalloc.h"
@@ -332,6 +333,50 @@ static void test_epochs_are_full_flushes(void **state)
 	assert_true(lost("R19", "abis-two", &f));
 }
 
+static void keep_own(struct mm *mm, u64 vpn)
+{
+}
+
+/* Who copied the page has the old one cached, too. */
+static void test_own_copy_is_found(void **state)
+{
+	struct flush_ops f =
+		*flush_find("eurosys20:concurrent+early-ack+lines+cow");
+
+	assert_int_equal(lost("R19", "eurosys20-cow", &f), 0);
+	f.cow_installed = keep_own;
+	assert_true(lost("R19", "eurosys20-cow", &f));
+}
+
+static void end_unflushed(void)
+{
+	if (eurosys20_call_left())
+		eurosys20_is_back();
+}
+
+static void catch_up_and_stay(void)
+{
+	local_irq_disable();
+	flush_catch_up();
+	local_irq_enable();
+}
+
+/* Who is in a call was not told: he looks when it ends, and before the kernel touches
+ * his memory, from when on he is told again. */
+static void test_calls_end_with_a_flush(void **state)
+{
+	struct flush_ops f =
+		*flush_find("eurosys20:concurrent+early-ack+lines+batch");
+
+	f.call_end = end_unflushed;
+	assert_true(lost("R19", "eurosys20-batch", &f) & O4_PERM);
+	f = *flush_find("eurosys20:concurrent+early-ack+lines+batch");
+	f.uaccess_begin = NULL;
+	assert_true(lost("R19", "eurosys20-uaccess", &f) & OTHERS);
+	f.uaccess_begin = catch_up_and_stay;
+	assert_true(lost("R19", "eurosys20-uaccess", &f) & OTHERS);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_reuse_needs_flush),
 	cmocka_unit_test(test_recycling_needs_flush),
@@ -351,6 +396,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_holders_are_told),
 	cmocka_unit_test(test_holders_of_moved_pages_are_told),
 	cmocka_unit_test(test_epochs_are_full_flushes),
+	cmocka_unit_test(test_own_copy_is_found),
+	cmocka_unit_test(test_calls_end_with_a_flush),
 };
 
 TEST_MAIN_ON(machine, RACE_STAGE_TOPOLOGY, tests)

@@ -94,6 +94,27 @@ static void discard_and_store(struct task *t)
 	store(PAGE, RACE_STORED);
 }
 
+/* A device stores through a reference for which the page was copied. */
+static void pin_and_load(struct task *t)
+{
+	gup_fast_dma(current()->mm, PAGE, 0, RACE_STORED);
+	load(PAGE);
+}
+
+/* A call about another page in between, or one told in memory which page. */
+static void store_call_store(struct task *t)
+{
+	store(PAGE, 21);
+	do_madvise(current()->mm, PAGE + 1, 1, MADV_DONTNEED);
+	store(PAGE, 22);
+}
+
+static void store_and_tell(struct task *t)
+{
+	store(PAGE, PAGE + 1);
+	do_process_madvise(current()->mm, PAGE, MADV_DONTNEED);
+}
+
 /* The NUMA scanner's; its flush may wait for who moves a page, or takes rights. */
 static void scan(struct task *t)
 {
@@ -332,6 +353,12 @@ static const struct {
 	  "A MADV_DONTNEED, store", "B load, tick, load", 0 },
 	{ "dontneed-others", discard, store_tick_store, "A MADV_DONTNEED",
 	  "B store, tick, store", ASIDE },
+	{ "mprotect-call", protect, store_call_store, "A mprotect",
+	  "B store, MADV_DONTNEED, store", 0 },
+	{ "move-told", NULL, store_and_tell, NULL, "B store, process_madvise",
+	  MOVED },
+	{ "cow-pin", pin_and_load, load_once, "A device's store, load", "B load",
+	  SHARED },
 	{ "hint-move", scan, store_tick_store, "A scan",
 	  "B store, tick, store", SCANNED | MOVED },
 	{ "hint-fault", scan, store_tick_store, "A scan",
@@ -573,6 +600,12 @@ static const struct race_row rows[] = {
 	PASS("didi", "didi", "munmap"),
 	PASS("hatric-mprotect", "hatric", "mprotect"),
 	PASS("mitosis-mprotect", "mitosis", "mprotect"),
+	PASS("eurosys20-batch", "eurosys20:concurrent+early-ack+lines+batch",
+	     "mprotect-call"),
+	PASS("eurosys20-uaccess", "eurosys20:concurrent+early-ack+lines+batch",
+	     "move-told"),
+	PASS("eurosys20-cow", "eurosys20:concurrent+early-ack+lines+cow",
+	     "cow-pin"),
 	PASS("mach-mprotect", "mach", "mprotect"),
 	PASS("mach-leave", "mach", "munmap-leave"),
 	PASS("mach-stored", "mach", "move-stored"),
