@@ -133,8 +133,7 @@ static void body(struct wl *w, u32 i)
 		rc = answer(cfg, mm, st.own[i]);
 		w->done++;
 	}
-	if (rc)
-		wl_fail(w, rc, "apache: the machine's memory is full");
+	wl_failed(w, rc);
 }
 
 static void teardown(struct wl *w)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "mm/cpuset.h"
 #include "mm/file.h"
@@ -111,8 +112,8 @@ int wl_populate(struct wl *w, u32 i, u64 vpn, u64 nr_pages, struct err *e)
 		rc = cpu_run_many(&r, 1);
 	}
 	if (rc)
-		return err_set(e, -E2BIG, "%s: the machine's memory is full after "
-			       "%llu pages", w->workload->name,
+		return err_set(e, -E2BIG, "%s: after %llu pages " WL_FULL,
+			       w->workload->name,
 			       (unsigned long long)w->thread[i].t.mm->rss);
 	return 0;
 }
@@ -128,9 +129,9 @@ int wl_read_file(struct wl *w, u32 i, struct address_space *f, struct err *e)
 		struct page *page = find_lock_page(f, k, &rc);
 
 		if (!page)
-			return err_set(e, -E2BIG, "%s: the machine's memory is "
-				       "full after %llu pages of a file",
-				       w->workload->name, (unsigned long long)k);
+			return err_set(e, -E2BIG, "%s: after %llu pages of a file "
+				       WL_FULL, w->workload->name,
+				       (unsigned long long)k);
 		unlock_page(page);
 		put_page(page);
 	}
@@ -183,4 +184,13 @@ void wl_fail(struct wl *w, int errnum, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(w->err.text, sizeof(w->err.text), fmt, ap);
 	va_end(ap);
+}
+
+bool wl_failed(struct wl *w, int rc)
+{
+	if (rc == -ENOMEM)
+		wl_fail(w, -E2BIG, "%s: " WL_FULL, w->workload->name);
+	else if (rc)
+		wl_fail(w, rc, "%s: %s", w->workload->name, strerror(-rc));
+	return rc;
 }

@@ -237,8 +237,7 @@ static void body(struct wl *w, u32 i)
 		rc = compress(w, cfg);
 	else
 		rc = look_through(w, cfg, (i - 2) % 3);
-	if (rc)
-		wl_fail(w, rc, "the machine's memory is full");
+	wl_failed(w, rc);
 }
 
 /* ---- set-up ------------------------------------------------------------------------ */

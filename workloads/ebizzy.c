@@ -197,8 +197,7 @@ static void body(struct wl *w, u32 i)
 			rc = free_mem(cfg, vpn);
 		w->done++;
 	}
-	if (rc)
-		wl_fail(w, rc, "ebizzy: the machine's memory is full");
+	wl_failed(w, rc);
 }
 
 static void teardown(struct wl *w)

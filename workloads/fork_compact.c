@@ -197,8 +197,7 @@ static void body(struct wl *w, u32 i)
 			rc = renew(cfg, st->vpn[i]);
 	}
 	word_add(st->left, sizeof(*st->left), (u64)-1, cost_of(COST_LOCK));
-	if (rc)
-		wl_fail(w, rc, "fork-compact: the machine's memory is full");
+	wl_failed(w, rc);
 }
 
 static const char *const defaults[] = { "thp", "no", NULL };

@@ -231,8 +231,7 @@ static void body(struct wl *w, u32 i)
 		rc = one_process(cfg, &r);
 		w->done++;
 	}
-	if (rc)
-		wl_fail(w, rc, "kernel-build: the machine's memory is full");
+	wl_failed(w, rc);
 }
 
 static void teardown(struct wl *w)

@@ -169,8 +169,7 @@ static void body(struct wl *w, u32 i)
 			wl_barrier_wait(p->barrier, p->nr_threads);
 		}
 	}
-	if (rc)
-		wl_fail(w, rc, "llama-cpp: the machine's memory is full");
+	wl_failed(w, rc);
 }
 
 static void teardown(struct wl *w)

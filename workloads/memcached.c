@@ -187,8 +187,7 @@ static void body(struct wl *w, u32 i)
 					MADV_DONTNEED);
 		w->done++;
 	}
-	if (rc)
-		wl_fail(w, rc, "memcached: the machine's memory is full");
+	wl_failed(w, rc);
 }
 
 static void teardown(struct wl *w)

@@ -115,8 +115,7 @@ static void body(struct wl *w, u32 i)
 		rc = one_block(i);
 		w->done++;
 	}
-	if (rc)
-		wl_fail(w, rc, "the machine's memory is full");
+	wl_failed(w, rc);
 }
 
 #define WORKLOAD(name_, params_, setup_, summary_, mirrors_) \

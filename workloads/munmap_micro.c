@@ -152,8 +152,7 @@ static void body(struct wl *w, u32 i)
 			rc = unmap(cfg);
 		w->done += !i;
 	}
-	if (rc)
-		wl_fail(w, -E2BIG, "munmap-micro: the machine's memory is full");
+	wl_failed(w, rc);
 }
 
 static const char *const defaults[] = { "thp", "no", NULL };

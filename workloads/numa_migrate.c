@@ -101,9 +101,7 @@ static void body(struct wl *w, u32 i)
 			};
 		}
 		rc = wl_runs(run, BATCH);
-		if (rc)
-			wl_fail(w, -E2BIG, "numa-migrate: the machine's "
-				"memory is full");
+		wl_failed(w, rc);
 		w->done += (u64)BATCH * cfg->accesses;
 	}
 }

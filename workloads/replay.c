@@ -10,7 +10,6 @@
  * 2^47 with four levels of tables. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "workloads/footprint.h"
 #include "workloads/replay_events.h"
@@ -232,8 +231,7 @@ static int play_runs(struct wl *w, const struct run *r, size_t n,
 {
 	int rc = cpu_run_many(r, n);
 
-	return rc ? err_set(e, -E2BIG, "replay: the machine's memory is full "
-			    "after %llu pages",
+	return rc ? err_set(e, -E2BIG, "replay: after %llu pages " WL_FULL,
 			    (unsigned long long)current()->mm->rss) : 0;
 }
 

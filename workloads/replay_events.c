@@ -517,8 +517,8 @@ static int play_runs(struct wl *w, struct player *p, const struct run *r,
 static int fail(struct wl *w, const struct player *p, int rc, const char *what)
 {
 	if (rc == -ENOMEM)
-		wl_fail(w, -E2BIG, "%s: %s: the machine's memory is full after "
-			"%llu pages", p->path, what,
+		wl_fail(w, -E2BIG, "%s: %s: after %llu pages " WL_FULL, p->path,
+			what,
 			(unsigned long long)p->mm->rss);
 	else
 		wl_fail(w, rc, "%s: %s: %s", p->path, what, strerror(-rc));

@@ -107,8 +107,7 @@ static void body(struct wl *w, u32 i)
 
 	for (u64 n = 0; n < cfg->rounds && !rc && !w->error; n++, w->done++)
 		rc = one_round(st.mm[i], st.vpn[i]);
-	if (rc)
-		wl_fail(w, rc, "swap-bench: the machine's memory is full");
+	wl_failed(w, rc);
 }
 
 static void teardown(struct wl *w)

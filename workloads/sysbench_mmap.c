@@ -65,26 +65,6 @@ static struct state {
 	struct shared *shared;
 } st;
 
-static int fill_cache(struct wl *w, struct address_space *f, struct err *e)
-{
-	int rc;
-
-	this_cpu = &the_sys->cpu[w->cpu_of[0]];
-	if (sched_is_on())
-		sched_visit(&w->thread[0].t);
-	for (u64 i = 0; i < st.pages; i++) {
-		struct page *page = find_lock_page(f, i, &rc);
-
-		if (!page)
-			return err_set(e, -E2BIG, "sysbench-mmap: the machine's "
-				       "memory is full after %llu pages of a file",
-				       (unsigned long long)i);
-		unlock_page(page);
-		put_page(page);
-	}
-	return 0;
-}
-
 static int add_file(struct wl *w, u64 i, struct err *e)
 {
 	const struct cfg *cfg = w->cfg;
@@ -94,7 +74,7 @@ static int add_file(struct wl *w, u64 i, struct err *e)
 					(cfg->dax ? FILE_DAX : 0));
 	if (!st.f[i])
 		return err_set(e, -ENOMEM, "out of memory");
-	rc = fill_cache(w, st.f[i], e);
+	rc = wl_read_file(w, 0, st.f[i], e);
 	if (rc)
 		return rc;
 	st.vpn[i] = wl_map_file(st.mm, st.pages, VM_READ | VM_WRITE | VM_SHARED,
@@ -169,8 +149,7 @@ static void body(struct wl *w, u32 i)
 		}
 		w->done++;
 	}
-	if (rc)
-		wl_fail(w, -E2BIG, "sysbench-mmap: the machine's memory is full");
+	wl_failed(w, rc);
 }
 
 extern const struct workload workload_sysbench_mmap;

@@ -148,8 +148,7 @@ static void body(struct wl *w, u32 i)
 		rc = fault_and_fill(second + k * hpage_pages());
 		w->done++;
 	}
-	if (rc)
-		wl_fail(w, -E2BIG, "thpscale: the machine's memory is full");
+	wl_failed(w, rc);
 }
 
 static const char *const defaults[] = {

@@ -119,4 +119,11 @@ int wl_runs(const struct run *runs, size_t n);
 void wl_fail(struct wl *w, int errnum, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+#define WL_FULL "the machine's memory, or what a policy leaves of it, is full; " \
+	"try smaller sizes, or a --machine with more: '[numa(memory=4GiB)] core:4 pu:1'"
+
+/* wl_failed - @rc, which an access or a call of the program returned, ends the run,
+ * with a text that says what would work; 0 does not. Return: whether it does. */
+bool wl_failed(struct wl *w, int rc);
+
 #endif

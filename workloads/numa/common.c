@@ -45,12 +45,8 @@ bool wl_stream(struct wl *w, u64 va, u64 bytes, enum run_op op, u64 footprint,
 
 		if (w->error)
 			return false;
-		if (cpu_stream(va, n, op, footprint)) {
-			wl_fail(w, -E2BIG, "%s: the machine's memory, or what "
-				"its policy leaves of it, is full",
-				w->workload->name);
+		if (wl_failed(w, cpu_stream(va, n, op, footprint)))
 			return false;
-		}
 		the_sys->os.user_tick();
 		va += n;
 		bytes -= n;

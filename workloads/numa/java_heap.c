@@ -245,8 +245,8 @@ static void visit(struct wl *w, u64 va, u64 bytes)
 
 	if (!cfg->chase)
 		wl_stream(w, va, bytes, RUN_READ, 0, cfg->visit);
-	else if (cpu_chase(va, bytes, RUN_READ, cfg->chase))
-		wl_fail(w, -E2BIG, "java-heap: the machine's memory is full");
+	else
+		wl_failed(w, cpu_chase(va, bytes, RUN_READ, cfg->chase));
 }
 
 static void transaction(struct wl *w, struct jvm *j, u32 k, struct rng *rng,

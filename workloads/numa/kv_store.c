@@ -1,7 +1,6 @@
 /* kv-store - threads look up records; some are hot, and which ones changes.
  * What to look at: lookups per second of modelled time, node-load-misses; whether
  * NUMA balancing follows the hot set or runs after it. */
-#include <errno.h>
 #include <string.h>
 
 #include "workloads/numa/numa.h"
@@ -85,11 +84,8 @@ static void body(struct wl *w, u32 i)
 		u64 va = S.va + k * cfg->record;
 
 		/* The first line is waited for, the others are prefetched. */
-		if (cpu_probe(va, RUN_READ) ||
-		    (cfg->record > 64 &&
-		     cpu_stream(va + 64, cfg->record - 64, op, 0)))
-			wl_fail(w, -E2BIG, "kv-store: the machine's memory is "
-				"full");
+		if (!wl_failed(w, cpu_probe(va, RUN_READ)) && cfg->record > 64)
+			wl_failed(w, cpu_stream(va + 64, cfg->record - 64, op, 0));
 		w->done++;
 		wl_think(wl_cycles(cfg->think_ns));
 	}

@@ -150,9 +150,7 @@ static void run_guest(struct wl *w, u32 i)
 		enum run_op op = rng_chance(&rng, cfg->reads, 100) ? RUN_READ
 								   : RUN_WRITE;
 
-		if (cpu_probe(S.va + (at & ~63ull), op))
-			wl_fail(w, -E2BIG, "kvm-guest: the machine's memory is "
-				"full");
+		wl_failed(w, cpu_probe(S.va + (at & ~63ull), op));
 		w->done++;
 		wl_think(wl_cycles(cfg->think_ns));
 	}

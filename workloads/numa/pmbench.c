@@ -141,9 +141,7 @@ static void body(struct wl *w, u32 i)
 		enum run_op op = rng_chance(&rng, cfg->reads, 100) ? RUN_READ
 								   : RUN_WRITE;
 
-		if (cpu_probe(va + rng_below(&rng, 64) * 64, op))
-			wl_fail(w, -E2BIG, "pmbench: the machine's memory is "
-				"full");
+		wl_failed(w, cpu_probe(va + rng_below(&rng, 64) * 64, op));
 		w->done++;
 		wl_think(wl_cycles(cfg->think_ns));
 		if (this_cpu->now >= kill) {

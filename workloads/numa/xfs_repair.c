@@ -176,10 +176,8 @@ static void check(struct wl *w, struct group *g, u32 i)
 		wl_stream(w, S.va[0] + k * cfg->buffer, cfg->buffer, RUN_READ,
 			  0, cfg->buffer);
 		for (u32 t = 0; t < ENTRIES; t++)
-			if (cpu_probe(trees + (rng_below(&rng, cfg->trees) &
-					       ~7ull), RUN_WRITE))
-				wl_fail(w, -E2BIG, "xfs-repair: the machine's "
-					"memory is full");
+			wl_failed(w, cpu_probe(trees + (rng_below(&rng, cfg->trees) &
+							~7ull), RUN_WRITE));
 		wl_think(wl_cycles(cfg->check_ns));
 		put(S.unused, S.nr_buffers, k);
 		w->done++;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define BATCH 64u
 
@@ -63,12 +62,7 @@ void wis_body(struct wl *w, u32 thread, wis_round round)
 
 	for (u64 n = 0; n < cfg->rounds && !rc && !w->error; n++)
 		rc = round(t);
-	if (rc == -ENOMEM)
-		wl_fail(w, -E2BIG, "%s: the machine's memory is full after %llu "
-			"pages; try less, or a --machine with more",
-			w->workload->name, (unsigned long long)t->mm->rss);
-	else if (rc)
-		wl_fail(w, rc, "%s: %s", w->workload->name, strerror(-rc));
+	wl_failed(w, rc);
 }
 
 void wis_teardown(struct wl *w)
