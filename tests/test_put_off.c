@@ -7,6 +7,7 @@
 #include "mm/flush/abis.h"
 #include "mm/flush/ecotlb.h"
 #include "mm/flush/eurosys20.h"
+#include "mm/flush/holders.h"
 #include "mm/flush/latr.h"
 #include "mm/switch.h"
 #include "mm/vmalloc.h"
@@ -301,6 +302,30 @@ static void test_holders_are_told(void **state)
 	}
 }
 
+static void all_but_one(const struct flush_req *r, u64 *to)
+{
+	holders_narrow(r, to);
+	touch(to, true);
+	if (*to & (*to - 1))
+		*to &= *to - 1;
+}
+
+/* Each of them: where two hold it, one interrupt is not enough. */
+static void test_all_holders_are_told(void **state)
+{
+	static const char *const name[] = { "radixvm", "numapte" };
+	char row[40];
+
+	for (size_t i = 0; i < ARRAY_LEN(name); i++) {
+		struct flush_ops f = *flush_find(name[i]);
+
+		snprintf(row, sizeof(row), "%s-three", name[i]);
+		assert_int_equal(lost("R19", row, &f), 0);
+		f.narrow = all_but_one;
+		assert_true(lost("R19", row, &f));
+	}
+}
+
 /* Where somebody else has changed the page's entry since, his flush is not mine; and
  * who left out whom he must tell is found out all the same. */
 static void test_holders_of_moved_pages_are_told(void **state)
@@ -394,6 +419,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_entries_must_have_expired),
 	cmocka_unit_test(test_taken_rights_need_flush),
 	cmocka_unit_test(test_holders_are_told),
+	cmocka_unit_test(test_all_holders_are_told),
 	cmocka_unit_test(test_holders_of_moved_pages_are_told),
 	cmocka_unit_test(test_epochs_are_full_flushes),
 	cmocka_unit_test(test_own_copy_is_found),

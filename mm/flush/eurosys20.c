@@ -82,6 +82,7 @@ void eurosys20_call_begin(struct mm *mm)
 		return;
 	touch(me, true);
 	me->is_away = 1;
+	smp_wmb();              /* the program's own stores first */
 	WRITE_ONCE(me->call, (uintptr_t)mm);
 }
 

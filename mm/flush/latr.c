@@ -213,6 +213,7 @@ static void drop(u64 i)
 
 	if (!(READ_ONCE(*w) & bit))
 		return;
+	smp_rmb();              /* tlb_gen after; as flush_tlb_later() writes */
 	flush_here(&latr()->slot[i].r);
 	(void)atomic_add_return(w, -bit);
 }

@@ -353,6 +353,8 @@ static const struct {
 	  "A MADV_DONTNEED, store", "B load, tick, load", 0 },
 	{ "dontneed-others", discard, store_tick_store, "A MADV_DONTNEED",
 	  "B store, tick, store", ASIDE },
+	{ "mprotect-three", protect, store_tick_store, "A mprotect",
+	  "B store, tick, store", FAULTED },
 	{ "mprotect-call", protect, store_call_store, "A mprotect",
 	  "B store, MADV_DONTNEED, store", 0 },
 	{ "move-told", NULL, store_and_tell, NULL, "B store, process_madvise",
@@ -508,6 +510,9 @@ static int stage(const struct race_row *row, const struct kernel *k,
 #define PASS(i, f, stage_) ROW(i, "v6.1", f, VERDICT_PASS, 0, "D", stage_)
 #define FAIL(i, f, o, tag_, stage_) \
 	ROW(i, "v6.1", f, VERDICT_FAIL, o, tag_, stage_)
+#define WEAK(i, f, stage_) \
+	{ .id = i, .kernel = "v6.1", .flush = f, .memory = MEM_WEAK, \
+	  .changers = 1, .expected = VERDICT_PASS, .tag = "D", .stage = stage_ }
 
 #define REUSED (O1_LOST_STORE | O2_WRITE_AFTER_FREE | O3_STALE_READ)
 
@@ -526,6 +531,8 @@ static const struct race_row rows[] = {
 	PASS("latr-hint-move", "latr", "hint-move"),
 	PASS("latr-hint-fault", "latr", "hint-fault"),
 	PASS("latr-hint-mprotect", "latr", "hint-mprotect"),
+	WEAK("latr-weak", "latr", "munmap"),
+	WEAK("latr-hint-weak", "latr", "hint-mprotect"),
 	FAIL("latr-discard", "latr-discard", O3_STALE_READ, "D", "dontneed"),
 	/* What the program itself sees aside: frames, and one page an address. */
 	ROW("latr-discard-others", "v6.1", "latr-discard", VERDICT_PASS,
@@ -591,8 +598,10 @@ static const struct race_row rows[] = {
 	PASS("radixvm", "radixvm", "munmap"),
 	PASS("radixvm-mprotect", "radixvm", "mprotect"),
 	PASS("radixvm-stored", "radixvm", "move-stored"),
+	PASS("radixvm-three", "radixvm", "mprotect-three"),
 	PASS("numapte", "numapte", "munmap"),
 	PASS("numapte-mprotect", "numapte", "mprotect"),
+	PASS("numapte-three", "numapte", "mprotect-three"),
 	PASS("abis", "abis", "munmap"),
 	PASS("abis-mprotect", "abis", "mprotect"),
 	PASS("abis-stored", "abis", "move-stored"),
@@ -604,6 +613,10 @@ static const struct race_row rows[] = {
 	     "mprotect-call"),
 	PASS("eurosys20-uaccess", "eurosys20:concurrent+early-ack+lines+batch",
 	     "move-told"),
+	WEAK("eurosys20-batch-weak", "eurosys20:concurrent+early-ack+lines+batch",
+	     "mprotect-call"),
+	WEAK("eurosys20-uaccess-weak",
+	     "eurosys20:concurrent+early-ack+lines+batch", "move-told"),
 	PASS("eurosys20-cow", "eurosys20:concurrent+early-ack+lines+cow",
 	     "cow-pin"),
 	PASS("mach-mprotect", "mach", "mprotect"),
