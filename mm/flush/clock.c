@@ -116,6 +116,7 @@ void flush_clock_older(u64 stamp)
 {
 	u64 *to = clock()->to + this_cpu->id * words(), was = 0, any = 0;
 
+	smp_rmb();              /* the mask after what was found owed */
 	memset(to, 0, words() * sizeof(*to));
 	for (u32 i = 0; i < the_sys->nr_cpus; i++) {
 		if (!(i % 64) && !READ_ONCE(clock()->mask[i / 64])) {
