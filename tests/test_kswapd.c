@@ -1,63 +1,6 @@
 /* Reclaim in the background: who wakes kswapd and how far it goes, who reclaims besides,
  * who is made to wait, and what a CPU is interrupted for whose thread sleeps. */
-#include <string.h>
-
-#include "mm/file.h"
-#include "mm/kswapd.h"
-#include "mm/lru.h"
-#include "mm/swap.h"
-#include "tests/point.h"
-
-#define ROOM 16384u             /* pages of a mapping                         */
-
-static struct {
-	void (*body)(u32 i);
-	u32 threads;
-	struct mm *mm;
-	u64 file, anon, own[2];
-	u32 word, is_over;
-	u64 seen[8];
-} P;
-
-static int setup(struct wl *w, struct err *e)
-{
-	int n = wl_thread_count(w, P.threads, e), rc = 0;
-	struct address_space *f = file_create(ROOM, FILE_DISK | FILE_SPARSE);
-
-	P.mm = mm_create();
-	P.anon = wl_map(P.mm, ROOM, VM_READ | VM_WRITE);
-	P.file = wl_map_file(P.mm, ROOM, VM_READ | VM_SHARED, f);
-	P.word = P.is_over = 0;
-	memset(P.seen, 0, sizeof(P.seen));
-	for (u32 i = 0; i < P.threads && n >= 0 && !rc; i++) {
-		P.own[i] = wl_map(P.mm, 1, VM_READ | VM_WRITE);
-		rc = wl_start(w, i, P.mm, e);
-	}
-	return n < 0 ? n : rc ? rc : swapon(0);
-}
-
-static void body(struct wl *w, u32 i)
-{
-	P.body(i);
-}
-
-static const struct workload program = {
-	.name = "program", .reclaims = true, .setup = setup, .body = body,
-};
-
-static struct timed_result *run(u32 threads, void (*fn)(u32 i),
-				const char *const *pairs)
-{
-	struct timed_result *r;
-	struct setup s;
-
-	P.body = fn;
-	P.threads = threads;
-	point_make(&s, &program, pairs);
-	r = point_run(&s);
-	point_free(&s);
-	return r;
-}
+#include "tests/reclaim_program.h"
 
 static void use(u64 vpn, enum run_op op)
 {

@@ -1,70 +1,9 @@
 /* What reclaim scans, how much of it, and what it must not lose: frames, slots of the
  * swap device, pages on lists, on small machines too and with all strategies that put
  * frames or flushes off. */
-#include <string.h>
-
-#include "mm/file.h"
 #include "mm/flush.h"
-#include "mm/kswapd.h"
-#include "mm/lru.h"
-#include "mm/swap.h"
 #include "mm/vmscan.h"
-#include "tests/point.h"
-
-#define ROOM 16384u             /* pages of a mapping                         */
-#define MAX 8u
-
-static struct {
-	void (*body)(u32 i);
-	u32 threads, slots, file_flags;
-	struct mm *mm;
-	struct address_space *f;
-	u64 file, anon, own[MAX];
-	u32 word, nr_ended;
-	int rc;
-	u64 seen[8];
-} P;
-
-static int setup(struct wl *w, struct err *e)
-{
-	int n = wl_thread_count(w, P.threads, e), rc = 0;
-
-	P.f = file_create(ROOM, P.file_flags);
-	P.mm = mm_create();
-	P.anon = wl_map(P.mm, ROOM, VM_READ | VM_WRITE | VM_HUGE);
-	P.file = wl_map_file(P.mm, ROOM, VM_READ | VM_WRITE | VM_SHARED, P.f);
-	P.word = P.nr_ended = 0;
-	P.rc = 0;
-	memset(P.seen, 0, sizeof(P.seen));
-	for (u32 i = 0; i < P.threads && n >= 0 && !rc; i++) {
-		P.own[i] = wl_map(P.mm, 1, VM_READ | VM_WRITE);
-		rc = wl_start(w, i, P.mm, e);
-	}
-	return n < 0 ? n : rc ? rc : swapon(P.slots);
-}
-
-static void body(struct wl *w, u32 i)
-{
-	P.body(i);
-}
-
-static const struct workload program = {
-	.name = "program", .reclaims = true, .setup = setup, .body = body,
-};
-
-static struct timed_result *run(u32 threads, void (*fn)(u32 i),
-				const char *const *pairs)
-{
-	struct timed_result *r;
-	struct setup s;
-
-	P.body = fn;
-	P.threads = threads;
-	point_make(&s, &program, pairs);
-	r = point_run(&s);
-	point_free(&s);
-	return r;
-}
+#include "tests/reclaim_program.h"
 
 static int use(u64 vpn, enum run_op op)
 {
