@@ -157,7 +157,8 @@ static bool waits_for_flushes(struct kswapd *k)
 {
 	u64 soon = pageout_waits() / the_sys->m->nr_nodes;
 
-	if (!soon || READ_ONCE(k->nr_throttled) || node_free_pages(k->node) + soon <= k->wmark[WMARK_HIGH])
+	if (!soon || READ_ONCE(k->nr_throttled) ||
+	    node_free_pages(k->node) + soon <= k->wmark[WMARK_HIGH])
 		return false;
 	(void)sched_sleep_until(&k->wanted, READ_ONCE(k->wanted),
 				this_cpu->now + sched_tick_cycles());

@@ -18,9 +18,9 @@
  * is in a batch leaves it at once; its place there still pays for being added and
  * taken off, as the batch's own reference makes Linux do. A node has a list of
  * anonymous pages, and of those of files in memory alone, and one of disks' files'
- * (Linux: two of each; their heads share the line). A page's neighbours are those of the moment at which the lock is asked for. Reclaim
- * (vmscan.h) takes from the tails; what was used since goes to the head, as it does on
- * Linux's inactive lists.
+ * (Linux: two of each; their heads share the line). A page's neighbours are those of
+ * the moment at which the lock is asked for. Reclaim (vmscan.h) takes from the tails;
+ * what was used since goes to the head, as it does on Linux's inactive lists.
  *
  * Of a node's pages the first TiB can be on a list.
  *

@@ -15,9 +15,9 @@
  *
  * assumed: what the counts do not say: the memory of a process, how long it
  * computes (exponentially distributed: a build runs scripts as well as compilers,
- * and equal times would have all jobs fork in step), how many calls flush, and that each page table changes twice, when it
- * is pinned and when it is freed, 11 tables a program (one top, two, three, five:
- * text, heap, stack). Time stamps that spare flushes are not looked at. With no
+ * and equal times would have all jobs fork in step), how many calls flush, and that
+ * each page table changes twice, when it is pinned and when it is freed, 11 tables a
+ * program (one top, two, three, five: text, heap, stack). Time stamps that spare flushes are not looked at. With no
  * --xen fork and exit flush as Linux does. Tools run one after the other.
  * Sources: D. Hansen, x86 TLB documentation, 2014; Xen arch/x86/mm.c, smp.c and
  * commit e9aca9470ed8.

@@ -257,7 +257,11 @@ static const struct flush_ops *variant(const char *names);
 	.name = "eurosys20", \
 	.summary = "Linux's flush with EuroSys'20's techniques, or :some+of+them", \
 	.source = "Amit, Tai, Wei, EuroSys 2020", \
-	.defers = "as deferred; responders drop after they acknowledged, before " \
+	.defers = (mix) & BATCH \
+		? "as deferred; responders drop after they acknowledged, before " \
+		  "any user access; who is in munmap, msync or madvise when it " \
+		  "ends, or before the kernel touches user memory" \
+		: "as deferred; responders drop after they acknowledged, before " \
 		  "any user access", \
 	.legal = FLUSH_ALL_OPS, \
 	FLUSH_AT_THE_END, \
